@@ -1,0 +1,55 @@
+/**
+ * A sampler is a program: a generator that yields these instructions, which an executor carries out on
+ * latent-shaped registers. A sampler file holds only the mathematics of its paper; where the numbers live
+ * (typed arrays, GPU buffers) is the executor's business.
+ */
+export type Instruction =
+  | DenoiseInstruction
+  | { op: 'combine'; to: Register; terms: readonly Term[] }
+  | { op: 'noise'; to: Register }
+  | { op: 'brownian'; to: Register; sigmaFrom: number; sigmaTo: number }
+  | { op: 'clamp'; register: Register; limit: number }
+  | { op: 'threshold'; register: Register; ratio: number; maximum: number }
+  | { op: 'norm'; register: Register }
+  | { op: 'show'; register: Register; step: number };
+
+/**
+ * Runs the model, with guidance, on `from * inputScale`. The guided raw output lands in `to`.
+ */
+export interface DenoiseInstruction {
+  op: 'denoise';
+  from: Register;
+  to: Register;
+  /** What the network is told, 0 … 999 for Stable Diffusion; not always whole. */
+  timestep: number;
+  inputScale: number;
+  /** Where the output without guidance is wanted as well (CFG++). */
+  unconditionalTo?: Register;
+  /** Run the conditional pass only (`s_min_uncond`, `skip_early_cond`). */
+  skipUnconditional?: boolean;
+}
+
+/**
+ * A register's name. `noise` holds the unit noise a run starts from and `init` the clean latents of
+ * image-to-image; programs read both and write neither. The result is left in `x`.
+ */
+export type Register = string;
+
+/** weight · register. `to = Σ terms`; `to` may be among the terms. No terms: zeros. */
+export type Term = readonly [weight: number, register: Register];
+
+/**
+ * The answer to `norm` is the square root of the mean of the register's squares over one picture; every
+ * other instruction is answered with undefined.
+ */
+export type SamplerProgram = Generator<Instruction, void, number | undefined>;
+
+/**
+ * The final `combine` into `x` precedes the last `show`. `show` ends a step: its register is the current
+ * estimate of the clean latents; `step` counts from 1. Progress, previews and cancellation hang on it.
+ */
+export const RESULT: Register = 'x';
+
+/** Reserved names. */
+export const UNIT_NOISE: Register = 'noise';
+export const INIT_LATENTS: Register = 'init';

@@ -1,0 +1,116 @@
+import type { JobEvent, JobId, JobOrigin, JobRecord, Job } from './job.ts';
+import type { ModelId, ModelInfo } from './model.ts';
+import type { Settings, SettingValue } from './settings.ts';
+
+/** What runs the pictures, as far as clients need to know. */
+export interface HostInfo {
+  protocol: number;
+  /** Unique for the life of one hosting tab; it holds the Web Lock {@link hostLockName} of this name. */
+  hostId: string;
+  backend: BackendInfo | null;
+}
+
+/** The execution provider in use. Null in {@link HostInfo} until the engine has started. */
+export interface BackendInfo {
+  provider: 'webgpu' | 'wasm';
+  /** ONNX Runtime's build. */
+  build: 'jspi' | 'webgpu' | 'wasm';
+  /** Adapter name, or why the CPU is used. */
+  description: string;
+  float16: boolean;
+}
+
+/** Storage of this origin. */
+export interface StorageInfo {
+  usageBytes: number;
+  quotaBytes: number;
+  persisted: boolean;
+}
+
+/** A picture kept in the gallery. */
+export interface GalleryItem {
+  id: string;
+  jobId: JobId;
+  client: string;
+  createdAt: number;
+  blob: Blob;
+  width: number;
+  height: number;
+  /** Decimal digits. */
+  seed: string;
+  infotext: string;
+  job: Job;
+  /** Index of the picture in its job. */
+  index: number;
+}
+
+/** Stops a watch. */
+export type StopWatching = () => void;
+
+export type HostEvent =
+  | JobEvent
+  | { type: 'models'; models: ModelInfo[] }
+  | { type: 'gallery' }
+  | { type: 'settings'; settings: Settings }
+  | { type: 'backend'; backend: BackendInfo };
+
+/**
+ * What the app's panels and the API may ask of the tab that hosts the engine. Arguments and results are
+ * plain cloneable data; callbacks are separate arguments, passed through comlink's `proxy()`.
+ */
+export interface EngineHost {
+  hello(): HostInfo | Promise<HostInfo>;
+
+  /**
+   * Queues a job and answers once it is stored. A job with the id of a known one is not queued again; nor is one whose
+   * `origin.requestKey` equals that of an unfinished or just finished job nobody waits for any more. The id
+   * of the job that will answer is returned.
+   * @throws AppError `queue_full`, `model_not_found`, `unsupported_feature`, `storage_full`
+   */
+  submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId>;
+  /** Resolves when the job has ended, in whatever stage. @throws AppError `not_found` */
+  wait(id: JobId): Promise<JobRecord>;
+  job(id: JobId): Promise<JobRecord | undefined>;
+  /** All stored jobs, oldest first. */
+  jobs(): Promise<JobRecord[]>;
+  /** The newest preview of a running job. */
+  preview(id: JobId): Promise<Blob | undefined>;
+  /** Ends a job before its next step; a running one keeps the pictures it has made. */
+  cancel(id: JobId): Promise<void>;
+  /** Ends the current batch of the running job and goes on with its next. */
+  skip(id: JobId): Promise<void>;
+  /** Deletes an ended job and its pictures. */
+  removeJob(id: JobId): Promise<boolean>;
+  watch(listener: (event: HostEvent) => void): StopWatching | Promise<StopWatching>;
+
+  models(): Promise<ModelInfo[]>;
+  /** Downloads and verifies a model; resolves when it is installed. Progress comes through `watch`. */
+  installModel(id: ModelId): Promise<void>;
+  /** Stops a download; what has arrived is kept for resuming. */
+  cancelInstall(id: ModelId): Promise<void>;
+  removeModel(id: ModelId): Promise<void>;
+  selectModel(id: ModelId): Promise<void>;
+
+  settings(): Promise<Settings>;
+  updateSettings(changes: Readonly<Record<string, SettingValue>>): Promise<Settings>;
+
+  gallery(): Promise<GalleryItem[]>;
+  galleryItem(id: string): Promise<GalleryItem | undefined>;
+  removeGalleryItem(id: string): Promise<void>;
+
+  /** A picture by the path it is served under, such as `2026-01-31/name-0.png`. */
+  file(path: string): Promise<Blob | undefined>;
+  /** Names a job's pictures for {@link file}: `paths[i]` leads to picture i. */
+  publishFiles(id: JobId, paths: readonly string[]): Promise<void>;
+
+  storage(): Promise<StorageInfo>;
+  persistStorage(): Promise<boolean>;
+}
+
+/** Held by the tab that hosts the engine; the next tab in line takes over when it is released. */
+export const ENGINE_LOCK = 'vitrine-engine-host';
+
+/** Held by one hosting tab for its life, so that clients notice its end. */
+export function hostLockName(hostId: string): string {
+  return `vitrine-host:${hostId}`;
+}

@@ -1,0 +1,29 @@
+import type { BackendInfo } from './engine-host.ts';
+import type { Job, JobProgress, Picture } from './job.ts';
+import type { ModelPack } from './model.ts';
+
+/** What the engine tells while it works; the last argument of {@link EngineWorker.run}. */
+export type EngineEvent =
+  | { type: 'progress'; progress: JobProgress }
+  | { type: 'preview'; blob: Blob }
+  | { type: 'picture'; index: number; picture: Picture };
+
+/** Where the user wants the maths done; `auto` follows the adapter. */
+export type BackendChoice = 'auto' | 'webgpu' | 'wasm';
+
+/** What the host may ask of the engine worker. One job at a time: the host's queue sees to it. */
+export interface EngineWorker {
+  /** Picks device and build. Idempotent. @throws AppError `unsupported_feature` when a forced backend is absent */
+  start(choice: BackendChoice): Promise<BackendInfo>;
+  /**
+   * Runs a job and hands over each picture as it is finished. Resolves with whether it ran to its end.
+   * @throws AppError `device_lost`, `out_of_memory`, `not_a_number`, `model_not_found`, `unsupported_feature`
+   */
+  run(pack: ModelPack, job: Job, onEvent: (event: EngineEvent) => void): Promise<{ interrupted: boolean }>;
+  /** Ends the running job before its next step. */
+  cancel(): void;
+  /** Ends the current batch before its next step. */
+  skip(): void;
+  /** Frees the loaded model. */
+  unload(): Promise<void>;
+}

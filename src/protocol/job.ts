@@ -1,0 +1,150 @@
+import type { ErrorData } from './error.ts';
+import type { ModelId } from './model.ts';
+import type { SamplerChoice } from './sampler.ts';
+
+/** A UUID, drawn by whoever asks for the job. */
+export type JobId = string;
+
+/** What the engine can be asked to do. Further tasks join this union. */
+export type Job = TextToImageJob;
+
+/** How prompts are read: A1111's syntax, ComfyUI's as Fooocus uses it, or as they stand. */
+export type PromptSyntax = 'a1111' | 'fooocus' | 'plain';
+
+/** One picture of a job: what is its own. */
+export interface PictureSpec {
+  /** Each text is encoded by itself; the token sequences are joined. One text, except with Fooocus styles. */
+  prompt: readonly string[];
+  negativePrompt: readonly string[];
+  /** 0 … 2^64 − 1; random seeds are drawn before the job is made. */
+  seed: bigint;
+  subseed: bigint;
+}
+
+/** The generator of the initial noise and of the sampler's own noise, and how seeds become noise. */
+export interface NoiseSpec {
+  /** `torch-cpu`: a torch CPU generator. `philox`: CUDA's generator, A1111's default. */
+  source: 'torch-cpu' | 'philox';
+  /** 0 … 1: how far to go from the seed's noise to the subseed's, on a great circle. */
+  subseedStrength: number;
+  /** Draw the noise at this size in pixels and place it centred in the real size. */
+  resizeFrom?: { width: number; height: number };
+  /** Added to the seed of the sampler's own noise (A1111's ENSD). */
+  etaNoiseSeedDelta: number;
+}
+
+/** Prompt reading options of A1111. */
+export interface PromptOptions {
+  syntax: PromptSyntax;
+  emphasis: 'original' | 'no-norm' | 'ignore' | 'none';
+  /** 1 takes the text encoder's last hidden layer. */
+  clipSkip: number;
+  commaPaddingBacktrack: number;
+}
+
+/** A picture from a text. */
+export interface TextToImageJob {
+  task: 'txt2img';
+  model: ModelId;
+  /** Pictures in the order of the answer; they are drawn `batchSize` at a time. */
+  pictures: readonly PictureSpec[];
+  batchSize: number;
+  /** Pixels of the finished picture, a multiple of 8. */
+  width: number;
+  height: number;
+  steps: number;
+  guidanceScale: number;
+  sampler: SamplerChoice;
+  noise: NoiseSpec;
+  promptOptions: PromptOptions;
+  output: OutputSpec;
+}
+
+/** How finished pictures are encoded. */
+export interface OutputSpec {
+  format: 'png' | 'jpeg' | 'webp';
+  /** 0 … 1, for jpeg and webp. */
+  quality: number;
+  /**
+   * Text of each picture that describes how it was made, or none. `{engine}` facts (size drawn at, model
+   * hash) are appended by the engine to `parameters`; see codecs/infotext.ts.
+   */
+  metadata: OutputMetadata | null;
+}
+
+/** Names for the infotext that only the dialect knows. */
+export interface OutputMetadata {
+  samplerLabel: string;
+  scheduleLabel: string | null;
+  /** Further `Key: value` pairs, in order, placed before `Version`. */
+  extra: readonly (readonly [string, string])[];
+}
+
+/** A finished picture. */
+export interface Picture {
+  blob: Blob;
+  width: number;
+  height: number;
+  seed: bigint;
+  subseed: bigint;
+  prompt: readonly string[];
+  negativePrompt: readonly string[];
+  /** A1111's infotext of this picture, also when the file carries none. */
+  infotext: string;
+}
+
+/** What a job made. An interrupted job has the pictures made so far. */
+export interface JobResult {
+  pictures: Picture[];
+  interrupted: boolean;
+  /** Seconds of engine work. */
+  seconds: number;
+}
+
+export type JobStage = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+
+/** Progress of a running job. */
+export interface JobProgress {
+  /** What the engine is doing: `Loading model`, `Sampling` … */
+  phase: 'loading' | 'encoding' | 'sampling' | 'decoding';
+  /** 0 … 1 of the whole job. */
+  fraction: number;
+  /** Finished pictures and all pictures. */
+  picture: number;
+  pictures: number;
+  /** Steps of the current batch. */
+  step: number;
+  steps: number;
+  /** Seconds left, once it can be told. */
+  secondsLeft: number | null;
+}
+
+/** Where a job came from; `requestKey` lets a restarted fetch find the job it already started. */
+export interface JobOrigin {
+  /** `app`, or a dialect's name. */
+  client: string;
+  requestKey: string | null;
+}
+
+/** A job and all that is known of it; stored, and so surviving tabs and reloads. */
+export interface JobRecord {
+  id: JobId;
+  origin: JobOrigin;
+  job: Job;
+  stage: JobStage;
+  /** Epoch milliseconds; null = not yet. */
+  queuedAt: number;
+  startedAt: number | null;
+  finishedAt: number | null;
+  /** How often the job was started; more than once after a lost tab or device. */
+  attempts: number;
+  progress: JobProgress | null;
+  result: JobResult | null;
+  error: ErrorData | null;
+}
+
+/** What watchers are told. Previews are not part of the record: the newest is asked for with `preview()`. */
+export type JobEvent =
+  | { type: 'record'; record: JobRecord }
+  | { type: 'preview'; id: JobId; blob: Blob }
+  | { type: 'removed'; id: JobId };
