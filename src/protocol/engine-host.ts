@@ -1,5 +1,6 @@
 import type { JobEvent, JobId, JobOrigin, JobRecord, Job } from './job.ts';
 import type { ModelId, ModelInfo } from './model.ts';
+import type { SamplerChoice } from './sampler.ts';
 import type { Settings, SettingValue } from './settings.ts';
 
 /** What runs the pictures, as far as clients need to know. */
@@ -42,6 +43,18 @@ export interface GalleryItem {
   job: Job;
   /** Index of the picture in its job. */
   index: number;
+}
+
+/** What a sampler will do, told before it runs. */
+export interface SamplingSummary {
+  /** Noise level at each step, from the highest down; the last is where the run ends, mostly 0. */
+  sigmas: number[];
+  /** What the network is told at each of its evaluations. */
+  timesteps: number[];
+  /** Runs of the network for one picture, guidance counted once. */
+  evaluations: number;
+  /** Whether it adds no noise of its own. */
+  deterministic: boolean;
 }
 
 /** Stops a watch. */
@@ -90,6 +103,9 @@ export interface EngineHost {
   cancelInstall(id: ModelId): Promise<void>;
   removeModel(id: ModelId): Promise<void>;
   selectModel(id: ModelId): Promise<void>;
+
+  /** Plans a run without running it. @throws AppError `invalid_request`, `model_not_found`, `unsupported_feature` */
+  samplingPlan(choice: SamplerChoice, steps: number, model: ModelId): Promise<SamplingSummary>;
 
   settings(): Promise<Settings>;
   updateSettings(changes: Readonly<Record<string, SettingValue>>): Promise<Settings>;
