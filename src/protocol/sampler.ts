@@ -25,6 +25,11 @@ export interface KDiffusionSampler {
 
 /** What a request can override; the defaults are A1111's. */
 export interface KDiffusionOptions {
+  /**
+   * Whose version runs where the two differ: A1111's (the default), or ComfyUI's as Fooocus carries it, with
+   * whole timesteps, its own form of `ddim`, `uni_pc` and `lcm`, and `steps` counted after image-to-image's cut.
+   */
+  reference?: 'a1111' | 'comfyui';
   /** Noise multiplier of ancestral and SDE samplers (1) and of DDIM (0). */
   eta?: number;
   sChurn?: number;

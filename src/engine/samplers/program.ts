@@ -10,7 +10,7 @@ export type Instruction =
   | { op: 'brownian'; to: Register; sigmaFrom: number; sigmaTo: number }
   | { op: 'clamp'; register: Register; limit: number }
   | { op: 'threshold'; register: Register; ratio: number; maximum: number }
-  | { op: 'norm'; register: Register }
+  | NormInstruction
   | { op: 'show'; register: Register; step: number };
 
 /**
@@ -30,6 +30,17 @@ export interface DenoiseInstruction {
 }
 
 /**
+ * Answered with the square root of the mean, over one picture, of the squares of `register`. With a tolerance
+ * each value is first divided by `max(absolute, relative · max(|value of each of these registers|))`: the
+ * error measure of adaptive step sizes.
+ */
+export interface NormInstruction {
+  op: 'norm';
+  register: Register;
+  tolerance?: { absolute: number; relative: number; of: readonly Register[] };
+}
+
+/**
  * A register's name. `noise` holds the unit noise a run starts from and `init` the clean latents of
  * image-to-image; programs read both and write neither. The result is left in `x`.
  */
@@ -38,10 +49,7 @@ export type Register = string;
 /** weight · register. `to = Σ terms`; `to` may be among the terms. No terms: zeros. */
 export type Term = readonly [weight: number, register: Register];
 
-/**
- * The answer to `norm` is the square root of the mean of the register's squares over one picture; every
- * other instruction is answered with undefined.
- */
+/** `norm` is answered with a number, every other instruction with undefined. */
 export type SamplerProgram = Generator<Instruction, void, number | undefined>;
 
 /**
