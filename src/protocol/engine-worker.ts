@@ -1,12 +1,13 @@
 import type { BackendInfo } from './engine-host.ts';
 import type { Job, JobProgress, Picture } from './job.ts';
 import type { ModelPack } from './model.ts';
+import type { SamplerChoice, SamplingSummary } from './sampler.ts';
 
 /** What the engine tells while it works; the last argument of {@link EngineWorker.run}. */
 export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
   | { type: 'preview'; blob: Blob }
-  | { type: 'picture'; index: number; picture: Picture };
+  | { type: 'picture'; picture: Picture };
 
 /** Where the user wants the maths done; `auto` follows the adapter. */
 export type BackendChoice = 'auto' | 'webgpu' | 'wasm';
@@ -15,8 +16,10 @@ export type BackendChoice = 'auto' | 'webgpu' | 'wasm';
 export interface EngineWorker {
   /** Picks device and build. Idempotent. @throws AppError `unsupported_feature` when a forced backend is absent */
   start(choice: BackendChoice): Promise<BackendInfo>;
+  /** Loads a model ahead of its first job. */
+  load(pack: ModelPack): Promise<void>;
   /**
-   * Runs a job and hands over each picture as it is finished. Resolves with whether it ran to its end.
+   * Runs a job and hands over each picture as it is finished. Resolves with whether it was interrupted.
    * @throws AppError `device_lost`, `out_of_memory`, `not_a_number`, `model_not_found`, `unsupported_feature`
    */
   run(pack: ModelPack, job: Job, onEvent: (event: EngineEvent) => void): Promise<{ interrupted: boolean }>;
@@ -26,4 +29,6 @@ export interface EngineWorker {
   skip(): void;
   /** Frees the loaded model. */
   unload(): Promise<void>;
+  /** Plans a run without running it. @throws AppError `invalid_request`, `unsupported_feature` */
+  samplingPlan(pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary>;
 }

@@ -58,6 +58,8 @@ export interface TextToImageJob {
   noise: NoiseSpec;
   promptOptions: PromptOptions;
   output: OutputSpec;
+  /** Whether an interrupted batch is decoded as far as it got, as A1111 does, or dropped. */
+  keepUnfinished: boolean;
 }
 
 /** How finished pictures are encoded. */
@@ -82,6 +84,8 @@ export interface OutputMetadata {
 
 /** A finished picture. */
 export interface Picture {
+  /** Position in the job; removed pictures leave gaps. */
+  index: number;
   blob: Blob;
   width: number;
   height: number;

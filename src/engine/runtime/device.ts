@@ -1,0 +1,68 @@
+import { AppError } from '#protocol/error.ts';
+import type { BackendChoice } from '#protocol/engine-worker.ts';
+
+/** What the maths will run on. */
+export interface ChosenBackend {
+  device: GPUDevice | null;
+  description: string;
+}
+
+/** Features that make ONNX Runtime's kernels faster where the adapter has them. */
+const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups'];
+
+/** Limits below which large weights and pictures do not fit; asked for at the adapter's maximum. */
+const RAISED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxComputeWorkgroupsPerDimension',
+] as const;
+
+/** Software adapters are correct but far slower than the wasm provider. */
+function isSoftware(adapter: GPUAdapter): boolean {
+  return adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|basic render/i.test(describe(adapter));
+}
+
+function describe(adapter: GPUAdapter): string {
+  const { vendor, architecture, device, description } = adapter.info;
+  return [vendor, architecture, device, description].filter((part) => part !== '').join(' ') || 'unnamed adapter';
+}
+
+async function openDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  return adapter.requestDevice({
+    requiredFeatures: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: Object.fromEntries(RAISED_LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+  });
+}
+
+/**
+ * Chooses between WebGPU and the CPU and opens the device. `auto` takes the GPU unless its adapter is a
+ * software one.
+ * @throws AppError `unsupported_feature` when WebGPU is demanded and there is none
+ */
+export async function chooseBackend(choice: BackendChoice): Promise<ChosenBackend> {
+  if (choice === 'wasm') return { device: null, description: 'CPU, as chosen' };
+  const gpu = 'gpu' in navigator ? navigator.gpu : undefined;
+  const adapter = (await gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
+  if (adapter === null) {
+    if (choice === 'webgpu') {
+      throw new AppError('unsupported_feature', 'WebGPU was demanded, but this browser offers no adapter.');
+    }
+    return { device: null, description: 'CPU: no WebGPU adapter' };
+  }
+  if (choice === 'auto' && isSoftware(adapter)) {
+    return { device: null, description: `CPU: the WebGPU adapter is software (${describe(adapter)})` };
+  }
+  return { device: await openDevice(adapter), description: describe(adapter) };
+}
+
+/** The build for a backend: JSPI where the browser has it, Asyncify elsewhere, the small one for the CPU. */
+export function chooseBuild(device: GPUDevice | null): 'jspi' | 'webgpu' | 'wasm' {
+  if (device === null) return 'wasm';
+  return 'Suspending' in WebAssembly ? 'jspi' : 'webgpu';
+}

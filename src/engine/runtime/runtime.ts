@@ -1,0 +1,224 @@
+import type * as OrtModule from 'onnxruntime-web/wasm';
+import type { BackendInfo } from '#protocol/engine-host.ts';
+import { AppError } from '#protocol/error.ts';
+import { createTaskQueue } from './queue.ts';
+
+/** The API of onnxruntime-web; the same in every build. */
+export type Ort = typeof OrtModule;
+
+/** A way to get at onnxruntime-web: which files to load differs between browsers and Node. */
+export interface OrtBuild {
+  name: BackendInfo['build'];
+  load(): Promise<Ort>;
+}
+
+/** A tensor in JavaScript's memory or in a buffer of the runtime's own GPU device. */
+export type TensorValue =
+  | { type: 'float32'; data: Float32Array; dims: readonly number[] }
+  | { type: 'int32'; data: Int32Array; dims: readonly number[] }
+  | { type: 'int64'; data: BigInt64Array; dims: readonly number[] }
+  | { type: 'float32'; buffer: GPUBuffer; dims: readonly number[] };
+
+/** Raw bytes a graph refers to by file name. */
+export interface ExternalData {
+  path: string;
+  data: Blob | Uint8Array;
+}
+
+export interface SessionOptions {
+  externalData?: readonly ExternalData[];
+  /** Dequantise weights once at load: faster runs for more memory. */
+  foldDequantization?: boolean;
+  /** Fail where the graph cannot run wholly on the chosen provider; for tests. */
+  requireProvider?: boolean;
+}
+
+/** A loaded graph. */
+export interface Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /** Declared dimensions of an input, with names for the free ones. */
+  inputDims(name: string): readonly (number | string)[];
+  /** Element type of an input, such as `float32` or `int64`. */
+  inputType(name: string): string;
+  /**
+   * Runs the graph and copies its float outputs into JavaScript's memory.
+   * @throws AppError `device_lost`, `out_of_memory`, `engine_crashed`, `internal`
+   */
+  run(inputs: Readonly<Record<string, TensorValue>>): Promise<Record<string, FloatTensor>>;
+  /** Runs the graph and writes its outputs into given GPU buffers; nothing is read back. */
+  runInto(
+    inputs: Readonly<Record<string, TensorValue>>,
+    outputs: Readonly<Record<string, { buffer: GPUBuffer; dims: readonly number[] }>>,
+  ): Promise<void>;
+  release(): Promise<void>;
+}
+
+export interface FloatTensor {
+  data: Float32Array;
+  dims: readonly number[];
+}
+
+export interface Runtime {
+  readonly backend: BackendInfo;
+  /** The device sessions run on, for kernels of our own; null on the wasm provider. */
+  readonly device: GPUDevice | null;
+  /** Milliseconds spent inside ONNX Runtime's `run` so far. */
+  readonly runMilliseconds: number;
+  createSession(model: Uint8Array, options?: SessionOptions): Promise<Session>;
+  /** Releases every session and the device. */
+  close(): Promise<void>;
+}
+
+export interface RuntimeSetup {
+  build: OrtBuild;
+  device: GPUDevice | null;
+  description: string;
+}
+
+// Overlapping create, run and release calls abort the wasm module, whatever session they are for: one queue
+// for the whole realm, not one per runtime.
+const queue = createTaskQueue();
+
+/**
+ * Opens ONNX Runtime on a device of ours, or on the CPU where `device` is null. The runtime owns the device:
+ * ONNX Runtime would destroy one of its own with its last session, and our latents with it.
+ */
+export async function openRuntime({ build, device, description }: RuntimeSetup): Promise<Runtime> {
+  const ort = await queue.add(() => build.load());
+  const sessions = new Set<Session>();
+  let runMilliseconds = 0;
+  let lost: string | null = null;
+  void device?.lost.then((info) => {
+    lost = info.message || info.reason;
+  });
+
+  const explain = (thrown: unknown): AppError => {
+    if (lost !== null) return new AppError('device_lost', `The GPU was lost: ${lost}`, { cause: thrown });
+    return explainFailure(thrown);
+  };
+
+  const executionProviders: OrtModule.InferenceSession.ExecutionProviderConfig[] =
+    device === null ? ['wasm'] : [{ name: 'webgpu', device, validationMode: 'wgpuOnly' }];
+
+  async function createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
+    const session = await queue.add(async () => {
+      try {
+        return await ort.InferenceSession.create(model, {
+          executionProviders,
+          graphOptimizationLevel: 'all',
+          ...(options.externalData && { externalData: [...options.externalData] }),
+          extra: {
+            session: {
+              disable_quant_qdq: options.foldDequantization === true ? '1' : '0',
+              disable_cpu_ep_fallback: options.requireProvider === true ? '1' : '0',
+            },
+          },
+        });
+      } catch (thrown) {
+        throw explain(thrown);
+      }
+    });
+
+    const toTensor = (value: TensorValue): OrtModule.Tensor => {
+      const dims = [...value.dims];
+      if ('buffer' in value) return ort.Tensor.fromGpuBuffer(value.buffer, { dataType: 'float32', dims });
+      switch (value.type) {
+        case 'float32':
+          return new ort.Tensor('float32', value.data, dims);
+        case 'int32':
+          return new ort.Tensor('int32', value.data, dims);
+        case 'int64':
+          return new ort.Tensor('int64', value.data, dims);
+      }
+    };
+    const toFeeds = (inputs: Readonly<Record<string, TensorValue>>) =>
+      Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, toTensor(value)]));
+
+    const timed = <T>(run: () => Promise<T>): Promise<T> =>
+      queue.add(async () => {
+        if (lost !== null) throw explain(undefined);
+        const start = performance.now();
+        try {
+          return await run();
+        } catch (thrown) {
+          throw explain(thrown);
+        } finally {
+          runMilliseconds += performance.now() - start;
+        }
+      });
+
+    const metadata = new Map(session.inputMetadata.map((input) => [input.name, input]));
+    const tensorMetadata = (name: string) => {
+      const found = metadata.get(name);
+      if (found?.isTensor !== true) throw new AppError('internal', `The graph has no tensor input “${name}”.`);
+      return found;
+    };
+
+    const opened: Session = {
+      inputNames: session.inputNames,
+      outputNames: session.outputNames,
+      inputDims: (name) => tensorMetadata(name).shape,
+      inputType: (name) => tensorMetadata(name).type,
+      run: (inputs) =>
+        timed(async () => {
+          const outputs = await session.run(toFeeds(inputs));
+          const copied: Record<string, FloatTensor> = {};
+          for (const [name, tensor] of Object.entries(outputs)) {
+            const data = await tensor.getData(true);
+            if (data instanceof Float32Array) copied[name] = { data, dims: tensor.dims };
+            tensor.dispose();
+          }
+          return copied;
+        }),
+      runInto: (inputs, outputs) =>
+        timed(async () => {
+          const fetches = Object.fromEntries(
+            Object.entries(outputs).map(([name, { buffer, dims }]) => [
+              name,
+              ort.Tensor.fromGpuBuffer(buffer, { dataType: 'float32', dims: [...dims] }),
+            ]),
+          );
+          await session.run(toFeeds(inputs), fetches);
+        }),
+      async release() {
+        if (sessions.delete(opened)) await queue.add(() => session.release());
+      },
+    };
+    sessions.add(opened);
+    return opened;
+  }
+
+  return {
+    backend: {
+      provider: device === null ? 'wasm' : 'webgpu',
+      build: build.name,
+      description,
+      float16: device?.features.has('shader-f16') ?? false,
+    },
+    device,
+    get runMilliseconds() {
+      return runMilliseconds;
+    },
+    createSession,
+    async close() {
+      for (const session of sessions) await session.release();
+      device?.destroy();
+    },
+  };
+}
+
+/** ONNX Runtime throws plain errors, or numbers when the wasm module dies; the words tell them apart. */
+function explainFailure(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown;
+  const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  if (/bad_alloc|out of memory|Memory.grow|allocation failed|Failed to allocate|array buffer allocation/i.test(text)) {
+    return new AppError('out_of_memory', 'Not enough memory for this picture. Try a smaller size or batch.', {
+      cause: thrown,
+    });
+  }
+  if (typeof thrown === 'number' || /Aborted\(|unreachable|RuntimeError|table index/i.test(text)) {
+    return new AppError('engine_crashed', `The engine stopped: ${text}`, { cause: thrown });
+  }
+  return new AppError('internal', text, { cause: thrown });
+}

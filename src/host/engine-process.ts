@@ -1,0 +1,103 @@
+import { proxy, releaseProxy, wrap, type Remote } from 'comlink';
+import type { BackendInfo } from '#protocol/engine-host.ts';
+import type { BackendChoice, EngineEvent, EngineWorker } from '#protocol/engine-worker.ts';
+import { AppError } from '#protocol/error.ts';
+import type { Job } from '#protocol/job.ts';
+import type { ModelPack } from '#protocol/model.ts';
+import type { SamplerChoice, SamplingSummary } from '#protocol/sampler.ts';
+
+/** How long a cancelled job may take to stop before its worker is ended by force. */
+const STOP_WITHIN_MS = 20_000;
+
+interface Process {
+  worker: Worker;
+  engine: Remote<EngineWorker>;
+  /** Rejects when the worker dies. */
+  crashed: Promise<never>;
+  started: Promise<BackendInfo>;
+  kill: (error: AppError) => void;
+}
+
+/**
+ * The engine's worker, started when first needed and replaced when it dies: whatever kills it, the running
+ * job ends with an error and the next one runs in a new worker.
+ */
+export function createEngineProcess(
+  startWorker: () => Worker,
+  backendChoice: () => BackendChoice,
+  onBackend: (backend: BackendInfo) => void,
+) {
+  let current: Process | null = null;
+
+  function open(): Process {
+    if (current) return current;
+    const worker = startWorker();
+    const { promise: crashed, reject } = Promise.withResolvers<never>();
+    crashed.catch(() => undefined);
+    const engine = wrap<EngineWorker>(worker);
+    const opened: Process = {
+      worker,
+      engine,
+      crashed,
+      started: Promise.race([engine.start(backendChoice()), crashed]),
+      kill(error) {
+        if (current === opened) current = null;
+        reject(error);
+        engine[releaseProxy]();
+        worker.terminate();
+      },
+    };
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      opened.kill(new AppError('engine_crashed', `The engine stopped: ${event.message || 'unknown reason'}.`));
+    });
+    current = opened;
+    opened.started.then(onBackend, () => opened.kill(new AppError('engine_crashed', 'The engine did not start.')));
+    return opened;
+  }
+
+  /** Does a piece of work in the worker; a worker that is past saving is replaced. */
+  async function use<T>(work: (engine: Remote<EngineWorker>) => Promise<T>): Promise<T> {
+    const process = open();
+    try {
+      await process.started;
+      return await Promise.race([work(process.engine), process.crashed]);
+    } catch (thrown) {
+      const fatal = thrown instanceof AppError && ['engine_crashed', 'out_of_memory'].includes(thrown.code);
+      // Wasm memory never shrinks and an aborted module stays dead: only a new worker gives both back.
+      if (fatal) process.kill(thrown);
+      throw thrown;
+    }
+  }
+
+  return {
+    load: (pack: ModelPack): Promise<void> => use((engine) => engine.load(pack)),
+    run: (pack: ModelPack, job: Job, onEvent: (event: EngineEvent) => void): Promise<{ interrupted: boolean }> =>
+      use((engine) => engine.run(pack, job, proxy(onEvent))),
+    samplingPlan: (pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary> =>
+      use((engine) => engine.samplingPlan(pack, choice, steps)),
+    async unload(): Promise<void> {
+      if (current) await use((engine) => engine.unload());
+    },
+    async skip(): Promise<void> {
+      await current?.engine.skip();
+    },
+    /** Asks the running job to stop; `ended` tells when it did. A worker that does not listen is ended. */
+    async cancel(ended: Promise<unknown>): Promise<void> {
+      const process = current;
+      if (!process) return;
+      const timer = setTimeout(
+        () => process.kill(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.')),
+        STOP_WITHIN_MS,
+      );
+      void ended.finally(() => clearTimeout(timer)).catch(() => undefined);
+      await Promise.race([process.engine.cancel(), process.crashed.catch(() => undefined)]);
+    },
+    /** Ends the worker; the next job starts a new one, with the backend then chosen. */
+    restart(): void {
+      current?.kill(new AppError('engine_crashed', 'The engine was restarted.'));
+    },
+  };
+}
+
+export type EngineProcess = ReturnType<typeof createEngineProcess>;

@@ -1,0 +1,104 @@
+import { createStore, del, delMany, get, getMany, keys, set, setMany, type UseStore } from 'idb-keyval';
+import type { ModelId, PackFile } from '#protocol/model.ts';
+
+/** What is stored of one file of a model. */
+export interface StoredFile {
+  sizeBytes: number;
+  sha256: string;
+  /** Sizes of the pieces in order; their sum is what has arrived. */
+  pieceBytes: readonly number[];
+  /** Set once the whole file has the right hash; until then it may only be resumed. */
+  verifiedAt: number | null;
+}
+
+const fileKey = (model: ModelId, path: string) => `${model}/${path}`;
+const pieceKey = (model: ModelId, path: string, index: number) => `${model}/${path}#${String(index)}`;
+
+/**
+ * Weights of models in IndexedDB, as Blobs in pieces: a file grows piece by piece while it arrives, and is
+ * read back as one Blob that the browser streams from disk.
+ */
+export function openModelFiles(database = 'vitrine-models') {
+  const store: UseStore = createStore(database, 'files');
+
+  async function pieces(model: ModelId, path: string, count: number): Promise<Blob[]> {
+    const found = await getMany<Blob | undefined>(
+      Array.from({ length: count }, (_, index) => pieceKey(model, path, index)),
+      store,
+    );
+    return found.filter((piece) => piece !== undefined);
+  }
+
+  return {
+    /** What is stored of a file, complete or not. */
+    stored: (model: ModelId, path: string): Promise<StoredFile | undefined> => get(fileKey(model, path), store),
+
+    /** Starts a file anew, dropping what was there. */
+    async begin(model: ModelId, file: PackFile): Promise<StoredFile> {
+      await this.remove(model, file.path);
+      const fresh: StoredFile = {
+        sizeBytes: file.sizeBytes,
+        sha256: file.sha256,
+        pieceBytes: [],
+        verifiedAt: null,
+      };
+      await set(fileKey(model, file.path), fresh, store);
+      return fresh;
+    },
+
+    /** Adds the next piece; piece and record change in one transaction. */
+    async append(model: ModelId, path: string, file: StoredFile, piece: Blob): Promise<StoredFile> {
+      const grown: StoredFile = { ...file, pieceBytes: [...file.pieceBytes, piece.size] };
+      await setMany(
+        [
+          [pieceKey(model, path, file.pieceBytes.length), piece],
+          [fileKey(model, path), grown],
+        ],
+        store,
+      );
+      return grown;
+    },
+
+    /** Marks a file as whole and right. */
+    async seal(model: ModelId, path: string, file: StoredFile): Promise<void> {
+      await set(fileKey(model, path), { ...file, verifiedAt: Date.now() }, store);
+    },
+
+    /** The bytes that have arrived so far, as one Blob; undefined where pieces are missing. */
+    async received(model: ModelId, path: string): Promise<Blob | undefined> {
+      const file = await get<StoredFile>(fileKey(model, path), store);
+      if (!file) return undefined;
+      const found = await pieces(model, path, file.pieceBytes.length);
+      return found.length === file.pieceBytes.length ? new Blob(found) : undefined;
+    },
+
+    /** A verified file; undefined when it is absent, incomplete or unverified. */
+    async open(model: ModelId, path: string): Promise<Blob | undefined> {
+      const file = await get<StoredFile>(fileKey(model, path), store);
+      if (file?.verifiedAt == null) return undefined;
+      return this.received(model, path);
+    },
+
+    async remove(model: ModelId, path: string): Promise<void> {
+      const file = await get<StoredFile>(fileKey(model, path), store);
+      if (!file) return;
+      // The record goes first: a tab closed in between leaves orphans, never a file with holes.
+      await del(fileKey(model, path), store);
+      await delMany(
+        file.pieceBytes.map((_, index) => pieceKey(model, path, index)),
+        store,
+      );
+    },
+
+    /** Removes every file of a model, orphaned pieces included. */
+    async removeModel(model: ModelId): Promise<void> {
+      const all = await keys<string>(store);
+      await delMany(
+        all.filter((key) => key.startsWith(`${model}/`)),
+        store,
+      );
+    },
+  };
+}
+
+export type ModelFiles = ReturnType<typeof openModelFiles>;

@@ -1,0 +1,85 @@
+/// <reference lib="webworker" />
+import { wrap } from 'comlink';
+import type { HostConnection } from '#api/connection.ts';
+import type { HostingReply, PortGreeting, ServePort, WhoHosts } from '#protocol/connect.ts';
+import { ENGINE_LOCK, hostLockName, type EngineHost } from '#protocol/engine-host.ts';
+import { AppError } from '#protocol/error.ts';
+import { PROTOCOL } from '#protocol/version.ts';
+
+/** How long to look for a host while some tab holds, or waits for, the engine's lock. */
+const SEARCH_FOR_MS = 20_000;
+const SEARCH_AGAIN_AFTER_MS = 100;
+/** A window that has not answered by then is asleep or not ours. */
+const REPLY_WITHIN_MS = 1_000;
+
+const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** Whether any tab hosts the engine, or is about to. */
+async function hasCandidates(): Promise<boolean> {
+  const { held = [], pending = [] } = await navigator.locks.query();
+  return [...held, ...pending].some((lock) => lock.name === ENGINE_LOCK);
+}
+
+function askWindow(client: Client): Promise<boolean> {
+  const { port1, port2 } = new MessageChannel();
+  const reply = new Promise<boolean>((resolve) => {
+    port1.onmessage = (event: MessageEvent<HostingReply>) => resolve(event.data === 'hosting');
+  });
+  client.postMessage({ type: 'vitrine-who-hosts' } satisfies WhoHosts, [port2]);
+  return Promise.race([reply, delay(REPLY_WITHIN_MS).then(() => false)]).finally(() => port1.close());
+}
+
+async function findHostWindow(clients: Clients): Promise<Client | undefined> {
+  const windows = await clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const { promise: first, resolve } = Promise.withResolvers<Client | undefined>();
+  void Promise.all(
+    windows.map(async (client) => {
+      if (await askWindow(client)) resolve(client);
+    }),
+  ).then(() => resolve(undefined));
+  return first;
+}
+
+/**
+ * Hands a port to the tab that hosts the engine, waiting a moment for one to be elected.
+ * @throws AppError `no_engine_tab`
+ */
+export async function passToHost(clients: Clients, port: MessagePort): Promise<void> {
+  const deadline = Date.now() + SEARCH_FOR_MS;
+  while (await hasCandidates()) {
+    const host = await findHostWindow(clients);
+    if (host) {
+      host.postMessage({ type: 'vitrine-serve-port', protocol: PROTOCOL } satisfies ServePort, [port]);
+      return;
+    }
+    if (Date.now() > deadline) break;
+    await delay(SEARCH_AGAIN_AFTER_MS);
+  }
+  throw new AppError('no_engine_tab', 'No tab is open that could draw.');
+}
+
+/** Resolves when the hosting tab is gone: then its lock is free. */
+function hostGone(hostId: string): Promise<void> {
+  return navigator.locks.request(hostLockName(hostId), { mode: 'shared' }, () => undefined);
+}
+
+/**
+ * A line of the service worker's own to the hosting tab.
+ * @throws AppError `no_engine_tab`, `protocol_mismatch`
+ */
+export async function connectToHost(clients: Clients): Promise<HostConnection> {
+  const { port1: near, port2: far } = new MessageChannel();
+  const greeting = new Promise<PortGreeting>((resolve) => {
+    near.addEventListener('message', (event: MessageEvent<PortGreeting>) => resolve(event.data), { once: true });
+  });
+  near.start();
+  await passToHost(clients, far);
+  const answer = await Promise.race([greeting, delay(SEARCH_FOR_MS).then(() => null)]);
+  if (answer?.type === 'vitrine-connected') {
+    return { host: wrap<EngineHost>(near), ended: hostGone(answer.hostId) };
+  }
+  if (answer?.reason === 'protocol_mismatch') {
+    throw new AppError('protocol_mismatch', 'The open tab is of another version. Reload it.');
+  }
+  throw new AppError('no_engine_tab', 'The tab that hosts the engine does not answer.');
+}

@@ -1,0 +1,29 @@
+const CACHE = 'vitrine-runtime';
+
+/** ONNX Runtime's wasm files: too large to fetch before they are needed, and named by their content. */
+export function isRuntimeFile(url: URL): boolean {
+  return url.pathname.endsWith('.wasm');
+}
+
+/** From the cache, or from the network and into the cache. Older releases' files are dropped on the way. */
+export async function fromRuntimeCache(request: Request): Promise<Response> {
+  const cache = await caches.open(CACHE);
+  const cached = await cache.match(request.url);
+  if (cached) return cached;
+  const response = await fetch(request);
+  if (response.ok) {
+    const kept = response.clone();
+    const build = fileOfBuild(request.url);
+    for (const older of await cache.keys()) {
+      if (fileOfBuild(older.url) === build) await cache.delete(older);
+    }
+    await cache.put(request.url, kept);
+  }
+  return response;
+}
+
+/** `ort-wasm-simd-threaded.jspi-Ab12Cd34.wasm` → `ort-wasm-simd-threaded.jspi`. */
+function fileOfBuild(url: string): string {
+  const name = new URL(url).pathname.split('/').at(-1) ?? '';
+  return name.replace(/-[\w-]{8}\.wasm$/, '');
+}

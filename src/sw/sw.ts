@@ -1,0 +1,73 @@
+/// <reference lib="webworker" />
+import { cleanupOutdatedCaches, matchPrecache, precacheAndRoute } from 'workbox-precaching';
+import { createApi } from '#api/index.ts';
+import { API_CHANNEL } from '#protocol/api-event.ts';
+import { carryErrorCodes } from '#protocol/error-transfer.ts';
+import type { FindHost, PortGreeting, SkipWaiting } from '#protocol/connect.ts';
+import { connectToHost, passToHost } from './find-host.ts';
+import { isolate } from './isolation.ts';
+import { fromRuntimeCache, isRuntimeFile } from './runtime-cache.ts';
+
+declare const self: ServiceWorkerGlobalScope;
+
+carryErrorCodes();
+
+const base = new URL('./', self.location.href);
+const channel = new BroadcastChannel(API_CHANNEL);
+const api = createApi({
+  connect: () => connectToHost(self.clients),
+  base,
+  onRequest: (event) => channel.postMessage(event),
+});
+
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener('message', (event: ExtendableMessageEvent) => {
+  const message = event.data as FindHost | SkipWaiting;
+  switch (message.type) {
+    case 'SKIP_WAITING':
+      void self.skipWaiting();
+      break;
+    case 'vitrine-find-host': {
+      const [port] = event.ports;
+      if (!port) break;
+      event.waitUntil(
+        passToHost(self.clients, port).catch(() => {
+          port.postMessage({ type: 'vitrine-refused', reason: 'no_engine_tab' } satisfies PortGreeting);
+        }),
+      );
+      break;
+    }
+  }
+});
+
+/** Pages and scripts from the precache, else the network; isolated either way. */
+async function servePage(request: Request): Promise<Response> {
+  const cached = await matchPrecache(request.mode === 'navigate' ? indexOf(request.url) : request.url);
+  return isolate(cached ?? (await fetch(request)));
+}
+
+/** `/` and `/?backend=wasm` are the app's page. */
+function indexOf(address: string): string {
+  const url = new URL(address);
+  url.search = '';
+  url.hash = '';
+  if (url.pathname.endsWith('/')) url.pathname += 'index.html';
+  return url.href;
+}
+
+// Listeners answer in the order they were added: the API's paths are looked at before any file.
+self.addEventListener('fetch', (event) => {
+  const url = new URL(event.request.url);
+  if (url.origin !== self.location.origin) return;
+  if (api.ownsPath(url.pathname)) {
+    event.respondWith(api.fetch(event.request));
+  } else if (isRuntimeFile(url)) {
+    event.respondWith(fromRuntimeCache(event.request).then(isolate));
+  } else if (event.request.mode === 'navigate' || event.request.destination.endsWith('worker')) {
+    event.respondWith(servePage(event.request));
+  }
+});
+
+cleanupOutdatedCaches();
+precacheAndRoute(self.__WB_MANIFEST);
