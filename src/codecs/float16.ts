@@ -1,15 +1,16 @@
 let float16Table: Float32Array | undefined;
 
-/** Widens IEEE 754 binary16 values, exactly. Where the results go may be given. */
-export function widenFloat16(source: Uint16Array, target = new Float32Array(source.length)): Float32Array {
+/** Widens IEEE 754 binary16 values, exactly. */
+export function widenFloat16(source: Uint16Array): Float32Array<ArrayBuffer> {
   float16Table ??= makeFloat16Table();
-  return lookUp(float16Table, source, target);
+  return lookUp(float16Table, source);
 }
 
 /**
  * Rounds to IEEE 754 binary16, to nearest and ties to even. Beyond 65504 lies infinity, NaN stays NaN.
  */
-export function narrowToFloat16(source: Float32Array, target = new Uint16Array(source.length)): Uint16Array {
+export function narrowToFloat16(source: Float32Array): Uint16Array<ArrayBuffer> {
+  const target = new Uint16Array(source.length);
   const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
   for (let i = 0; i < bits.length; i++) {
     const value = bits[i] ?? 0;
@@ -50,12 +51,12 @@ export type Float8 = 'e4m3' | 'e5m2';
 const float8Tables: Partial<Record<Float8, Float32Array>> = {};
 
 /** Widens 8-bit floats, exactly. `e4m3` has no infinities (torch's `float8_e4m3fn`). */
-export function widenFloat8(source: Uint8Array, format: Float8): Float32Array {
-  const table = (float8Tables[format] ??= makeFloat8Table(format));
-  return lookUp(table, source, new Float32Array(source.length));
+export function widenFloat8(source: Uint8Array, format: Float8): Float32Array<ArrayBuffer> {
+  return lookUp((float8Tables[format] ??= makeFloat8Table(format)), source);
 }
 
-function lookUp(table: Float32Array, source: Uint16Array | Uint8Array, target: Float32Array): Float32Array {
+function lookUp(table: Float32Array, source: Uint16Array | Uint8Array): Float32Array<ArrayBuffer> {
+  const target = new Float32Array(source.length);
   for (let i = 0; i < source.length; i++) target[i] = table[source[i] ?? 0] ?? 0;
   return target;
 }

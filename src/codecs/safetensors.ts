@@ -173,7 +173,7 @@ export function encodeSafetensorsHeader(
 function readEntry(name: string, value: unknown, dataStart: number): SafetensorsEntry | string {
   if (!isRecord(value)) return 'is not described by a JSON object';
   const { dtype, shape, data_offsets: offsets } = value;
-  if (!isDtype(dtype)) return `has the unknown type ${shorten(JSON.stringify(dtype) ?? 'none')}`;
+  if (!isDtype(dtype)) return `has the unknown type ${shorten(JSON.stringify(dtype ?? null))}`;
   if (!isSizes(shape) || shape.length > MAX_RANK) return 'has an invalid shape';
   const length = count(shape) * SAFETENSORS_DTYPE_BYTES[dtype];
   if (!Number.isSafeInteger(length)) return 'has an impossibly large shape';
