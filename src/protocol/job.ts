@@ -72,6 +72,11 @@ export interface OutputSpec {
    * hash) are appended by the engine to `parameters`; see codecs/infotext.ts.
    */
   metadata: OutputMetadata | null;
+  /**
+   * Picture i's own texts by keyword, in place of an infotext made from `metadata`: the text chunks of a PNG. Of
+   * these, `parameters` is the EXIF user comment of other formats and `fooocus_scheme` the EXIF maker note.
+   */
+  texts?: readonly Readonly<Record<string, string>>[];
 }
 
 /** Names for the infotext that only the dialect knows. */
@@ -128,6 +133,8 @@ export interface JobOrigin {
   /** `app`, or a dialect's name. */
   client: string;
   requestKey: string | null;
+  /** What the dialect needs to word later answers: file names, a webhook. Handed back untouched. */
+  reply?: Readonly<Record<string, unknown>>;
 }
 
 /** A job and all that is known of it; stored, and so surviving tabs and reloads. */
