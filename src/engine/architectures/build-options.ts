@@ -1,0 +1,10 @@
+import type { FloatType } from '#engine/graph/graph.ts';
+import type { TensorSource } from '#engine/weights/tensor-source.ts';
+
+/** What every architecture can be built with. */
+export interface BuildOptions {
+  /** The weights under their diffusers or transformers names. */
+  weights: TensorSource;
+  /** What the arithmetic is done in: float16 only where the device has `shader-f16`. Inputs and outputs stay float32. */
+  precision?: FloatType;
+}
