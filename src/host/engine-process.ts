@@ -1,10 +1,10 @@
 import { proxy, releaseProxy, wrap, type Remote } from 'comlink';
-import type { BackendInfo } from '#protocol/engine-host.ts';
+import type { BackendInfo, SamplingSummary } from '#protocol/engine-host.ts';
 import type { BackendChoice, EngineEvent, EngineWorker } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
 import type { ModelPack } from '#protocol/model.ts';
-import type { SamplerChoice, SamplingSummary } from '#protocol/sampler.ts';
+import type { SamplerChoice } from '#protocol/sampler.ts';
 
 /** How long a cancelled job may take to stop before its worker is ended by force. */
 const STOP_WITHIN_MS = 20_000;

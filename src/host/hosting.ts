@@ -9,16 +9,19 @@ function portClosed(port: MessagePort): Promise<void> {
   return new Promise((resolve) => port.addEventListener('close', () => resolve(), { once: true }));
 }
 
+/** A tab's standing in line for the engine. */
+export interface Candidacy {
+  /** Serves a port, if this tab is the host; answers whether it is. */
+  serve(port: MessagePort): Promise<boolean>;
+  /** Resolves when this tab has become the host. */
+  elected: Promise<void>;
+}
+
 /**
  * Makes this tab a candidate for hosting the engine. The first in line holds a Web Lock and serves; when its
  * tab is closed, the next one's `open` is called.
  */
-export function candidate(open: (hostId: string) => Promise<HostingTab>): {
-  /** Serves a port, if this tab is the host. */
-  serve(port: MessagePort): Promise<boolean>;
-  /** Resolves when this tab has become the host. */
-  elected: Promise<void>;
-} {
+export function standForHost(open: (hostId: string) => Promise<HostingTab>): Candidacy {
   const hostId = crypto.randomUUID();
   const elected = Promise.withResolvers<void>();
   let hosting: Promise<HostingTab> | null = null;

@@ -1,7 +1,7 @@
-import type { BackendInfo } from './engine-host.ts';
+import type { BackendInfo, SamplingSummary } from './engine-host.ts';
 import type { Job, JobProgress, Picture } from './job.ts';
 import type { ModelPack } from './model.ts';
-import type { SamplerChoice, SamplingSummary } from './sampler.ts';
+import type { SamplerChoice } from './sampler.ts';
 
 /** What the engine tells while it works; the last argument of {@link EngineWorker.run}. */
 export type EngineEvent =

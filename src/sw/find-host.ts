@@ -1,9 +1,8 @@
 /// <reference lib="webworker" />
-import { wrap } from 'comlink';
-import type { HostConnection } from '#api/connection.ts';
-import type { HostingReply, PortGreeting, ServePort, WhoHosts } from '#protocol/connect.ts';
-import { ENGINE_LOCK, hostLockName, type EngineHost } from '#protocol/engine-host.ts';
+import type { HostingReply, ServePort, WhoHosts } from '#protocol/connect.ts';
+import { ENGINE_LOCK } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
+import { awaitHost, type RemoteHost } from '#protocol/host-connection.ts';
 import { PROTOCOL } from '#protocol/version.ts';
 
 /** How long to look for a host while some tab holds, or waits for, the engine's lock. */
@@ -58,28 +57,12 @@ export async function passToHost(clients: Clients, port: MessagePort): Promise<v
   throw new AppError('no_engine_tab', 'No tab is open that could draw.');
 }
 
-/** Resolves when the hosting tab is gone: then its lock is free. */
-function hostGone(hostId: string): Promise<void> {
-  return navigator.locks.request(hostLockName(hostId), { mode: 'shared' }, () => undefined);
-}
-
 /**
  * A line of the service worker's own to the hosting tab.
  * @throws AppError `no_engine_tab`, `protocol_mismatch`
  */
-export async function connectToHost(clients: Clients): Promise<HostConnection> {
+export async function connectToHost(clients: Clients): Promise<RemoteHost> {
   const { port1: near, port2: far } = new MessageChannel();
-  const greeting = new Promise<PortGreeting>((resolve) => {
-    near.addEventListener('message', (event: MessageEvent<PortGreeting>) => resolve(event.data), { once: true });
-  });
-  near.start();
   await passToHost(clients, far);
-  const answer = await Promise.race([greeting, delay(SEARCH_FOR_MS).then(() => null)]);
-  if (answer?.type === 'vitrine-connected') {
-    return { host: wrap<EngineHost>(near), ended: hostGone(answer.hostId) };
-  }
-  if (answer?.reason === 'protocol_mismatch') {
-    throw new AppError('protocol_mismatch', 'The open tab is of another version. Reload it.');
-  }
-  throw new AppError('no_engine_tab', 'The tab that hosts the engine does not answer.');
+  return awaitHost(near, SEARCH_FOR_MS);
 }

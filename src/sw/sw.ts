@@ -16,7 +16,7 @@ const base = new URL('./', self.location.href);
 const channel = new BroadcastChannel(API_CHANNEL);
 const api = createApi({
   connect: () => connectToHost(self.clients),
-  base,
+  base: base.pathname,
   onRequest: (event) => channel.postMessage(event),
 });
 

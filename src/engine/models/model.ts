@@ -1,0 +1,80 @@
+import { AppError } from '#protocol/error.ts';
+import type { ModelPack } from '#protocol/model.ts';
+import type { Runtime, Session } from '#engine/runtime/runtime.ts';
+import type { NoiseModel } from '#engine/samplers/noise-model.ts';
+import { createClipTokenizer, type ClipTokenizer } from '#engine/tokenizers/clip.ts';
+
+/** Reads a file of a model by its path in the diffusers layout; undefined when it is not there. */
+export type ReadFile = (path: string) => Promise<Blob | undefined>;
+
+/** A Stable Diffusion pipeline ready to run. */
+export interface LoadedModel {
+  pack: ModelPack;
+  tokenizer: ClipTokenizer;
+  textEncoder: Session;
+  unet: Session;
+  vaeDecoder: Session;
+  noiseModel: NoiseModel;
+  release(): Promise<void>;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Loads a pack's graphs and tokenizer.
+ * @throws AppError `model_not_found` when a file is missing, `integrity_failed` when one is not what it
+ *   should be, and what the runtime throws
+ */
+export async function loadModel(pack: ModelPack, runtime: Runtime, readFile: ReadFile): Promise<LoadedModel> {
+  const opened: Session[] = [];
+  async function read(path: string): Promise<Blob> {
+    const blob = await readFile(path);
+    if (blob) return blob;
+    throw new AppError('model_not_found', `${pack.title} is not complete: ${path} is missing. Install it again.`, {
+      detail: { model: pack.id, file: path },
+    });
+  }
+  async function readJson(path: string): Promise<Json> {
+    const value: unknown = JSON.parse(await (await read(path)).text());
+    if (typeof value === 'object' && value !== null) return { ...value };
+    throw new AppError('integrity_failed', `${path} of ${pack.title} is not a JSON object.`, { detail: { file: path } });
+  }
+  async function open(path: string): Promise<Session> {
+    const bytes = new Uint8Array(await (await read(path)).arrayBuffer());
+    const session = await runtime.createSession(bytes, { foldDequantization: true });
+    opened.push(session);
+    return session;
+  }
+  const release = async () => {
+    for (const session of opened.splice(0)) await session.release();
+  };
+
+  try {
+    // The largest graph goes first, while the memory is in one piece.
+    const unet = await open('unet/model.onnx');
+    const textEncoder = await open('text_encoder/model.onnx');
+    const vaeDecoder = await open('vae_decoder/model.onnx');
+    const [vocabulary, merges, tokenizerConfig, schedulerConfig] = await Promise.all([
+      readJson('tokenizer/vocab.json'),
+      read('tokenizer/merges.txt').then((blob) => blob.text()),
+      readJson('tokenizer/tokenizer_config.json'),
+      readJson('scheduler/scheduler_config.json'),
+    ]);
+    const padToken = tokenizerConfig['pad_token'];
+    const tokenizer = createClipTokenizer(
+      toVocabulary(vocabulary),
+      merges,
+      typeof padToken === 'string' ? { padToken } : {},
+    );
+    return { pack, tokenizer, textEncoder, unet, vaeDecoder, noiseModel: { schedulerConfig }, release };
+  } catch (thrown) {
+    await release();
+    throw thrown;
+  }
+}
+
+function toVocabulary(json: Json): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(json).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
+}

@@ -1,0 +1,46 @@
+import createPica from 'pica';
+import type { Size } from './draw-size.ts';
+
+/** Pixels with four channels, row by row. */
+export interface Pixels extends Size {
+  data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** The name in infotexts of what {@link resizeToCover} does. */
+export const RESIZE_METHOD = 'Lanczos';
+
+// Its own workers would need blob: scripts, which the policy forbids; this already is a worker.
+const pica = createPica({ features: ['js', 'wasm'] });
+
+/** Scales a picture to cover a size exactly, by Lanczos; what an uneven aspect leaves over is cut on both sides. */
+export async function resizeToCover(pixels: Pixels, size: Size): Promise<Pixels> {
+  const { width, height } = pixels;
+  if (width === size.width && height === size.height) return pixels;
+  const scale = Math.max(size.width / width, size.height / height);
+  const source = crop(pixels, {
+    width: Math.min(width, Math.round(size.width / scale)),
+    height: Math.min(height, Math.round(size.height / scale)),
+  });
+  const data = await pica.resizeBuffer({
+    src: new Uint8Array(source.data.buffer),
+    width: source.width,
+    height: source.height,
+    toWidth: size.width,
+    toHeight: size.height,
+    filter: 'lanczos3',
+  });
+  return { ...size, data: new Uint8ClampedArray(data) };
+}
+
+/** The middle of a picture. */
+function crop(pixels: Pixels, { width, height }: Size): Pixels {
+  if (width === pixels.width && height === pixels.height) return pixels;
+  const left = (pixels.width - width) >> 1;
+  const top = (pixels.height - height) >> 1;
+  const data = new Uint8ClampedArray(width * height * 4);
+  for (let y = 0; y < height; y++) {
+    const from = ((y + top) * pixels.width + left) * 4;
+    data.set(pixels.data.subarray(from, from + width * 4), y * width * 4);
+  }
+  return { width, height, data };
+}

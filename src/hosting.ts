@@ -1,0 +1,34 @@
+import { wrap } from 'comlink';
+import { createEngineHost } from '#host/host.ts';
+import { standForHost, type Candidacy } from '#host/hosting.ts';
+import type { BackendChoice } from '#protocol/engine-worker.ts';
+import { carryErrorCodes } from '#protocol/error-transfer.ts';
+import type { LibraryWorker } from '#protocol/library-worker.ts';
+import { openJobs } from '#storage/jobs.ts';
+import { openPublishedFiles } from '#storage/published-files.ts';
+import { openSettings } from '#storage/settings.ts';
+
+/** `?backend=webgpu|wasm` in the page's address, over the setting. */
+function backendOfAddress(): BackendChoice | null {
+  const value = new URLSearchParams(location.search).get('backend');
+  return value === 'webgpu' || value === 'wasm' || value === 'auto' ? value : null;
+}
+
+/** Lets this page host the engine; the composition shared by the app and by pages that embed the engine. */
+export function hostEngine(): Candidacy {
+  carryErrorCodes();
+  return standForHost((hostId) =>
+    createEngineHost({
+      hostId,
+      startEngineWorker: () =>
+        new Worker(new URL('./engine/engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
+      library: wrap<LibraryWorker>(
+        new Worker(new URL('./library/library.worker.ts', import.meta.url), { type: 'module', name: 'library' }),
+      ),
+      jobs: openJobs(),
+      files: openPublishedFiles(),
+      settings: openSettings(),
+      forcedBackend: backendOfAddress(),
+    }),
+  );
+}

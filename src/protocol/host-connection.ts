@@ -1,0 +1,32 @@
+import { wrap, type Remote } from 'comlink';
+import type { PortGreeting } from './connect.ts';
+import { hostLockName, type EngineHost } from './engine-host.ts';
+import { AppError } from './error.ts';
+
+/** A line to the tab that hosts the engine. */
+export interface RemoteHost {
+  host: Remote<EngineHost>;
+  /** Resolves when that tab is gone: what was asked of it will never be answered. */
+  ended: Promise<void>;
+}
+
+/**
+ * Waits for the host's greeting on a port whose other end was handed to it.
+ * @throws AppError `no_engine_tab` when nobody greets within `withinMs`, `protocol_mismatch`
+ */
+export async function awaitHost(port: MessagePort, withinMs: number): Promise<RemoteHost> {
+  const greeting = await new Promise<PortGreeting | null>((resolve) => {
+    port.addEventListener('message', (event: MessageEvent<PortGreeting>) => resolve(event.data), { once: true });
+    port.start();
+    setTimeout(() => resolve(null), withinMs);
+  });
+  if (greeting?.type === 'vitrine-connected') {
+    // Its lock is free once the tab is gone.
+    const ended = navigator.locks.request(hostLockName(greeting.hostId), { mode: 'shared' }, () => undefined);
+    return { host: wrap<EngineHost>(port), ended };
+  }
+  if (greeting?.reason === 'protocol_mismatch') {
+    throw new AppError('protocol_mismatch', 'The tab that hosts the engine is of another version. Reload it.');
+  }
+  throw new AppError('no_engine_tab', 'No tab is open that could draw.');
+}
