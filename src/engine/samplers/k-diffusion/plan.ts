@@ -1,0 +1,338 @@
+import type { NoiseModel, TrainingProcess } from '#engine/samplers/noise-model.ts';
+import { readTrainingProcess } from '#engine/samplers/noise-model.ts';
+import { INIT_LATENTS, UNIT_NOISE } from '#engine/samplers/program.ts';
+import type { SamplerProgram, Term } from '#engine/samplers/program.ts';
+import { exponentialSigmas, linspace } from '#engine/samplers/noise-schedule.ts';
+import type { SamplingStart } from '#engine/samplers/sampling-plan.ts';
+import { AppError } from '#protocol/error.ts';
+import type { KDiffusionOptions, KDiffusionSampler } from '#protocol/sampler.ts';
+import {
+  createDiscreteDenoiser,
+  createDistilledDenoiser,
+  createEdmDenoiser,
+  createFlowDenoiser,
+} from './denoiser.ts';
+import type { Denoiser } from './denoiser.ts';
+import { isKDiffusionSamplerName, kDiffusionSamplers } from './index.ts';
+import type { KDiffusionDefinition } from './index.ts';
+import { combine } from './run.ts';
+import type { SamplerRun } from './run.ts';
+import { isSigmaScheduleName, sigmaSchedules } from './sigma-schedules.ts';
+import type { SigmaSchedule, SigmaScheduleName } from './sigma-schedules.ts';
+import { alphaOf, ddimLevels, levelOfSigma, levelOfTime, timeOfSigma } from './timestep-run.ts';
+import type { Level } from './timestep-run.ts';
+
+/** A run worked out but for its programs. */
+export interface KDiffusionPlan {
+  /** A fresh program each time, and the sigma of each evaluation as it comes. */
+  program(watch?: (sigma: number) => void): SamplerProgram;
+  /** Where the run ends. */
+  finalSigma: number;
+  /** The schedule that was really used; null for the model's own levels and samplers with their own times. */
+  schedule: SigmaScheduleName | null;
+  usesEnsd: boolean;
+  adaptive: boolean;
+}
+
+type PlannedRun = Pick<KDiffusionPlan, 'program' | 'finalSigma'>;
+
+/** Everything about one run that its parts need. */
+interface Setup {
+  definition: KDiffusionDefinition;
+  options: KDiffusionOptions;
+  reference: 'a1111' | 'comfyui';
+  denoiser: Denoiser;
+  steps: number;
+  start: SamplingStart;
+}
+
+/**
+ * Works out a run of A1111's or Fooocus's samplers.
+ * @param steps as the request has it, 1 or more
+ * @throws AppError `invalid_request` for names and values that do not exist, `unsupported_feature` for
+ * samplers that cannot run this kind of model
+ */
+export function planKDiffusion(
+  choice: KDiffusionSampler,
+  model: NoiseModel,
+  steps: number,
+  start: SamplingStart,
+): KDiffusionPlan {
+  const { options } = choice;
+  const reference = options.reference ?? 'a1111';
+  const definition = resolveSampler(choice.sampler, reference);
+  const scheduleName = resolveSchedule(choice.schedule, definition);
+  const schedule: SigmaSchedule = sigmaSchedules[scheduleName ?? 'uniform'];
+  const process = readTrainingProcess(model, options.noiseSchedule === 'zero_terminal_snr');
+  const distilled = choice.sampler === 'lcm' && reference === 'a1111' ? 'lcm' : schedule.patch;
+  const denoiser = createDenoiser(process, distilled, reference);
+  refuseImpossible(choice, definition, denoiser);
+  const setup = { definition, options, reference, denoiser, steps, start };
+  const usesEnsd = definition.usesEnsd ?? false;
+  const adaptive = definition.adaptive ?? false;
+  if (definition.over === 'timesteps') {
+    return { ...planTimesteps(setup, definition, schedule, model), schedule: null, usesEnsd, adaptive };
+  }
+  return { ...planSigmas(setup, definition, schedule, model), schedule: scheduleName, usesEnsd, adaptive };
+}
+
+function resolveSampler(name: string, reference: Setup['reference']): KDiffusionDefinition {
+  if (!isKDiffusionSamplerName(name)) {
+    throw new AppError(
+      'invalid_request',
+      `There is no sampler '${name}'. Known are ${Object.keys(kDiffusionSamplers).join(', ')}.`,
+    );
+  }
+  return name === 'ddim' && reference === 'comfyui' ? kDiffusionSamplers.euler : kDiffusionSamplers[name];
+}
+
+function resolveSchedule(name: string, definition: KDiffusionDefinition): SigmaScheduleName | null {
+  if (name === 'automatic') return definition.schedule ?? null;
+  if (isSigmaScheduleName(name)) return name;
+  throw new AppError(
+    'invalid_request',
+    `There is no sigma schedule '${name}'. Known are automatic, ${Object.keys(sigmaSchedules).join(', ')}.`,
+  );
+}
+
+/** Range of Playground v2.5, as Fooocus sets it. */
+const EDM = { sigmaMin: 0.002, sigmaMax: 120, sigmaData: 0.5 };
+
+function createDenoiser(
+  process: TrainingProcess,
+  patch: SigmaSchedule['patch'],
+  reference: Setup['reference'],
+): Denoiser {
+  if (patch === 'edm') return createEdmDenoiser(EDM.sigmaMin, EDM.sigmaMax, EDM.sigmaData);
+  if (process.kind === 'diffusion') {
+    return patch
+      ? createDistilledDenoiser(process, patch === 'lcm')
+      : createDiscreteDenoiser(process, reference === 'comfyui');
+  }
+  if (patch) {
+    throw new AppError(
+      'unsupported_feature',
+      'LCM and TCD sampling need a diffusion model; this is a flow-matching model.',
+    );
+  }
+  return createFlowDenoiser(process.timesteps, process.shift);
+}
+
+function refuseImpossible(
+  choice: KDiffusionSampler,
+  definition: KDiffusionDefinition,
+  denoiser: Denoiser,
+): void {
+  const { options } = choice;
+  if (denoiser.flow && (definition.over === 'timesteps' || definition.diffusionOnly)) {
+    throw new AppError(
+      'unsupported_feature',
+      `The sampler '${choice.sampler}' is defined for diffusion models only; flow-matching models run with euler, heun or dpmpp_2m.`,
+    );
+  }
+  if (denoiser.flow && (options.sChurn ?? 0) > 0) {
+    throw new AppError(
+      'unsupported_feature',
+      'Sigma churn is defined for diffusion models only, not for flow matching.',
+    );
+  }
+  if (denoiser.alphasCumprod.length === 0 && (definition.over === 'timesteps' || choice.sampler === 'tcd')) {
+    throw new AppError(
+      'unsupported_feature',
+      `The sampler '${choice.sampler}' needs a model trained on discrete timesteps.`,
+    );
+  }
+}
+
+function planSigmas(
+  setup: Setup,
+  definition: Extract<KDiffusionDefinition, { over: 'sigmas' }>,
+  schedule: SigmaSchedule,
+  model: NoiseModel,
+): PlannedRun {
+  const { options, denoiser } = setup;
+  const sigmas = chooseSigmas(setup, schedule, model);
+  const range = rangeOf(setup, sigmas);
+  return {
+    finalSigma: definition.overRange ? range.to : (sigmas.at(-1) ?? 0),
+    *program(watch) {
+      yield combine('x', ...startTerms(setup, sigmas[0] ?? 0));
+      const skipsUnconditional = createSkipRule(setup, watch);
+      yield* definition.program({ denoiser, sigmas, options, range, skipsUnconditional });
+    },
+  };
+}
+
+/** The falling sigmas of the run: the schedule, for image-to-image without its first part. */
+function chooseSigmas(setup: Setup, schedule: SigmaSchedule, model: NoiseModel): number[] {
+  const { definition, options, reference, denoiser, steps, start } = setup;
+  const { total, run } = countSteps(setup);
+  const discards =
+    options.discardNextToLastSigma === true || definition.discardNextToLastSigma?.includes(reference);
+  const [lowest, highest] = options.oldKarrasSigmas
+    ? [0.1, 10]
+    : [denoiser.sigmas[0] ?? NaN, denoiser.sigmas[denoiser.sigmas.length - 1] ?? NaN];
+  const sigmas = schedule.sigmas(total + (discards ? 1 : 0), {
+    denoiser,
+    options,
+    sigmaMin: options.sigmaMin || lowest,
+    sigmaMax: options.sigmaMax || highest,
+    alignYourSteps: model.alignYourSteps ?? 'sd1',
+  });
+  if (discards) sigmas.splice(-2, 1);
+  // A schedule may come out longer than asked for. A1111 cuts from its front, ComfyUI keeps its tail.
+  if (start.from === 'noise' || total === run) return sigmas;
+  return reference === 'a1111' ? sigmas.slice(total - run) : sigmas.slice(-(steps + 1));
+}
+
+/**
+ * Steps of the whole schedule and of the part that runs.
+ * Source: A1111 sd_samplers_common.py, `setup_img2img_steps`; Fooocus default_pipeline.py, `calculate_sigmas`.
+ */
+function countSteps({ reference, steps, start }: Setup): { total: number; run: number } {
+  if (start.from === 'noise') return { total: steps, run: steps };
+  const strength = reference === 'a1111' ? Math.min(start.strength, 0.999) : start.strength;
+  if (reference === 'a1111' && !(start.exactSteps && strength > 0)) {
+    return { total: steps, run: Math.floor(strength * steps) + 1 };
+  }
+  if (strength > 0.9999 || strength <= 0) return { total: steps, run: steps };
+  return { total: Math.floor(steps / strength), run: steps };
+}
+
+/** What the latents start as. */
+function startTerms({ options, reference, denoiser, start }: Setup, sigma: number): Term[] {
+  if (denoiser.flow) {
+    const noise: Term = [sigma, UNIT_NOISE];
+    return start.from === 'init' ? [[1 - sigma, INIT_LATENTS], noise] : [noise];
+  }
+  const sigmaMax = denoiser.sigmas[denoiser.sigmas.length - 1] ?? NaN;
+  // The latents of the noisiest training level have variance 1 + sigma²: part of it is the picture's.
+  const withPicture =
+    reference === 'comfyui'
+      ? sigma >= sigmaMax * (1 - 1e-5)
+      : options.sgmNoiseMultiplier === true && start.from === 'noise';
+  const noise: Term = [withPicture ? Math.sqrt(1 + sigma * sigma) : sigma, UNIT_NOISE];
+  return start.from === 'init' ? [[1, INIT_LATENTS], noise] : [noise];
+}
+
+/** A1111 lets DPM fast and adaptive go through the model's whole range when they start from noise. */
+function rangeOf(
+  { reference, denoiser, steps, start }: Setup,
+  sigmas: readonly number[],
+): SamplerRun['range'] {
+  if (reference === 'a1111' && start.from === 'noise') {
+    return {
+      from: denoiser.sigmas[denoiser.sigmas.length - 1] ?? NaN,
+      to: denoiser.sigmas[0] ?? NaN,
+      evaluations: steps,
+    };
+  }
+  const last = sigmas.at(-1) ?? 0;
+  return {
+    from: sigmas[0] ?? NaN,
+    to: last > 0 ? last : (sigmas.at(-2) ?? NaN),
+    evaluations: sigmas.length - 1,
+  };
+}
+
+function planTimesteps(
+  setup: Setup,
+  definition: Extract<KDiffusionDefinition, { over: 'timesteps' }>,
+  schedule: SigmaSchedule,
+  model: NoiseModel,
+): PlannedRun {
+  const { options, denoiser } = setup;
+  const { levels, noisy } = chooseLevels(setup, definition, schedule, model);
+  return {
+    finalSigma: levels.at(-1)?.sigma ?? 0,
+    *program(watch) {
+      yield combine('x', ...levelStartTerms(setup, noisy));
+      const skipsUnconditional = createSkipRule(setup, watch);
+      yield* definition.program({ denoiser, levels, options, skipsUnconditional });
+    },
+  };
+}
+
+/** Levels of the run, and the one whose noise the latents start with. */
+function chooseLevels(
+  setup: Setup,
+  definition: Extract<KDiffusionDefinition, { over: 'timesteps' }>,
+  schedule: SigmaSchedule,
+  model: NoiseModel,
+): { levels: Level[]; noisy: Level } {
+  const { options, denoiser, start } = setup;
+  if (definition.levels === 'sigmas') {
+    // λ = −log sigma has no value at 0.
+    const levels = chooseSigmas(setup, schedule, model).map((sigma) =>
+      levelOfSigma(Math.max(sigma, 0.001), denoiser),
+    );
+    return { levels, noisy: first(levels) };
+  }
+  const { total, run } = countSteps(setup);
+  const all = ddimLevels(
+    total + (options.discardNextToLastSigma === true ? 1 : 0),
+    denoiser,
+    options.ddimDiscretize ?? 'uniform',
+  );
+  // A1111 makes the picture as noisy as one level above the first that it runs.
+  const cut = start.from === 'noise' ? 0 : Math.min(Math.max(all.length - run, 0), all.length - 2);
+  const noisy = first(all.slice(cut));
+  const ddim = start.from === 'init' && cut + 2 < all.length ? all.slice(cut + 1) : all.slice(cut);
+  if (definition.levels === 'ddim') return { levels: ddim, noisy };
+  const from = start.from === 'noise' ? 1 : (first(ddim).timestep + 1) / denoiser.sigmas.length;
+  return {
+    levels: uniPcTimes(from, ddim.length, denoiser, options).map((time) => levelOfTime(time, denoiser)),
+    noisy,
+  };
+}
+
+/** Times of UniPC's steps, from `start` down to the least noisy level. Source: uni_pc.py, `get_time_steps`. */
+function uniPcTimes(start: number, steps: number, denoiser: Denoiser, options: KDiffusionOptions): number[] {
+  const end = 1 / denoiser.sigmas.length;
+  switch (options.uniPcSkipType ?? 'time_uniform') {
+    case 'time_uniform':
+      return linspace(start, end, steps + 1);
+    case 'time_quadratic':
+      return linspace(Math.sqrt(start), Math.sqrt(end), steps + 1).map((root) => root * root);
+    case 'logSNR':
+      return exponentialSigmas(
+        steps + 1,
+        levelOfTime(end, denoiser).sigma,
+        levelOfTime(start, denoiser).sigma,
+      ).map((sigma) => timeOfSigma(sigma, denoiser));
+  }
+}
+
+function levelStartTerms({ definition, denoiser, start }: Setup, level: Level): Term[] {
+  const alpha = alphaOf(level);
+  const sigmaMax = denoiser.sigmas[denoiser.sigmas.length - 1] ?? NaN;
+  const sigmaForm = definition.over === 'timesteps' && definition.levels === 'sigmas';
+  const pure = sigmaForm ? level.sigma >= sigmaMax * (1 - 1e-5) : start.from === 'noise';
+  const noise: Term = [pure ? 1 : Math.sqrt(1 - alpha), UNIT_NOISE];
+  return start.from === 'init' ? [[Math.sqrt(alpha), INIT_LATENTS], noise] : [noise];
+}
+
+/**
+ * Which evaluations leave the unconditional pass out. Source: A1111 sd_samplers_cfg_denoiser.py, which for the
+ * timestep samplers compares `s_min_uncond` with a timestep; here it is compared with the sigma for all.
+ */
+function createSkipRule(
+  setup: Setup,
+  watch: ((sigma: number) => void) | undefined,
+): (sigma: number) => boolean {
+  const { sMinUncond = 0, sMinUncondAll = false, skipEarlyCond = 0 } = setup.options;
+  const expected = countSteps(setup).run * (setup.definition.secondOrder ? 2 : 1);
+  let evaluation = 0;
+  return (sigma) => {
+    watch?.(sigma);
+    const number = evaluation++;
+    if (skipEarlyCond > 0 && number / expected <= skipEarlyCond) return true;
+    return (number % 2 === 1 || sMinUncondAll) && sigma < sMinUncond;
+  };
+}
+
+function first<T>(items: readonly T[]): T {
+  const [item] = items;
+  if (item === undefined) throw new AppError('internal', 'A sampler was given no noise levels.');
+  return item;
+}
