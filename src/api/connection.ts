@@ -1,0 +1,65 @@
+import { AppError } from '#protocol/error.ts';
+import type { EngineHost } from '#protocol/engine-host.ts';
+
+type HostQuestion =
+  | 'submit'
+  | 'wait'
+  | 'job'
+  | 'jobs'
+  | 'preview'
+  | 'cancel'
+  | 'skip'
+  | 'removeJob'
+  | 'models'
+  | 'selectModel'
+  | 'settings'
+  | 'updateSettings'
+  | 'file'
+  | 'publishFiles';
+
+/** What the API asks of the engine host, in the same thread or over a port (comlink's `Remote<EngineHost>`). */
+export type ApiHost = {
+  [Name in HostQuestion]: (
+    ...values: Parameters<EngineHost[Name]>
+  ) => Promise<Awaited<ReturnType<EngineHost[Name]>>>;
+};
+
+/** A line to the tab that hosts the engine. */
+export interface HostConnection {
+  host: ApiHost;
+  /** Resolves when that tab has died: what was asked of it will never be answered. */
+  ended: Promise<void>;
+  /** Lets go of the line, where it takes up something. */
+  close?: () => void;
+}
+
+/**
+ * Finds the hosting tab; waits a moment for a successor when there is none.
+ * @throws AppError `no_engine_tab`, `protocol_mismatch`
+ */
+export type Connect = () => Promise<HostConnection>;
+
+/** A job that takes this many tabs with it is not tried in another one. */
+const MOST_TABS = 4;
+
+/**
+ * Asks the hosting tab. When the tab dies before it has answered, its successor is asked the same, so a
+ * question must bear being asked twice.
+ * @throws AppError whatever the host or {@link Connect} throws; `engine_crashed` when tab after tab dies
+ */
+export async function ask<T>(connect: Connect, question: (host: ApiHost) => Promise<T>): Promise<T> {
+  for (let tab = 0; tab < MOST_TABS; tab++) {
+    const connection = await connect();
+    try {
+      const answered = question(connection.host).then((value) => ({ value }));
+      const answer = await Promise.race([answered, connection.ended]);
+      if (answer) return answer.value;
+    } finally {
+      connection.close?.();
+    }
+  }
+  throw new AppError(
+    'engine_crashed',
+    'Every tab that hosted the engine was closed or crashed while it worked.',
+  );
+}

@@ -1,0 +1,5 @@
+import type { Dialect } from '#api/route.ts';
+import { itsrose } from './itsrose/index.ts';
+
+/** Every dialect that is served; where two have a path in common, the first answers it. */
+export const dialects: readonly Dialect[] = [itsrose];

@@ -1,0 +1,128 @@
+import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
+import { httpStatus, type Invalid } from '#api/errors.ts';
+import { publishPictures } from '#api/files.ts';
+import { usableModels } from '#api/models.ts';
+import { missingCapability } from '#api/parameters.ts';
+import { defineDialect, route, type Rendered } from '#api/route.ts';
+import { resultOf } from '#api/run-job.ts';
+import { toAnswer, toJob } from './map.ts';
+import { txt2imgAnswer, txt2imgBody, txt2imgParameters } from './schema.ts';
+
+const txt2img = route({
+  method: 'POST',
+  path: '/sdapi/txt2img',
+  summary: 'A picture from a prompt',
+  body: txt2imgBody,
+  parameters: txt2imgParameters,
+  answer: txt2imgAnswer,
+  late: true,
+  run: async (call) => {
+    const job = toJob(call.body, await call.ask((host) => host.models()));
+    const record = await call.run(job);
+    return toAnswer(call.body, job, resultOf(record), await publishPictures(call, record, record.id));
+  },
+});
+
+const modelList = route({
+  method: 'GET',
+  path: '/sdapi/get_all_models',
+  summary: 'The installed models',
+  run: async (call) => {
+    const models = usableModels(await call.ask((host) => host.models()));
+    return success({ models: models.map(({ pack }) => pack.id) });
+  },
+});
+
+const schedulerList = route({
+  method: 'GET',
+  path: '/sdapi/schedulers_list',
+  summary: 'The schedulers',
+  run: async () => Promise.resolve(success({ schedulers: DIFFUSERS_SCHEDULERS })),
+});
+
+const systemDetails = route({
+  method: 'GET',
+  path: '/sdapi/system_details',
+  summary: 'The state of the queue',
+  run: async (call) => {
+    const jobs = await call.ask((host) => host.jobs());
+    const waiting = jobs.filter((job) => job.stage === 'queued' || job.stage === 'running');
+    return success({ queue_num: waiting.length });
+  },
+});
+
+/** Routes of the original whose capability is missing: they say which. */
+const unavailable = (
+  [
+    ['POST', '/sdapi/img2img', 'drawing over a picture'],
+    ['POST', '/sdapi/inpaint', 'inpainting'],
+    ['GET', '/sdapi/generate_prompt', 'describing a picture'],
+  ] as const
+).map(([method, path, capability]) =>
+  route({
+    method,
+    path,
+    summary: `Not available yet: ${capability}`,
+    run: () => Promise.reject(missingCapability(`${path} needs ${capability}`)),
+  }),
+);
+
+export const itsrose = defineDialect({
+  name: 'itsrose',
+  title: 'itsrose',
+  prefix: '/itsrose',
+  roots: ['/sdapi/'],
+  bodyRule: 'lenient',
+  routes: [txt2img, modelList, schedulerList, systemDetails, ...unavailable],
+  renderError: (error) => failure(error.code === 'model_not_found' ? 400 : httpStatus(error), error.message),
+  renderInvalid: ([invalid]) => failure(400, wordInvalid(invalid), describeInvalid(invalid)),
+  renderNotFound: (method, path) =>
+    failure(404, `Route ${method}:${path} not found - Please check your URL and try again.`),
+  renderWrongMethod: (method, path) =>
+    failure(405, `Route ${method}:${path} not found - Please check your URL and try again.`),
+});
+
+function success(result: object) {
+  return { status: true, message: 'success', result };
+}
+
+function failure(status: number, message: string, result: object = {}): Rendered {
+  return { status, body: { status: false, message, result } };
+}
+
+/** What was wrong, in the words of ajv. */
+function wordInvalid({ rule, path, requirement, json }: Invalid): string {
+  switch (rule) {
+    case 'missing':
+      return path.length === 0 ? 'must be object' : `must have required property '${String(path.at(-1))}'`;
+    case 'json':
+      return `Body is not valid JSON: ${json?.message ?? ''} at position ${json?.position ?? 0}`;
+    case 'min':
+      return `must be >= ${String(requirement)}`;
+    case 'max':
+      return `must be <= ${String(requirement)}`;
+    case 'one_of':
+      return 'must be equal to one of the allowed values';
+    default:
+      return `must be ${rule}`;
+  }
+}
+
+const AJV_KEYWORD: Readonly<Record<string, string>> = {
+  missing: 'required',
+  min: 'minimum',
+  max: 'maximum',
+  one_of: 'enum',
+};
+
+/** Ajv's own report, which names the field its message leaves out. */
+function describeInvalid(invalid: Invalid): object {
+  if (invalid.rule === 'json') return {};
+  const path = invalid.rule === 'missing' ? invalid.path.slice(0, -1) : invalid.path;
+  return {
+    instancePath: path.map((step) => `/${step}`).join(''),
+    keyword: AJV_KEYWORD[invalid.rule] ?? 'type',
+    message: wordInvalid(invalid),
+    context: invalid.in,
+  };
+}

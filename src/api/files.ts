@@ -1,0 +1,70 @@
+import { AppError } from '#protocol/error.ts';
+import type { JobRecord } from '#protocol/job.ts';
+import { bytesResponse } from './response.ts';
+import { route, type Call } from './route.ts';
+
+const TYPES: Readonly<Record<string, string>> = {
+  png: 'image/png',
+  jpg: 'image/jpeg',
+  jpeg: 'image/jpeg',
+  webp: 'image/webp',
+};
+
+/** A picture by the URL a dialect gave it; converted when exactly one other type is asked for. */
+export const filesRoute = route({
+  method: 'GET',
+  path: '/files/:date/:name',
+  summary: 'A picture by its URL',
+  run: async (call) => {
+    const { date = '', name = '' } = call.params;
+    const extension = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? '';
+    const blob =
+      TYPES[extension] === undefined ? undefined : await call.ask((host) => host.file(`${date}/${name}`));
+    if (!blob) throw new AppError('not_found', `There is no file ${date}/${name}.`);
+    const wanted = acceptedType(call.request.headers.get('Accept'));
+    return wanted === null || wanted === blob.type
+      ? bytesResponse(blob, blob.type)
+      : bytesResponse(await convertImage(blob, wanted), wanted);
+  },
+});
+
+/** The one image type a client insists on; a list, as browsers send, insists on nothing. */
+export function acceptedType(accept: string | null): string | null {
+  const type = accept === 'image/jpg' ? 'image/jpeg' : accept;
+  return type !== null && Object.values(TYPES).includes(type) ? type : null;
+}
+
+/** The picture in another format. @throws AppError `unsupported_feature` where there is no canvas */
+export async function convertImage(blob: Blob, type: string): Promise<Blob> {
+  if (typeof OffscreenCanvas === 'undefined') {
+    throw new AppError('unsupported_feature', `Converting a picture to ${type} needs a browser.`);
+  }
+  const bitmap = await createImageBitmap(blob);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  canvas.getContext('2d')?.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return canvas.convertToBlob({ type, quality: 0.95 });
+}
+
+/**
+ * Gives the pictures of an ended job their URLs.
+ * @param stem file name without index and extension
+ * @returns one absolute URL per picture
+ */
+export async function publishPictures(
+  call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
+  record: JobRecord,
+  stem: string,
+): Promise<string[]> {
+  const extension = record.job.output.format;
+  const date = localDate(new Date(record.queuedAt));
+  const paths = record.job.pictures.map((_, index) => `${date}/${stem}-${index}.${extension}`);
+  await call.ask((host) => host.publishFiles(record.id, paths));
+  return (record.result?.pictures ?? []).map(({ index }) => call.url(`files/${paths[index] ?? ''}`));
+}
+
+/** `2026-01-31`, by the local clock. */
+export function localDate(date: Date): string {
+  const twoDigits = (part: number) => String(part).padStart(2, '0');
+  return `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
+}

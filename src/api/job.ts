@@ -1,0 +1,31 @@
+import type { NoiseSpec, PictureSpec, PromptOptions } from '#protocol/job.ts';
+
+/** Noise as torch's CPU generator draws it, without variations. */
+export const TORCH_NOISE: NoiseSpec = { source: 'torch-cpu', subseedStrength: 0, etaNoiseSeedDelta: 0 };
+
+/** Prompts as diffusers reads them: as they stand. */
+export const PLAIN_PROMPT: PromptOptions = {
+  syntax: 'plain',
+  emphasis: 'none',
+  clipSkip: 1,
+  commaPaddingBacktrack: 0,
+};
+
+/** A seed as services draw it when the client leaves it open: 32 random bits. */
+export function randomSeed(): bigint {
+  return BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
+}
+
+/** Pictures of one prompt whose seeds count up. */
+export function countingSeeds(count: number, picture: Omit<PictureSpec, 'subseed'>): PictureSpec[] {
+  return Array.from({ length: count }, (_, index) => ({
+    ...picture,
+    seed: BigInt.asUintN(64, picture.seed + BigInt(index)),
+    subseed: 0n,
+  }));
+}
+
+/** The largest multiple of 8 that is not above `pixels`, and at least 8. */
+export function multipleOf8(pixels: number): number {
+  return Math.max(8, Math.floor(pixels / 8) * 8);
+}

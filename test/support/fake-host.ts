@@ -1,0 +1,223 @@
+import './node-20.ts';
+import type { ApiHost, Connect } from '#api/connection.ts';
+import { encodePng } from '#codecs/png.ts';
+import type { EngineEvent } from '#protocol/engine-worker.ts';
+import { AppError } from '#protocol/error.ts';
+import type { Job, JobId, JobRecord } from '#protocol/job.ts';
+import type { ModelInfo } from '#protocol/model.ts';
+import type { Settings } from '#protocol/settings.ts';
+import { createJobQueue } from '#host/job-queue.ts';
+
+const SHA256 = '0123456789abcdef'.repeat(4);
+
+export const TEST_MODEL: ModelInfo = {
+  pack: {
+    id: 'emoji-mini',
+    title: 'Emoji Mini',
+    description: 'A model of the tests',
+    family: 'stable-diffusion',
+    url: 'models/emoji-mini',
+    files: [],
+    licence: 'MIT',
+    credits: '',
+    trainedSizes: [[256, 256]],
+    latent: { channels: 4, downscale: 8, scalingFactor: 1 },
+    defaults: {
+      width: 256,
+      height: 256,
+      steps: 20,
+      guidanceScale: 5,
+      sampler: 'dpmpp_2m',
+      schedule: 'karras',
+    },
+  },
+  sizeBytes: 25_000_000,
+  sha256: SHA256,
+  state: { stage: 'installed', installedAt: 0 },
+  selected: true,
+};
+
+/** The colour a seed is painted in. */
+export function colourOf(seed: bigint): [number, number, number] {
+  return [Number(seed & 255n), Number((seed >> 8n) & 255n), Number((seed >> 16n) & 255n)];
+}
+
+export interface FakeHost {
+  host: ApiHost;
+  connect: Connect;
+  /** Every job that was started, in order. */
+  jobs: Job[];
+  /** Ends the tab: what was asked of it stays unanswered; the next `connect` finds a tab that takes over its records. */
+  close(): void;
+  /** No tab is open from now on. */
+  vanish(): void;
+}
+
+interface Options {
+  models?: readonly ModelInfo[];
+  settings?: Settings;
+  /** Milliseconds per step; 0 paints at once. */
+  stepMs?: number;
+  /** Thrown in place of a picture. */
+  failure?: AppError;
+}
+
+/**
+ * The engine's host with its real queue, in memory, before an engine that paints each picture in the one
+ * colour of its seed. It goes through steps, previews, cancels and skips like the real one.
+ */
+export function createFakeHost({
+  models = [TEST_MODEL],
+  settings = {},
+  stepMs = 0,
+  failure,
+}: Options = {}): FakeHost {
+  const records = new Map<JobId, JobRecord>();
+  const published = new Map<string, { id: JobId; index: number }>();
+  const started: Job[] = [];
+  let stored = settings;
+  let selected = models.find((model) => model.selected)?.pack.id;
+  let vanished = false;
+  let tab = openTab();
+
+  function openTab() {
+    const ended = Promise.withResolvers<void>();
+    let interrupted = false;
+    let skipped = false;
+    let closed = false;
+
+    async function paint(job: Job, onEvent: (event: EngineEvent) => void): Promise<{ interrupted: boolean }> {
+      started.push(job);
+      interrupted = false;
+      if (failure) throw failure;
+      const pictures = job.pictures.length;
+      for (let first = 0; first < pictures && !interrupted; first += job.batchSize) {
+        skipped = false;
+        const batch = job.pictures.slice(first, first + job.batchSize);
+        for (let step = 1; step <= job.steps && !interrupted && !skipped; step++) {
+          if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
+          if (closed) return new Promise(() => undefined);
+          onEvent({
+            type: 'progress',
+            progress: {
+              phase: 'sampling',
+              fraction: (first + (step / job.steps) * batch.length) / pictures,
+              picture: first,
+              pictures,
+              step,
+              steps: job.steps,
+              secondsLeft: null,
+            },
+          });
+          onEvent({ type: 'preview', blob: blobOf(flatPng(8, 8, [step, 0, 0])) });
+        }
+        if (interrupted && !job.keepUnfinished) break;
+        batch.forEach((picture, offset) => {
+          const infotext = `seed ${picture.seed}`;
+          onEvent({
+            type: 'picture',
+            picture: {
+              ...picture,
+              index: first + offset,
+              blob: blobOf(flatPng(job.width, job.height, colourOf(picture.seed), { parameters: infotext })),
+              width: job.width,
+              height: job.height,
+              infotext,
+            },
+          });
+        });
+      }
+      return { interrupted };
+    }
+
+    const queue = createJobQueue(
+      {
+        get: (id) => Promise.resolve(records.get(id)),
+        put: (record) => Promise.resolve(void (closed || records.set(record.id, record))),
+        remove: (id) => Promise.resolve(void records.delete(id)),
+        all: () => Promise.resolve([...records.values()].sort((a, b) => a.queuedAt - b.queuedAt)),
+      },
+      {
+        run: paint,
+        cancel: () => {
+          interrupted = true;
+          return Promise.resolve();
+        },
+      },
+      () => undefined,
+    );
+    return {
+      queue,
+      ended: ended.promise,
+      skip: () => {
+        skipped = true;
+      },
+      end: () => {
+        closed = true;
+        ended.resolve();
+      },
+    };
+  }
+
+  function hostOf({ queue, skip }: ReturnType<typeof openTab>): ApiHost {
+    const never = new Promise<never>(() => undefined);
+    return {
+      submit: (id, job, origin) => queue.submit(id, job, origin),
+      wait: (id) => queue.wait(id, never),
+      job: (id) => queue.find(id),
+      jobs: () => queue.all(),
+      preview: (id) => Promise.resolve(queue.preview(id)),
+      cancel: (id) => queue.cancel(id),
+      skip: (id) => Promise.resolve(queue.isRunning(id) ? skip() : undefined),
+      removeJob: (id) => queue.replaceEnded(id, null),
+      models: () =>
+        Promise.resolve(models.map((model) => ({ ...model, selected: model.pack.id === selected }))),
+      selectModel: (id) => Promise.resolve(void (selected = id)),
+      settings: () => Promise.resolve(stored),
+      updateSettings: (changes) => Promise.resolve((stored = { ...stored, ...changes })),
+      file: async (path) => {
+        const file = published.get(path);
+        const record = file && (await queue.find(file.id));
+        return record?.result?.pictures.find((picture) => picture.index === file?.index)?.blob;
+      },
+      publishFiles: (id, paths) => {
+        paths.forEach((path, index) => published.set(path, { id, index }));
+        return Promise.resolve();
+      },
+    };
+  }
+
+  return {
+    get host() {
+      return hostOf(tab);
+    },
+    connect: () => {
+      if (vanished) return Promise.reject(new AppError('no_engine_tab', 'No tab is open that could draw.'));
+      return Promise.resolve({ host: hostOf(tab), ended: tab.ended });
+    },
+    jobs: started,
+    close: () => {
+      tab.end();
+      tab = openTab();
+      void tab.queue.resume();
+    },
+    vanish: () => {
+      vanished = true;
+    },
+  };
+}
+
+function flatPng(
+  width: number,
+  height: number,
+  colour: readonly [number, number, number],
+  text: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const data = new Uint8Array(width * height * 3);
+  for (let pixel = 0; pixel < width * height; pixel++) data.set(colour, pixel * 3);
+  return encodePng({ width, height, channels: 3, data }, text);
+}
+
+function blobOf(bytes: Uint8Array<ArrayBuffer>): Blob {
+  return new Blob([bytes], { type: 'image/png' });
+}

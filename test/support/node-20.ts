@@ -1,0 +1,10 @@
+/** What browsers have and Node 20 has not. */
+Promise.withResolvers ??= function withResolvers<T>(): PromiseWithResolvers<T> {
+  let resolve: PromiseWithResolvers<T>['resolve'] = () => undefined;
+  let reject: PromiseWithResolvers<T>['reject'] = () => undefined;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+};
