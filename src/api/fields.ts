@@ -105,7 +105,13 @@ export function validate<Schema extends v.GenericSchema>(
       in: where,
       path: (issue.path ?? []).map((item) => (typeof item.key === 'number' ? item.key : String(item.key))),
       rule: issue.message,
-      input: issue.path === undefined ? value : issue.input,
+      // What lacks a key is the object, not the key.
+      input:
+        issue.message === 'missing'
+          ? issue.path?.at(-1)?.input
+          : issue.path === undefined
+            ? value
+            : issue.input,
       requirement: issue.type === 'picklist' ? allowedValues(issue.expected) : issue.requirement,
     })),
   };

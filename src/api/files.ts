@@ -47,18 +47,34 @@ export async function convertImage(blob: Blob, type: string): Promise<Blob> {
 }
 
 /**
- * Gives the pictures of an ended job their URLs.
+ * The paths under `files/` of a job's pictures, by their index in the job.
  * @param stem file name without index and extension
- * @returns one absolute URL per picture
  */
+export function picturePaths(
+  record: JobRecord,
+  stem: string,
+  extension: string = record.job.output.format,
+): string[] {
+  const date = localDate(new Date(record.queuedAt));
+  return record.job.pictures.map((_, index) => `${date}/${encodeURIComponent(stem)}-${index}.${extension}`);
+}
+
+/**
+ * The paths under which a job's pictures are served, made or not yet: one per picture, below `files/`.
+ * @param stem file name without index and extension
+ */
+export function picturePaths(record: JobRecord, stem: string): string[] {
+  const date = localDate(new Date(record.queuedAt));
+  return record.job.pictures.map((_, index) => `${date}/${stem}-${index}.${record.job.output.format}`);
+}
+
+/** Gives the pictures of a job their paths. @returns the absolute URLs of those that are made */
 export async function publishPictures(
   call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
   record: JobRecord,
   stem: string,
 ): Promise<string[]> {
-  const extension = record.job.output.format;
-  const date = localDate(new Date(record.queuedAt));
-  const paths = record.job.pictures.map((_, index) => `${date}/${stem}-${index}.${extension}`);
+  const paths = picturePaths(record, stem);
   await call.ask((host) => host.publishFiles(record.id, paths));
   return (record.result?.pictures ?? []).map(({ index }) => call.url(`files/${paths[index] ?? ''}`));
 }

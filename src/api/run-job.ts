@@ -44,5 +44,5 @@ export async function runJob({ connect, job, origin, signal }: JobRequest): Prom
 
 /** The pictures a job has made; none when it was cancelled before it began. */
 export function resultOf(record: JobRecord): JobResult {
-  return record.result ?? { pictures: [], interrupted: true, seconds: 0 };
+  return record.result ?? { pictures: [], interrupted: true, seconds: 0, notes: [] };
 }

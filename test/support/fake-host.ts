@@ -4,7 +4,7 @@ import { encodePng } from '#codecs/png.ts';
 import type { EngineEvent } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job, JobId, JobRecord } from '#protocol/job.ts';
-import type { ModelInfo } from '#protocol/model.ts';
+import type { ModelId, ModelInfo, ModelState } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { createJobQueue } from '#host/job-queue.ts';
 
@@ -60,6 +60,8 @@ interface Options {
   stepMs?: number;
   /** Thrown in place of a picture. */
   failure?: AppError;
+  /** Told of every job that has ended. */
+  onEnded?: (record: JobRecord) => void;
 }
 
 /**
@@ -71,7 +73,9 @@ export function createFakeHost({
   settings = {},
   stepMs = 0,
   failure,
+  onEnded,
 }: Options = {}): FakeHost {
+  const catalogue = new Map(models.map((model) => [model.pack.id, model]));
   const records = new Map<JobId, JobRecord>();
   const published = new Map<string, { id: JobId; index: number }>();
   const started: Job[] = [];
@@ -79,6 +83,11 @@ export function createFakeHost({
   let selected = models.find((model) => model.selected)?.pack.id;
   let vanished = false;
   let tab = openTab();
+
+  function setState(id: ModelId, state: ModelState) {
+    const model = catalogue.get(id);
+    if (model) catalogue.set(id, { ...model, state });
+  }
 
   function openTab() {
     const ended = Promise.withResolvers<void>();
@@ -113,13 +122,16 @@ export function createFakeHost({
         }
         if (interrupted && !job.keepUnfinished) break;
         batch.forEach((picture, offset) => {
+          const index = first + offset;
           const infotext = `seed ${picture.seed}`;
+          const { metadata, texts } = job.output;
+          const text = texts?.[index] ?? (metadata ? { parameters: infotext } : {});
           onEvent({
             type: 'picture',
             picture: {
               ...picture,
-              index: first + offset,
-              blob: blobOf(flatPng(job.width, job.height, colourOf(picture.seed), { parameters: infotext })),
+              index,
+              blob: blobOf(flatPng(job.width, job.height, colourOf(picture.seed), text)),
               width: job.width,
               height: job.height,
               infotext,
@@ -144,7 +156,9 @@ export function createFakeHost({
           return Promise.resolve();
         },
       },
-      () => undefined,
+      (event) => {
+        if (event.type === 'record' && event.record.finishedAt !== null) onEnded?.(event.record);
+      },
     );
     return {
       queue,
@@ -171,7 +185,11 @@ export function createFakeHost({
       skip: (id) => Promise.resolve(queue.isRunning(id) ? skip() : undefined),
       removeJob: (id) => queue.replaceEnded(id, null),
       models: () =>
-        Promise.resolve(models.map((model) => ({ ...model, selected: model.pack.id === selected }))),
+        Promise.resolve(
+          [...catalogue.values()].map((model) => ({ ...model, selected: model.pack.id === selected })),
+        ),
+      installModel: (id) => Promise.resolve(setState(id, { stage: 'installed', installedAt: Date.now() })),
+      removeModel: (id) => Promise.resolve(setState(id, { stage: 'absent' })),
       selectModel: (id) => Promise.resolve(void (selected = id)),
       settings: () => Promise.resolve(stored),
       updateSettings: (changes) => Promise.resolve((stored = { ...stored, ...changes })),
