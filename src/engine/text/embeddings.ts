@@ -1,0 +1,43 @@
+import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
+
+/** A textual inversion embedding: learned vectors that stand in the prompt where its name is written. */
+export interface Embedding {
+  name: string;
+  /** `count` rows of `width` values. */
+  vectors: Float32Array;
+  count: number;
+  width: number;
+}
+
+/** Installed embeddings by name. */
+export type Embeddings = ReadonlyMap<string, Embedding>;
+
+/** Finds the embedding whose name starts at a position of a token sequence. */
+export type EmbeddingFinder = (
+  ids: readonly number[],
+  position: number,
+) => { embedding: Embedding; length: number } | undefined;
+
+/**
+ * A1111's way of finding embeddings: by the tokens of their names, the longest name first
+ * (textual_inversion.py, `find_embedding_at_position`).
+ */
+export function createEmbeddingFinder(embeddings: Embeddings, tokenizer: ClipTokenizer): EmbeddingFinder {
+  const byFirstToken = new Map<number, { embedding: Embedding; name: number[] }[]>();
+  for (const embedding of embeddings.values()) {
+    const name = tokenizer.encode(embedding.name);
+    const [first] = name;
+    if (first === undefined) continue;
+    const candidates = byFirstToken.get(first) ?? [];
+    candidates.push({ embedding, name });
+    byFirstToken.set(
+      first,
+      candidates.sort((a, b) => b.name.length - a.name.length),
+    );
+  }
+  return (ids, position) => {
+    const candidates = byFirstToken.get(ids[position] ?? -1);
+    const found = candidates?.find(({ name }) => name.every((id, i) => ids[position + i] === id));
+    return found && { embedding: found.embedding, length: found.name.length };
+  };
+}

@@ -1,0 +1,123 @@
+import { AppError } from '#protocol/error.ts';
+import type { PromptOptions } from '#protocol/job.ts';
+import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
+import { parseAttention } from './attention.ts';
+import { chunkPlainText, emptyContent, sealChunk, type PromptChunk } from './chunk.ts';
+import { chunkPrompt } from './chunks.ts';
+import { splitComposition } from './composition.ts';
+import { createEmbeddingFinder, type Embeddings } from './embeddings.ts';
+import type { Emphasis } from './emphasis.ts';
+import { parseExtraNetworks, type ExtraNetwork } from './extra-networks.ts';
+import { chunkFooocusText } from './fooocus.ts';
+import { parseSchedule, type ScheduleSpan } from './schedule.ts';
+
+/** The texts of one picture and how to read them. */
+export interface PromptRequest extends ScheduleSpan {
+  texts: readonly string[];
+  negativeTexts: readonly string[];
+  options: PromptOptions;
+}
+
+/** What the text encoder has to do for a picture, and which outcome each call of the denoiser gets. Plain data. */
+export interface PromptPlan {
+  emphasis: Emphasis;
+  /** Conditions whose guidance adds up, weighted; more than one only with `AND`. */
+  positive: readonly { weight: number; schedule: PromptSchedule }[];
+  negative: PromptSchedule;
+  /** A chunk without text, for what has to be padded. */
+  empty: PromptChunk;
+  /** Taken out of the prompt; for whoever loads weights. */
+  extraNetworks: readonly ExtraNetwork[];
+  /** What the prompt asked for that could not be done. */
+  notes: readonly PromptNote[];
+}
+
+/** Encodings in the order in which they take turns. The texts of a schedule have equally many chunks. */
+export type PromptSchedule = readonly { until: number; encoding: Encoding }[];
+
+/** Texts encoded one by one whose token sequences are joined: the chunks of each. */
+export type Encoding = readonly (readonly PromptChunk[])[];
+
+/** Something in a prompt that has no effect. */
+export type PromptNote =
+  { kind: 'truncated'; text: string; dropped: string } | { kind: 'unknown-embedding'; name: string };
+
+/**
+ * Reads the prompts of a picture.
+ *
+ * @throws AppError `invalid_request` for more than one text in A1111's syntax
+ */
+export function planPrompt(
+  request: PromptRequest,
+  tokenizer: ClipTokenizer,
+  embeddings: Embeddings,
+): PromptPlan {
+  return request.options.syntax === 'a1111'
+    ? planA1111(request, tokenizer, embeddings)
+    : planTexts(request, tokenizer, embeddings);
+}
+
+const A1111_EMPHASIS: Readonly<Record<PromptOptions['emphasis'], Emphasis>> = {
+  original: 'multiply-keep-mean',
+  'no-norm': 'multiply',
+  ignore: 'none',
+  none: 'none',
+};
+
+function planA1111(request: PromptRequest, tokenizer: ClipTokenizer, embeddings: Embeddings): PromptPlan {
+  const { texts, negativeTexts, options } = request;
+  if (texts.length > 1 || negativeTexts.length > 1) {
+    throw new AppError('invalid_request', 'A prompt in this syntax is one text.');
+  }
+  const findEmbedding = createEmbeddingFinder(embeddings, tokenizer);
+  const empty = sealChunk(emptyContent(), tokenizer);
+  const schedule = (text: string): PromptSchedule => {
+    const entries = parseSchedule(text, request).map((entry) => {
+      const pieces =
+        options.emphasis === 'none' ? [{ text: entry.text, weight: 1 }] : parseAttention(entry.text);
+      return {
+        until: entry.until,
+        chunks: chunkPrompt(pieces, tokenizer, findEmbedding, options.commaPaddingBacktrack),
+      };
+    });
+    const length = Math.max(...entries.map(({ chunks }) => chunks.length));
+    return entries.map(({ until, chunks }) => ({
+      until,
+      encoding: [[...chunks, ...new Array<PromptChunk>(length - chunks.length).fill(empty)]],
+    }));
+  };
+  const { text, networks } = parseExtraNetworks(texts[0] ?? '');
+  return {
+    emphasis: A1111_EMPHASIS[options.emphasis],
+    positive: splitComposition(text).map((part) => ({ weight: part.weight, schedule: schedule(part.text) })),
+    negative: schedule(negativeTexts[0] ?? ''),
+    empty,
+    extraNetworks: networks,
+    notes: [],
+  };
+}
+
+function planTexts(request: PromptRequest, tokenizer: ClipTokenizer, embeddings: Embeddings): PromptPlan {
+  const notes: PromptNote[] = [];
+  const chunk = (text: string): PromptChunk[] => {
+    if (request.options.syntax === 'fooocus') {
+      const { chunks, unknown } = chunkFooocusText(text, tokenizer, embeddings);
+      notes.push(...unknown.map((name) => ({ kind: 'unknown-embedding', name }) as const));
+      return chunks;
+    }
+    const { chunk, dropped } = chunkPlainText(text, tokenizer);
+    if (dropped !== '') notes.push({ kind: 'truncated', text, dropped });
+    return [chunk];
+  };
+  const schedule = (texts: readonly string[]): PromptSchedule => [
+    { until: request.steps, encoding: (texts.length > 0 ? texts : ['']).map(chunk) },
+  ];
+  return {
+    emphasis: request.options.syntax === 'fooocus' ? 'from-empty' : 'none',
+    positive: [{ weight: 1, schedule: schedule(request.texts) }],
+    negative: schedule(request.negativeTexts),
+    empty: sealChunk(emptyContent(), tokenizer),
+    extraNetworks: [],
+    notes,
+  };
+}
