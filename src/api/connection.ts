@@ -13,8 +13,6 @@ type HostQuestion =
   | 'models'
   | 'installModel'
   | 'removeModel'
-  | 'installModel'
-  | 'removeModel'
   | 'selectModel'
   | 'settings'
   | 'updateSettings'

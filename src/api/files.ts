@@ -56,16 +56,7 @@ export function picturePaths(
   extension: string = record.job.output.format,
 ): string[] {
   const date = localDate(new Date(record.queuedAt));
-  return record.job.pictures.map((_, index) => `${date}/${encodeURIComponent(stem)}-${index}.${extension}`);
-}
-
-/**
- * The paths under which a job's pictures are served, made or not yet: one per picture, below `files/`.
- * @param stem file name without index and extension
- */
-export function picturePaths(record: JobRecord, stem: string): string[] {
-  const date = localDate(new Date(record.queuedAt));
-  return record.job.pictures.map((_, index) => `${date}/${stem}-${index}.${record.job.output.format}`);
+  return record.job.pictures.map((_, index) => `${date}/${stem}-${index}.${extension}`);
 }
 
 /** Gives the pictures of a job their paths. @returns the absolute URLs of those that are made */
@@ -76,7 +67,12 @@ export async function publishPictures(
 ): Promise<string[]> {
   const paths = picturePaths(record, stem);
   await call.ask((host) => host.publishFiles(record.id, paths));
-  return (record.result?.pictures ?? []).map(({ index }) => call.url(`files/${paths[index] ?? ''}`));
+  return (record.result?.pictures ?? []).map(({ index }) => pictureUrl(call, paths[index] ?? ''));
+}
+
+/** Where a path of {@link picturePaths} is served. */
+export function pictureUrl(call: Pick<Call<unknown, unknown>, 'url'>, path: string): string {
+  return call.url(`files/${path.split('/').map(encodeURIComponent).join('/')}`);
 }
 
 /** `2026-01-31`, by the local clock. */
