@@ -64,8 +64,9 @@ export async function publishPictures(
   call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
   record: JobRecord,
   stem: string,
+  extension?: string,
 ): Promise<string[]> {
-  const paths = picturePaths(record, stem);
+  const paths = picturePaths(record, stem, extension);
   await call.ask((host) => host.publishFiles(record.id, paths));
   return (record.result?.pictures ?? []).map(({ index }) => pictureUrl(call, paths[index] ?? ''));
 }
