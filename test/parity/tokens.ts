@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chunkPlainText } from '#engine/text/chunk.ts';
+import { createClipTokenizer } from '#engine/tokenizers/clip.ts';
+import type { ParityCase } from './case.ts';
+
+/** A prompt and the ids transformers gives it. */
+interface TokenCase {
+  prompt: string;
+  raw: number[];
+  padded77: number[];
+}
+
+const OWN_TOKENIZER = fileURLToPath(new URL('../fixtures/clip-tokenizer', import.meta.url));
+
+/**
+ * Compares the tokenizer with the cases of `tokens*.json` in a folder, both the ids of the whole text and the 77 a text
+ * encoder is given. The error is the number of ids that differ.
+ */
+export async function* cases(folder: string): AsyncGenerator<ParityCase> {
+  const theirTokenizer = join(folder, 'clip-tokenizer');
+  const tokenizerFolder = existsSync(theirTokenizer) ? theirTokenizer : OWN_TOKENIZER;
+  const vocabulary = JSON.parse(await readFile(join(tokenizerFolder, 'vocab.json'), 'utf8')) as Record<
+    string,
+    number
+  >;
+  const merges = await readFile(join(tokenizerFolder, 'merges.txt'), 'utf8');
+  const tokenizer = createClipTokenizer(vocabulary, merges);
+
+  for (const file of (await readdir(folder)).filter((name) => /^tokens.*\.json$/.test(name))) {
+    const tokenCases = JSON.parse(await readFile(join(folder, file), 'utf8')) as TokenCase[];
+    for (const { prompt, raw, padded77 } of tokenCases) {
+      const { chunk } = chunkPlainText(prompt, tokenizer);
+      const error =
+        countDifferences(tokenizer.encode(prompt), raw) + countDifferences([...chunk.ids], padded77);
+      yield { name: `tokens/${JSON.stringify(prompt.slice(0, 40))}`, error, tolerance: 0, supported: true };
+    }
+  }
+}
+
+function countDifferences(actual: readonly number[], expected: readonly number[]): number {
+  const longer = actual.length > expected.length ? actual : expected;
+  return longer.filter((_, i) => actual[i] !== expected[i]).length;
+}
