@@ -136,7 +136,9 @@ function refuseImpossible(
       'Sigma churn is defined for diffusion models only, not for flow matching.',
     );
   }
-  if (denoiser.alphasCumprod.length === 0 && (definition.over === 'timesteps' || choice.sampler === 'tcd')) {
+  const needsTimesteps =
+    choice.sampler === 'tcd' || (definition.over === 'timesteps' && definition.levels !== 'sigmas');
+  if (needsTimesteps && denoiser.alphasCumprod.length === 0) {
     throw new AppError(
       'unsupported_feature',
       `The sampler '${choice.sampler}' needs a model trained on discrete timesteps.`,

@@ -95,6 +95,11 @@ export function* churn(run: SamplerRun, sigma: number): Subroutine<number> {
   return raised;
 }
 
+/** The derivative (x − denoised) / sigma of the probability-flow ODE. */
+export function derivative(to: Register, x: Register, denoised: Register, sigma: number): Instruction {
+  return combine(to, [1 / sigma, x], [-1 / sigma, denoised]);
+}
+
 /** Follows the derivative (x − denoised) / from of the probability-flow ODE straight to `to`. */
 export function eulerStep(
   to: Register,

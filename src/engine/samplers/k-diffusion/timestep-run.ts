@@ -41,12 +41,13 @@ export function* levelSteps(levels: readonly Level[]): Generator<{ number: numbe
 /** Runs the network on the variance-preserving latents in `from`; its raw output lands in `output`. */
 export function* evaluate(run: TimestepRun, from: Register, level: Level): SamplerProgram {
   const skipUnconditional = run.skipsUnconditional(level.sigma);
+  const { input } = run.denoiser.at(level.sigma);
   yield {
     op: 'denoise',
     from,
     to: 'output',
     timestep: level.timestep,
-    inputScale: 1,
+    inputScale: input * Math.sqrt(1 + level.sigma ** 2),
     ...(skipUnconditional && { skipUnconditional }),
   };
 }
