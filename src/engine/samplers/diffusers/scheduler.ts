@@ -1,0 +1,139 @@
+import * as v from 'valibot';
+import { examineProgram, type ProgramFacts } from '#engine/samplers/examine.ts';
+import { INIT_LATENTS, RESULT, UNIT_NOISE, type SamplerProgram } from '#engine/samplers/program.ts';
+import { AppError } from '#protocol/error.ts';
+import type { NoiseLevel } from './prediction.ts';
+
+/** Keys of a scheduler's `config.json`. */
+export type SchedulerConfig = Readonly<Record<string, unknown>>;
+
+/** Where a run begins: at pure noise, or at clean latents made noisy (image-to-image). */
+export type DiffusersStart = { from: 'noise' } | { from: 'init'; strength: number };
+
+/** What a run is told besides the scheduler's configuration. */
+export interface DiffusersRunOptions {
+  start: DiffusersStart;
+  /** DDIM's share of fresh noise, 0 (none, the default) … 1 (DDPM's). */
+  eta?: number;
+  /** Latent patches of a picture, which flow-matching schedules with dynamic shifting depend on. */
+  imageTokens?: number;
+}
+
+/** A run worked out. */
+export interface DiffusersPlan extends ProgramFacts {
+  /** A fresh program. */
+  program(): SamplerProgram;
+  /** Noise level (noise to signal) before each step, then the one the run ends at. */
+  sigmas: number[];
+  /** Factor on the unit noise that a run from noise starts with. */
+  initNoiseSigma: number;
+}
+
+/** A scheduler of diffusers. */
+export interface DiffusersScheduler {
+  /** Every key that has a meaning for this scheduler, with diffusers' default. */
+  defaults: SchedulerConfig;
+  /**
+   * @param config overrides of the defaults; null counts as absent
+   * @param steps 1 or more
+   * @throws AppError `invalid_request` for unknown keys and impossible values, `unsupported_feature` for
+   *   prediction types, starts and noise schedules the scheduler cannot run
+   */
+  plan(config: SchedulerConfig, steps: number, options: DiffusersRunOptions): DiffusersPlan;
+}
+
+/** One run in the terms of its scheduler file. Levels and evaluations count from 0. */
+export interface SchedulerRun {
+  initNoiseSigma: number;
+  /** Noise to signal before each iteration, then the final one. */
+  sigmas: readonly number[];
+  /**
+   * Noise level that image-to-image latents are brought to before step `index`, as the scheduler's `add_noise`
+   * does; absent where diffusers has none.
+   */
+  levelAt?(index: number): NoiseLevel;
+  /** Steps that `strength` is a share of. */
+  steps: number;
+  /** Carries out the steps from `index` on; `x` holds the latents of that step. */
+  sample(index: number): SamplerProgram;
+}
+
+/**
+ * Makes a scheduler of its configuration's entries and of the function that works a run out.
+ * @param entries each optional with diffusers' default
+ */
+export function defineScheduler<Entries extends v.ObjectEntries>(
+  entries: Entries,
+  work: (
+    config: v.InferOutput<v.StrictObjectSchema<Entries, undefined>>,
+    steps: number,
+    options: DiffusersRunOptions,
+  ) => SchedulerRun,
+): DiffusersScheduler {
+  const schema = v.strictObject(entries);
+  return {
+    defaults: v.getDefaults(schema),
+    plan(config, steps, options) {
+      if (!Number.isInteger(steps) || steps < 1) {
+        throw new AppError('invalid_request', `A run has 1 or more whole steps, not ${steps}.`);
+      }
+      const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null));
+      const parsed = v.safeParse(schema, given);
+      if (!parsed.success) throw refusal(parsed.issues[0]);
+      const run = work(parsed.output, steps, options);
+      const program = () => begin(run, options.start);
+      return {
+        program,
+        sigmas: run.sigmas.slice(firstStep(run, options.start)),
+        initNoiseSigma: run.initNoiseSigma,
+        ...examineProgram(program()),
+      };
+    },
+  };
+}
+
+function* begin(run: SchedulerRun, start: DiffusersStart): SamplerProgram {
+  const index = firstStep(run, start);
+  if (start.from === 'noise') {
+    yield { op: 'combine', to: RESULT, terms: [[run.initNoiseSigma, UNIT_NOISE]] };
+  } else {
+    const level = run.levelAt?.(index);
+    if (!level) {
+      throw new AppError(
+        'unsupported_feature',
+        'This scheduler cannot start from a picture. Choose another one.',
+      );
+    }
+    const terms = [[level.alpha, INIT_LATENTS] as const, [level.sigma, UNIT_NOISE] as const];
+    yield { op: 'combine', to: RESULT, terms };
+  }
+  yield* run.sample(index);
+}
+
+/** Source: `get_timesteps` of diffusers' image-to-image pipelines. */
+function firstStep(run: SchedulerRun, start: DiffusersStart): number {
+  if (start.from === 'noise') return 0;
+  if (!(start.strength >= 0 && start.strength <= 1)) {
+    throw new AppError('invalid_request', `Strength is a number from 0 to 1, not ${start.strength}.`);
+  }
+  const index = run.steps - Math.floor(run.steps * start.strength);
+  if (index < run.steps) return index;
+  throw new AppError(
+    'invalid_request',
+    `Strength ${start.strength} leaves none of the ${run.steps} steps to run. Raise the strength or the steps.`,
+  );
+}
+
+function refusal(issue: v.BaseIssue<unknown>): AppError {
+  const key = v.getDotPath(issue) ?? '';
+  if (issue.type === 'strict_object') {
+    return new AppError('invalid_request', `This scheduler has no setting ${String(issue.path?.[0]?.key)}.`);
+  }
+  if (key === 'prediction_type') {
+    return new AppError(
+      'unsupported_feature',
+      `This scheduler cannot run a model that predicts ${issue.received}: it takes ${issue.expected ?? ''}.`,
+    );
+  }
+  return new AppError('invalid_request', `${key}: ${issue.message}.`);
+}
