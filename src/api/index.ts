@@ -120,7 +120,8 @@ class Exchange {
       const prepared = await this.#prepare(found, params);
       if (prepared instanceof Response) return this.#finish(prepared);
       const work = this.#work(found, prepared).then((response) => this.#finish(response));
-      if (!found.late) return await work;
+      const late = typeof found.late === 'function' ? found.late(this.#request) : found.late;
+      if (!late) return await work;
       return await answerInTime(work, {
         afterMs: this.#options.lateAfterMs ?? 240_000,
         everyMs: this.#options.lateEveryMs ?? 5_000,

@@ -8,7 +8,7 @@ import { AppError } from '#protocol/error.ts';
  */
 export type ParameterRule =
   | { class: 'honoured' }
-  | { class: 'ignored'; why: string }
+  | { class: 'ignored'; why: string; asks?: (value: unknown) => boolean }
   | { class: 'refused'; needs: string; asks: (value: unknown) => boolean };
 
 /** The parameters of a route by their wire names. */
@@ -16,8 +16,9 @@ export type ParameterTable = Readonly<Record<string, ParameterRule>>;
 
 export const honoured: ParameterRule = { class: 'honoured' };
 
-export function ignored(why: string): ParameterRule {
-  return { class: 'ignored', why };
+/** @param asks whether a value asks for something; by default whatever differs from the parameter's default */
+export function ignored(why: string, asks?: (value: unknown) => boolean): ParameterRule {
+  return { class: 'ignored', why, ...(asks && { asks }) };
 }
 
 /** @param asks whether a value really asks for it; by default anything but null, false, 0, '', [] and {} */
@@ -54,8 +55,8 @@ export function screenParameters(
       withoutEffect.push(name);
     } else if (rule.class === 'refused') {
       if (rule.asks(value)) throw missingCapability(`'${name}' needs ${rule.needs}`, name);
-    } else if (rule.class === 'ignored' && value !== null && !sameJson(value, defaults[name])) {
-      withoutEffect.push(name);
+    } else if (rule.class === 'ignored' && value !== null) {
+      if (rule.asks?.(value) ?? !sameJson(value, defaults[name])) withoutEffect.push(name);
     }
   }
   return withoutEffect;

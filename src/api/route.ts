@@ -51,8 +51,8 @@ export interface RouteDefinition<Body extends Schema | undefined, Query extends 
   answer?: Schema;
   /** What each parameter of the body does; routes without a table make use of all. */
   parameters?: ParameterTable;
-  /** The answer may take minutes: see late-answer.ts. */
-  late?: boolean;
+  /** The answer may take minutes, and bears white space before it: see late-answer.ts. */
+  late?: boolean | ((request: Request) => boolean);
   /** The answer: a JSON value, or a finished Response. @throws AppError, worded by the dialect */
   run(call: Call<Output<Body>, Output<Query>>): Promise<unknown>;
 }
