@@ -1,6 +1,6 @@
 import { proxy, releaseProxy, wrap, type Remote } from 'comlink';
 import type { BackendInfo, SamplingSummary } from '#protocol/engine-host.ts';
-import type { BackendChoice, EngineEvent, EngineWorker } from '#protocol/engine-worker.ts';
+import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
 import type { ModelPack } from '#protocol/model.ts';
@@ -72,8 +72,33 @@ export function createEngineProcess(
 
   return {
     load: (pack: ModelPack): Promise<void> => use((engine) => engine.load(pack)),
-    run: (pack: ModelPack, job: Job, onEvent: (event: EngineEvent) => void): Promise<{ interrupted: boolean }> =>
-      use((engine) => engine.run(pack, job, proxy(onEvent))),
+    /** Runs a job; aborting `signal` stops it before its next step, by force if it does not listen. */
+    run(
+      pack: ModelPack,
+      job: Job,
+      onEvent: (event: EngineEvent) => void,
+      signal: AbortSignal,
+    ): Promise<RunOutcome> {
+      return use(async (engine) => {
+        if (signal.aborted) throw new AppError('cancelled', 'Cancelled.');
+        const process = current;
+        let force: ReturnType<typeof setTimeout> | undefined;
+        const stop = () => {
+          void engine.cancel();
+          force = setTimeout(
+            () => process?.kill(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.')),
+            STOP_WITHIN_MS,
+          );
+        };
+        signal.addEventListener('abort', stop, { once: true });
+        try {
+          return await engine.run(pack, job, proxy(onEvent));
+        } finally {
+          clearTimeout(force);
+          signal.removeEventListener('abort', stop);
+        }
+      });
+    },
     samplingPlan: (pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary> =>
       use((engine) => engine.samplingPlan(pack, choice, steps)),
     async unload(): Promise<void> {
@@ -81,17 +106,6 @@ export function createEngineProcess(
     },
     async skip(): Promise<void> {
       await current?.engine.skip();
-    },
-    /** Asks the running job to stop; `ended` tells when it did. A worker that does not listen is ended. */
-    async cancel(ended: Promise<unknown>): Promise<void> {
-      const process = current;
-      if (!process) return;
-      const timer = setTimeout(
-        () => process.kill(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.')),
-        STOP_WITHIN_MS,
-      );
-      void ended.finally(() => clearTimeout(timer)).catch(() => undefined);
-      await Promise.race([process.engine.cancel(), process.crashed.catch(() => undefined)]);
     },
     /** Ends the worker; the next job starts a new one, with the backend then chosen. */
     restart(): void {

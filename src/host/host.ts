@@ -17,7 +17,7 @@ import { createJobQueue } from './job-queue.ts';
 const BACKEND_SETTING = 'app.backend';
 const MODEL_SETTING = 'app.model';
 
-/** How much may be drawn per answer of {@link EngineHost.removeGalleryItem}; item ids are `job/index`. */
+/** Ids of gallery items: `job/index`. */
 const GALLERY_ID = /^(.+)\/(\d+)$/;
 
 export interface HostParts {
@@ -39,6 +39,10 @@ function toBackendChoice(value: unknown): BackendChoice {
 function modelHash(pack: ModelPack): string {
   const largest = pack.files.reduce((best, file) => (file.sizeBytes > best.sizeBytes ? file : best));
   return largest.sha256;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 function galleryItems(record: JobRecord): GalleryItem[] {
@@ -131,12 +135,12 @@ export async function createEngineHost(parts: HostParts) {
   const queue = createJobQueue(
     jobs,
     {
-      async run(job, onEvent) {
+      async run(job, onEvent, signal) {
         const pack = findPack(job.model);
-        await install(pack.id);
-        return engine.run(pack, job, onEvent);
+        // The download goes on for the next job.
+        await Promise.race([install(pack.id), aborted(signal)]);
+        return engine.run(pack, job, onEvent, signal);
       },
-      cancel: (ended) => engine.cancel(ended),
     },
     (event) => {
       emit(event);

@@ -1,4 +1,4 @@
-import type { EngineEvent } from '#protocol/engine-worker.ts';
+import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { Job, JobEvent, JobId, JobOrigin, JobRecord } from '#protocol/job.ts';
 import type { Jobs } from '#storage/jobs.ts';
@@ -13,14 +13,15 @@ const ATTEMPT_LIMIT = 3;
 const ADOPT_FINISHED_WITHIN_MS = 60_000;
 
 interface Runner {
-  run(job: Job, onEvent: (event: EngineEvent) => void): Promise<{ interrupted: boolean }>;
-  cancel(ended: Promise<unknown>): Promise<void>;
+  /** Aborting `signal` ends the run before its next step. */
+  run(job: Job, onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<RunOutcome>;
 }
 
 interface Live {
   record: JobRecord;
   preview: Blob | undefined;
   ended: PromiseWithResolvers<JobRecord>;
+  stop: AbortController;
   /** Clients waiting right now. */
   waiting: number;
   /** A client waited and vanished without cancelling. */
@@ -51,6 +52,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       record,
       preview: undefined,
       ended: Promise.withResolvers(),
+      stop: new AbortController(),
       waiting: 0,
       abandoned: false,
     };
@@ -88,7 +90,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
     }
     const startedAt = Date.now();
     await change(entry, { stage: 'running', startedAt, attempts, progress: null, result: null, error: null });
-    const result = { pictures: [], interrupted: false, seconds: 0 };
+    const result = { pictures: [], interrupted: false, seconds: 0, notes: [] };
     entry.record = { ...entry.record, result };
     const seconds = () => (Date.now() - startedAt) / 1000;
     const onEvent = (event: EngineEvent) => {
@@ -106,17 +108,17 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
           break;
         case 'picture': {
           const pictures = [...(entry.record.result?.pictures ?? []), event.picture];
-          void change(entry, { result: { pictures, interrupted: false, seconds: seconds() } }).catch(() => undefined);
+          void change(entry, { result: { pictures, interrupted: false, seconds: seconds(), notes: [] } }).catch(() => undefined);
           break;
         }
       }
     };
     try {
-      const { interrupted } = await runner.run(entry.record.job, onEvent);
+      const { interrupted, notes } = await runner.run(entry.record.job, onEvent, entry.stop.signal);
       const pictures = entry.record.result?.pictures ?? [];
       await end(entry, {
         stage: interrupted ? 'cancelled' : 'done',
-        result: { pictures, interrupted, seconds: seconds() },
+        result: { pictures, interrupted, seconds: seconds(), notes },
       });
     } catch (thrown) {
       const error = toAppError(thrown);
@@ -243,7 +245,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       if (entry.record.stage === 'queued') {
         await end(entry, { stage: 'cancelled' });
       } else {
-        await runner.cancel(entry.ended.promise);
+        entry.stop.abort();
       }
     },
 

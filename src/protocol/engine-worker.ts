@@ -1,5 +1,5 @@
 import type { BackendInfo, SamplingSummary } from './engine-host.ts';
-import type { Job, JobProgress, Picture } from './job.ts';
+import type { Job, JobProgress, JobResult, Picture } from './job.ts';
 import type { ModelPack } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 
@@ -8,6 +8,9 @@ export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
   | { type: 'preview'; blob: Blob }
   | { type: 'picture'; picture: Picture };
+
+/** How a run ended: see {@link JobResult}. */
+export type RunOutcome = Pick<JobResult, 'interrupted' | 'notes'>;
 
 /** Where the user wants the maths done; `auto` follows the adapter. */
 export type BackendChoice = 'auto' | 'webgpu' | 'wasm';
@@ -19,10 +22,10 @@ export interface EngineWorker {
   /** Loads a model ahead of its first job. */
   load(pack: ModelPack): Promise<void>;
   /**
-   * Runs a job and hands over each picture as it is finished. Resolves with whether it was interrupted.
+   * Runs a job and hands over each picture as it is finished.
    * @throws AppError `device_lost`, `out_of_memory`, `not_a_number`, `model_not_found`, `unsupported_feature`
    */
-  run(pack: ModelPack, job: Job, onEvent: (event: EngineEvent) => void): Promise<{ interrupted: boolean }>;
+  run(pack: ModelPack, job: Job, onEvent: (event: EngineEvent) => void): Promise<RunOutcome>;
   /** Ends the running job before its next step. */
   cancel(): void;
   /** Ends the current batch before its next step. */

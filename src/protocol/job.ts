@@ -108,6 +108,8 @@ export interface JobResult {
   interrupted: boolean;
   /** Seconds of engine work. */
   seconds: number;
+  /** What was asked for and had no effect, as sentences: a prompt cut off, a LoRA that is not installed. */
+  notes: string[];
 }
 
 export type JobStage = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';

@@ -20,6 +20,26 @@ export interface LoadedModel {
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** A file of a pack. @throws AppError `model_not_found` when it is missing */
+async function readOf(pack: ModelPack, readFile: ReadFile, path: string): Promise<Blob> {
+  const blob = await readFile(path);
+  if (blob) return blob;
+  throw new AppError('model_not_found', `${pack.title} is not complete: ${path} is missing. Install it again.`, {
+    detail: { model: pack.id, file: path },
+  });
+}
+
+async function readJsonOf(pack: ModelPack, readFile: ReadFile, path: string): Promise<Json> {
+  const value: unknown = JSON.parse(await (await readOf(pack, readFile, path)).text());
+  if (typeof value === 'object' && value !== null) return { ...value };
+  throw new AppError('integrity_failed', `${path} of ${pack.title} is not a JSON object.`, { detail: { file: path } });
+}
+
+/** What samplers must know of a pack; needs none of its weights. @throws AppError `model_not_found` */
+export async function readNoiseModel(pack: ModelPack, readFile: ReadFile): Promise<NoiseModel> {
+  return { schedulerConfig: await readJsonOf(pack, readFile, 'scheduler/scheduler_config.json') };
+}
+
 /**
  * Loads a pack's graphs and tokenizer.
  * @throws AppError `model_not_found` when a file is missing, `integrity_failed` when one is not what it
@@ -27,20 +47,8 @@ type Json = Readonly<Record<string, unknown>>;
  */
 export async function loadModel(pack: ModelPack, runtime: Runtime, readFile: ReadFile): Promise<LoadedModel> {
   const opened: Session[] = [];
-  async function read(path: string): Promise<Blob> {
-    const blob = await readFile(path);
-    if (blob) return blob;
-    throw new AppError('model_not_found', `${pack.title} is not complete: ${path} is missing. Install it again.`, {
-      detail: { model: pack.id, file: path },
-    });
-  }
-  async function readJson(path: string): Promise<Json> {
-    const value: unknown = JSON.parse(await (await read(path)).text());
-    if (typeof value === 'object' && value !== null) return { ...value };
-    throw new AppError('integrity_failed', `${path} of ${pack.title} is not a JSON object.`, { detail: { file: path } });
-  }
   async function open(path: string): Promise<Session> {
-    const bytes = new Uint8Array(await (await read(path)).arrayBuffer());
+    const bytes = new Uint8Array(await (await readOf(pack, readFile, path)).arrayBuffer());
     const session = await runtime.createSession(bytes, { foldDequantization: true });
     opened.push(session);
     return session;
@@ -54,11 +62,11 @@ export async function loadModel(pack: ModelPack, runtime: Runtime, readFile: Rea
     const unet = await open('unet/model.onnx');
     const textEncoder = await open('text_encoder/model.onnx');
     const vaeDecoder = await open('vae_decoder/model.onnx');
-    const [vocabulary, merges, tokenizerConfig, schedulerConfig] = await Promise.all([
-      readJson('tokenizer/vocab.json'),
-      read('tokenizer/merges.txt').then((blob) => blob.text()),
-      readJson('tokenizer/tokenizer_config.json'),
-      readJson('scheduler/scheduler_config.json'),
+    const [vocabulary, merges, tokenizerConfig, noiseModel] = await Promise.all([
+      readJsonOf(pack, readFile, 'tokenizer/vocab.json'),
+      readOf(pack, readFile, 'tokenizer/merges.txt').then((blob) => blob.text()),
+      readJsonOf(pack, readFile, 'tokenizer/tokenizer_config.json'),
+      readNoiseModel(pack, readFile),
     ]);
     const padToken = tokenizerConfig['pad_token'];
     const tokenizer = createClipTokenizer(
@@ -66,7 +74,7 @@ export async function loadModel(pack: ModelPack, runtime: Runtime, readFile: Rea
       merges,
       typeof padToken === 'string' ? { padToken } : {},
     );
-    return { pack, tokenizer, textEncoder, unet, vaeDecoder, noiseModel: { schedulerConfig }, release };
+    return { pack, tokenizer, textEncoder, unet, vaeDecoder, noiseModel, release };
   } catch (thrown) {
     await release();
     throw thrown;

@@ -1,0 +1,54 @@
+import type { Session } from '#engine/runtime/runtime.ts';
+import type { DenoiserOutput } from '#engine/samplers/cpu-machine.ts';
+import type { DenoiseInstruction } from '#engine/samplers/program.ts';
+import type { EncodedPrompt } from '#engine/text/encode.ts';
+import { AppError } from '#protocol/error.ts';
+import { groupRows, planGuidance } from './guidance.ts';
+import { conditioningInputs, latentLength, outputName, rowsPerRun, type LatentShape } from './unet.ts';
+
+/**
+ * The guided network on arrays: called with the scaled latents of a batch, picture after picture, it answers
+ * with the guided output. All passes of all pictures go in one run where memory allows.
+ */
+export function createCpuDenoiser(
+  unet: Session,
+  shape: LatentShape,
+  prompts: readonly EncodedPrompt[],
+  guidanceScale: number,
+): (input: Float32Array, instruction: DenoiseInstruction) => Promise<DenoiserOutput> {
+  const length = latentLength(shape);
+  const limit = rowsPerRun(shape);
+  const output = outputName(unet);
+  let evaluation = 0;
+
+  return async (input, { timestep, unconditionalTo, skipUnconditional = false }) => {
+    const wants = { skipUnconditional, unconditional: unconditionalTo !== undefined };
+    const rows = planGuidance(prompts, evaluation++, guidanceScale, wants);
+    const guided = new Float32Array(input.length);
+    const unconditional = wants.unconditional ? new Float32Array(input.length) : undefined;
+
+    for (const group of groupRows(rows, limit)) {
+      const sample = new Float32Array(group.length * length);
+      group.forEach(({ picture }, row) => {
+        sample.set(input.subarray(picture * length, (picture + 1) * length), row * length);
+      });
+      const outputs = await unet.run({
+        sample: { type: 'float32', data: sample, dims: [group.length, shape.channels, shape.height, shape.width] },
+        ...conditioningInputs(unet, timestep, group),
+      });
+      const result = outputs[output]?.data;
+      if (result?.length !== sample.length) {
+        throw new AppError('integrity_failed', 'The UNet’s output has another shape than its input.');
+      }
+      group.forEach((row, index) => {
+        const from = index * length;
+        const to = row.picture * length;
+        for (let i = 0; i < length; i++) {
+          guided[to + i] = (guided[to + i] ?? 0) + row.weight * (result[from + i] ?? 0);
+        }
+        if (row.unconditional) unconditional?.set(result.subarray(from, from + length), to);
+      });
+    }
+    return unconditional ? { guided, unconditional } : { guided };
+  };
+}

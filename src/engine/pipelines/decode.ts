@@ -1,0 +1,43 @@
+import type { LoadedModel } from '#engine/models/model.ts';
+import { AppError } from '#protocol/error.ts';
+import type { Pixels } from './resize.ts';
+import { latentLength, type LatentShape } from './unet.ts';
+
+/** The latents of one picture of a batch as pixels. @throws AppError `not_a_number` for a broken picture */
+export async function decodeLatents(
+  model: LoadedModel,
+  latents: Float32Array,
+  shape: LatentShape,
+): Promise<Pixels> {
+  const { scalingFactor } = model.pack.latent;
+  const scaled = latents.subarray(0, latentLength(shape)).map((value) => value / scalingFactor);
+  const [input, output] = [model.vaeDecoder.inputNames[0], model.vaeDecoder.outputNames[0]];
+  if (input === undefined || output === undefined) {
+    throw new AppError('integrity_failed', 'The VAE decoder has no input or no output.');
+  }
+  const outputs = await model.vaeDecoder.run({
+    [input]: { type: 'float32', data: scaled, dims: [1, shape.channels, shape.height, shape.width] },
+  });
+  const sample = outputs[output];
+  const [, , height, width] = sample?.dims ?? [];
+  if (!sample || height === undefined || width === undefined) {
+    throw new AppError('integrity_failed', 'The VAE decoder’s output is not a picture.');
+  }
+  return { width, height, data: toBytes(sample.data, width * height) };
+}
+
+/** Planes of red, green and blue in −1 … 1 as opaque RGBA, rounded to the nearest as diffusers does. */
+function toBytes(planes: Float32Array, area: number): Uint8ClampedArray<ArrayBuffer> {
+  const data = new Uint8ClampedArray(area * 4);
+  for (let i = 0; i < area; i++) {
+    for (let channel = 0; channel < 3; channel++) {
+      const value = planes[channel * area + i] ?? NaN;
+      if (!Number.isFinite(value)) {
+        throw new AppError('not_a_number', 'The picture came out as numbers that are none.');
+      }
+      data[i * 4 + channel] = (value / 2 + 0.5) * 255;
+    }
+    data[i * 4 + 3] = 255;
+  }
+  return data;
+}

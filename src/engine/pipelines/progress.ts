@@ -1,0 +1,55 @@
+import type { JobProgress } from '#protocol/job.ts';
+
+/** Drawing's share of a job; the rest is loading, reading the prompt and decoding. */
+const SAMPLING_SHARE = 0.9;
+
+/** Turns what a pipeline does into {@link JobProgress}, time left included. */
+export function createProgress(pictures: number, tell: (progress: JobProgress) => void) {
+  let sampledFor = 0;
+  let stepsDone = 0;
+  let stepStarted = 0;
+  let state: JobProgress = {
+    phase: 'encoding',
+    fraction: 0,
+    picture: 0,
+    pictures,
+    step: 0,
+    steps: 0,
+    secondsLeft: null,
+  };
+  const change = (changes: Partial<JobProgress>) => {
+    state = { ...state, ...changes };
+    tell(state);
+  };
+
+  return {
+    encoding: () => change({ phase: 'encoding' }),
+    /** A batch begins: `steps` for each of its pictures at once. */
+    sampling(steps: number): void {
+      stepStarted = performance.now();
+      change({ phase: 'sampling', step: 0, steps });
+    },
+    /** @param picturesInBatch how many pictures this step moved on */
+    step(step: number, picturesInBatch: number): void {
+      const now = performance.now();
+      sampledFor += now - stepStarted;
+      stepStarted = now;
+      stepsDone += picturesInBatch;
+      const stepsOfAll = pictures * Math.max(state.steps, step);
+      const stepsLeft = Math.max(0, stepsOfAll - state.picture * state.steps - step * picturesInBatch);
+      change({
+        step,
+        fraction: SAMPLING_SHARE * (1 - stepsLeft / stepsOfAll),
+        secondsLeft: ((sampledFor / stepsDone) * stepsLeft) / 1000,
+      });
+    },
+    decoding: () => change({ phase: 'decoding' }),
+    /** One more picture is finished. */
+    finished(): void {
+      const picture = state.picture + 1;
+      change({ picture, fraction: Math.max(state.fraction, picture / pictures) });
+    },
+  };
+}
+
+export type Progress = ReturnType<typeof createProgress>;

@@ -1,0 +1,62 @@
+import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
+import { AppError } from '#protocol/error.ts';
+import type { GuidanceRow } from './guidance.ts';
+
+/** Latents of one picture. */
+export interface LatentShape {
+  channels: number;
+  height: number;
+  width: number;
+}
+
+/** Latent cells of one run: SD 1.5 at 512×512 with guidance and two pictures. More go in several runs. */
+const CELLS_PER_RUN = 4 * 64 * 64;
+
+/** How many rows of this size go into one run. */
+export function rowsPerRun({ height, width }: LatentShape): number {
+  return Math.max(1, Math.floor(CELLS_PER_RUN / (height * width)));
+}
+
+/** Values of one picture's latents. */
+export function latentLength({ channels, height, width }: LatentShape): number {
+  return channels * height * width;
+}
+
+/** The timestep in the type and shape an exported UNet declares: one value, or one a row. */
+function timestepInput(unet: Session, timestep: number, rows: number): TensorValue {
+  const [first] = unet.inputDims('timestep');
+  const count = typeof first === 'string' ? rows : 1;
+  const dims = unet.inputDims('timestep').length === 0 ? [] : [count];
+  switch (unet.inputType('timestep')) {
+    case 'int64':
+      return { type: 'int64', data: new BigInt64Array(count).fill(BigInt(Math.round(timestep))), dims };
+    case 'float32':
+      return { type: 'float32', data: new Float32Array(count).fill(timestep), dims };
+    default:
+      throw new AppError('unsupported_feature', `A UNet whose timestep is ${unet.inputType('timestep')} cannot run.`);
+  }
+}
+
+/** The contexts of rows of one length, row after row. */
+export function contextInput(rows: readonly GuidanceRow[]): Extract<TensorValue, { data: Float32Array }> {
+  const { tokens, width } = rows[0]?.context ?? { tokens: 0, width: 0 };
+  const data = new Float32Array(rows.length * tokens * width);
+  rows.forEach(({ context }, row) => data.set(context.data, row * tokens * width));
+  return { type: 'float32', data, dims: [rows.length, tokens, width] };
+}
+
+/** Everything a run of the UNet takes besides the latents. */
+export function conditioningInputs(
+  unet: Session,
+  timestep: number,
+  rows: readonly GuidanceRow[],
+): { timestep: TensorValue; encoder_hidden_states: TensorValue } {
+  return { timestep: timestepInput(unet, timestep, rows.length), encoder_hidden_states: contextInput(rows) };
+}
+
+/** The UNet's one output. */
+export function outputName(unet: Session): string {
+  const [name] = unet.outputNames;
+  if (name === undefined) throw new AppError('integrity_failed', 'The UNet has no output.');
+  return name;
+}

@@ -1,0 +1,22 @@
+import { defineConfig } from '@playwright/test';
+import { LAUNCH_ARGUMENTS, locateChromium } from '../support/chromium.ts';
+
+const chromium = locateChromium();
+
+export default defineConfig({
+  testDir: '.',
+  outputDir: '../../test-results',
+  // The engine takes every core a test machine has.
+  workers: 1,
+  timeout: 180_000,
+  expect: { timeout: 30_000 },
+  forbidOnly: process.env['CI'] !== undefined,
+  reporter: [['list'], ['json']],
+  use: {
+    browserName: 'chromium',
+    launchOptions: {
+      args: [...LAUNCH_ARGUMENTS],
+      ...(chromium !== undefined && { executablePath: chromium }),
+    },
+  },
+});
