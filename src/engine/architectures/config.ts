@@ -99,6 +99,15 @@ export class ConfigReader {
     return this.#json[key] !== undefined && this.#json[key] !== null;
   }
 
+  /** Whether the key is there and null, where that is not the same as its absence. */
+  isNull(key: string): boolean {
+    return this.#json[key] === null;
+  }
+
+  isList(key: string): boolean {
+    return Array.isArray(this.#json[key]);
+  }
+
   /**
    * Refuses a configuration that sets any of these keys to something else than shown.
    * @throws AppError `unsupported_feature` naming the key

@@ -74,9 +74,15 @@ export class Graph {
 
   /** A graph input. Floats arrive as float32 and are cast to the graph's precision. */
   input(name: string, type: 'float32' | 'int32', shape: Shape): Value {
-    const value = this.#remember({ name, type, shape });
+    if (type === 'float32') return this.cast(this.preciseInput(name, shape), this.precision);
     this.#inputs.push({ name, type, shape });
-    return type === 'float32' ? this.cast(value, this.precision) : value;
+    return this.#remember({ name, type, shape });
+  }
+
+  /** A float32 graph input that stays float32 whatever the graph's precision: timesteps and sizes. */
+  preciseInput(name: string, shape: Shape): Value {
+    this.#inputs.push({ name, type: 'float32', shape });
+    return this.#remember({ name, type: 'float32', shape });
   }
 
   /** Makes a value an output under this name; floats leave as float32. */

@@ -1,0 +1,215 @@
+import { halve } from '#engine/graph/dimension.ts';
+import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
+import { activate, conv2d, groupNorm } from '#engine/graph/layers.ts';
+import { add, concat, resizeNearest, scale, subtract, upsampleNearest } from '#engine/graph/operators.ts';
+import { AppError } from '#protocol/error.ts';
+import type { BuildOptions } from './build-options.ts';
+import { ConfigReader, type ConfigJson } from './config.ts';
+import { applyFreeU, type FreeU } from './freeu.ts';
+import { resnetBlock } from './resnet.ts';
+import { createTokenMerger, type TokenMerging } from './token-merging.ts';
+import { transformer2d, type ImagePrompt, type TransformerContext } from './transformer-2d.ts';
+import {
+  downBlocks,
+  embedTime,
+  midBlock,
+  readUnetSizes,
+  transformerLayers,
+  transformerSettings,
+  unetInputs,
+  type LatentSize,
+  type UnetSizes,
+} from './unet-encoder.ts';
+
+export interface Unet2dConditionOptions extends BuildOptions {
+  /** Fixed sides; those left out stay open until a session or a run sets them. */
+  size?: LatentSize;
+  /** Every convolution takes its borders from the opposite side: pictures that tile. */
+  tiling?: boolean;
+  freeU?: FreeU;
+  tokenMerging?: TokenMerging;
+  /**
+   * Adds the inputs `down_block_additional_residual_0 …` and `mid_block_additional_residual`: what ControlNets,
+   * already scaled and summed, add to the skip connections and to the mid block.
+   */
+  controlNet?: boolean;
+  /** Adds the inputs `down_intrablock_additional_residual_0 …`, one per down block. */
+  t2iAdapter?: boolean;
+  /**
+   * Adds `ip_hidden_states_0 …` [batch, image_sequence_0, cross_attention_dim] and `ip_scale_0 …` [1], so many
+   * adapters. Their weights are named as in diffusers: `….attn2.processor.to_k_ip.0.weight`.
+   */
+  ipAdapters?: number;
+  /** Numbers in `time_ids` where the configuration does not tell (6; the SDXL refiner has 5). */
+  timeIds?: number;
+}
+
+const UP_BLOCKS = ['UpBlock2D', 'CrossAttnUpBlock2D'] as const;
+
+/**
+ * Diffusers' UNet2DConditionModel for the Stable Diffusion 1, 2 and XL families, inpainting and distilled variants.
+ * Inputs `sample` [batch, in_channels, height, width], `timestep` [1], `encoder_hidden_states` [batch, sequence,
+ * cross_attention_dim], those the configuration adds (`text_embeds`, `time_ids`, `timestep_cond`, `class_labels`)
+ * and those the options add; all float32. Output `out_sample`.
+ * Source: diffusers, models/unets/unet_2d_condition.py.
+ *
+ * @throws AppError `unsupported_feature` for configurations it cannot build, `invalid_request` for wrong ones
+ */
+export function buildUnet2dCondition(json: ConfigJson, options: Unet2dConditionOptions): BuiltGraph {
+  const config = new ConfigReader(json, 'UNet2DConditionModel');
+  const sizes = readUnetSizes(config);
+  const [firstChannels = 0] = sizes.channels;
+  const graph = new Graph({ ...options, name: 'unet', circular: options.tiling ?? false });
+  const { sample, timestep, text, batch } = unetInputs(graph, sizes, {
+    channels: config.number('in_channels', 4),
+    size: options.size,
+  });
+
+  const time = embedTime(graph, config, { sizes, timestep, batch, timeIds: options.timeIds });
+  const context: TransformerContext = {
+    text,
+    image: imagePrompt(graph, sizes, { adapters: options.ipAdapters ?? 0, batch }),
+    merger: options.tokenMerging && createTokenMerger(options.tokenMerging, sample),
+  };
+  const centred = config.boolean('center_input_sample', false)
+    ? subtract(graph, scale(graph, sample, 2), graph.floats([1], []))
+    : sample;
+  const input = conv2d(graph, centred, 'conv_in', {
+    out: firstChannels,
+    kernel: config.number('conv_in_kernel', 3),
+  });
+
+  const down = downBlocks(graph, input, {
+    sizes,
+    time,
+    context,
+    adapter: options.t2iAdapter ? adapterFeatures(graph, sizes, sample) : [],
+  });
+  let hidden = midBlock(graph, down.hidden, { sizes, time, context });
+  let skips = down.skips;
+  if (options.controlNet) {
+    skips = skips.map((skip, index) =>
+      add(graph, skip, graph.input(`down_block_additional_residual_${index}`, 'float32', skip.shape)),
+    );
+    hidden = add(graph, hidden, graph.input('mid_block_additional_residual', 'float32', hidden.shape));
+  }
+  hidden = upBlocks(graph, hidden, { config, sizes, skips, time, context, freeU: options.freeU });
+
+  const { groups, epsilon } = sizes.resnet;
+  const normed = groupNorm(graph, hidden, 'conv_norm_out', { groups, epsilon });
+  const out = conv2d(graph, activate(graph, normed, sizes.activation), 'conv_out', {
+    out: config.number('out_channels', 4),
+    kernel: config.number('conv_out_kernel', 3),
+  });
+  graph.output('out_sample', out);
+  return graph.build();
+}
+
+/** The up blocks: each layer joins the latest skip connection to what comes from below. */
+function upBlocks(
+  graph: Graph,
+  input: Value,
+  {
+    config,
+    sizes,
+    skips,
+    time,
+    context,
+    freeU,
+  }: {
+    config: ConfigReader;
+    sizes: UnetSizes;
+    skips: readonly Value[];
+    time: Value;
+    context: TransformerContext;
+    freeU: FreeU | undefined;
+  },
+): Value {
+  const count = sizes.channels.length;
+  const types = config.words('up_block_types', UP_BLOCKS, [
+    'UpBlock2D',
+    'CrossAttnUpBlock2D',
+    'CrossAttnUpBlock2D',
+    'CrossAttnUpBlock2D',
+  ]);
+  if (types.length !== count) {
+    throw new AppError('invalid_request', `up_block_types has ${types.length} entries for ${count} blocks.`);
+  }
+  const layersOfTransformers = config.has('reverse_transformer_layers_per_block')
+    ? transformerLayers(config, 'reverse_transformer_layers_per_block', count)
+    : sizes.transformerLayers.toReversed();
+  const remaining = [...skips];
+  let hidden = input;
+  types.forEach((type, block) => {
+    const mirrored = count - 1 - block;
+    const name = `up_blocks.${block}`;
+    const out = sizes.channels[mirrored] ?? 0;
+    const layers = (sizes.layers[mirrored] ?? 1) + 1;
+    for (let layer = 0; layer < layers; layer++) {
+      let skip = remaining.pop();
+      if (!skip)
+        throw new AppError('invalid_request', 'The up blocks have more layers than the down blocks.');
+      if (freeU)
+        ({ hidden, skip } = applyFreeU(graph, freeU, {
+          hidden,
+          skip,
+          resolution: block,
+          firstChannels: sizes.channels[0] ?? 0,
+        }));
+      const joined = concat(graph, [hidden, skip], 1);
+      hidden = resnetBlock(graph, joined, `${name}.resnets.${layer}`, { out, time, settings: sizes.resnet });
+      if (type === 'CrossAttnUpBlock2D') {
+        const settings = transformerSettings(sizes, {
+          block,
+          layer,
+          layers: layersOfTransformers,
+          heads: sizes.heads[mirrored],
+          onlyCrossAttention: sizes.onlyCrossAttention[mirrored] ?? false,
+        });
+        hidden = transformer2d(graph, hidden, `${name}.attentions.${layer}`, settings, context);
+      }
+    }
+    const next = remaining.at(-1);
+    if (next) hidden = upsample(graph, hidden, `${name}.upsamplers.0`, next);
+  });
+  return hidden;
+}
+
+/** Diffusers' Upsample2D, to the size of the skip connection it will meet: sizes need not be multiples of 8. */
+function upsample(graph: Graph, input: Value, name: string, next: Value): Value {
+  const doubled = [2, 3].every((axis) => Number(input.shape[axis]) * 2 === next.shape[axis]);
+  const larger = doubled ? upsampleNearest(graph, input, 2) : resizeNearest(graph, input, next);
+  return conv2d(graph, larger, `${name}.conv`, { out: Number(input.shape[1]) });
+}
+
+function imagePrompt(
+  graph: Graph,
+  sizes: UnetSizes,
+  { adapters, batch }: { adapters: number; batch: Value['shape'][number] },
+): ImagePrompt | undefined {
+  if (adapters === 0) return undefined;
+  const indices = Array.from({ length: adapters }, (_, index) => index);
+  return {
+    tokens: indices.map((index) =>
+      graph.input(`ip_hidden_states_${index}`, 'float32', [
+        batch,
+        `image_sequence_${index}`,
+        sizes.contextWidth,
+      ]),
+    ),
+    scales: indices.map((index) => graph.input(`ip_scale_${index}`, 'float32', [1])),
+  };
+}
+
+/** T2I-Adapter features: one per down block, at the resolution the reference adds it at. */
+function adapterFeatures(graph: Graph, sizes: UnetSizes, sample: Value): Value[] {
+  const last = sizes.channels.length - 1;
+  let [, , height = 1, width = 1] = sample.shape;
+  return sizes.channels.map((channels, block) => {
+    const after = block === last ? [height, width] : [halve(height), halve(width)];
+    const at = sizes.downBlocks[block] === 'CrossAttnDownBlock2D' ? [height, width] : after;
+    [height = 1, width = 1] = after;
+    const shape = [sample.shape[0] ?? 1, channels, ...at];
+    return graph.input(`down_intrablock_additional_residual_${block}`, 'float32', shape);
+  });
+}
