@@ -4,7 +4,7 @@ import type { BetaSchedule } from './noise-schedule.ts';
 
 /** What samplers must know of a model. */
 export interface NoiseModel {
-  /** The model's `scheduler_config.json` as diffusers stores it; diffusers' defaults fill the gaps. */
+  /** The model's `scheduler_config.json` as diffusers stores it. What it leaves out is as in Stable Diffusion. */
   schedulerConfig: Readonly<Record<string, unknown>>;
   /** Whose Align Your Steps table fits; SD 1.5's where it is not said. */
   alignYourSteps?: 'sd1' | 'sdxl';
@@ -58,12 +58,14 @@ export function readTrainingProcess(model: NoiseModel, zeroTerminalSnr: boolean)
   ) {
     return { kind: 'flow', timesteps, shift: numberOf(config, 'shift', 1) };
   }
-  const betas = makeBetas({
-    schedule: oneOf(config, 'beta_schedule', BETA_SCHEDULES, 'scaled_linear'),
-    start: numberOf(config, 'beta_start', 0.00085),
-    end: numberOf(config, 'beta_end', 0.012),
-    steps: timesteps,
-  });
+  const betas =
+    trainedBetas(config.trained_betas) ??
+    makeBetas({
+      schedule: oneOf(config, 'beta_schedule', BETA_SCHEDULES, 'scaled_linear'),
+      start: numberOf(config, 'beta_start', 0.00085),
+      end: numberOf(config, 'beta_end', 0.012),
+      steps: timesteps,
+    });
   if (!zeroTerminalSnr && config.rescale_betas_zero_snr !== true) {
     return { kind: 'diffusion', prediction, alphasCumprod: cumulativeAlphas(betas), zeroTerminalSnr: false };
   }
@@ -76,6 +78,16 @@ export function readTrainingProcess(model: NoiseModel, zeroTerminalSnr: boolean)
   const alphasCumprod = cumulativeAlphas(rescaleZeroTerminalSnr(betas));
   alphasCumprod[alphasCumprod.length - 1] = TERMINAL_ALPHA;
   return { kind: 'diffusion', prediction, alphasCumprod, zeroTerminalSnr: true };
+}
+
+function trainedBetas(value: unknown): Float32Array | null {
+  if (value === undefined || value === null) return null;
+  if (Array.isArray(value) && value.every((beta) => typeof beta === 'number'))
+    return Float32Array.from(value);
+  throw new AppError(
+    'invalid_request',
+    "The model's scheduler configuration has no list of numbers at 'trained_betas'.",
+  );
 }
 
 function numberOf(config: NoiseModel['schedulerConfig'], key: string, fallback: number): number {

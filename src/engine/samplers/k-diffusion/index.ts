@@ -37,8 +37,6 @@ export type KDiffusionDefinition = (
   discardNextToLastSigma?: readonly ('a1111' | 'comfyui')[];
   /** Its noise only exists for diffusion: it cannot run flow-matching models. */
   diffusionOnly?: boolean;
-  /** It chooses its own step sizes from the picture, and so must run pictures one at a time. */
-  adaptive?: boolean;
 };
 
 const DPMPP_SDE = {
@@ -102,7 +100,7 @@ export const kDiffusionSamplers = {
     discardNextToLastSigma: ['a1111', 'comfyui'],
   },
   dpm_fast: { over: 'sigmas', program: dpmFast, overRange: true, usesEnsd: true },
-  dpm_adaptive: { over: 'sigmas', program: dpmAdaptive, overRange: true, usesEnsd: true, adaptive: true },
+  dpm_adaptive: { over: 'sigmas', program: dpmAdaptive, overRange: true, usesEnsd: true },
   restart: { over: 'sigmas', program: restart, schedule: 'karras', secondOrder: true },
   ddim: { over: 'timesteps', levels: 'ddim', program: ddim },
   ddim_cfgpp: { over: 'timesteps', levels: 'ddim', program: ddimCfgPlusPlus },

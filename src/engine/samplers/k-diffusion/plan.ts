@@ -1,9 +1,10 @@
+import { examineProgram } from '#engine/samplers/examine.ts';
 import type { NoiseModel, TrainingProcess } from '#engine/samplers/noise-model.ts';
 import { readTrainingProcess } from '#engine/samplers/noise-model.ts';
 import { INIT_LATENTS, UNIT_NOISE } from '#engine/samplers/program.ts';
 import type { SamplerProgram, Term } from '#engine/samplers/program.ts';
 import { exponentialSigmas, linspace } from '#engine/samplers/noise-schedule.ts';
-import type { SamplingStart } from '#engine/samplers/sampling-plan.ts';
+import type { SamplingPlan, SamplingStart } from '#engine/samplers/sampling-plan.ts';
 import { AppError } from '#protocol/error.ts';
 import type { KDiffusionOptions, KDiffusionSampler } from '#protocol/sampler.ts';
 import {
@@ -22,19 +23,12 @@ import type { SigmaSchedule, SigmaScheduleName } from './sigma-schedules.ts';
 import { alphaOf, ddimLevels, levelOfSigma, levelOfTime, timeOfSigma } from './timestep-run.ts';
 import type { Level } from './timestep-run.ts';
 
-/** A run worked out but for its programs. */
-export interface KDiffusionPlan {
-  /** A fresh program each time, and the sigma of each evaluation as it comes. */
+/** A run: what brings `x` about and on, and where it ends. */
+interface PlannedRun {
+  /** @param watch is told the sigma of each evaluation */
   program(watch?: (sigma: number) => void): SamplerProgram;
-  /** Where the run ends. */
   finalSigma: number;
-  /** The schedule that was really used; null for the model's own levels and samplers with their own times. */
-  schedule: SigmaScheduleName | null;
-  usesEnsd: boolean;
-  adaptive: boolean;
 }
-
-type PlannedRun = Pick<KDiffusionPlan, 'program' | 'finalSigma'>;
 
 /** Everything about one run that its parts need. */
 interface Setup {
@@ -57,7 +51,7 @@ export function planKDiffusion(
   model: NoiseModel,
   steps: number,
   start: SamplingStart,
-): KDiffusionPlan {
+): SamplingPlan {
   const { options } = choice;
   const reference = options.reference ?? 'a1111';
   const definition = resolveSampler(choice.sampler, reference);
@@ -68,12 +62,34 @@ export function planKDiffusion(
   const denoiser = createDenoiser(process, distilled, reference);
   refuseImpossible(choice, definition, denoiser);
   const setup = { definition, options, reference, denoiser, steps, start };
-  const usesEnsd = definition.usesEnsd ?? false;
-  const adaptive = definition.adaptive ?? false;
-  if (definition.over === 'timesteps') {
-    return { ...planTimesteps(setup, definition, schedule, model), schedule: null, usesEnsd, adaptive };
+  const ownTimes = definition.over === 'timesteps' && definition.levels !== 'sigmas';
+  const run =
+    definition.over === 'timesteps'
+      ? planTimesteps(setup, definition, schedule, model)
+      : planSigmas(setup, definition, schedule, model);
+  const sigmas: number[] = [];
+  const facts = examineProgram(recordSteps(run, sigmas));
+  return {
+    ...facts,
+    program: () => run.program(),
+    sigmas: [...sigmas, run.finalSigma],
+    evaluations: facts.timesteps.length,
+    usesEnsd: definition.usesEnsd ?? false,
+    schedule: ownTimes ? null : scheduleName,
+  };
+}
+
+/** The run's program, and the sigma of the first evaluation of each step as it goes. */
+function* recordSteps(run: PlannedRun, sigmas: number[]): SamplerProgram {
+  let step = 0;
+  const program = run.program((sigma) => {
+    if (sigmas.length === step) sigmas.push(sigma);
+  });
+  let answer: number | undefined;
+  for (let next = program.next(); !next.done; next = program.next(answer)) {
+    if (next.value.op === 'show') step = next.value.step;
+    answer = yield next.value;
   }
-  return { ...planSigmas(setup, definition, schedule, model), schedule: scheduleName, usesEnsd, adaptive };
 }
 
 function resolveSampler(name: string, reference: Setup['reference']): KDiffusionDefinition {
