@@ -1,7 +1,16 @@
 import type { Dimension } from '#engine/graph/dimension.ts';
 import type { Graph, Value } from '#engine/graph/graph.ts';
 import { activate, layerNorm, linear } from '#engine/graph/layers.ts';
-import { add, multiHeadAttention } from '#engine/graph/operators.ts';
+import {
+  add,
+  equal,
+  matmul,
+  maximum,
+  multiHeadAttention,
+  multiply,
+  reduce,
+  subtract,
+} from '#engine/graph/operators.ts';
 import type { ConfigReader } from './config.ts';
 
 /** What CLIP's two transformers have in common. */
@@ -85,4 +94,26 @@ export function pickToken(graph: Graph, { hidden, picked }: { hidden: Value; pic
     shape: [batch, 1, width],
   });
   return graph.reshape(product, [batch, width]);
+}
+
+/**
+ * 1 at the first end-of-text token of each sequence, else 0: [batch, tokens]. Configurations from before
+ * transformers 4.29 give `eos_token_id` 2 and mean the largest id. Written without ArgMax, which has no WebGPU kernel.
+ */
+export function endOfText(graph: Graph, ids: Value, config: ConfigReader): Value {
+  const tokens = Number(ids.shape[1]);
+  const id = config.number('eos_token_id', 49407);
+  // Ids are whole numbers below 2^24: exact in float32, not in float16.
+  const numbers = graph.cast(ids, 'float32');
+  const target = id === 2 ? reduce(graph, 'ReduceMax', numbers, [1]) : graph.floats([id], [], 'float32');
+  const ends = equal(graph, numbers, target);
+  const before = new Float32Array(tokens * tokens);
+  for (let row = 0; row < tokens; row++) before.fill(1, row * tokens + row + 1, (row + 1) * tokens);
+  const earlier = matmul(graph, ends, graph.floats(before, [tokens, tokens], 'float32'));
+  const isFirst = maximum(
+    graph,
+    subtract(graph, graph.floats([1], [], 'float32'), earlier),
+    graph.floats([0], [], 'float32'),
+  );
+  return graph.cast(multiply(graph, ends, isFirst), graph.precision);
 }

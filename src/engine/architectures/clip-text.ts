@@ -2,20 +2,16 @@ import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
 import { linear } from '#engine/graph/layers.ts';
 import {
   add,
-  equal,
   gather,
   layerNormalization,
-  matmul,
   maximum,
   minimum,
-  multiply,
-  reduce,
   subtract,
   where,
 } from '#engine/graph/operators.ts';
 import { AppError } from '#protocol/error.ts';
 import type { BuildOptions } from './build-options.ts';
-import { causalMask, clipEncoder, pickToken, readClipSizes } from './clip-layers.ts';
+import { causalMask, clipEncoder, endOfText, pickToken, readClipSizes } from './clip-layers.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 
 /**
@@ -113,28 +109,6 @@ function layerNormOnce(
     done.set(state, normed);
     return normed;
   };
-}
-
-/**
- * 1 at the first end-of-text token of each sequence, else 0: [batch, tokens]. Configurations from before
- * transformers 4.29 give `eos_token_id` 2 and mean the largest id. Written without ArgMax, which has no WebGPU kernel.
- */
-function endOfText(graph: Graph, ids: Value, config: ConfigReader): Value {
-  const tokens = Number(ids.shape[1]);
-  const id = config.number('eos_token_id', 49407);
-  // Ids are whole numbers below 2^24: exact in float32, not in float16.
-  const numbers = graph.cast(ids, 'float32');
-  const target = id === 2 ? reduce(graph, 'ReduceMax', numbers, [1]) : graph.floats([id], [], 'float32');
-  const ends = equal(graph, numbers, target);
-  const before = new Float32Array(tokens * tokens);
-  for (let row = 0; row < tokens; row++) before.fill(1, row * tokens + row + 1, (row + 1) * tokens);
-  const earlier = matmul(graph, ends, graph.floats(before, [tokens, tokens], 'float32'));
-  const isFirst = maximum(
-    graph,
-    subtract(graph, graph.floats([1], [], 'float32'), earlier),
-    graph.floats([0], [], 'float32'),
-  );
-  return graph.cast(multiply(graph, ends, isFirst), graph.precision);
 }
 
 /** Rows of the token table, and of the added embeddings for ids beyond it. */

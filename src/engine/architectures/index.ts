@@ -3,6 +3,8 @@ import { buildAutoencoderTinyDecoder, buildAutoencoderTinyEncoder } from './auto
 import { buildClipText } from './clip-text.ts';
 import { buildClipVision } from './clip-vision.ts';
 import { buildControlNet } from './controlnet.ts';
+import { buildEmojiDecoder, buildEmojiEncoder, buildEmojiTextEncoder } from './emoji-mini.ts';
+import { buildRrdbNet } from './rrdb-net.ts';
 import { buildUnet2dCondition } from './unet-2d-condition.ts';
 
 /** Every network this engine can write as an ONNX graph: `build(config, options)`. */
@@ -14,6 +16,10 @@ export const architectures = {
   'clip-text': { build: buildClipText },
   'clip-vision': { build: buildClipVision },
   controlnet: { build: buildControlNet },
+  'emoji-mini-text-encoder': { build: buildEmojiTextEncoder },
+  'emoji-mini-vae-decoder': { build: buildEmojiDecoder },
+  'emoji-mini-vae-encoder': { build: buildEmojiEncoder },
+  'rrdb-net': { build: buildRrdbNet },
   'unet-2d-condition': { build: buildUnet2dCondition },
 } as const;
 

@@ -128,10 +128,8 @@ export class Graph {
    */
   parameter(name: string, shape: readonly number[], as: readonly number[] = shape): Value {
     const stored = this.storedParameter(name, shape, as);
-    const scaleName = `${name}.scale`;
-    if (stored.type === 'int8' && this.weights.has(scaleName)) {
-      const channels = shape[0] ?? 1;
-      const scale = this.cast(this.storedParameter(scaleName, [channels]), this.precision);
+    if (this.weights.storage(name) === 'int8-channels') {
+      const scale = this.cast(this.storedParameter(`${name}.scale`, [shape[0] ?? 1]), this.precision);
       return this.node('DequantizeLinear', [stored, scale], { type: scale.type, shape: as }, { axis: 0 });
     }
     return this.cast(stored, this.precision);

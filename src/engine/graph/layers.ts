@@ -1,5 +1,6 @@
+import { BLOCK_SIZE } from '#engine/weights/quantise.ts';
 import { AppError } from '#protocol/error.ts';
-import { halve, product, type Dimension } from './dimension.ts';
+import { divide, halve, product, type Dimension } from './dimension.ts';
 import type { Graph, Value } from './graph.ts';
 import {
   add,
@@ -58,8 +59,10 @@ export function linear(
   const shape = [...input.shape.slice(0, -1), out];
   const weightName = `${name}.weight`;
   const biasName = `${name}.bias`;
-  if (graph.weights.info(weightName).type === 'uint8') {
-    const product = matMulNBits(graph, input, weightName, { in: width, out });
+  const storage = graph.weights.storage(weightName);
+  if (storage === 'int4-blocks' || storage === 'int8-blocks') {
+    const bits = storage === 'int4-blocks' ? 4 : 8;
+    const product = matMulNBits(graph, input, weightName, { in: width, out, bits });
     return bias ? add(graph, product, graph.parameter(biasName, [out])) : product;
   }
   const rows = graph.reshape(input, [product(input.shape.slice(0, -1)), width]);
@@ -128,6 +131,28 @@ export function layerNorm(graph: Graph, input: Value, name: string, epsilon: num
   });
 }
 
+/**
+ * torch's `pixel_unshuffle`: squares of pixels become channels, `[b, c, f·h, f·w]` to `[b, c·f², h, w]`. As a
+ * convolution whose kernels hold a single 1: SpaceToDepth orders channels otherwise and has no WebGPU kernel.
+ */
+export function pixelUnshuffle(graph: Graph, input: Value, factor: number): Value {
+  const [batch = 1, channels, height = 1, width = 1] = input.shape;
+  if (typeof channels !== 'number')
+    throw new AppError('internal', 'pixelUnshuffle: channels must be a number.');
+  const out = channels * factor ** 2;
+  const kernels = new Float32Array(out * channels * factor ** 2);
+  for (let index = 0; index < out; index++) {
+    const channel = Math.floor(index / factor ** 2);
+    kernels[(index * channels + channel) * factor ** 2 + (index % factor ** 2)] = 1;
+  }
+  return graph.node(
+    'Conv',
+    [input, graph.floats(kernels, [out, channels, factor, factor])],
+    { type: input.type, shape: [batch, out, divide(height, factor), divide(width, factor)] },
+    { kernel_shape: [factor, factor], strides: [factor, factor] },
+  );
+}
+
 /** `[batch, channels, height, width]` as `[batch, height·width, channels]`. */
 export function imageToTokens(graph: Graph, image: Value): Value {
   const [batch = 1, channels = 1, height = 1, width = 1] = image.shape;
@@ -161,33 +186,23 @@ function groupNormWithoutAffine(
   return graph.reshape(normalised, input.shape);
 }
 
-/**
- * com.microsoft.MatMulNBits: weights `[out, blocks, bytes]` of 4 or 8 bits with one scale (and zero point) per
- * block of inputs.
- */
-function matMulNBits(graph: Graph, input: Value, name: string, size: { in: number; out: number }): Value {
-  const stored = graph.weights.info(name);
-  const [rows, blocks, bytes] = stored.shape;
-  if (rows !== size.out || blocks === undefined || bytes === undefined) {
-    throw new AppError(
-      'invalid_request',
-      `The tensor "${name}" is no block-quantised [${size.out}, ${size.in}] matrix.`,
-    );
-  }
-  const bits = blocks * bytes >= size.in ? 8 : 4;
-  const quantised = graph.storedParameter(name, [rows, blocks, bytes]);
-  const scales = graph.parameter(`${name}.scale`, [rows, blocks], [rows * blocks]);
-  const zeroPoint = `${name}.zero_point`;
-  const inputs = [input, quantised, scales];
-  if (graph.weights.has(zeroPoint)) {
-    const packed = Math.ceil((blocks * bits) / 8);
-    inputs.push(graph.storedParameter(zeroPoint, [rows, packed], [rows * packed]));
-  }
+/** com.microsoft.MatMulNBits on weights in the layout of `quantiseTensors`. */
+function matMulNBits(
+  graph: Graph,
+  input: Value,
+  name: string,
+  { in: width, out, bits }: { in: number; out: number; bits: 4 | 8 },
+): Value {
+  const blocks = width / BLOCK_SIZE;
+  const zeroBytes = Math.ceil((blocks * bits) / 8);
+  const weight = graph.storedParameter(name, [out, blocks, (BLOCK_SIZE * bits) / 8]);
+  const scales = graph.parameter(`${name}.scale`, [out, blocks], [out * blocks]);
+  const zeroPoints = graph.storedParameter(`${name}.zero_point`, [out, zeroBytes], [out * zeroBytes]);
   return graph.node(
     'MatMulNBits',
-    inputs,
-    { type: input.type, shape: [...input.shape.slice(0, -1), size.out] },
-    { K: size.in, N: size.out, bits, block_size: (bytes * 8) / bits },
+    [input, weight, scales, zeroPoints],
+    { type: input.type, shape: [...input.shape.slice(0, -1), out] },
+    { K: width, N: out, bits, block_size: BLOCK_SIZE },
     'com.microsoft',
   );
 }

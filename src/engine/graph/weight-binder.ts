@@ -1,3 +1,4 @@
+import { storageOf, type Storage } from '#engine/weights/quantise.ts';
 import {
   byteLength,
   elementCount,
@@ -50,6 +51,11 @@ export class WeightBinder {
       throw new AppError('not_found', `The weights have no tensor "${name}".`, { detail: { tensor: name } });
     }
     return info;
+  }
+
+  /** How a weight is kept: as it is, or quantised. */
+  storage(name: string): Storage {
+    return storageOf(this.#source, name);
   }
 
   /**
