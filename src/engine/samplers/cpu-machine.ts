@@ -1,6 +1,13 @@
 import { AppError } from '#protocol/error.ts';
 import type { Machine } from './execute.ts';
-import { INIT_LATENTS, UNIT_NOISE, type DenoiseInstruction, type Register, type Term } from './program.ts';
+import {
+  INIT_LATENTS,
+  UNIT_NOISE,
+  type DenoiseInstruction,
+  type NormInstruction,
+  type Register,
+  type Term,
+} from './program.ts';
 
 /** What a {@link CpuMachine} works with. Arrays are batches, picture after picture. */
 export interface CpuMachineOptions {
@@ -94,10 +101,19 @@ export class CpuMachine implements Machine {
     }
   }
 
-  norm(register: Register): number {
-    const norms = this.#pictures(this.read(register)).map((picture) => {
+  norm({ register, tolerance }: NormInstruction): number {
+    const bounds = tolerance?.of.map((bound) => this.#pictures(this.read(bound))) ?? [];
+    const norms = this.#pictures(this.read(register)).map((picture, p) => {
       let squares = 0;
-      for (const value of picture) squares += value * value;
+      for (let i = 0; i < picture.length; i++) {
+        let scale = 1;
+        if (tolerance) {
+          let largest = 0;
+          for (const bound of bounds) largest = Math.max(largest, Math.abs(bound[p]?.[i] ?? 0));
+          scale = Math.max(tolerance.absolute, tolerance.relative * largest);
+        }
+        squares += ((picture[i] ?? 0) / scale) ** 2;
+      }
       return Math.sqrt(squares / picture.length);
     });
     return norms.reduce((sum, norm) => sum + norm, 0) / norms.length;

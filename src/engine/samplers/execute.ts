@@ -5,6 +5,7 @@ import {
   UNIT_NOISE,
   type DenoiseInstruction,
   type Instruction,
+  type NormInstruction,
   type Register,
   type SamplerProgram,
   type Term,
@@ -29,10 +30,10 @@ export interface Machine {
    */
   threshold(register: Register, ratio: number, maximum: number): void | Promise<void>;
   /**
-   * Root mean square of a picture. A batch answers with the mean of its pictures' values, so programs that ask
+   * Root mean square of a picture, weighed by the tolerance if there is one. A batch answers with the mean of its pictures' values, so programs that ask
    * are exact, and independent of the batch, only when pictures run one at a time.
    */
-  norm(register: Register): number | Promise<number>;
+  norm(instruction: NormInstruction): number | Promise<number>;
   /** A step has ended and this register is the current estimate of the clean latents. */
   show(register: Register, step: number): void | Promise<void>;
 }
@@ -93,7 +94,7 @@ async function carryOut(instruction: Instruction, machine: Machine): Promise<num
       await machine.threshold(instruction.register, instruction.ratio, instruction.maximum);
       return undefined;
     case 'norm':
-      return machine.norm(instruction.register);
+      return machine.norm(instruction);
     case 'show':
       await machine.show(instruction.register, instruction.step);
       return undefined;
@@ -125,6 +126,8 @@ function reads(instruction: Instruction): readonly Register[] {
     case 'noise':
     case 'brownian':
       return [];
+    case 'norm':
+      return [instruction.register, ...(instruction.tolerance?.of ?? [])];
     default:
       return [instruction.register];
   }

@@ -23,11 +23,11 @@ import type { SigmaSchedule, SigmaScheduleName } from './sigma-schedules.ts';
 import { alphaOf, ddimLevels, levelOfSigma, levelOfTime, timeOfSigma } from './timestep-run.ts';
 import type { Level } from './timestep-run.ts';
 
-/** A run: what brings `x` about and on, and where it ends. */
 interface PlannedRun {
   /** @param watch is told the sigma of each evaluation */
   program(watch?: (sigma: number) => void): SamplerProgram;
-  finalSigma: number;
+  /** Sigmas at the steps' beginnings and at the end, given those at which each step first ran the network. */
+  sigmas(visited: readonly number[]): number[];
 }
 
 /** Everything about one run that its parts need. */
@@ -67,12 +67,12 @@ export function planKDiffusion(
     definition.over === 'timesteps'
       ? planTimesteps(setup, definition, schedule, model)
       : planSigmas(setup, definition, schedule, model);
-  const sigmas: number[] = [];
-  const facts = examineProgram(recordSteps(run, sigmas));
+  const visited: number[] = [];
+  const facts = examineProgram(recordSteps(run, visited));
   return {
     ...facts,
     program: () => run.program(),
-    sigmas: [...sigmas, run.finalSigma],
+    sigmas: run.sigmas(visited),
     evaluations: facts.timesteps.length,
     usesEnsd: definition.usesEnsd ?? false,
     schedule: ownTimes ? null : scheduleName,
@@ -80,10 +80,10 @@ export function planKDiffusion(
 }
 
 /** The run's program, and the sigma of the first evaluation of each step as it goes. */
-function* recordSteps(run: PlannedRun, sigmas: number[]): SamplerProgram {
+function* recordSteps(run: PlannedRun, visited: number[]): SamplerProgram {
   let step = 0;
   const program = run.program((sigma) => {
-    if (sigmas.length === step) sigmas.push(sigma);
+    if (visited.length === step) visited.push(sigma);
   });
   let answer: number | undefined;
   for (let next = program.next(); !next.done; next = program.next(answer)) {
@@ -172,7 +172,7 @@ function planSigmas(
   const sigmas = chooseSigmas(setup, schedule, model);
   const range = rangeOf(setup, sigmas);
   return {
-    finalSigma: definition.overRange ? range.to : (sigmas.at(-1) ?? 0),
+    sigmas: (visited) => [...visited, definition.overRange ? range.to : (sigmas.at(-1) ?? 0)],
     *program(watch) {
       yield combine('x', ...startTerms(setup, sigmas[0] ?? 0));
       const skipsUnconditional = createSkipRule(setup, watch);
@@ -262,7 +262,7 @@ function planTimesteps(
   const { options, denoiser } = setup;
   const { levels, noisy } = chooseLevels(setup, definition, schedule, model);
   return {
-    finalSigma: levels.at(-1)?.sigma ?? 0,
+    sigmas: () => levels.map(({ sigma }) => sigma),
     *program(watch) {
       yield combine('x', ...levelStartTerms(setup, noisy));
       const skipsUnconditional = createSkipRule(setup, watch);
