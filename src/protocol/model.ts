@@ -33,6 +33,8 @@ export interface LatentShape {
   channels: number;
   /** Pixels per latent cell. */
   downscale: number;
+  /** Sides that the networks can run are multiples of this many pixels. */
+  sizeMultiple: number;
   /** Latents are divided by this before the VAE decoder. */
   scalingFactor: number;
 }

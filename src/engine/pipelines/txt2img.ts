@@ -1,5 +1,5 @@
 import type { LoadedModel } from '#engine/models/model.ts';
-import { createBrownianPath } from '#engine/random/brownian.ts';
+import { createBrownianBatch } from '#engine/random/brownian.ts';
 import { createNoiseStream } from '#engine/random/latent-noise.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { execute } from '#engine/samplers/execute.ts';
@@ -72,7 +72,12 @@ export async function drawTextToImage(
       prompts: encoded,
       guidanceScale: job.guidanceScale,
       noise,
-      ...(plan.brownian && { brownian: brownianPaths(batch.pictures, plan, latentLength(shape)) }),
+      ...(plan.brownian && {
+        brownian: createBrownianBatch(
+          batch.pictures.map(({ seed }) => seed),
+          latentLength(shape),
+        ),
+      }),
       async show(step, estimate) {
         progress.step(step, batch.pictures.length);
         if (stopped()) return;
@@ -135,16 +140,4 @@ function* splitBatches(job: TextToImageJob, plan: SamplingPlan): Generator<Batch
   for (let from = 0; from < job.pictures.length; from += size) {
     yield { pictures: job.pictures.slice(from, from + size), from };
   }
-}
-
-/** The Brownian increments of a batch: a path of its own for each picture. */
-function brownianPaths(pictures: readonly PictureSpec[], plan: SamplingPlan, length: number) {
-  const positive = plan.sigmas.filter((sigma) => sigma > 0);
-  const [low, high] = [Math.min(...positive), Math.max(...positive)];
-  const paths = pictures.map(({ seed }) => createBrownianPath(seed, length, low, high));
-  return (sigmaFrom: number, sigmaTo: number): Float32Array => {
-    const batch = new Float32Array(paths.length * length);
-    paths.forEach((increment, i) => batch.set(increment(sigmaFrom, sigmaTo), i * length));
-    return batch;
-  };
 }

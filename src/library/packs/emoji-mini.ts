@@ -62,7 +62,8 @@ export const emojiMini: ModelPack = {
   licence: 'MIT',
   credits: 'Trained for Vitrine on Fluent Emoji (Microsoft, MIT) and Noto Emoji (Google, Apache-2.0).',
   trainedSizes: [[256, 256]],
-  latent: { channels: 16, downscale: 16, scalingFactor: 1 },
+  // Two halvings in the UNet, each of which must come out even.
+  latent: { channels: 16, downscale: 16, sizeMultiple: 64, scalingFactor: 1 },
   defaults: {
     width: 256,
     height: 256,

@@ -1,0 +1,109 @@
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import path from 'node:path';
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.css': 'text/css',
+  '.json': 'application/json',
+  '.webmanifest': 'application/manifest+json',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.wasm': 'application/wasm',
+};
+
+const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+};
+
+/** One request for a file, as the test sees it afterwards. */
+export interface ServedRequest {
+  path: string;
+  range: string | null;
+  status: number;
+}
+
+export interface StaticServer {
+  readonly origin: string;
+  readonly requests: readonly ServedRequest[];
+  /** Cuts the connection after so many bytes of the next answer for this path. */
+  cutOnce(path: string, afterBytes: number): void;
+  /** Answers this path with bytes whose first one is wrong, until called with null. */
+  corrupt(path: string | null): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves a folder as a static host would, with ranges, and with faults on demand.
+ * @param isolated whether the headers of cross-origin isolation are sent
+ */
+export async function serveFolder(folder: string, isolated = true): Promise<StaticServer> {
+  const requests: ServedRequest[] = [];
+  const cuts = new Map<string, number>();
+  let corrupted: string | null = null;
+
+  function answer(request: IncomingMessage, response: ServerResponse): void {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const name = url.pathname.endsWith('/') ? `${url.pathname}index.html` : url.pathname;
+    const file = path.join(folder, path.normalize(name));
+    const range = request.headers.range ?? null;
+    if (!existsSync(file) || !statSync(file).isFile()) {
+      requests.push({ path: url.pathname, range, status: 404 });
+      response.writeHead(404, isolated ? ISOLATION : {}).end('Not found');
+      return;
+    }
+    const size = statSync(file).size;
+    const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
+    const status = range === null ? 200 : 206;
+    requests.push({ path: url.pathname, range, status });
+    response.writeHead(status, {
+      ...(isolated ? ISOLATION : {}),
+      'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream',
+      'Content-Length': size - from,
+      'Cache-Control': 'no-cache',
+      ...(status === 206 && { 'Content-Range': `bytes ${from}-${size - 1}/${size}` }),
+    });
+    const cutAfter = cuts.get(url.pathname);
+    cuts.delete(url.pathname);
+    const spoil = corrupted === url.pathname && from === 0;
+    let sent = 0;
+    const stream = createReadStream(file, { start: from });
+    stream.on('data', (data) => {
+      const chunk = Buffer.from(data);
+      if (spoil && sent === 0) chunk[0] = (chunk[0] ?? 0) ^ 0xff;
+      if (cutAfter !== undefined && sent + chunk.length > cutAfter) {
+        stream.destroy();
+        // What was sent must arrive before the connection breaks.
+        response.write(chunk.subarray(0, cutAfter - sent), () => setTimeout(() => response.destroy(), 50));
+        return;
+      }
+      sent += chunk.length;
+      if (!response.write(chunk)) {
+        stream.pause();
+        response.once('drain', () => stream.resume());
+      }
+    });
+    stream.on('end', () => response.end());
+    response.on('close', () => stream.destroy());
+  }
+
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('The server has no port.');
+  return {
+    origin: `http://localhost:${address.port}`,
+    requests,
+    cutOnce: (name, afterBytes) => cuts.set(name, afterBytes),
+    corrupt: (name) => (corrupted = name),
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
