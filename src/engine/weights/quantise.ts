@@ -106,25 +106,27 @@ export function storageOf(source: TensorSource, name: string): Storage {
  * merged into a model that was quantised when it was imported.
  */
 export function dequantiseTensors(source: TensorSource): TensorSource {
-  const infoOf = (name: string): TensorInfo | undefined => {
-    const info = source.info(name);
-    const storage = storageOf(source, name);
-    if (!info || storage === 'exact') return info;
-    const [rows = 1, blocks = 1] = info.shape;
-    return {
-      name,
-      type: 'float32',
-      shape: storage === 'int8-channels' ? info.shape : [rows, blocks * BLOCK_SIZE],
-    };
+  /** Whether a tensor is the scale or zero point of another. */
+  const isPart = (name: string): boolean => {
+    const weight = /^(.+)\.(?:scale|zero_point)$/.exec(name)?.[1];
+    return weight !== undefined && storageOf(source, weight) !== 'exact';
   };
   return {
     *names() {
-      for (const name of source.names()) {
-        const weight = /^(.+)\.(?:scale|zero_point)$/.exec(name)?.[1];
-        if (weight === undefined || storageOf(source, weight) === 'exact') yield name;
-      }
+      for (const name of source.names()) if (!isPart(name)) yield name;
     },
-    info: infoOf,
+    info(name) {
+      const info = source.info(name);
+      if (!info || isPart(name)) return undefined;
+      const storage = storageOf(source, name);
+      if (storage === 'exact') return info;
+      const [rows = 1, blocks = 1] = info.shape;
+      return {
+        name,
+        type: 'float32',
+        shape: storage === 'int8-channels' ? info.shape : [rows, blocks * BLOCK_SIZE],
+      };
+    },
     async read(name) {
       const storage = storageOf(source, name);
       const info = source.info(name);
