@@ -54,7 +54,7 @@ function betasOfAlphaBar(alphaBar: (t: number) => number, steps: number): Float3
 }
 
 /** torch.linspace in float32, which counts up from the start and, past the middle, down from the end. */
-function linspaceFloat32(start: number, end: number, count: number): Float32Array {
+export function linspaceFloat32(start: number, end: number, count: number): Float32Array {
   const { fround } = Math;
   const first = fround(start);
   const last = fround(end);

@@ -11,7 +11,7 @@ import {
 } from './config.ts';
 import { CLEAN, cleanTerms, levelOfAlpha, limit, noiseTerms, OUTPUT } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
-import { spaceWholeTimesteps } from './timesteps.ts';
+import { noiseRatios, posteriorVariance, spaceWholeTimesteps } from './timesteps.ts';
 
 /**
  * DDIM; with eta 1 it adds as much noise as DDPM.
@@ -77,13 +77,3 @@ export const ddim = defineScheduler(
     };
   },
 );
-
-/** Variance of a step back from cumulative alpha `from` to `to`. Source: Ho et al. 2020, equation 7. */
-export function posteriorVariance(from: number, to: number): number {
-  return ((1 - to) / (1 - from)) * (1 - from / to);
-}
-
-/** Noise to signal at cumulative alphas. */
-export function noiseRatios(alphas: readonly number[]): number[] {
-  return alphas.map((alpha) => Math.sqrt((1 - alpha) / alpha));
-}

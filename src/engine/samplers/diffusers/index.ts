@@ -1,17 +1,47 @@
 import { AppError } from '#protocol/error.ts';
 import type { DiffusersSampler } from '#protocol/sampler.ts';
+import { ddimInverse } from './ddim-inverse.ts';
 import { ddim } from './ddim.ts';
+import { ddpm } from './ddpm.ts';
+import { deisMultistep } from './deis.ts';
 import { dpmSolverMultistep } from './dpm-solver-multistep.ts';
+import { dpmSolverSinglestep } from './dpm-solver-singlestep.ts';
 import { eulerAncestralDiscrete } from './euler-ancestral.ts';
 import { eulerDiscrete } from './euler.ts';
+import { flowMatchEulerDiscrete, flowMatchHeunDiscrete } from './flow-match.ts';
+import { heunDiscrete } from './heun.ts';
+import { ipndm } from './ipndm.ts';
+import { karrasVe } from './karras-ve.ts';
+import { kdpm2AncestralDiscrete, kdpm2Discrete } from './kdpm2.ts';
+import { lcm } from './lcm.ts';
+import { lmsDiscrete } from './lms.ts';
+import { pndm } from './pndm.ts';
+import { scoreSdeVe } from './score-sde-ve.ts';
+import { uniPcMultistep } from './unipc.ts';
 import type { DiffusersPlan, DiffusersRunOptions, DiffusersScheduler, SchedulerConfig } from './scheduler.ts';
 
 /** Schedulers by the name of their class in diffusers. */
 export const diffusersSchedulers = {
+  DDIMInverseScheduler: ddimInverse,
   DDIMScheduler: ddim,
+  DDPMScheduler: ddpm,
+  DEISMultistepScheduler: deisMultistep,
   DPMSolverMultistepScheduler: dpmSolverMultistep,
+  DPMSolverSinglestepScheduler: dpmSolverSinglestep,
   EulerAncestralDiscreteScheduler: eulerAncestralDiscrete,
   EulerDiscreteScheduler: eulerDiscrete,
+  FlowMatchEulerDiscreteScheduler: flowMatchEulerDiscrete,
+  FlowMatchHeunDiscreteScheduler: flowMatchHeunDiscrete,
+  HeunDiscreteScheduler: heunDiscrete,
+  IPNDMScheduler: ipndm,
+  KarrasVeScheduler: karrasVe,
+  KDPM2AncestralDiscreteScheduler: kdpm2AncestralDiscrete,
+  KDPM2DiscreteScheduler: kdpm2Discrete,
+  LCMScheduler: lcm,
+  LMSDiscreteScheduler: lmsDiscrete,
+  PNDMScheduler: pndm,
+  ScoreSdeVeScheduler: scoreSdeVe,
+  UniPCMultistepScheduler: uniPcMultistep,
 } as const satisfies Record<string, DiffusersScheduler>;
 
 export type DiffusersSchedulerName = keyof typeof diffusersSchedulers;

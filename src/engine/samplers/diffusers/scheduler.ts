@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { examineProgram, type ProgramFacts } from '#engine/samplers/examine.ts';
 import { INIT_LATENTS, RESULT, UNIT_NOISE, type SamplerProgram } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
-import type { NoiseLevel } from './prediction.ts';
+import type { NoiseLevel, PredictionType } from './prediction.ts';
 
 /** Keys of a scheduler's `config.json`. */
 export type SchedulerConfig = Readonly<Record<string, unknown>>;
@@ -15,8 +15,17 @@ export interface DiffusersRunOptions {
   start: DiffusersStart;
   /** DDIM's share of fresh noise, 0 (none, the default) … 1 (DDPM's). */
   eta?: number;
+  /** The network's own training, where the scheduler's is another one. */
+  network?: NetworkTraining;
   /** Latent patches of a picture, which flow-matching schedules with dynamic shifting depend on. */
   imageTokens?: number;
+}
+
+/** What a network for latents of variance 1 was trained on. */
+export interface NetworkTraining {
+  prediction: PredictionType;
+  /** ᾱ of each training timestep, none 0. */
+  alphas: Float32Array;
 }
 
 /** A run worked out. */
@@ -51,7 +60,7 @@ export interface SchedulerRun {
    * Noise level that image-to-image latents are brought to before step `index`, as the scheduler's `add_noise`
    * does; absent where diffusers has none.
    */
-  levelAt?(index: number): NoiseLevel;
+  levelAt?(index: number): NoiseLevel | undefined;
   /** Steps that `strength` is a share of. */
   steps: number;
   /** Carries out the steps from `index` on; `x` holds the latents of that step. */

@@ -120,6 +120,12 @@ export function shiftSigma(sigma: number, shift: number): number {
   return (shift * sigma) / (1 + (shift - 1) * sigma);
 }
 
+/** Stretches falling sigmas so that the last one is `terminal`. Source: LTX-Video's schedule. */
+export function stretchToTerminal(sigmas: readonly number[], terminal: number): number[] {
+  const factor = (1 - (sigmas.at(-1) ?? NaN)) / (1 - terminal);
+  return sigmas.map((sigma) => 1 - (1 - sigma) / factor);
+}
+
 /** How the shift follows the size of the picture. */
 export interface DynamicShiftConfig {
   base_shift?: number;

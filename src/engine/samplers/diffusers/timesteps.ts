@@ -167,3 +167,13 @@ export function spaceSigmas(
     logSigmas,
   };
 }
+
+/** Variance of a step back from cumulative alpha `from` to `to`. Source: Ho et al. 2020, equation 7. */
+export function posteriorVariance(from: number, to: number): number {
+  return ((1 - to) / (1 - from)) * (1 - from / to);
+}
+
+/** Noise to signal at cumulative alphas. */
+export function noiseRatios(alphas: readonly number[]): number[] {
+  return alphas.map((alpha) => Math.sqrt((1 - alpha) / alpha));
+}

@@ -1,0 +1,124 @@
+import * as v from 'valibot';
+import { linspace, linspaceFloat32 } from '#engine/samplers/noise-schedule.ts';
+import type { SamplerProgram } from '#engine/samplers/program.ts';
+import { count, number } from './config.ts';
+import { CLEAN, OUTPUT } from './prediction.ts';
+import { defineScheduler } from './scheduler.ts';
+import { sigmaLevel } from './sigma-space.ts';
+import { adaptNetwork, type VeNetwork } from './ve-network.ts';
+
+/**
+ * Reverse diffusion with Langevin corrections; the result is the last step's mean.
+ * Source: Song et al. 2021, "Score-Based Generative Modeling through SDEs", algorithms 2 and 4; diffusers'
+ * ScoreSdeVeScheduler. A network trained otherwise brings its own range of sigmas.
+ */
+export const scoreSdeVe = defineScheduler(
+  {
+    num_train_timesteps: count(2000),
+    snr: number(0.15),
+    sigma_min: number(0.01),
+    sigma_max: number(1348),
+    sampling_eps: number(1e-5),
+    correct_steps: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 1),
+  },
+  (config, steps, options) => {
+    const network = options.network ? adaptNetwork(options.network) : ownNetwork(config);
+    const { min, max } = network.range;
+    const discrete = linspace(Math.log(min), Math.log(max), steps).map((log) => Math.fround(Math.exp(log)));
+    const times = [...linspaceFloat32(1, config.sampling_eps, steps)];
+    const levels = times.map((time) => {
+      const index = Math.trunc(Math.fround(time * (steps - 1)));
+      return {
+        // The network is told the sigma of the time, the step goes between sigmas of the table.
+        told: options.network ? (discrete[index] ?? NaN) : min * (max / min) ** time,
+        sigma: discrete[index] ?? NaN,
+        next: index === 0 ? 0 : (discrete[index - 1] ?? NaN),
+      };
+    });
+
+    function* sample(index: number): SamplerProgram {
+      for (const [i, { told, sigma, next }] of levels.entries()) {
+        if (i < index) continue;
+        for (let correction = 0; correction < config.correct_steps; correction++) {
+          yield* network.estimate('x', told);
+          yield scoreInstruction(told);
+          yield { op: 'noise', to: 'fresh' };
+          const scoreNorm = (yield { op: 'norm', register: 'score' }) ?? NaN;
+          const noiseNorm = (yield { op: 'norm', register: 'fresh' }) ?? NaN;
+          const size = 2 * ((config.snr * noiseNorm) / scoreNorm) ** 2;
+          yield {
+            op: 'combine',
+            to: 'x',
+            terms: [
+              [1, 'x'],
+              [size, 'score'],
+              [Math.sqrt(2 * size), 'fresh'],
+            ],
+          };
+        }
+        yield* network.estimate('x', told);
+        yield scoreInstruction(told);
+        const variance = sigma ** 2 - next ** 2;
+        yield {
+          op: 'combine',
+          to: 'x',
+          terms: [
+            [1, 'x'],
+            [variance, 'score'],
+          ],
+        };
+        if (i < levels.length - 1) {
+          yield { op: 'noise', to: 'fresh' };
+          yield {
+            op: 'combine',
+            to: 'x',
+            terms: [
+              [1, 'x'],
+              [Math.sqrt(variance), 'fresh'],
+            ],
+          };
+        }
+        yield { op: 'show', register: CLEAN, step: i - index + 1 };
+      }
+    }
+
+    return {
+      initNoiseSigma: max,
+      sigmas: [...levels.map(({ sigma }) => sigma), 0],
+      levelAt: (index) => sigmaLevel(levels[index]?.sigma),
+      steps,
+      sample,
+    };
+  },
+);
+
+/** The gradient of the log density at `x`, from the estimate in `x0`. */
+function scoreInstruction(sigma: number) {
+  const scale = 1 / sigma ** 2;
+  return {
+    op: 'combine',
+    to: 'score',
+    terms: [
+      [scale, CLEAN],
+      [-scale, 'x'],
+    ],
+  } as const;
+}
+
+/** The network this scheduler was made for: it is told sigma, and gives the score. */
+function ownNetwork(config: { sigma_min: number; sigma_max: number }): VeNetwork {
+  return {
+    range: { min: config.sigma_min, max: config.sigma_max },
+    *estimate(from, sigma) {
+      yield { op: 'denoise', from, to: OUTPUT, timestep: sigma, inputScale: 1 };
+      yield {
+        op: 'combine',
+        to: CLEAN,
+        terms: [
+          [1, from],
+          [sigma ** 2, OUTPUT],
+        ],
+      };
+    },
+  };
+}
