@@ -186,7 +186,8 @@ export async function createEngineHost(parts: HostParts) {
       watch(listener): StopWatching {
         watchers.add(listener);
         void gone.then(() => watchers.delete(listener));
-        return () => watchers.delete(listener);
+        // A function crosses threads as a proxy, or not at all.
+        return proxy(() => void watchers.delete(listener));
       },
 
       models: () => Promise.resolve(models()),

@@ -1,23 +1,15 @@
 import type { LoadedModel } from '#engine/models/model.ts';
+import type { TensorValue } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Pixels } from './resize.ts';
-import { latentLength, type LatentShape } from './unet.ts';
 
-/** The latents of one picture of a batch as pixels. @throws AppError `not_a_number` for a broken picture */
-export async function decodeLatents(
-  model: LoadedModel,
-  latents: Float32Array,
-  shape: LatentShape,
-): Promise<Pixels> {
-  const { scalingFactor } = model.pack.latent;
-  const scaled = latents.subarray(0, latentLength(shape)).map((value) => value / scalingFactor);
+/** Latents of one picture, scaled for the VAE, as pixels. @throws AppError `not_a_number` for a broken picture */
+export async function decodeLatents(model: LoadedModel, latents: TensorValue): Promise<Pixels> {
   const [input, output] = [model.vaeDecoder.inputNames[0], model.vaeDecoder.outputNames[0]];
   if (input === undefined || output === undefined) {
     throw new AppError('integrity_failed', 'The VAE decoder has no input or no output.');
   }
-  const outputs = await model.vaeDecoder.run({
-    [input]: { type: 'float32', data: scaled, dims: [1, shape.channels, shape.height, shape.width] },
-  });
+  const outputs = await model.vaeDecoder.run({ [input]: latents });
   const sample = outputs[output];
   const [, , height, width] = sample?.dims ?? [];
   if (!sample || height === undefined || width === undefined) {

@@ -1,10 +1,9 @@
 import type { LoadedModel } from '#engine/models/model.ts';
 import { createBrownianBatch } from '#engine/random/brownian.ts';
 import { createNoiseStream } from '#engine/random/latent-noise.ts';
-import type { Runtime } from '#engine/runtime/runtime.ts';
+import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
 import { execute } from '#engine/samplers/execute.ts';
 import { planSampling } from '#engine/samplers/index.ts';
-import { RESULT } from '#engine/samplers/program.ts';
 import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
@@ -14,7 +13,7 @@ import { decodeLatents } from './decode.ts';
 import { describePicture } from './describe.ts';
 import { chooseDrawSize } from './draw-size.ts';
 import { encodePicture, toPng } from './encode-picture.ts';
-import { openSamplingMachine } from './machine.ts';
+import { openSamplingRun, type SamplingRun } from './sampling-run.ts';
 import { createPreviewClock } from './previews.ts';
 import { createProgress } from './progress.ts';
 import { resizeToCover } from './resize.ts';
@@ -60,46 +59,39 @@ export async function drawTextToImage(
   const notes = new Set<string>();
   const stopped = () => control.cancelled || control.skipped;
 
-  async function sample(batch: Batch, encoded: readonly EncodedPrompt[]) {
-    const noise = createNoiseStream(
-      { ...job.noise, etaNoiseSeedDelta: plan.usesEnsd ? job.noise.etaNoiseSeedDelta : 0 },
-      batch.pictures,
-      [shape.channels, shape.height, shape.width],
-      latent.downscale,
-    );
-    const machine = await openSamplingMachine(runtime, model.unet, {
+  function openRun(batch: Batch, encoded: readonly EncodedPrompt[]): SamplingRun {
+    const run = openSamplingRun(runtime, model.unet, {
       shape,
       prompts: encoded,
       guidanceScale: job.guidanceScale,
-      noise,
+      noise: createNoiseStream(
+        { ...job.noise, etaNoiseSeedDelta: plan.usesEnsd ? job.noise.etaNoiseSeedDelta : 0 },
+        batch.pictures,
+        [shape.channels, shape.height, shape.width],
+        latent.downscale,
+      ),
       ...(plan.brownian && {
         brownian: createBrownianBatch(
           batch.pictures.map(({ seed }) => seed),
           latentLength(shape),
         ),
       }),
-      async show(step, estimate) {
+      async show(step) {
         progress.step(step, batch.pictures.length);
         if (stopped()) return;
         await previews.offer(async () => {
-          emit({ type: 'preview', blob: toPng(await decodeLatents(model, await estimate(), shape)) });
+          const estimate = run.estimate(0, latent.scalingFactor);
+          if (estimate) emit({ type: 'preview', blob: toPng(await decodeLatents(model, estimate)) });
         });
       },
     });
-    try {
-      const finished = await execute(plan.program(), machine, { stopped });
-      if (!finished && !job.keepUnfinished) return null;
-      return finished ? await machine.latents(RESULT) : await machine.estimate();
-    } finally {
-      machine.close();
-    }
+    return run;
   }
 
-  async function finish(spec: PictureSpec, index: number, latents: Float32Array): Promise<void> {
-    const pixels = await resizeToCover(await decodeLatents(model, latents, shape), job);
+  async function finish(spec: PictureSpec, index: number, latents: TensorValue): Promise<void> {
+    const pixels = await resizeToCover(await decodeLatents(model, latents), job);
     const infotext = describePicture(job, spec, model, plan, drawn);
-    const own = job.output.texts?.[index];
-    const texts = own ?? (job.output.metadata ? { parameters: infotext } : {});
+    const texts = job.output.texts?.[index] ?? (job.output.metadata ? { parameters: infotext } : {});
     emit({
       type: 'picture',
       picture: {
@@ -114,22 +106,33 @@ export async function drawTextToImage(
     progress.finished();
   }
 
-  for (const batch of splitBatches(job, plan)) {
-    if (control.cancelled) break;
-    control.skipped = false;
+  async function draw(batch: Batch): Promise<void> {
     progress.encoding();
     const encoded: EncodedPrompt[] = [];
     for (const picture of batch.pictures) {
       encoded.push(await prompts.encode(picture, job.promptOptions, plan, (note) => notes.add(note)));
     }
     progress.sampling(plan.steps);
-    const latents = await sample(batch, encoded);
-    if (!latents) continue;
-    progress.decoding();
-    const length = latentLength(shape);
-    for (const [offset, spec] of batch.pictures.entries()) {
-      await finish(spec, batch.from + offset, latents.subarray(offset * length, (offset + 1) * length));
+    const run = openRun(batch, encoded);
+    try {
+      const through = await execute(plan.program(), run.machine, { stopped });
+      if (!through && !job.keepUnfinished) return;
+      progress.decoding();
+      for (const [offset, spec] of batch.pictures.entries()) {
+        const latents = through
+          ? run.result(offset, latent.scalingFactor)
+          : run.estimate(offset, latent.scalingFactor);
+        if (latents) await finish(spec, batch.from + offset, latents);
+      }
+    } finally {
+      run.close();
     }
+  }
+
+  for (const batch of splitBatches(job, plan)) {
+    if (control.cancelled) break;
+    control.skipped = false;
+    await draw(batch);
   }
   return { interrupted: control.cancelled, notes: [...notes] };
 }

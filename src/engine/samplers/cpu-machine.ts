@@ -1,5 +1,6 @@
 import { AppError } from '#protocol/error.ts';
 import type { Machine } from './execute.ts';
+import { clampLatents, measureNorm, thresholdLatents } from './latent-math.ts';
 import {
   INIT_LATENTS,
   UNIT_NOISE,
@@ -87,47 +88,20 @@ export class CpuMachine implements Machine {
   }
 
   clamp(register: Register, limit: number): void {
-    const values = this.#writable(register);
-    for (let i = 0; i < values.length; i++) values[i] = Math.min(Math.max(values[i] ?? 0, -limit), limit);
+    clampLatents(this.#writable(register), limit);
   }
 
   threshold(register: Register, ratio: number, maximum: number): void {
-    const batch = this.#writable(register);
-    for (const picture of this.#pictures(batch)) {
-      const limit = Math.min(Math.max(quantile(picture.map(Math.abs), ratio), 1), maximum);
-      for (let i = 0; i < picture.length; i++) {
-        picture[i] = Math.min(Math.max(picture[i] ?? 0, -limit), limit) / limit;
-      }
-    }
+    thresholdLatents(this.#writable(register), this.#options.pictures, ratio, maximum);
   }
 
   norm({ register, tolerance }: NormInstruction): number {
-    const bounds = tolerance?.of.map((bound) => this.#pictures(this.read(bound))) ?? [];
-    const norms = this.#pictures(this.read(register)).map((picture, p) => {
-      let squares = 0;
-      for (let i = 0; i < picture.length; i++) {
-        let scale = 1;
-        if (tolerance) {
-          let largest = 0;
-          for (const bound of bounds) largest = Math.max(largest, Math.abs(bound[p]?.[i] ?? 0));
-          scale = Math.max(tolerance.absolute, tolerance.relative * largest);
-        }
-        squares += ((picture[i] ?? 0) / scale) ** 2;
-      }
-      return Math.sqrt(squares / picture.length);
-    });
-    return norms.reduce((sum, norm) => sum + norm, 0) / norms.length;
+    const bounds = tolerance?.of.map((bound) => this.read(bound)) ?? [];
+    return measureNorm(this.read(register), bounds, this.#options.pictures, tolerance);
   }
 
   async show(register: Register, step: number): Promise<void> {
     await this.#options.show?.(this.read(register), step);
-  }
-
-  #pictures(batch: Float32Array): Float32Array[] {
-    const length = this.#length / this.#options.pictures;
-    return Array.from({ length: this.#options.pictures }, (_, i) =>
-      batch.subarray(i * length, (i + 1) * length),
-    );
   }
 
   #store(register: Register, values: Float32Array): void {
@@ -158,13 +132,4 @@ function weigh(to: Float32Array, weights: readonly number[], from: readonly Floa
     for (let k = 0; k < weights.length; k++) sum += (weights[k] ?? 0) * (from[k]?.[i] ?? 0);
     to[i] = sum;
   }
-}
-
-/** torch.quantile: linear between the two nearest ranks. Sorts `values`. */
-function quantile(values: Float32Array, ratio: number): number {
-  values.sort();
-  const rank = ratio * (values.length - 1);
-  const below = values[Math.floor(rank)] ?? NaN;
-  const above = values[Math.ceil(rank)] ?? NaN;
-  return below + (above - below) * (rank - Math.floor(rank));
 }

@@ -1,0 +1,56 @@
+import type { NormInstruction } from './program.ts';
+
+/** Arithmetic on batches of latents, picture after picture, that every executor does on arrays. */
+
+function split(batch: Float32Array, pictures: number): Float32Array[] {
+  const length = batch.length / pictures;
+  return Array.from({ length: pictures }, (_, i) => batch.subarray(i * length, (i + 1) * length));
+}
+
+/** Limits every value to ±`limit`, in place. */
+export function clampLatents(batch: Float32Array, limit: number): void {
+  for (let i = 0; i < batch.length; i++) batch[i] = Math.min(Math.max(batch[i] ?? 0, -limit), limit);
+}
+
+/** Dynamic thresholding, in place; see Machine.threshold. */
+export function thresholdLatents(batch: Float32Array, pictures: number, ratio: number, maximum: number): void {
+  for (const picture of split(batch, pictures)) {
+    const limit = Math.min(Math.max(quantile(picture.map(Math.abs), ratio), 1), maximum);
+    for (let i = 0; i < picture.length; i++) {
+      picture[i] = Math.min(Math.max(picture[i] ?? 0, -limit), limit) / limit;
+    }
+  }
+}
+
+/** torch.quantile: linear between the two nearest ranks. Sorts `values`. */
+function quantile(values: Float32Array, ratio: number): number {
+  values.sort();
+  const rank = ratio * (values.length - 1);
+  const below = values[Math.floor(rank)] ?? NaN;
+  const above = values[Math.ceil(rank)] ?? NaN;
+  return below + (above - below) * (rank - Math.floor(rank));
+}
+
+/** The answer to `norm`: the mean over the pictures; see Machine.norm. `bounds` are the tolerance's registers. */
+export function measureNorm(
+  batch: Float32Array,
+  bounds: readonly Float32Array[],
+  pictures: number,
+  tolerance: NormInstruction['tolerance'],
+): number {
+  const boundsOf = bounds.map((bound) => split(bound, pictures));
+  const norms = split(batch, pictures).map((picture, p) => {
+    let squares = 0;
+    for (let i = 0; i < picture.length; i++) {
+      let scale = 1;
+      if (tolerance) {
+        let largest = 0;
+        for (const bound of boundsOf) largest = Math.max(largest, Math.abs(bound[p]?.[i] ?? 0));
+        scale = Math.max(tolerance.absolute, tolerance.relative * largest);
+      }
+      squares += ((picture[i] ?? 0) / scale) ** 2;
+    }
+    return Math.sqrt(squares / picture.length);
+  });
+  return norms.reduce((sum, norm) => sum + norm, 0) / norms.length;
+}
