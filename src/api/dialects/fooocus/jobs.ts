@@ -1,0 +1,158 @@
+import { convertImage, publishPictures } from '#api/files.ts';
+import type { Call } from '#api/route.ts';
+import { blobToBase64 } from '#codecs/base64.ts';
+import type { JobProgress, JobRecord } from '#protocol/job.ts';
+import * as v from 'valibot';
+
+/** What is kept with a job for its later answers. */
+const replySchema = v.object({
+  jobType: v.string(),
+  /** File name stem, or empty for the job's id. */
+  saveName: v.string(),
+  extension: v.string(),
+  requireBase64: v.boolean(),
+  /** Whether previews may be asked for. */
+  preview: v.boolean(),
+  webhookUrl: v.string(),
+});
+
+export type Reply = v.InferOutput<typeof replySchema>;
+
+/** The notes of a job of this dialect. */
+export function readReply(record: JobRecord): Reply {
+  return v.parse(replySchema, record.origin.reply);
+}
+
+/** Why there is a picture, or none. */
+type FinishReason = 'SUCCESS' | 'QUEUE_IS_FULL' | 'USER_CANCEL' | 'ERROR';
+
+export interface ImageResult {
+  base64: string | null;
+  url: string | null;
+  seed: string;
+  finish_reason: FinishReason;
+}
+
+export const QUEUE_IS_FULL: ImageResult = {
+  base64: null,
+  url: null,
+  seed: '',
+  finish_reason: 'QUEUE_IS_FULL',
+};
+
+/** The pictures of an ended job; none when it failed, those finished so far when it was stopped. */
+export async function toImageResults(
+  call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
+  record: JobRecord,
+): Promise<ImageResult[]> {
+  const pictures = record.stage === 'failed' ? [] : (record.result?.pictures ?? []);
+  if (pictures.length === 0) return [];
+  const { extension, requireBase64, saveName } = readReply(record);
+  const urls = await publishPictures(call, record, saveName || record.id, extension);
+  return Promise.all(
+    pictures.map(async ({ blob, seed }, index) => ({
+      base64: requireBase64 ? `data:image/${extension};base64,${await blobToBase64(blob)}` : null,
+      url: urls[index] ?? null,
+      seed: String(seed),
+      finish_reason: 'SUCCESS' as const,
+    })),
+  );
+}
+
+/** A job as `query-job` and asynchronous generations tell it. */
+export interface AsyncJob {
+  job_id: string;
+  job_type: string;
+  job_stage: 'WAITING' | 'RUNNING' | 'SUCCESS' | 'ERROR';
+  job_progress: number;
+  job_status: string | null;
+  job_step_preview: string | null;
+  job_result: ImageResult[] | null;
+}
+
+/** The answer for an id that is not known. */
+export const JOB_NOT_FOUND: AsyncJob = {
+  job_id: '',
+  job_type: 'Not Found',
+  job_stage: 'ERROR',
+  job_progress: 0,
+  job_status: 'Job not found',
+  job_step_preview: null,
+  job_result: null,
+};
+
+/** The asynchronous answer when the queue takes no more. */
+export function refuseAsyncJob(jobType: string): AsyncJob {
+  return { ...JOB_NOT_FOUND, job_type: jobType, job_status: null, job_result: [QUEUE_IS_FULL] };
+}
+
+const STAGES = {
+  queued: 'WAITING',
+  running: 'RUNNING',
+  done: 'SUCCESS',
+  cancelled: 'SUCCESS',
+  failed: 'ERROR',
+} as const;
+
+/** A job as it stands, with the newest look at a running one if wanted. */
+export async function toAsyncJob(
+  call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
+  record: JobRecord,
+  withPreview: boolean,
+): Promise<AsyncJob> {
+  const stage = STAGES[record.stage];
+  const finished = stage === 'SUCCESS';
+  const { jobType, preview: mayPreview } = readReply(record);
+  const preview = withPreview && mayPreview ? await call.ask((host) => host.preview(record.id)) : undefined;
+  return {
+    job_id: record.id,
+    job_type: jobType,
+    job_stage: stage,
+    ...(finished ? { job_progress: 100, job_status: 'Finished' } : describeProgress(record.progress)),
+    job_step_preview: preview ? await blobToBase64(await toPng(preview)) : null,
+    job_result: finished ? await toImageResults(call, record) : null,
+  };
+}
+
+/** A picture as PNG, whatever it was saved as. */
+export async function toPng(blob: Blob): Promise<Blob> {
+  return blob.type === 'image/png' ? blob : convertImage(blob, 'image/png');
+}
+
+/** Progress in Fooocus's numbers and words (`async_worker.py`). */
+function describeProgress(progress: JobProgress | null): Pick<AsyncJob, 'job_progress' | 'job_status'> {
+  if (!progress) return { job_progress: 0, job_status: null };
+  const { phase, picture, pictures, step, steps } = progress;
+  const number = picture + 1;
+  switch (phase) {
+    case 'loading':
+      return { job_progress: 2, job_status: 'Loading models ...' };
+    case 'encoding':
+      return { job_progress: 5, job_status: `Encoding positive #${number} ...` };
+    case 'sampling':
+      return {
+        job_progress: Math.floor(15 + (85 * (picture * steps + step)) / (pictures * steps)),
+        job_status: `Step ${step}/${steps} in the ${number}-th Sampling`,
+      };
+    case 'decoding':
+      return {
+        job_progress: Math.floor((100 * number) / pictures),
+        job_status: `Saving image ${number}/${pictures} to system ...`,
+      };
+  }
+}
+
+/** A job in `job-history`: epoch milliseconds, 0 for what is still to come. */
+export function toHistoryItem(record: JobRecord) {
+  return {
+    job_id: record.id,
+    in_queue_mills: record.queuedAt,
+    start_mills: record.startedAt ?? 0,
+    finish_mills: record.finishedAt ?? 0,
+    is_finished: isEnded(record),
+  };
+}
+
+export function isEnded(record: JobRecord): boolean {
+  return record.stage !== 'queued' && record.stage !== 'running';
+}

@@ -1,0 +1,202 @@
+import { multipleOf8, TORCH_NOISE } from '#api/job.ts';
+import { findModel, selectedModel, shortHash } from '#api/models.ts';
+import {
+  expandFooocusPrompt,
+  splitPromptLines,
+  type FooocusPictureTexts,
+} from '#codecs/prompt/fooocus-prompt.ts';
+import { AppError } from '#protocol/error.ts';
+import type { OutputSpec, TextToImageJob } from '#protocol/job.ts';
+import type { ModelInfo } from '#protocol/model.ts';
+import type { Reply } from './jobs.ts';
+import { describePicture } from './metadata.ts';
+import { performances, type Performance } from './performance.ts';
+import { chooseSampler, isSampler, isSchedule } from './samplers.ts';
+import type { CommonRequest } from './schema.ts';
+import { styles } from './styles/index.ts';
+import { wildcards } from './wildcards/index.ts';
+
+const SEEDS = 1n << 63n;
+
+/** A job, and what was asked for without effect. */
+export interface JobPlan {
+  job: TextToImageJob;
+  /** Parameters, and after a colon which part of them. */
+  withoutEffect: string[];
+}
+
+/**
+ * The job of a generation that starts from no picture.
+ * @param sent names of the parameters that the client gave
+ * @throws AppError `model_not_found`
+ */
+export function toJob(
+  request: CommonRequest,
+  models: readonly ModelInfo[],
+  sent: ReadonlySet<string>,
+): JobPlan {
+  const withoutEffect: string[] = [];
+  const named = findModel(models, request.base_model_name);
+  if (!named && sent.has('base_model_name')) withoutEffect.push('base_model_name');
+  const model = named ?? selectedModel(models);
+  if (!model) throw new AppError('model_not_found', 'No model is installed. Install one in the app.');
+
+  const settings = readSettings(request);
+  withoutEffect.push(...settings.withoutEffect);
+  const { steps, guidanceScale, width, height } = settings;
+
+  const prompts = expandFooocusPrompt({
+    prompt: request.prompt,
+    negativePrompt: request.negative_prompt,
+    styles: request.style_selections,
+    pictures: request.image_number,
+    seed: chooseSeed(request.image_seed),
+    sameSeed: request.advanced_params.disable_seed_increment,
+    wildcardsInOrder: request.read_wildcards_in_order,
+    loras: [],
+    findLora: (stem) => {
+      withoutEffect.push(`prompt:lora:${stem}`);
+      return undefined;
+    },
+    knownStyles: styles,
+    wildcards,
+  });
+  if (sent.has('style_selections')) {
+    withoutEffect.push(...prompts.stylesWithoutEffect.map((name) => `style_selections:${name}`));
+  }
+
+  return {
+    withoutEffect,
+    job: {
+      task: 'txt2img',
+      model: model.pack.id,
+      pictures: prompts.pictures.map(({ seed, positive, negative }) => ({
+        prompt: positive,
+        negativePrompt: negative,
+        seed,
+        subseed: 0n,
+      })),
+      // Fooocus draws its pictures one after another, each with a seed of its own.
+      batchSize: 1,
+      width,
+      height,
+      steps,
+      guidanceScale,
+      sampler: chooseSampler(settings.sampler, settings.schedule),
+      noise: TORCH_NOISE,
+      promptOptions: {
+        syntax: 'fooocus',
+        emphasis: 'original',
+        clipSkip: request.advanced_params.clip_skip,
+        commaPaddingBacktrack: 0,
+      },
+      output: describeOutput(request, settings, model, prompts.pictures),
+      keepUnfinished: false,
+    },
+  };
+}
+
+/** What is kept with the job for its later answers. */
+export function toReply(request: CommonRequest, jobType: string): Reply {
+  return {
+    jobType,
+    saveName: request.save_name,
+    extension: request.save_extension,
+    requireBase64: request.require_base64,
+    preview: !request.advanced_params.disable_preview,
+    webhookUrl: request.webhook_url,
+  };
+}
+
+/** -1 and whatever is out of range leave the seed to chance. */
+function chooseSeed(seed: bigint): bigint {
+  if (seed >= 0n && seed < SEEDS) return seed;
+  const [random = 0n] = crypto.getRandomValues(new BigUint64Array(1));
+  return random % SEEDS;
+}
+
+type Settings = ReturnType<typeof readSettings>;
+
+/** Sampler, size and the like, after the performance mode and the overwriting fields have had their say. */
+function readSettings(request: CommonRequest) {
+  const advanced = request.advanced_params;
+  const mode: Performance = performances[request.performance_selection];
+  const { sampler_name: sampler, scheduler_name: schedule } = advanced;
+  const size = request.aspect_ratios_selection;
+  const shared = {
+    steps: advanced.overwrite_step > 0 ? advanced.overwrite_step : mode.steps,
+    width: advanced.overwrite_width > 0 ? multipleOf8(advanced.overwrite_width) : size.width,
+    height: advanced.overwrite_height > 0 ? multipleOf8(advanced.overwrite_height) : size.height,
+  };
+  if (mode.distilled) {
+    // `set_lcm_defaults` and its siblings in async_worker.py.
+    const { lora } = mode.distilled;
+    return {
+      ...shared,
+      sampler: mode.distilled.sampler,
+      schedule: mode.distilled.schedule,
+      guidanceScale: 1,
+      sharpness: 0,
+      refinerSwitch: 1,
+      adaptiveCfg: 1,
+      admGuidance: [1, 1, 0] as const,
+      withoutEffect: [`performance_selection:${lora}`],
+    };
+  }
+  const withoutEffect: string[] = [];
+  if (!isSampler(sampler)) withoutEffect.push('advanced_params.sampler_name');
+  if (!isSchedule(schedule)) withoutEffect.push('advanced_params.scheduler_name');
+  return {
+    ...shared,
+    sampler: isSampler(sampler) ? sampler : ('dpmpp_2m_sde_gpu' as const),
+    schedule: isSchedule(schedule) ? schedule : ('karras' as const),
+    guidanceScale: request.guidance_scale,
+    sharpness: request.sharpness,
+    refinerSwitch: request.refiner_switch,
+    adaptiveCfg: advanced.adaptive_cfg,
+    admGuidance: [
+      advanced.adm_scaler_positive,
+      advanced.adm_scaler_negative,
+      advanced.adm_scaler_end,
+    ] as const,
+    withoutEffect,
+  };
+}
+
+const FORMATS = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp' } as const;
+
+/** How the pictures are encoded; those saved as `jpg` carry no texts, as in Fooocus. */
+function describeOutput(
+  request: CommonRequest,
+  settings: Settings,
+  model: ModelInfo,
+  pictures: readonly FooocusPictureTexts[],
+): OutputSpec {
+  const output: OutputSpec = { format: FORMATS[request.save_extension], quality: 0.95, metadata: null };
+  if (!request.save_meta || request.save_extension === 'jpg') return output;
+  const texts = pictures.map((picture) =>
+    describePicture(
+      {
+        ...settings,
+        prompt: logLines(picture.prompt, picture.positive, request.prompt),
+        negativePrompt: logLines(picture.negativePrompt, picture.negative, request.negative_prompt),
+        fullPrompt: picture.positive,
+        fullNegativePrompt: picture.negative,
+        styles: picture.styles,
+        seed: picture.seed,
+        performance: request.performance_selection,
+        model: model.pack.id,
+        modelHash: shortHash(model),
+        clipSkip: request.advanced_params.clip_skip,
+      },
+      request.meta_scheme,
+    ),
+  );
+  return { ...output, texts };
+}
+
+/** The main prompt and the further lines of a prompt, which stand at the end of all its texts. */
+function logLines(main: string, texts: readonly string[], prompt: string): string {
+  const further = Math.max(0, splitPromptLines(prompt).length - 1);
+  return [main, ...(further > 0 ? texts.slice(-further) : [])].join('\n');
+}

@@ -1,0 +1,133 @@
+import { labelForA1111, type FooocusSampler, type FooocusSchedule } from './samplers.ts';
+
+/** What Fooocus writes into a picture about how it was made. */
+export interface PictureFacts {
+  /** As asked for, its lines after wildcards and arrays. */
+  prompt: string;
+  negativePrompt: string;
+  /** As encoded, styles and all. */
+  fullPrompt: readonly string[];
+  fullNegativePrompt: readonly string[];
+  styles: readonly string[];
+  performance: string;
+  steps: number;
+  width: number;
+  height: number;
+  guidanceScale: number;
+  sharpness: number;
+  /** Positive and negative scale, and the share of steps they hold for. */
+  admGuidance: readonly [number, number, number];
+  /** File name without its ending, and the first 10 hexadecimal digits of its SHA-256. */
+  model: string;
+  modelHash: string;
+  refinerSwitch: number;
+  adaptiveCfg: number;
+  clipSkip: number;
+  sampler: FooocusSampler;
+  schedule: FooocusSchedule;
+  seed: bigint;
+}
+
+export const metadataSchemes = ['fooocus', 'a1111'] as const;
+
+export type MetadataScheme = (typeof metadataSchemes)[number];
+
+const VERSION = 'Fooocus v2.5.3';
+const VAE = 'Default (model)';
+const DEFAULT_ADAPTIVE_CFG = 7;
+
+/** The text chunks of a PNG by keyword: `parameters` in the given scheme, and the scheme's name. */
+export function describePicture(facts: PictureFacts, scheme: MetadataScheme): Record<string, string> {
+  const parameters = scheme === 'a1111' ? toInfotext(facts) : toJson(facts);
+  return { parameters, fooocus_scheme: scheme };
+}
+
+/** Fooocus's own scheme: the JSON of Python's `json.dumps`, keys in order of their names. */
+function toJson(facts: PictureFacts): string {
+  const pairs: [name: string, json: string][] = [
+    ['adm_guidance', toPythonJson(tuple(facts.admGuidance))],
+    ['base_model', toPythonJson(facts.model)],
+    ['base_model_hash', toPythonJson(facts.modelHash)],
+    ['full_negative_prompt', toPythonJson(facts.fullNegativePrompt)],
+    ['full_prompt', toPythonJson(facts.fullPrompt)],
+    ['guidance_scale', toPythonFloat(facts.guidanceScale)],
+    ['loras', '[]'],
+    ['metadata_scheme', '"fooocus"'],
+    ['negative_prompt', toPythonJson(facts.negativePrompt)],
+    ['performance', toPythonJson(facts.performance)],
+    ['prompt', toPythonJson(facts.prompt)],
+    ['prompt_expansion', '""'],
+    ['refiner_model', '"None"'],
+    ['refiner_switch', toPythonFloat(facts.refinerSwitch)],
+    ['resolution', `"(${facts.width}, ${facts.height})"`],
+    ['sampler', toPythonJson(facts.sampler)],
+    ['scheduler', toPythonJson(facts.schedule)],
+    ['seed', `"${facts.seed}"`],
+    ['sharpness', toPythonFloat(facts.sharpness)],
+    ['steps', String(facts.steps)],
+    ['styles', toPythonJson(`[${facts.styles.map(toPythonText).join(', ')}]`)],
+    ['vae', toPythonJson(VAE)],
+    ['version', toPythonJson(VERSION)],
+  ];
+  if (facts.adaptiveCfg !== DEFAULT_ADAPTIVE_CFG)
+    pairs.push(['adaptive_cfg', toPythonFloat(facts.adaptiveCfg)]);
+  if (facts.clipSkip > 1) pairs.push(['clip_skip', String(facts.clipSkip)]);
+  pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${pairs.map(([name, value]) => `"${name}": ${value}`).join(', ')}}`;
+}
+
+/** A1111's infotext with Fooocus's own keys. */
+function toInfotext(facts: PictureFacts): string {
+  const pairs: [name: string, value: string][] = [
+    ['Steps', String(facts.steps)],
+    ['Sampler', labelForA1111(facts.sampler, facts.schedule)],
+    ['Seed', String(facts.seed)],
+    ['Size', `${facts.width}x${facts.height}`],
+    ['CFG scale', toPythonFloat(facts.guidanceScale)],
+    ['Sharpness', toPythonFloat(facts.sharpness)],
+    ['ADM Guidance', tuple(facts.admGuidance)],
+    ['Model', facts.model],
+    ['Model hash', facts.modelHash],
+    ['Performance', facts.performance],
+    ['Scheduler', facts.schedule],
+    ['VAE', VAE],
+    ['Raw prompt', facts.prompt],
+    ['Raw negative prompt', facts.negativePrompt],
+  ];
+  if (facts.adaptiveCfg !== DEFAULT_ADAPTIVE_CFG)
+    pairs.push(['Adaptive CFG', toPythonFloat(facts.adaptiveCfg)]);
+  if (facts.clipSkip > 1) pairs.push(['Clip skip', String(facts.clipSkip)]);
+  pairs.push(['Version', VERSION]);
+  const lines = [facts.fullPrompt.join(', ')];
+  const negative = facts.fullNegativePrompt.join(', ');
+  if (negative !== '') lines.push(`Negative prompt: ${negative}`);
+  lines.push(pairs.map(([name, value]) => `${name}: ${quote(value)}`).join(', '));
+  return lines.join('\n').trim();
+}
+
+function quote(value: string): string {
+  return /[,\n:]/.test(value) ? JSON.stringify(value) : value;
+}
+
+function tuple(values: readonly number[]): string {
+  return `(${values.map(toPythonFloat).join(', ')})`;
+}
+
+/** A float as Python prints it: always with a point. */
+function toPythonFloat(value: number): string {
+  return Number.isInteger(value) ? value.toFixed(1) : String(value);
+}
+
+/** A text as Python's `repr` writes it. */
+function toPythonText(text: string): string {
+  return text.includes("'") && !text.includes('"') ? `"${text}"` : `'${text.replaceAll("'", "\\'")}'`;
+}
+
+/** JSON as Python's `json.dumps` writes it: a blank after each comma, everything beyond ASCII escaped. */
+function toPythonJson(value: string | readonly string[]): string {
+  if (typeof value !== 'string') return `[${value.map(toPythonJson).join(', ')}]`;
+  return JSON.stringify(value).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
