@@ -3,6 +3,7 @@ import { adapterChanges, type Change } from './adapters.ts';
 import { fromFloat32, readFloat32 } from './casts.ts';
 import type { Component } from './checkpoint.ts';
 import { type LoraPart, ModuleIndex, parseLoraName } from './lora-names.ts';
+import { dequantiseTensors, quantiseTensors, storageOf } from './quantise.ts';
 import type { TensorInfo, TensorSource } from './tensor-source.ts';
 
 /** Changes of one module: which tensors of the file they are. */
@@ -92,8 +93,8 @@ export function parseLora(
 /**
  * The networks of a model with LoRAs merged in: to each weight is added, for each LoRA, its strength times the change
  * {@link adapterChanges} describes, in float32. Nothing is read before a tensor is asked for, and the networks given
- * stay as they are: to leave a LoRA out again is to use them. Tensors a LoRA changes become float32; cast the result
- * for others.
+ * stay as they are: to leave a LoRA out again is to use them. Tensors a LoRA changes become float32, or are quantised
+ * as they were; cast the result for others.
  *
  * @throws AppError `invalid_request` when a LoRA does not fit the model: all names and shapes are checked here
  */
@@ -102,6 +103,7 @@ export function mergeLoras(
   loras: readonly WeightedLora[],
 ): Map<Component, TensorSource> {
   const merged = new Map(model);
+  const networks = new Map([...model].map(([component, source]) => [component, dequantiseTensors(source)]));
   const indices = new Map(
     [...model].map(([component, source]) => [component, new ModuleIndex(source.names())]),
   );
@@ -110,7 +112,7 @@ export function mergeLoras(
   for (const { lora, strength, textEncoderStrength = strength } of loras) {
     for (const module of lora.modules) {
       const { component, flatName } = module;
-      const network = model.get(component);
+      const network = networks.get(component);
       const target = indices.get(component)?.find(flatName);
       if (!network || target === undefined) {
         throw new AppError(
@@ -155,24 +157,32 @@ interface WeightedChange {
   strength: number;
 }
 
+/** The network with the changes in it. A quantised weight is widened, changed and quantised again. */
 function applyChanges(
-  base: TensorSource,
+  network: TensorSource,
   changes: ReadonlyMap<string, readonly WeightedChange[]>,
 ): TensorSource {
-  return {
-    names: () => base.names(),
+  const exact = dequantiseTensors(network);
+  const widened: TensorSource = {
+    names: () => changes.keys(),
     info(name) {
-      const info = base.info(name);
-      return info && changes.has(name) ? { ...info, type: 'float32' } : info;
+      const info = exact.info(name);
+      return info && { ...info, type: 'float32' };
     },
     async read(name) {
-      const ofTensor = changes.get(name);
-      if (!ofTensor) return base.read(name);
-      const values = await readFloat32(base, name);
-      for (const { change, strength } of ofTensor) await change(values, strength);
+      const values = await readFloat32(exact, name);
+      for (const { change, strength } of changes.get(name) ?? []) await change(values, strength);
       return fromFloat32(values, 'float32');
     },
-    location: (name) => (changes.has(name) ? undefined : base.location?.(name)),
+  };
+  const changed = quantiseTensors(widened, ({ name }) => storageOf(network, name));
+  const sourceOf = (name: string) =>
+    changes.has(name.replace(/\.(?:scale|zero_point)$/, '')) ? changed : network;
+  return {
+    names: () => network.names(),
+    info: (name) => sourceOf(name).info(name),
+    read: (name) => sourceOf(name).read(name),
+    location: (name) => sourceOf(name).location?.(name),
   };
 }
 

@@ -1,7 +1,9 @@
 import { openAsBlob } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { readFloat32 } from '#engine/weights/casts.ts';
 import type { Component } from '#engine/weights/checkpoint.ts';
 import { mergeLoras, parseLora } from '#engine/weights/lora.ts';
+import { dequantiseTensors, quantiseTensors } from '#engine/weights/quantise.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
 import names from '../../../fixtures/checkpoint-names.json' with { type: 'json' };
@@ -235,6 +237,34 @@ test('several at once add up; text encoders may have a strength of their own', a
   if (!source) throw new Error('no text encoder');
   expect([...(await valuesOf(source, `${encoder}.weight`))]).toEqual([10 + 0.5 * 2 - 3]);
   expect(merged.get('unet')).toBe(both.get('unet'));
+});
+
+test('a quantised model is changed as well, and only where the LoRA changes it', async () => {
+  const layer = 'mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight';
+  const exact = tensorsOf({ [layer]: some([4, 64]), 'conv_in.weight': some([4, 4, 3, 3]) });
+  const quantised = quantiseTensors(exact, ({ shape }) =>
+    shape.length === 4 ? 'int8-channels' : 'int8-blocks',
+  );
+  const up = some([4, 1], 1);
+  const down = some([1, 64], 2);
+  const path = 'unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q';
+  const lora = parseLora(
+    tensorsOf({ [`${path}.lora.up.weight`]: up, [`${path}.lora.down.weight`]: down }),
+    'lora',
+  );
+  const merged = mergeLoras(new Map([['unet', quantised]]), [{ lora, strength: 2 }]).get('unet');
+  if (!merged) throw new Error('no UNet');
+
+  expect([...merged.names()]).toEqual([...quantised.names()]);
+  expect(merged.info(layer)).toEqual(quantised.info(layer));
+  const change = product(up, down);
+  const values = await readFloat32(dequantiseTensors(merged), layer);
+  const before = await readFloat32(exact, layer);
+  const error = Math.max(
+    ...values.map((value, i) => Math.abs(value - (before[i] ?? NaN) - 2 * (change[i] ?? NaN))),
+  );
+  expect(error).toBeLessThan(0.03);
+  expect(await merged.read('conv_in.weight')).toEqual(await quantised.read('conv_in.weight'));
 });
 
 test('what no LoRA changes keeps its type and its place in the file', () => {
