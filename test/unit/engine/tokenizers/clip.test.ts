@@ -10,9 +10,10 @@ interface TokenCase {
 }
 
 const tokenizer = loadClipTokenizer();
-const goldens = JSON.parse(
-  readFileSync(new URL('../../../fixtures/tokens.json', import.meta.url), 'utf8'),
-) as TokenCase[];
+const goldens = ['tokens.json', 'tokens.unicode.json'].flatMap(
+  (file) =>
+    JSON.parse(readFileSync(new URL(`../../../fixtures/${file}`, import.meta.url), 'utf8')) as TokenCase[],
+);
 
 describe('ids of transformers', () => {
   it.each(goldens)('$prompt', ({ prompt, raw }) => {
