@@ -1,10 +1,10 @@
 import type { SamplerProgram } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
 import { number } from './config.ts';
-import { CLEAN, OUTPUT } from './prediction.ts';
+import { CLEAN } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
-import { eulerStep, sigmaLevel } from './sigma-space.ts';
-import { adaptNetwork, type VeNetwork } from './ve-network.ts';
+import { sigmaLevel } from './sigma-space.ts';
+import { adaptNetwork, trainedNetwork } from './ve-network.ts';
 
 /**
  * Heun's method with churn: each step first adds some noise.
@@ -23,7 +23,9 @@ export const karrasVe = defineScheduler(
   },
   (config, steps, options) => {
     if (steps < 2) throw new AppError('invalid_request', 'KarrasVeScheduler needs 2 or more steps.');
-    const network = options.network ? adaptNetwork(options.network) : ownNetwork(config);
+    const network = options.network
+      ? adaptNetwork(options.network)
+      : trainedNetwork({ min: config.sigma_min ** 2, max: config.sigma_max ** 2 }, () => -1);
     const { min, max } = network.range;
     const sigmas = Array.from({ length: steps }, (_, i) =>
       Math.fround(max * (min / max) ** (i / (steps - 1))),
@@ -46,26 +48,37 @@ export const karrasVe = defineScheduler(
             [added, 'fresh'],
           ],
         };
-        yield* network.estimate('raised', raised);
+        yield network.run('raised', raised);
+        yield { op: 'combine', to: CLEAN, terms: network.clean('raised', raised) };
+        yield { op: 'combine', to: 'slope', terms: network.slope('raised', raised) };
         yield {
           op: 'combine',
-          to: 'slope',
+          to: 'x',
           terms: [
-            [1 / raised, 'raised'],
-            [-1 / raised, CLEAN],
+            [1, 'raised'],
+            [next - raised, 'slope'],
           ],
         };
-        yield eulerStep('x', 'raised', raised, next);
         if (next > 0) {
-          yield* network.estimate('x', next);
-          const half = (next - raised) / 2;
-          const corrected = [
-            [1, 'raised'],
-            [half, 'slope'],
-            [half / next, 'x'],
-            [-half / next, CLEAN],
-          ] as const;
-          yield { op: 'combine', to: 'x', terms: corrected };
+          yield network.run('x', next);
+          yield { op: 'combine', to: CLEAN, terms: network.clean('x', next) };
+          yield { op: 'combine', to: 'end slope', terms: network.slope('x', next) };
+          yield {
+            op: 'combine',
+            to: 'slope',
+            terms: [
+              [0.5, 'slope'],
+              [0.5, 'end slope'],
+            ],
+          };
+          yield {
+            op: 'combine',
+            to: 'x',
+            terms: [
+              [1, 'raised'],
+              [next - raised, 'slope'],
+            ],
+          };
         }
         yield { op: 'show', register: CLEAN, step: i - index + 1 };
       }
@@ -80,21 +93,3 @@ export const karrasVe = defineScheduler(
     };
   },
 );
-
-/** The network this scheduler was made for: it is told sigma. */
-function ownNetwork(config: { sigma_min: number; sigma_max: number }): VeNetwork {
-  return {
-    range: { min: config.sigma_min ** 2, max: config.sigma_max ** 2 },
-    *estimate(from, sigma) {
-      yield { op: 'denoise', from, to: OUTPUT, timestep: sigma, inputScale: 1 };
-      yield {
-        op: 'combine',
-        to: CLEAN,
-        terms: [
-          [1, from],
-          [sigma, OUTPUT],
-        ],
-      };
-    },
-  };
-}

@@ -64,24 +64,29 @@ export function cleanTerms(
   }
 }
 
-/** The noise that a prediction means; `from` holds the noisy latents at `level`. */
-export function noiseTerms(type: PredictionType, { alpha, sigma }: NoiseLevel, from: Register): Term[] {
+/** The noise that a prediction means; `from` and `scale` as for {@link cleanTerms}. */
+export function noiseTerms(
+  type: PredictionType,
+  { alpha, sigma }: NoiseLevel,
+  from: Register,
+  scale = 1,
+): Term[] {
   switch (type) {
     case 'epsilon':
       return [[1, OUTPUT]];
     case 'v_prediction':
       return [
         [alpha, OUTPUT],
-        [sigma, from],
+        [sigma * scale, from],
       ];
     case 'sample':
       return [
-        [1 / sigma, from],
+        [scale / sigma, from],
         [-alpha / sigma, OUTPUT],
       ];
     case 'flow_prediction':
       return [
-        [1, from],
+        [scale, from],
         [1 - sigma, OUTPUT],
       ];
   }

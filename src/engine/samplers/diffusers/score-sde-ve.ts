@@ -1,11 +1,11 @@
 import * as v from 'valibot';
 import { linspace, linspaceFloat32 } from '#engine/samplers/noise-schedule.ts';
-import type { SamplerProgram } from '#engine/samplers/program.ts';
+import type { SamplerProgram, Term } from '#engine/samplers/program.ts';
 import { count, number } from './config.ts';
-import { CLEAN, OUTPUT } from './prediction.ts';
+import { CLEAN } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
 import { sigmaLevel } from './sigma-space.ts';
-import { adaptNetwork, type VeNetwork } from './ve-network.ts';
+import { adaptNetwork, trainedNetwork } from './ve-network.ts';
 
 /**
  * Reverse diffusion with Langevin corrections; the result is the last step's mean.
@@ -22,7 +22,9 @@ export const scoreSdeVe = defineScheduler(
     correct_steps: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 1),
   },
   (config, steps, options) => {
-    const network = options.network ? adaptNetwork(options.network) : ownNetwork(config);
+    const network = options.network
+      ? adaptNetwork(options.network)
+      : trainedNetwork({ min: config.sigma_min, max: config.sigma_max }, (sigma) => -sigma);
     const { min, max } = network.range;
     const discrete = linspace(Math.log(min), Math.log(max), steps).map((log) => Math.fround(Math.exp(log)));
     const times = [...linspaceFloat32(1, config.sampling_eps, steps)];
@@ -36,12 +38,17 @@ export const scoreSdeVe = defineScheduler(
       };
     });
 
+    /** The gradient of the log density at `x`. */
+    function* score(sigma: number): SamplerProgram {
+      yield network.run('x', sigma);
+      yield { op: 'combine', to: 'score', terms: scaled(-1 / sigma, network.slope('x', sigma)) };
+    }
+
     function* sample(index: number): SamplerProgram {
       for (const [i, { told, sigma, next }] of levels.entries()) {
         if (i < index) continue;
         for (let correction = 0; correction < config.correct_steps; correction++) {
-          yield* network.estimate('x', told);
-          yield scoreInstruction(told);
+          yield* score(told);
           yield { op: 'noise', to: 'fresh' };
           const scoreNorm = (yield { op: 'norm', register: 'score' }) ?? NaN;
           const noiseNorm = (yield { op: 'norm', register: 'fresh' }) ?? NaN;
@@ -56,8 +63,8 @@ export const scoreSdeVe = defineScheduler(
             ],
           };
         }
-        yield* network.estimate('x', told);
-        yield scoreInstruction(told);
+        yield* score(told);
+        yield { op: 'combine', to: CLEAN, terms: network.clean('x', told) };
         const variance = sigma ** 2 - next ** 2;
         yield {
           op: 'combine',
@@ -92,33 +99,7 @@ export const scoreSdeVe = defineScheduler(
   },
 );
 
-/** The gradient of the log density at `x`, from the estimate in `x0`. */
-function scoreInstruction(sigma: number) {
-  const scale = 1 / sigma ** 2;
-  return {
-    op: 'combine',
-    to: 'score',
-    terms: [
-      [scale, CLEAN],
-      [-scale, 'x'],
-    ],
-  } as const;
-}
-
-/** The network this scheduler was made for: it is told sigma, and gives the score. */
-function ownNetwork(config: { sigma_min: number; sigma_max: number }): VeNetwork {
-  return {
-    range: { min: config.sigma_min, max: config.sigma_max },
-    *estimate(from, sigma) {
-      yield { op: 'denoise', from, to: OUTPUT, timestep: sigma, inputScale: 1 };
-      yield {
-        op: 'combine',
-        to: CLEAN,
-        terms: [
-          [1, from],
-          [sigma ** 2, OUTPUT],
-        ],
-      };
-    },
-  };
+/** Multiplies terms. */
+function scaled(factor: number, terms: readonly Term[]): Term[] {
+  return terms.map(([weight, register]) => [factor * weight, register]);
 }

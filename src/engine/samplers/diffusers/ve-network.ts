@@ -1,14 +1,18 @@
 import { sigmasOf, timestepOfSigma } from '#engine/samplers/noise-schedule.ts';
-import type { Instruction, Register } from '#engine/samplers/program.ts';
+import type { DenoiseInstruction, Register, Term } from '#engine/samplers/program.ts';
+import { cleanTerms, levelOfRatio, noiseTerms, OUTPUT } from './prediction.ts';
 import type { NetworkTraining } from './scheduler.ts';
-import { estimateClean } from './sigma-space.ts';
 
 /** A network seen by the samplers of the variance-exploding process: latents are clean + sigma · noise. */
 export interface VeNetwork {
-  /** Noise levels of the network's training; without one, of the scheduler's own. */
+  /** Noise levels it knows. */
   range: { min: number; max: number };
-  /** Runs the network on `from` at `sigma`; the estimate of the clean latents lands in `x0`. */
-  estimate(from: Register, sigma: number): Generator<Instruction, void, number | undefined>;
+  /** Runs the network on `from` at `sigma`. */
+  run(from: Register, sigma: number): DenoiseInstruction;
+  /** The clean latents that its output means. */
+  clean(from: Register, sigma: number): Term[];
+  /** The derivative of the latents by sigma that its output means: the noise, or −sigma times the score. */
+  slope(from: Register, sigma: number): Term[];
 }
 
 /**
@@ -20,6 +24,36 @@ export function adaptNetwork({ prediction, alphas }: NetworkTraining): VeNetwork
   const logSigmas = sigmas.map(Math.log);
   return {
     range: { min: sigmas[0] ?? NaN, max: sigmas.at(-1) ?? NaN },
-    estimate: (from, sigma) => estimateClean(prediction, from, sigma, timestepOfSigma(sigma, logSigmas)),
+    run: (from, sigma) => ({
+      op: 'denoise',
+      from,
+      to: OUTPUT,
+      timestep: timestepOfSigma(sigma, logSigmas),
+      inputScale: levelOfRatio(sigma).alpha,
+    }),
+    clean: (from, sigma) => {
+      const level = levelOfRatio(sigma);
+      return cleanTerms(prediction, level, from, level.alpha);
+    },
+    slope: (from, sigma) => {
+      const level = levelOfRatio(sigma);
+      return noiseTerms(prediction, level, from, level.alpha);
+    },
+  };
+}
+
+/**
+ * A network trained on the variance-exploding process, which is told sigma.
+ * @param slope weight of its output in the derivative of the latents by sigma
+ */
+export function trainedNetwork(range: VeNetwork['range'], slope: (sigma: number) => number): VeNetwork {
+  return {
+    range,
+    run: (from, sigma) => ({ op: 'denoise', from, to: OUTPUT, timestep: sigma, inputScale: 1 }),
+    clean: (from, sigma) => [
+      [1, from],
+      [-sigma * slope(sigma), OUTPUT],
+    ],
+    slope: (_, sigma) => [[slope(sigma), OUTPUT]],
   };
 }
