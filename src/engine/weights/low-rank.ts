@@ -5,34 +5,49 @@ export interface Matrix {
   columns: number;
 }
 
-/** `target += factor · left · right`. Sums over four ranks at a time, so that the target is passed over less often. */
+/**
+ * `target += factor · left · right`, with sums in double precision. Two rows and four ranks at a time, so that each
+ * number loaded is used more than once: merging a LoRA is hardly anything but this loop.
+ */
 export function addProduct(target: Float32Array, left: Matrix, right: Matrix, factor: number): void {
-  const { columns, values: b } = right;
-  const rank = left.columns;
-  for (let row = 0; row < left.rows; row++) {
-    const out = target.subarray(row * columns, (row + 1) * columns);
-    const a = left.values.subarray(row * rank, (row + 1) * rank);
-    let r = 0;
-    for (; r + 3 < rank; r += 4) {
-      const a0 = factor * (a[r] ?? 0);
-      const a1 = factor * (a[r + 1] ?? 0);
-      const a2 = factor * (a[r + 2] ?? 0);
-      const a3 = factor * (a[r + 3] ?? 0);
-      const b0 = b.subarray(r * columns, (r + 1) * columns);
-      const b1 = b.subarray((r + 1) * columns, (r + 2) * columns);
-      const b2 = b.subarray((r + 2) * columns, (r + 3) * columns);
-      const b3 = b.subarray((r + 3) * columns, (r + 4) * columns);
-      for (let i = 0; i < out.length; i++) {
-        out[i] =
-          (out[i] ?? 0) + a0 * (b0[i] ?? 0) + a1 * (b1[i] ?? 0) + a2 * (b2[i] ?? 0) + a3 * (b3[i] ?? 0);
+  const { columns } = right;
+  // Zeros beyond the matrix, so that its sides need not be multiples of two and four.
+  const b = new Float64Array(Math.ceil(left.columns / 4) * 4 * columns);
+  b.set(right.values);
+  const sums = new Float64Array(columns);
+  const sumsBelow = new Float64Array(columns);
+  const coefficient = (row: number, r: number): number =>
+    row < left.rows && r < left.columns ? factor * (left.values[row * left.columns + r] ?? 0) : 0;
+
+  for (let row = 0; row < left.rows; row += 2) {
+    sums.fill(0);
+    sumsBelow.fill(0);
+    for (let r = 0; r < left.columns; r += 4) {
+      const a0 = coefficient(row, r);
+      const a1 = coefficient(row, r + 1);
+      const a2 = coefficient(row, r + 2);
+      const a3 = coefficient(row, r + 3);
+      const c0 = coefficient(row + 1, r);
+      const c1 = coefficient(row + 1, r + 1);
+      const c2 = coefficient(row + 1, r + 2);
+      const c3 = coefficient(row + 1, r + 3);
+      const start = r * columns;
+      for (let i = 0; i < columns; i++) {
+        const b0 = b[start + i] ?? 0;
+        const b1 = b[start + columns + i] ?? 0;
+        const b2 = b[start + 2 * columns + i] ?? 0;
+        const b3 = b[start + 3 * columns + i] ?? 0;
+        sums[i] = (sums[i] ?? 0) + a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3;
+        sumsBelow[i] = (sumsBelow[i] ?? 0) + c0 * b0 + c1 * b1 + c2 * b2 + c3 * b3;
       }
     }
-    for (; r < rank; r++) {
-      const a0 = factor * (a[r] ?? 0);
-      const b0 = b.subarray(r * columns, (r + 1) * columns);
-      for (let i = 0; i < out.length; i++) out[i] = (out[i] ?? 0) + a0 * (b0[i] ?? 0);
-    }
+    addRow(target, row * columns, sums);
+    if (row + 1 < left.rows) addRow(target, (row + 1) * columns, sumsBelow);
   }
+}
+
+function addRow(target: Float32Array, start: number, sums: Float64Array): void {
+  for (let i = 0; i < sums.length; i++) target[start + i] = (target[start + i] ?? 0) + (sums[i] ?? 0);
 }
 
 /** `left · right`. */

@@ -222,7 +222,8 @@ function toChannels(weight: Float32Array, rows: number): Map<Part, Uint8Array<Ar
     for (let i = start; i < start + columns; i++) largest = Math.max(largest, Math.abs(weight[i] ?? 0));
     scales[row] = largest / 127;
     const inverse = largest > 0 ? 127 / largest : 0;
-    for (let i = start; i < start + columns; i++) stored[i] = Math.round((weight[i] ?? 0) * inverse);
+    // Truncation rounds to nearest where nothing is negative, and is several times faster than Math.round.
+    for (let i = start; i < start + columns; i++) stored[i] = (((weight[i] ?? 0) * inverse + 128.5) | 0) - 128;
   }
   return new Map<Part, Uint8Array<ArrayBuffer>>([
     ['', new Uint8Array(stored.buffer)],
@@ -268,7 +269,7 @@ function toBlocks(weight: Float32Array, rows: number, bits: 4 | 8): Map<Part, Ui
     const zeroAt = Math.floor(block / blocksPerRow) * zeroBytesPerRow + Math.floor(place / perByte);
     zeroPoints[zeroAt] = (zeroPoints[zeroAt] ?? 0) | (zero << (bits * (place % perByte)));
     for (let i = start; i < start + BLOCK_SIZE; i++) {
-      const level = Math.min(Math.max(Math.round((weight[i] ?? 0) * inverse) + zero, 0), levels);
+      const level = Math.min(((weight[i] ?? 0) * inverse + zero + 0.5) | 0, levels);
       if (bits === 8) stored[i] = level;
       else stored[i >> 1] = (stored[i >> 1] ?? 0) | (level << (4 * (i & 1)));
     }
