@@ -1,5 +1,5 @@
 import type { ApiEvent } from '#protocol/api-event.ts';
-import { toAppError } from '#protocol/error.ts';
+import { AppError, toAppError } from '#protocol/error.ts';
 import { Hono } from 'hono/tiny';
 import { getDefaults } from 'valibot';
 import { readFormBody, readJsonBody, type ReceivedBody } from './body.ts';
@@ -152,7 +152,10 @@ class Exchange {
       if ('invalid' in checkedBody) problems.push(...checkedBody.invalid);
     }
     const [first, ...rest] = problems;
-    if (first) return this.#render(this.#dialect.renderInvalid([first, ...rest], received.value));
+    if (first)
+      return this.#render(
+        this.#dialect.renderInvalid([first, ...rest], found.encoding === 'form' ? null : received.value),
+      );
     if (found.parameters && found.body && isObject(body)) {
       const defaults: unknown = getDefaults(found.body);
       const names = screenParameters(found.parameters, body, isObject(defaults) ? defaults : {});
@@ -187,7 +190,7 @@ class Exchange {
       ignore: (...names) => {
         for (const name of names) this.#ignored.add(name);
       },
-      url: (path) => new URL(this.#base + path, this.#request.url).href,
+      url: (path) => this.#url(path),
     };
   }
 
@@ -209,7 +212,15 @@ class Exchange {
   }
 
   #renderError(error: unknown): Response {
-    return this.#render(this.#dialect.renderError(toAppError(error)));
+    const known = toAppError(error);
+    const told =
+      known.code === 'no_engine_tab'
+        ? new AppError(
+            known.code,
+            `No tab is running the engine: open ${this.#url('')} in a tab and keep it open.`,
+          )
+        : known;
+    return this.#render(this.#dialect.renderError(told));
   }
 
   #render({ status, body, headers }: Rendered): Response {
@@ -234,6 +245,10 @@ class Exchange {
       ...this.#dialect.headers?.(performance.now() - this.#startedAt),
       ...(ignored && { 'X-Ignored-Parameters': ignored }),
     };
+  }
+
+  #url(path: string): string {
+    return new URL(this.#base + path, this.#request.url).href;
   }
 
   #permit(methods: string): Response {

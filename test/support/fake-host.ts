@@ -1,7 +1,7 @@
 import './node-20.ts';
 import type { ApiHost, Connect } from '#api/connection.ts';
 import { encodePng } from '#codecs/png.ts';
-import type { EngineEvent } from '#protocol/engine-worker.ts';
+import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job, JobId, JobRecord } from '#protocol/job.ts';
 import type { ModelId, ModelInfo, ModelState } from '#protocol/model.ts';
@@ -21,7 +21,7 @@ export const TEST_MODEL: ModelInfo = {
     licence: 'MIT',
     credits: '',
     trainedSizes: [[256, 256]],
-    latent: { channels: 4, downscale: 8, scalingFactor: 1 },
+    latent: { channels: 4, downscale: 8, scalingFactor: 1, sizeMultiple: 8 },
     defaults: {
       width: 256,
       height: 256,
@@ -91,19 +91,21 @@ export function createFakeHost({
 
   function openTab() {
     const ended = Promise.withResolvers<void>();
-    let interrupted = false;
     let skipped = false;
     let closed = false;
 
-    async function paint(job: Job, onEvent: (event: EngineEvent) => void): Promise<{ interrupted: boolean }> {
+    async function paint(
+      job: Job,
+      onEvent: (event: EngineEvent) => void,
+      signal: AbortSignal,
+    ): Promise<RunOutcome> {
       started.push(job);
-      interrupted = false;
       if (failure) throw failure;
       const pictures = job.pictures.length;
-      for (let first = 0; first < pictures && !interrupted; first += job.batchSize) {
+      for (let first = 0; first < pictures && !signal.aborted; first += job.batchSize) {
         skipped = false;
         const batch = job.pictures.slice(first, first + job.batchSize);
-        for (let step = 1; step <= job.steps && !interrupted && !skipped; step++) {
+        for (let step = 1; step <= job.steps && !signal.aborted && !skipped; step++) {
           if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
           if (closed) return new Promise(() => undefined);
           onEvent({
@@ -120,7 +122,7 @@ export function createFakeHost({
           });
           onEvent({ type: 'preview', blob: blobOf(flatPng(8, 8, [step, 0, 0])) });
         }
-        if (interrupted && !job.keepUnfinished) break;
+        if (signal.aborted && !job.keepUnfinished) break;
         batch.forEach((picture, offset) => {
           const index = first + offset;
           const infotext = `seed ${picture.seed}`;
@@ -139,7 +141,7 @@ export function createFakeHost({
           });
         });
       }
-      return { interrupted };
+      return { interrupted: signal.aborted, notes: [] };
     }
 
     const queue = createJobQueue(
@@ -149,13 +151,7 @@ export function createFakeHost({
         remove: (id) => Promise.resolve(void records.delete(id)),
         all: () => Promise.resolve([...records.values()].sort((a, b) => a.queuedAt - b.queuedAt)),
       },
-      {
-        run: paint,
-        cancel: () => {
-          interrupted = true;
-          return Promise.resolve();
-        },
-      },
+      { run: paint },
       (event) => {
         if (event.type === 'record' && event.record.finishedAt !== null) onEnded?.(event.record);
       },

@@ -5,6 +5,7 @@ import { usableModels } from '#api/models.ts';
 import { missingCapability } from '#api/parameters.ts';
 import { defineDialect, route, type Rendered } from '#api/route.ts';
 import { resultOf } from '#api/run-job.ts';
+import type { ErrorCode } from '#protocol/error.ts';
 import { toAnswer, toJob } from './map.ts';
 import { txt2imgAnswer, txt2imgBody, txt2imgParameters } from './schema.ts';
 
@@ -67,6 +68,9 @@ const unavailable = (
   }),
 );
 
+/** What the original's validation would have stopped. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(['model_not_found', 'unsupported_feature']);
+
 export const itsrose = defineDialect({
   name: 'itsrose',
   title: 'itsrose',
@@ -74,7 +78,7 @@ export const itsrose = defineDialect({
   roots: ['/sdapi/'],
   bodyRule: 'lenient',
   routes: [txt2img, modelList, schedulerList, systemDetails, ...unavailable],
-  renderError: (error) => failure(error.code === 'model_not_found' ? 400 : httpStatus(error), error.message),
+  renderError: (error) => failure(REFUSALS.has(error.code) ? 400 : httpStatus(error), error.message),
   renderInvalid: ([invalid]) => failure(400, wordInvalid(invalid), describeInvalid(invalid)),
   renderNotFound: (method, path) =>
     failure(404, `Route ${method}:${path} not found - Please check your URL and try again.`),

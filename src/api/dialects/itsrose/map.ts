@@ -1,6 +1,7 @@
 import { diffusersSampler, DIFFUSERS_SCHEDULERS, findDiffusersScheduler } from '#api/diffusers-scheduler.ts';
 import { countingSeeds, multipleOf8, PLAIN_PROMPT, randomSeed, TORCH_NOISE } from '#api/job.ts';
 import { findModel, usableModels } from '#api/models.ts';
+import { enhancePrompt } from '#codecs/prompt/enhance.ts';
 import { AppError } from '#protocol/error.ts';
 import type { JobResult, TextToImageJob } from '#protocol/job.ts';
 import type { ModelInfo } from '#protocol/model.ts';
@@ -30,7 +31,7 @@ export function toJob(body: Txt2imgBody, models: readonly ModelInfo[]): TextToIm
     task: 'txt2img',
     model: model.pack.id,
     pictures: countingSeeds(body.samples, {
-      prompt: [body.prompt],
+      prompt: [body.enhance_prompt === 'yes' ? enhancePrompt(body.prompt) : body.prompt],
       negativePrompt: [body.negative_prompt],
       seed: readSeed(body.seed),
     }),

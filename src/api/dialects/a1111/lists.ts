@@ -1,0 +1,110 @@
+import { shortHash, usableModels } from '#api/models.ts';
+import { route, type Route } from '#api/route.ts';
+import type { ModelInfo } from '#protocol/model.ts';
+import { CMD_FLAGS } from './cmd-flags.ts';
+import { DEFAULT_OPTIONS } from './default-options.ts';
+import { VERSION } from './map.ts';
+import { SAMPLERS, SCHEDULERS } from './samplers.ts';
+import { SCRIPT_INFO, SCRIPTS } from './scripts.ts';
+import { PROMPT_STYLES } from './styles.ts';
+
+/** `emoji-mini.safetensors [0123456789]`: how the original names a checkpoint. */
+export function titleOf(model: ModelInfo): string {
+  return `${fileName(model)} [${shortHash(model)}]`;
+}
+
+function fileName(model: ModelInfo): string {
+  return `${model.pack.id}.safetensors`;
+}
+
+const upscaler = (name: string) => ({ name, model_name: null, model_path: null, model_url: null, scale: 4 });
+
+const LATENT_UPSCALE_MODES = [
+  'Latent',
+  'Latent (antialiased)',
+  'Latent (bicubic)',
+  'Latent (bicubic antialiased)',
+  'Latent (nearest)',
+  'Latent (nearest-exact)',
+];
+
+/** Lists that are the same at any time. */
+const fixed: Readonly<Record<string, { summary: string; answer: unknown }>> = {
+  '/sdapi/v1/cmd-flags': { summary: 'Start-up flags', answer: CMD_FLAGS },
+  '/sdapi/v1/samplers': {
+    summary: 'Samplers',
+    answer: SAMPLERS.map(({ name, aliases, options }) => ({ name, aliases, options })),
+  },
+  '/sdapi/v1/schedulers': { summary: 'Sigma schedules', answer: SCHEDULERS },
+  '/sdapi/v1/upscalers': { summary: 'Upscalers', answer: ['None', 'Lanczos', 'Nearest'].map(upscaler) },
+  '/sdapi/v1/latent-upscale-modes': {
+    summary: 'Latent upscalers of the hires pass',
+    answer: LATENT_UPSCALE_MODES.map((name) => ({ name })),
+  },
+  '/sdapi/v1/sd-vae': { summary: 'Replacement VAEs', answer: [] },
+  '/sdapi/v1/hypernetworks': { summary: 'Hypernetworks', answer: [] },
+  '/sdapi/v1/face-restorers': { summary: 'Face restorers', answer: [] },
+  '/sdapi/v1/realesrgan-models': { summary: 'Real-ESRGAN models', answer: [] },
+  '/sdapi/v1/prompt-styles': { summary: 'Styles', answer: PROMPT_STYLES },
+  '/sdapi/v1/embeddings': { summary: 'Textual inversions', answer: { loaded: {}, skipped: {} } },
+  '/sdapi/v1/loras': { summary: 'LoRA files', answer: [] },
+  '/sdapi/v1/extensions': { summary: 'Extensions', answer: [] },
+  '/sdapi/v1/scripts': { summary: 'Scripts', answer: SCRIPTS },
+  '/sdapi/v1/script-info': { summary: "Scripts and their arguments' controls", answer: SCRIPT_INFO },
+  '/sdapi/v1/memory': {
+    summary: 'Memory, of which browsers do not tell',
+    answer: { ram: { error: 'browsers do not tell' }, cuda: { error: 'unavailable' } },
+  },
+  '/internal/ping': { summary: 'Whether the server answers', answer: {} },
+  '/internal/sysinfo': { summary: 'About the server', answer: { Platform: 'browser', Version: VERSION } },
+  '/internal/sysinfo-download': {
+    summary: 'About the server',
+    answer: { Platform: 'browser', Version: VERSION },
+  },
+  '/internal/quicksettings-hint': {
+    summary: 'Names of options',
+    answer: Object.keys(DEFAULT_OPTIONS).map((name) => ({ name, label: name.replaceAll('_', ' ') })),
+  },
+  '/internal/profile-startup': { summary: 'Times of the start', answer: { total: 0, records: {} } },
+};
+
+const fixedRoutes: readonly Route[] = Object.entries(fixed).map(([path, { summary, answer }]) =>
+  route({ method: 'GET', path, summary, run: () => Promise.resolve(answer) }),
+);
+
+const models = route({
+  method: 'GET',
+  path: '/sdapi/v1/sd-models',
+  summary: 'The installed models',
+  run: async (call) =>
+    usableModels(await call.ask((host) => host.models())).map((model) => ({
+      title: titleOf(model),
+      model_name: model.pack.id,
+      hash: shortHash(model),
+      sha256: model.sha256,
+      filename: `models/Stable-diffusion/${fileName(model)}`,
+      config: null,
+    })),
+});
+
+/** There is nothing to look for anew: the lists are read at each request. */
+const refreshRoutes: readonly Route[] = ['checkpoints', 'vae', 'embeddings', 'loras'].map((what) =>
+  route({
+    method: 'POST',
+    path: `/sdapi/v1/refresh-${what}`,
+    summary: `Read the list of ${what} anew`,
+    run: () => Promise.resolve(null),
+  }),
+);
+
+/** The engine loads and frees models as jobs need them. */
+const loadRoutes: readonly Route[] = ['unload-checkpoint', 'reload-checkpoint'].map((what) =>
+  route({
+    method: 'POST',
+    path: `/sdapi/v1/${what}`,
+    summary: 'Accepted; the engine loads and frees models itself',
+    run: () => Promise.resolve({}),
+  }),
+);
+
+export const listRoutes: readonly Route[] = [...fixedRoutes, models, ...refreshRoutes, ...loadRoutes];

@@ -1,0 +1,42 @@
+import { route } from '#api/route.ts';
+import { fromBase64OrDataUri } from '#codecs/base64.ts';
+import { readImageText } from '#codecs/image-text.ts';
+import { httpException } from './errors.ts';
+import { readGenerationParameters } from './infotext-fields.ts';
+import { effectiveOptions } from './options.ts';
+import { pngInfoBody } from './schema.ts';
+import { extractStyles } from './styles.ts';
+
+export const pngInfo = route({
+  method: 'POST',
+  path: '/sdapi/v1/png-info',
+  summary: 'What a picture tells of how it was made',
+  body: pngInfoBody,
+  run: async (call) => {
+    const texts = await readTexts(call.body.image);
+    const { parameters: info = '', ...items } = texts;
+    if (info === '') return { info, items, parameters: {} };
+    const entries = readGenerationParameters(info);
+    const { infotext_styles: mode } = effectiveOptions(await call.ask((host) => host.settings()));
+    const { styles, prompt, negativePrompt } = extractStyles({
+      prompt: entries['Prompt'] ?? '',
+      negativePrompt: entries['Negative prompt'] ?? '',
+    });
+    const apply = mode === 'Apply' || (mode === 'Apply if any' && styles.length > 0);
+    return {
+      info,
+      items,
+      parameters: apply
+        ? { ...entries, Prompt: prompt, 'Negative prompt': negativePrompt, 'Styles array': styles }
+        : entries,
+    };
+  },
+});
+
+async function readTexts(image: string): Promise<Record<string, string>> {
+  try {
+    return await readImageText(fromBase64OrDataUri(image));
+  } catch {
+    throw httpException(500, 'Invalid encoded image');
+  }
+}

@@ -1,0 +1,124 @@
+import { route } from '#api/route.ts';
+import { blobToBase64 } from '#codecs/base64.ts';
+import type { ApiHost } from '#api/connection.ts';
+import type { JobRecord } from '#protocol/job.ts';
+import { timestamp } from './map.ts';
+import { effectiveOptions } from './options.ts';
+import { progressAnswer, progressQuery, taskProgressBody } from './schema.ts';
+
+/** The job that is running now, whoever asked for it. */
+export async function runningJob(host: ApiHost): Promise<JobRecord | undefined> {
+  return (await host.jobs()).find((record) => record.stage === 'running');
+}
+
+interface JobState {
+  jobCount: number;
+  jobNumber: number;
+  step: number;
+  steps: number;
+  /** 0 … 1. */
+  progress: number;
+  secondsLeft: number;
+}
+
+/** A job's state in the original's terms: its jobs are our batches. */
+function stateOf({ job, progress, startedAt }: JobRecord): JobState {
+  const jobCount = Math.ceil(job.pictures.length / job.batchSize);
+  const jobNumber = Math.min(jobCount - 1, Math.floor((progress?.picture ?? 0) / job.batchSize));
+  const step = progress?.step ?? 0;
+  const steps = progress?.steps ?? job.steps;
+  const share = Math.min(1, 0.01 + (jobNumber + (steps > 0 ? step / steps : 0)) / jobCount);
+  const seconds = (Date.now() - (startedAt ?? Date.now())) / 1000;
+  return { jobCount, jobNumber, step, steps, progress: share, secondsLeft: seconds / share - seconds };
+}
+
+function previewType(blob: Blob): string {
+  return blob.type || 'image/png';
+}
+
+export const progress = route({
+  method: 'GET',
+  path: '/sdapi/v1/progress',
+  summary: 'How far the running job is',
+  query: progressQuery,
+  answer: progressAnswer,
+  run: (call) =>
+    call.ask(async (host) => {
+      const record = await runningJob(host);
+      if (!record) return describe(null, '', null);
+      const { live_previews_enable: previews } = effectiveOptions(await host.settings());
+      const preview = previews && !call.query.skip_current_image ? await host.preview(record.id) : undefined;
+      const state = stateOf(record);
+      const job =
+        state.jobCount > 1 ? `Batch ${state.jobNumber + 1} out of ${state.jobCount}` : 'scripts_txt2img';
+      return describe(
+        { ...state, startedAt: record.startedAt ?? record.queuedAt },
+        job,
+        preview ? await blobToBase64(preview) : null,
+      );
+    }),
+});
+
+function describe(state: (JobState & { startedAt: number }) | null, job: string, image: string | null) {
+  return {
+    progress: state?.progress ?? 0,
+    eta_relative: state?.secondsLeft ?? 0,
+    state: {
+      skipped: false,
+      interrupted: false,
+      stopping_generation: false,
+      job,
+      job_count: state?.jobCount ?? 0,
+      job_timestamp: timestamp(state?.startedAt ?? Date.now()),
+      job_no: state?.jobNumber ?? 0,
+      sampling_step: state?.step ?? 0,
+      sampling_steps: state?.steps ?? 0,
+    },
+    current_image: image,
+    textinfo: null,
+  };
+}
+
+/** The newest job that was given this name by `force_task_id`. */
+function findTask(records: readonly JobRecord[], taskId: string | null): JobRecord | undefined {
+  return records.findLast((record) => taskId !== null && record.origin.reply?.['taskId'] === taskId);
+}
+
+export const taskProgress = route({
+  method: 'POST',
+  path: '/internal/progress',
+  summary: 'How far the job of a force_task_id is',
+  body: taskProgressBody,
+  run: (call) =>
+    call.ask(async (host) => {
+      const record = findTask(await host.jobs(), call.body.id_task);
+      const running = record?.stage === 'running';
+      const queued = record?.stage === 'queued';
+      const state = record && running ? stateOf(record) : undefined;
+      const preview = record && running && call.body.live_preview ? await host.preview(record.id) : undefined;
+      const previewId = state ? state.jobNumber * state.steps + state.step : call.body.id_live_preview;
+      const isNew = preview !== undefined && previewId !== call.body.id_live_preview;
+      return {
+        active: running,
+        queued,
+        completed: record !== undefined && !running && !queued,
+        progress: state?.progress ?? null,
+        eta: state?.secondsLeft ?? null,
+        live_preview: isNew ? `data:${previewType(preview)};base64,${await blobToBase64(preview)}` : null,
+        id_live_preview: isNew ? previewId : call.body.id_live_preview,
+        textinfo: record && !queued ? null : 'Waiting...',
+      };
+    }),
+});
+
+export const pendingTasks = route({
+  method: 'GET',
+  path: '/internal/pending-tasks',
+  summary: 'The names of waiting jobs',
+  run: (call) =>
+    call.ask(async (host) => {
+      const waiting = (await host.jobs()).filter((record) => record.stage === 'queued');
+      const tasks = waiting.map((record) => record.origin.reply?.['taskId'] ?? record.id);
+      return { size: tasks.length, tasks };
+    }),
+});

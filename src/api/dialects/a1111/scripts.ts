@@ -1,0 +1,52 @@
+import { missingCapability } from '#api/parameters.ts';
+import { httpException } from './errors.ts';
+
+/** Scripts that are always on; what they do for the API, it does without them. */
+const ALWAYS_ON = ['comments', 'sampler', 'seed'];
+
+/** Always-on scripts of a stock install that do something only when their first argument says so. */
+const SWITCHED: Readonly<Record<string, string>> = {
+  refiner: 'a refiner model',
+  hypertile: 'hypertile',
+  'extra options': 'extra options',
+};
+
+/** `GET /scripts`: what can be run. */
+export const SCRIPTS = { txt2img: ALWAYS_ON, img2img: ALWAYS_ON };
+
+/** `GET /script-info`. */
+export const SCRIPT_INFO = ALWAYS_ON.flatMap((name) =>
+  [false, true].map((forImg2img) => ({ name, is_alwayson: true, is_img2img: forImg2img, args: [] })),
+);
+
+/**
+ * Refuses scripts that are not there.
+ * @throws AppError in the original's words, or `unsupported_feature` for a stock script that is switched on
+ */
+export function refuseScripts(
+  selected: string | null,
+  alwaysOn: Readonly<Record<string, unknown>>,
+  ignore: (...names: string[]) => void,
+): void {
+  if (selected !== null && selected !== '' && selected.toLowerCase() !== 'none') {
+    throw httpException(422, `Script '${selected}' not found`);
+  }
+  for (const [title, settings] of Object.entries(alwaysOn)) {
+    const name = title.toLowerCase();
+    const needs = SWITCHED[name];
+    if (needs !== undefined) {
+      if (firstArgument(settings) === true)
+        throw missingCapability(`alwayson_scripts.${title} needs ${needs}`);
+    } else if (!ALWAYS_ON.includes(name)) {
+      throw httpException(422, `always on script ${title} not found`);
+    } else if (firstArgument(settings) !== undefined) {
+      // They take their values from the page; through the API the request's own fields count.
+      ignore(`alwayson_scripts.${title}`);
+    }
+  }
+}
+
+function firstArgument(settings: unknown): unknown {
+  if (typeof settings !== 'object' || settings === null || !('args' in settings)) return undefined;
+  return Array.isArray(settings.args) ? (settings.args as unknown[])[0] : undefined;
+}

@@ -1,0 +1,122 @@
+import { screenParameters } from '#api/parameters.ts';
+import { findModel } from '#api/models.ts';
+import { validate } from '#api/fields.ts';
+import { route, type Call } from '#api/route.ts';
+import { resultOf } from '#api/run-job.ts';
+import { blobToBase64 } from '#codecs/base64.ts';
+import type { Picture } from '#protocol/job.ts';
+import type { SettingValue } from '#protocol/settings.ts';
+import { httpException } from './errors.ts';
+import { drawGrid } from './grid.ts';
+import { fieldsOfInfotext } from './infotext-fields.ts';
+import { describeRun, planJob, type Plan } from './map.ts';
+import { effectiveOptions, isOption, optionTable, readOption } from './options.ts';
+import { refuseScripts } from './scripts.ts';
+import { txt2imgAnswer, txt2imgBody, txt2imgParameters, type Txt2imgBody } from './schema.ts';
+import { findStyles } from './styles.ts';
+
+type Txt2imgCall = Call<Txt2imgBody, undefined>;
+
+export const txt2img = route({
+  method: 'POST',
+  path: '/sdapi/v1/txt2img',
+  summary: 'Pictures from a prompt',
+  body: txt2imgBody,
+  parameters: txt2imgParameters,
+  answer: txt2imgAnswer,
+  late: true,
+  run: async (call) => {
+    const { body, overrides } = applyInfotext(call);
+    refuseScripts(body.script_name, body.alwayson_scripts, call.ignore);
+    const { models, settings } = await call.ask(async (host) => ({
+      models: await host.models(),
+      settings: await host.settings(),
+    }));
+    screenOverrides(call, overrides);
+    const options = effectiveOptions(settings, overrides);
+    // What was switched on by POST /options earlier is asked for as much as what the request says.
+    screenParameters(optionTable, options, {});
+    const plan = planJob(body, options, models);
+    nameUnknown(
+      call,
+      plan,
+      overrides,
+      findModel(models, String(overrides['sd_model_checkpoint'] ?? '')) !== undefined,
+    );
+    const record = await call.run(plan.job, { taskId: body.force_task_id });
+    if (!body.override_settings_restore_afterwards) await keepOverrides(call, plan, overrides);
+    const { pictures } = resultOf(record);
+    const grid = await gridOf(plan, pictures);
+    const files = [...(grid ? [grid] : []), ...pictures.map((picture) => picture.blob)];
+    return {
+      images: body.send_images ? await Promise.all(files.map(blobToBase64)) : [],
+      parameters: body,
+      info: describeRun(plan, record, pictures, grid ? (pictures[0]?.infotext ?? '') : null),
+    };
+  },
+});
+
+/** The request with what its `infotext` says filled in where the request itself says nothing. */
+function applyInfotext({ body, received }: Txt2imgCall): {
+  body: Txt2imgBody;
+  overrides: Record<string, unknown>;
+} {
+  const own = body.override_settings ?? {};
+  if (body.infotext === null || body.infotext === '') return { body, overrides: own };
+  const { fields, overrides } = fieldsOfInfotext(body.infotext);
+  const sent = typeof received === 'object' && received !== null ? received : {};
+  const merged = validate(txt2imgBody, { ...fields, ...sent }, 'body');
+  if ('invalid' in merged) {
+    const names = merged.invalid.map((invalid) => invalid.path.join('.'));
+    throw httpException(422, `infotext has values that cannot be read: ${names.join(', ')}`);
+  }
+  return { body: merged.value, overrides: { ...overrides, ...own } };
+}
+
+function screenOverrides(call: Txt2imgCall, overrides: Readonly<Record<string, unknown>>): void {
+  const withoutEffect = screenParameters(optionTable, overrides, {});
+  call.ignore(...withoutEffect.map((name) => `override_settings.${name}`));
+}
+
+/** Names of things that are not there lead nowhere in the original, which says so only in its log. */
+function nameUnknown(
+  call: Txt2imgCall,
+  { body, resolved }: Plan,
+  overrides: Readonly<Record<string, unknown>>,
+  modelFound: boolean,
+): void {
+  call.ignore(...resolved.unknown);
+  if (overrides['sd_model_checkpoint'] && !modelFound) call.ignore('override_settings.sd_model_checkpoint');
+  const styles = body.styles ?? [];
+  if (findStyles(styles).length < styles.length) call.ignore('styles');
+  for (const [, kind, name] of body.prompt.matchAll(/<(lora|lyco|hypernet):([^:>]+)/g)) {
+    call.ignore(`prompt.<${kind ?? ''}:${name ?? ''}>`);
+  }
+}
+
+async function keepOverrides(
+  call: Txt2imgCall,
+  plan: Plan,
+  overrides: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const changes: Record<string, SettingValue> = {};
+  for (const [name, value] of Object.entries(overrides)) {
+    if (isOption(name) && name !== 'sd_model_checkpoint' && value !== null)
+      changes[name] = readOption(name, value);
+  }
+  await call.ask(async (host) => {
+    await host.updateSettings(changes);
+    if (!plan.model.selected) await host.selectModel(plan.model.pack.id);
+  });
+}
+
+/** All pictures in one, in front of them: only for those who also want them saved. */
+function gridOf({ body, options, job }: Plan, pictures: readonly Picture[]): Promise<Blob> | null {
+  const enough = pictures.length > (options.grid_only_if_multiple ? 1 : 0);
+  if (!options.return_grid || !body.save_images || !enough || job.output.format !== 'png') return null;
+  return drawGrid(
+    pictures.map((picture) => picture.blob),
+    options.n_rows,
+    job.batchSize,
+  );
+}
