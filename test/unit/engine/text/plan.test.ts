@@ -1,17 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { PromptOptions } from '#protocol/job.ts';
 import type { Embeddings } from '#engine/text/embeddings.ts';
 import { planPrompt, type PromptPlan, type PromptRequest } from '#engine/text/plan.ts';
 import { loadClipTokenizer } from '../../../support/clip-tokenizer.ts';
+import { readFixture } from '../../../support/fixtures.ts';
 
 const tokenizer = loadClipTokenizer();
-const goldens = JSON.parse(
-  readFileSync(new URL('../../../fixtures/tokens.json', import.meta.url), 'utf8'),
-) as {
-  prompt: string;
-  padded77: number[];
-}[];
+const goldens = readFixture('tokens.json') as { prompt: string; padded77: number[] }[];
 
 const options: PromptOptions = {
   syntax: 'a1111',
@@ -61,5 +56,67 @@ describe('plain prompts', () => {
     expect(positive[0]?.schedule).toHaveLength(1);
     expect(emphasis).toBe('none');
     expect(extraNetworks).toEqual([]);
+  });
+});
+
+describe("A1111's prompts", () => {
+  it('take turns, with equally many chunks each', () => {
+    const schedule = plan(`[${'cat '.repeat(80)}:dog:4]`).positive[0]?.schedule;
+    expect(schedule?.map(({ until, encoding }) => [until, encoding[0]?.length])).toEqual([
+      [4, 2],
+      [10, 2],
+    ]);
+  });
+
+  it('are composed with AND, the negative one is not', () => {
+    const { positive, negative } = plan('cat :0.7 AND dog', { negativeTexts: ['fog AND rain'] });
+    expect(positive.map(({ weight }) => weight)).toEqual([0.7, 1]);
+    expect(negative[0]?.encoding[0]?.[0]?.ids[2]).toBe(tokenizer.encode('and')[0]);
+  });
+
+  it('hand extra networks on', () => {
+    const { extraNetworks, positive } = plan('cat<lora:film:0.8>');
+    expect(extraNetworks).toEqual([{ kind: 'lora', positional: ['film', '0.8'], named: {} }]);
+    expect(positive[0]?.schedule[0]?.encoding[0]?.[0]?.ids[2]).toBe(tokenizer.endId);
+  });
+
+  it('read brackets as the emphasis option says', () => {
+    const lengthAndWeight = (emphasis: PromptOptions['emphasis']) => {
+      const { positive, emphasis: mode } = plan('(cat:1.5)', { emphasis });
+      const chunk = positive[0]?.schedule[0]?.encoding[0]?.[0];
+      return [mode, chunk?.ids.indexOf(tokenizer.endId), chunk?.weights[1]];
+    };
+    expect(lengthAndWeight('original')).toEqual(['multiply-keep-mean', 2, 1.5]);
+    expect(lengthAndWeight('no-norm')).toEqual(['multiply', 2, 1.5]);
+    expect(lengthAndWeight('ignore')).toEqual(['none', 2, 1.5]);
+    expect(lengthAndWeight('none')).toEqual(['none', 1 + tokenizer.encode('(cat:1.5)').length, 1]);
+  });
+
+  it('are read for the hires pass too', () => {
+    const ends = (firstPassSteps?: number) =>
+      plan('[a:b:1.5]', firstPassSteps === undefined ? {} : { firstPassSteps }).positive[0]?.schedule.map(
+        ({ until }) => until,
+      );
+    expect(ends()).toEqual([10]);
+    expect(ends(20)).toEqual([5, 10]);
+  });
+
+  it('are one text', () => {
+    expect(() => plan(['cat', 'dog'])).toThrow(/one text/);
+  });
+});
+
+describe("Fooocus's prompts", () => {
+  it('are encoded text by text and joined', () => {
+    const { positive, negative, emphasis } = plan(['a (cat:1.2)', 'cinematic'], { syntax: 'fooocus' });
+    expect(positive[0]?.schedule[0]?.encoding.map((chunks) => chunks.length)).toEqual([1, 1]);
+    expect(negative[0]?.encoding).toHaveLength(1);
+    expect(emphasis).toBe('from-empty');
+  });
+
+  it('name embeddings that are not installed', () => {
+    expect(plan('embedding:easy, cat', { syntax: 'fooocus' }).notes).toEqual([
+      { kind: 'unknown-embedding', name: 'easy' },
+    ]);
   });
 });
