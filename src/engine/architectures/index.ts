@@ -4,6 +4,7 @@ import { buildClipText } from './clip-text.ts';
 import { buildClipVision } from './clip-vision.ts';
 import { buildControlNet } from './controlnet.ts';
 import { buildEmojiDecoder, buildEmojiEncoder, buildEmojiTextEncoder } from './emoji-mini.ts';
+import { buildIpAdapterProjection } from './ip-adapter.ts';
 import { buildRrdbNet } from './rrdb-net.ts';
 import { buildUnet2dCondition } from './unet-2d-condition.ts';
 
@@ -19,6 +20,7 @@ export const architectures = {
   'emoji-mini-text-encoder': { build: buildEmojiTextEncoder },
   'emoji-mini-vae-decoder': { build: buildEmojiDecoder },
   'emoji-mini-vae-encoder': { build: buildEmojiEncoder },
+  'ip-adapter-projection': { build: buildIpAdapterProjection },
   'rrdb-net': { build: buildRrdbNet },
   'unet-2d-condition': { build: buildUnet2dCondition },
 } as const;

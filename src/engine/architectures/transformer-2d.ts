@@ -46,10 +46,13 @@ export function transformer2d(
     ? linear(graph, imageToTokens(graph, normed), `${name}.proj_in`, { out: width })
     : imageToTokens(graph, conv2d(graph, normed, `${name}.proj_in`, { out: width, kernel: 1 }));
   for (let layer = 0; layer < settings.layers; layer++) {
-    tokens = transformerBlock(graph, tokens, `${name}.transformer_blocks.${layer}`, settings, {
-      ...context,
-      merger: context.merger?.fits(input) ? context.merger : undefined,
-    });
+    tokens = transformerBlock(
+      graph,
+      { tokens, image: input },
+      `${name}.transformer_blocks.${layer}`,
+      settings,
+      context,
+    );
   }
   const image = settings.linearProjection
     ? tokensToImage(graph, linear(graph, tokens, `${name}.proj_out`, { out: width }), input)
@@ -57,60 +60,55 @@ export function transformer2d(
   return add(graph, image, input);
 }
 
-/** Diffusers' BasicTransformerBlock: self-attention, cross-attention, GEGLU, each after a layer norm. */
+/**
+ * Diffusers' BasicTransformerBlock: self-attention, cross-attention, GEGLU, each after a layer norm. `image` is
+ * the picture the tokens are of.
+ */
 function transformerBlock(
   graph: Graph,
-  input: Value,
+  { tokens, image }: { tokens: Value; image: Value },
   name: string,
-  { heads, onlyCrossAttention }: TransformerSettings,
-  { text, image, merger }: TransformerContext,
+  settings: TransformerSettings,
+  context: TransformerContext,
 ): Value {
-  const normed = layerNorm(graph, input, `${name}.norm1`, 1e-5);
-  let hidden: Value;
-  if (onlyCrossAttention) {
-    hidden = add(graph, input, attention(graph, normed, `${name}.attn1`, { heads, context: text }));
-  } else if (merger) {
-    const { merged, unmerge } = merger.merge(graph, normed);
-    hidden = add(
-      graph,
-      input,
-      unmerge(attention(graph, merged, `${name}.attn1`, { heads, context: merged })),
-    );
-  } else {
-    hidden = add(graph, input, attention(graph, normed, `${name}.attn1`, { heads, context: normed }));
-  }
+  const pairs = context.merger?.fits(image) ? context.merger.pair(graph, tokens, image) : undefined;
+  const normed = layerNorm(graph, tokens, `${name}.norm1`, 1e-5);
+  const seen = pairs ? pairs.merge(normed) : normed;
+  const selfAttended = attention(graph, seen, `${name}.attn1`, settings, {
+    text: settings.onlyCrossAttention ? context.text : seen,
+  });
+  let hidden = add(graph, tokens, pairs ? pairs.unmerge(selfAttended) : selfAttended);
   const queries = layerNorm(graph, hidden, `${name}.norm2`, 1e-5);
-  hidden = add(graph, hidden, attention(graph, queries, `${name}.attn2`, { heads, context: text, image }));
-  return add(
-    graph,
-    hidden,
-    feedForward(graph, layerNorm(graph, hidden, `${name}.norm3`, 1e-5), `${name}.ff`),
-  );
+  hidden = add(graph, hidden, attention(graph, queries, `${name}.attn2`, settings, context));
+  const fed = feedForward(graph, layerNorm(graph, hidden, `${name}.norm3`, 1e-5), `${name}.ff`);
+  return add(graph, hidden, fed);
 }
 
-/** Attention of tokens to a context, and to the tokens of image prompts with keys and values of their own. */
+/** Attention of tokens to a text, and to the tokens of image prompts with keys and values of their own. */
 function attention(
   graph: Graph,
   tokens: Value,
   name: string,
-  { heads, context, image }: { heads: number; context: Value; image?: ImagePrompt | undefined },
+  { heads, upcastAttention }: TransformerSettings,
+  { text, image }: Pick<TransformerContext, 'text' | 'image'>,
 ): Value {
   const width = Number(tokens.shape[2]);
-  const query = linear(graph, tokens, `${name}.to_q`, { out: width, bias: false });
-  const attend = (source: Value, key: string, value: string) =>
-    multiHeadAttention(graph, {
+  const precision = upcastAttention ? 'float32' : graph.precision;
+  const project = (source: Value, projection: string) =>
+    graph.cast(linear(graph, source, `${name}.${projection}`, { out: width, bias: false }), precision);
+  const query = project(tokens, 'to_q');
+  const attend = (source: Value, key: string, value: string) => {
+    const attended = multiHeadAttention(graph, {
       query,
-      key: linear(graph, source, key, { out: width, bias: false }),
-      value: linear(graph, source, value, { out: width, bias: false }),
+      key: project(source, key),
+      value: project(source, value),
       heads,
     });
-  let attended = attend(context, `${name}.to_k`, `${name}.to_v`);
+    return graph.cast(attended, graph.precision);
+  };
+  let attended = attend(text, 'to_k', 'to_v');
   image?.tokens.forEach((source, index) => {
-    const adapter = attend(
-      source,
-      `${name}.processor.to_k_ip.${index}`,
-      `${name}.processor.to_v_ip.${index}`,
-    );
+    const adapter = attend(source, `processor.to_k_ip.${index}`, `processor.to_v_ip.${index}`);
     const weight = image.scales[index];
     attended = add(graph, attended, weight ? multiply(graph, adapter, weight) : adapter);
   });

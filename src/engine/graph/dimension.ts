@@ -25,6 +25,14 @@ export function product(dimensions: Shape): Dimension {
   return coefficient === 1 ? symbols.join('*') : [coefficient, ...symbols].join('*');
 }
 
+/** The sum; with a symbol in it a symbol of its own. */
+export function sum(a: Dimension, b: Dimension): Dimension {
+  if (typeof a === 'number' && typeof b === 'number') return a + b;
+  if (a === 0) return b;
+  if (b === 0) return a;
+  return `${a}_plus_${b}`.replaceAll(/\W/g, '_');
+}
+
 /** Half of it, rounded up: what a convolution of stride 2 that keeps its borders leaves. */
 export function halve(dimension: Dimension): Dimension {
   if (typeof dimension === 'number') return Math.ceil(dimension / 2);

@@ -4,6 +4,7 @@ import { divide, halve, product, type Dimension } from './dimension.ts';
 import type { Graph, Value } from './graph.ts';
 import {
   add,
+  concat,
   gelu,
   gemmTransposed,
   instanceNormalization,
@@ -209,20 +210,11 @@ function matMulNBits(
 
 /** Each side of the picture continued with its opposite border. */
 function wrapBorders(graph: Graph, image: Value, border: number): Value {
-  let wrapped = image;
-  for (const axis of [2, 3]) {
+  return [2, 3].reduce((wrapped, axis) => {
     const last = slice(graph, wrapped, axis, { start: -border, size: border });
     const first = slice(graph, wrapped, axis, { start: 0, end: border, size: border });
-    const side = wrapped.shape[axis];
-    const size = typeof side === 'number' ? side + 2 * border : `${side ?? ''}_and_borders`;
-    wrapped = graph.node(
-      'Concat',
-      [last, wrapped, first],
-      { type: image.type, shape: wrapped.shape.map((s, i) => (i === axis ? size : s)) },
-      { axis },
-    );
-  }
-  return wrapped;
+    return concat(graph, [last, wrapped, first], axis);
+  }, image);
 }
 
 function convolvedSide(

@@ -1,5 +1,5 @@
 import { AppError } from '#protocol/error.ts';
-import { broadcast, describeShape, product, type Dimension, type Shape } from './dimension.ts';
+import { broadcast, describeShape, product, sum, type Dimension, type Shape } from './dimension.ts';
 import type { Graph, Value } from './graph.ts';
 
 /*
@@ -107,7 +107,7 @@ export function concat(graph: Graph, values: readonly Value[], axis: number): Va
       value.shape.length === rank && value.shape.every((side, i) => i === at || side === first.shape[i]);
     const side = value.shape[at];
     if (!fits || side === undefined) throw mismatch('Concat', values);
-    size = sum('Concat', size, side);
+    size = sum(size, side);
   }
   const shape = first.shape.map((side, i) => (i === at ? size : side));
   return graph.node('Concat', values, { type: first.type, shape }, { axis: at });
@@ -152,6 +152,37 @@ export function gather(graph: Graph, table: Value, indices: Value): Value {
   if (table.shape.length !== 2) throw mismatch('Gather', [table]);
   const shape = [...indices.shape, ...table.shape.slice(1)];
   return graph.node('Gather', [table, indices], { type: table.type, shape }, { axis: 0 });
+}
+
+/** Slices of an axis in the order of fixed indices. */
+export function gatherAlong(graph: Graph, value: Value, indices: readonly number[], axis: number): Value {
+  const shape = value.shape.map((side, i) => (i === axis ? indices.length : side));
+  return graph.node('Gather', [value, graph.int64s(indices)], { type: value.type, shape }, { axis });
+}
+
+/** Of each batch the rows that its indices name: `[b, n, width]` and int64 `[b, k]` give `[b, k, width]`. */
+export function gatherRows(graph: Graph, value: Value, indices: Value): Value {
+  const [batch = 1, count = 1] = indices.shape;
+  if (value.shape.length !== 3 || batch !== value.shape[0]) throw mismatch('GatherND', [value, indices]);
+  const shape = [batch, count, value.shape[2] ?? 1];
+  const pointers = graph.reshape(indices, [batch, count, 1]);
+  return graph.node('GatherND', [value, pointers], { type: value.type, shape }, { batch_dims: 1 });
+}
+
+/** Positions, int64 `[b, count]`, of the largest or smallest numbers of each row, in order. */
+export function topK(graph: Graph, value: Value, count: number, which: 'largest' | 'smallest'): Value {
+  const shape = [...value.shape.slice(0, -1), count];
+  const [, indices] = graph.nodes(
+    'TopK',
+    [value, graph.int64s([count])],
+    [
+      { type: value.type, shape },
+      { type: 'int64', shape },
+    ],
+    { axis: -1, largest: which === 'largest' ? 1 : 0, sorted: 1 },
+  );
+  if (!indices) throw mismatch('TopK', [value]);
+  return indices;
 }
 
 /** `condition ? a : b`; the condition is 0 or not 0. */
@@ -240,7 +271,7 @@ export function multiHeadAttention(
 
 /** Zeros around the axes of a value: `before` and `after` per axis. */
 export function pad(graph: Graph, value: Value, before: readonly number[], after: readonly number[]): Value {
-  const shape = value.shape.map((side, axis) => sum('Pad', side, (before[axis] ?? 0) + (after[axis] ?? 0)));
+  const shape = value.shape.map((side, axis) => sum(side, (before[axis] ?? 0) + (after[axis] ?? 0)));
   return graph.node('Pad', [value, graph.int64s([...before, ...after])], { type: value.type, shape });
 }
 
@@ -291,14 +322,6 @@ function broadcastOrThrow(operator: string, a: Value, b: Value): Shape {
   const shape = broadcast(a.shape, b.shape);
   if (!shape || a.type !== b.type) throw mismatch(operator, [a, b]);
   return shape;
-}
-
-/** Sum of sides; symbols have no sums. */
-function sum(operator: string, a: Dimension, b: Dimension): Dimension {
-  if (typeof a === 'number' && typeof b === 'number') return a + b;
-  if (a === 0) return b;
-  if (b === 0) return a;
-  throw new AppError('internal', `${operator}: the sum of ${a} and ${b} has no name.`);
 }
 
 function mismatch(operator: string, values: readonly Value[]): AppError {
