@@ -6,6 +6,7 @@ import {
   type BetaSchedule,
 } from '#engine/samplers/noise-schedule.ts';
 import { AppError } from '#protocol/error.ts';
+import type { NetworkTraining, SchedulerConfig } from './scheduler.ts';
 
 /** Entries of diffusers' configurations that several schedulers share, with their most common defaults. */
 
@@ -96,4 +97,24 @@ export function entryAt(table: Float32Array, timestep: number): number {
     'invalid_request',
     `The schedule asks for timestep ${timestep}; the model knows 0 to ${table.length - 1}. Use fewer steps or another spacing.`,
   );
+}
+
+const networkTraining = v.object({
+  ...training('linear', 'scaled_linear', 'squaredcos_cap_v2', 'laplace', 'exp', 'sigmoid'),
+  prediction_type: choice('epsilon', 'v_prediction', 'sample'),
+  rescale_betas_zero_snr: flag(false),
+});
+
+/** What a diffusion model's configuration says of its training. @throws AppError `unsupported_feature` */
+export function readNetworkTraining(model: SchedulerConfig): NetworkTraining {
+  const given = Object.fromEntries(Object.entries(model).filter(([, value]) => value !== null));
+  const parsed = v.safeParse(networkTraining, given);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    throw new AppError(
+      'unsupported_feature',
+      `The model's scheduler configuration: ${v.getDotPath(issue) ?? ''}: ${issue.message}.`,
+    );
+  }
+  return { prediction: parsed.output.prediction_type, alphas: positiveAlphasOf(parsed.output) };
 }

@@ -1,5 +1,6 @@
 import { AppError } from '#protocol/error.ts';
 import type { DiffusersSampler } from '#protocol/sampler.ts';
+import { readNetworkTraining } from './config.ts';
 import { ddimInverse } from './ddim-inverse.ts';
 import { ddim } from './ddim.ts';
 import { ddpm } from './ddpm.ts';
@@ -71,8 +72,15 @@ export function planDiffusers(
       `There is no scheduler ${name}. Known are ${Object.keys(diffusersSchedulers).join(', ')}.`,
     );
   }
-  const scheduler = diffusersSchedulers[name];
-  const config: Record<string, unknown> = {};
+  const scheduler: DiffusersScheduler = diffusersSchedulers[name];
+  const flow = isFlowModel(model);
+  const config: Record<string, unknown> = flow ? adaptToFlow(name, model) : {};
+  if (!flow && name.startsWith('FlowMatch')) {
+    throw new AppError(
+      'unsupported_feature',
+      `${name} runs flow-matching models; this is a diffusion model.`,
+    );
+  }
   for (const [key, value] of Object.entries(model)) {
     if (BOOKKEEPING.test(key)) continue;
     if (Object.hasOwn(scheduler.defaults, key)) config[key] = value;
@@ -83,7 +91,29 @@ export function planDiffusers(
       );
     }
   }
-  return scheduler.plan({ ...config, ...overrides }, steps, options);
+  const network = flow ? {} : { network: readNetworkTraining(model) };
+  return scheduler.plan({ ...config, ...overrides }, steps, { ...network, ...options });
+}
+
+function isFlowModel(model: SchedulerConfig): boolean {
+  return (
+    String(model._class_name).startsWith('FlowMatch') ||
+    model.prediction_type === 'flow_prediction' ||
+    model.use_flow_sigmas === true
+  );
+}
+
+/** What a scheduler for both kinds of model must be set to for flow matching. */
+function adaptToFlow(name: DiffusersSchedulerName, model: SchedulerConfig): Record<string, unknown> {
+  const { defaults } = diffusersSchedulers[name];
+  if (name.startsWith('FlowMatch')) return {};
+  if (!Object.hasOwn(defaults, 'use_flow_sigmas')) {
+    throw new AppError(
+      'unsupported_feature',
+      `${name} runs diffusion models; this is a flow-matching model.`,
+    );
+  }
+  return { use_flow_sigmas: true, prediction_type: 'flow_prediction', flow_shift: model.shift ?? 1 };
 }
 
 /** diffusers' notes to itself: `_class_name`, `_diffusers_version` … */
