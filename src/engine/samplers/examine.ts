@@ -16,7 +16,8 @@ export interface ProgramFacts {
 }
 
 /**
- * Runs a program to its end with every `norm` answered by 1. The program is used up.
+ * Runs a program to its end with every `norm` answered by 1/2, an ordinary error of an adaptive step. The program
+ * is used up.
  * @throws AppError `unsupported_feature` when a weight is not a finite number: the noise schedule asks for what
  *   the sampler's formulas cannot give
  */
@@ -50,7 +51,7 @@ export function examineProgram(program: SamplerProgram): ProgramFacts {
         break;
       case 'norm':
         facts.adaptive = true;
-        answer = 1;
+        answer = 0.5;
         break;
       case 'show':
         facts.steps++;

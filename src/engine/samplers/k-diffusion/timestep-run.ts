@@ -96,7 +96,10 @@ export function ddimLevels(steps: number, denoiser: Denoiser, discretize: 'unifo
   return rising
     .map((timestep) => Math.min(timestep + 1, count - 1))
     .reverse()
-    .map((timestep) => ({ timestep, sigma: denoiser.sigmas[timestep] ?? NaN }));
+    .map((timestep) => {
+      const alpha = denoiser.alphasCumprod[timestep] ?? NaN;
+      return { timestep, sigma: Math.sqrt((1 - alpha) / alpha) };
+    });
 }
 
 /**
