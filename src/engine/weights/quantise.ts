@@ -223,7 +223,8 @@ function toChannels(weight: Float32Array, rows: number): Map<Part, Uint8Array<Ar
     scales[row] = largest / 127;
     const inverse = largest > 0 ? 127 / largest : 0;
     // Truncation rounds to nearest where nothing is negative, and is several times faster than Math.round.
-    for (let i = start; i < start + columns; i++) stored[i] = (((weight[i] ?? 0) * inverse + 128.5) | 0) - 128;
+    for (let i = start; i < start + columns; i++)
+      stored[i] = (((weight[i] ?? 0) * inverse + 128.5) | 0) - 128;
   }
   return new Map<Part, Uint8Array<ArrayBuffer>>([
     ['', new Uint8Array(stored.buffer)],
