@@ -25,13 +25,6 @@ export class PythonRandom {
     return item;
   }
 
-  /** The next double in [0, 1), as `random.random`. */
-  random(): number {
-    const high = this.#uint32() >>> 5;
-    const low = this.#uint32() >>> 6;
-    return (high * 2 ** 26 + low) / 2 ** 53;
-  }
-
   /** An integer in [0, limit): bits are drawn until they fit. */
   #below(limit: number): number {
     const bits = 32 - Math.clz32(limit);

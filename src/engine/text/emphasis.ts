@@ -15,17 +15,28 @@ export function multiplyTokens(hidden: Float32Array, weights: Float32Array): voi
   }
 }
 
+/** A text of those that are encoded together. */
+export interface EmphasisBatchEntry {
+  /** [tokens, width] */
+  hidden: Float32Array;
+  /** [tokens] */
+  weights: Float32Array;
+  /** How often the batch holds this text. */
+  count: number;
+}
+
 /**
  * Multiplies each token's vector by its weight, then scales all of them together so that their mean stays what it was.
  * Source: A1111 modules/sd_emphasis.py, `EmphasisOriginal`; there too the texts of one schedule are scaled together.
  *
- * @param batch texts encoded together: `hidden` [tokens, width] is changed in place
+ * @param batch `hidden` is changed in place
  */
-export function multiplyKeepingMean(batch: readonly { hidden: Float32Array; weights: Float32Array }[]): void {
+export function multiplyKeepingMean(batch: readonly EmphasisBatchEntry[]): void {
   if (batch.every(({ weights }) => weights.every((weight) => weight === 1))) return;
-  const before = sum(batch.map(({ hidden }) => hidden));
+  const total = (): number => batch.reduce((sum, { hidden, count }) => sum + count * sumOf(hidden), 0);
+  const before = total();
   for (const { hidden, weights } of batch) multiplyTokens(hidden, weights);
-  const after = sum(batch.map(({ hidden }) => hidden));
+  const after = total();
   if (after === 0) return;
   for (const { hidden } of batch) scale(hidden, before / after);
 }
@@ -40,7 +51,7 @@ export function multiplyKeepingMean(batch: readonly { hidden: Float32Array; weig
  */
 export function interpolateFromEmpty(hidden: Float32Array, empty: Float32Array, weights: Float32Array): void {
   const width = hidden.length / weights.length;
-  const before = sum([hidden]);
+  const before = sumOf(hidden);
   for (const [token, weight] of weights.entries()) {
     if (weight === 1) continue;
     for (let i = token * width; i < (token + 1) * width; i++) {
@@ -48,13 +59,13 @@ export function interpolateFromEmpty(hidden: Float32Array, empty: Float32Array, 
       hidden[i] = ((hidden[i] ?? 0) - base) * weight + base;
     }
   }
-  const after = sum([hidden]);
+  const after = sumOf(hidden);
   if (after !== 0) scale(hidden, before / after);
 }
 
-function sum(arrays: readonly Float32Array[]): number {
+function sumOf(values: Float32Array): number {
   let total = 0;
-  for (const array of arrays) for (const value of array) total += value;
+  for (const value of values) total += value;
   return total;
 }
 

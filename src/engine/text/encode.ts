@@ -1,6 +1,11 @@
 import { AppError } from '#protocol/error.ts';
 import { chunkKey, type PlacedEmbedding, type PromptChunk } from './chunk.ts';
-import { interpolateFromEmpty, multiplyKeepingMean, multiplyTokens } from './emphasis.ts';
+import {
+  interpolateFromEmpty,
+  multiplyKeepingMean,
+  multiplyTokens,
+  type EmphasisBatchEntry,
+} from './emphasis.ts';
 import type { Encoding, PromptPlan, PromptSchedule } from './plan.ts';
 
 /** What the text encoder makes of one chunk. */
@@ -126,32 +131,29 @@ async function encodeSchedule(
   schedule: PromptSchedule,
   encodeChunk: (chunk: PromptChunk) => Promise<EncodedChunk>,
 ): Promise<ScheduledContext[]> {
+  const encodings = [...new Set(schedule.map(({ encoding }) => encoding))];
   const texts: WeighedText[][] = [];
-  for (const { encoding } of schedule) texts.push(await encodeTexts(encoding, encodeChunk));
-  await applyEmphasis(plan, texts, encodeChunk);
+  for (const encoding of encodings) {
+    const count = schedule.filter((entry) => entry.encoding === encoding).length;
+    texts.push(await encodeTexts(encoding, count, encodeChunk));
+  }
+  await applyEmphasis(plan, texts.flat(), encodeChunk);
   const contexts = texts.map(joinTexts);
-  const indexOf = new Map<string, number>();
-  return schedule.map(({ until, encoding }, i) => {
-    const key = encoding
-      .flatMap((chunks) => chunks.map((chunk) => `${chunkKey(chunk)}*${chunk.weights.join(' ')}`))
-      .join('/');
-    const index = indexOf.get(key) ?? i;
-    indexOf.set(key, index);
+  return schedule.flatMap(({ until, encoding }) => {
+    const index = encodings.indexOf(encoding);
     const context = contexts[index];
-    if (!context) throw new AppError('internal', 'A schedule lost one of its texts.');
-    return { until, index, context };
+    return context ? { until, index, context } : [];
   });
 }
 
-interface WeighedChunk {
-  hidden: Float32Array;
-  weights: Float32Array;
+interface WeighedChunk extends EmphasisBatchEntry {
   pooled: Float32Array | null;
 }
 type WeighedText = readonly WeighedChunk[];
 
 async function encodeTexts(
   encoding: Encoding,
+  count: number,
   encodeChunk: (chunk: PromptChunk) => Promise<EncodedChunk>,
 ): Promise<WeighedText[]> {
   const texts: WeighedText[] = [];
@@ -159,7 +161,7 @@ async function encodeTexts(
     const text: WeighedChunk[] = [];
     for (const chunk of chunks) {
       const { hidden, pooled } = await encodeChunk(chunk);
-      text.push({ hidden: hidden.slice(), weights: chunk.weights, pooled: pooled ?? null });
+      text.push({ hidden: hidden.slice(), weights: chunk.weights, count, pooled: pooled ?? null });
     }
     texts.push(text);
   }
@@ -168,10 +170,9 @@ async function encodeTexts(
 
 async function applyEmphasis(
   plan: PromptPlan,
-  entries: readonly (readonly WeighedText[])[],
+  texts: readonly WeighedText[],
   encodeChunk: (chunk: PromptChunk) => Promise<EncodedChunk>,
 ): Promise<void> {
-  const texts = entries.flat();
   switch (plan.emphasis) {
     case 'none':
       return;

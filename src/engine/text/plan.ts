@@ -32,7 +32,10 @@ export interface PromptPlan {
   notes: readonly PromptNote[];
 }
 
-/** Encodings in the order in which they take turns. The texts of a schedule have equally many chunks. */
+/**
+ * Encodings in the order in which they take turns: the same object where the same text returns. All of a schedule have
+ * equally many chunks.
+ */
 export type PromptSchedule = readonly { until: number; encoding: Encoding }[];
 
 /** Texts encoded one by one whose token sequences are joined: the chunks of each. */
@@ -71,20 +74,24 @@ function planA1111(request: PromptRequest, tokenizer: ClipTokenizer, embeddings:
   }
   const findEmbedding = createEmbeddingFinder(embeddings, tokenizer);
   const empty = sealChunk(emptyContent(), tokenizer);
-  const schedule = (text: string): PromptSchedule => {
-    const entries = parseSchedule(text, request).map((entry) => {
-      const pieces =
-        options.emphasis === 'none' ? [{ text: entry.text, weight: 1 }] : parseAttention(entry.text);
-      return {
-        until: entry.until,
-        chunks: chunkPrompt(pieces, tokenizer, findEmbedding, options.commaPaddingBacktrack),
-      };
-    });
-    const length = Math.max(...entries.map(({ chunks }) => chunks.length));
-    return entries.map(({ until, chunks }) => ({
-      until,
-      encoding: [[...chunks, ...new Array<PromptChunk>(length - chunks.length).fill(empty)]],
+  const chunk = (text: string): PromptChunk[] => {
+    const pieces = options.emphasis === 'none' ? [{ text, weight: 1 }] : parseAttention(text);
+    return chunkPrompt(pieces, tokenizer, findEmbedding, options.commaPaddingBacktrack);
+  };
+  const schedule = (prompt: string): PromptSchedule => {
+    const entries = parseSchedule(prompt, request);
+    const chunked = Array.from(new Set(entries.map(({ text }) => text)), (text) => ({
+      text,
+      chunks: chunk(text),
     }));
+    const length = Math.max(...chunked.map(({ chunks }) => chunks.length));
+    const encodings = new Map<string, Encoding>(
+      chunked.map(({ text, chunks }) => [
+        text,
+        [[...chunks, ...new Array<PromptChunk>(length - chunks.length).fill(empty)]],
+      ]),
+    );
+    return entries.map(({ until, text }) => ({ until, encoding: encodings.get(text) ?? [[empty]] }));
   };
   const { text, networks } = parseExtraNetworks(texts[0] ?? '');
   return {

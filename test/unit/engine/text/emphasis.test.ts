@@ -19,7 +19,7 @@ describe('multiplyTokens', () => {
 describe('multiplyKeepingMean', () => {
   it('scales all tokens so that the mean stays', () => {
     const values = hidden();
-    multiplyKeepingMean([{ hidden: values, weights }]);
+    multiplyKeepingMean([{ hidden: values, weights, count: 1 }]);
     // Σ before 21, after the weights 22.5.
     const expected = [1, 2, 6, 8, 2.5, 3].map((value) => (value * 21) / 22.5);
     for (const [i, value] of expected.entries()) expect(values[i]).toBeCloseTo(value, 5);
@@ -30,16 +30,30 @@ describe('multiplyKeepingMean', () => {
     const plain = hidden();
     const weighted = hidden();
     multiplyKeepingMean([
-      { hidden: plain, weights: Float32Array.of(1, 1, 1) },
-      { hidden: weighted, weights },
+      { hidden: plain, weights: Float32Array.of(1, 1, 1), count: 1 },
+      { hidden: weighted, weights, count: 1 },
     ]);
     expect(plain[0]).toBeCloseTo(42 / 43.5, 5);
     expect(mean(plain) + mean(weighted)).toBeCloseTo(7, 5);
   });
 
+  it('counts a text that returns in a schedule as often as it does', () => {
+    const twice = [hidden(), hidden()];
+    multiplyKeepingMean([
+      ...twice.map((values) => ({ hidden: values, weights, count: 1 })),
+      { hidden: hidden(), weights: Float32Array.of(1, 1, 1), count: 1 },
+    ]);
+    const counted = hidden();
+    multiplyKeepingMean([
+      { hidden: counted, weights, count: 2 },
+      { hidden: hidden(), weights: Float32Array.of(1, 1, 1), count: 1 },
+    ]);
+    expect([...counted]).toEqual([...(twice[0] ?? [])]);
+  });
+
   it('changes nothing without weights', () => {
     const values = hidden();
-    multiplyKeepingMean([{ hidden: values, weights: Float32Array.of(1, 1, 1) }]);
+    multiplyKeepingMean([{ hidden: values, weights: Float32Array.of(1, 1, 1), count: 1 }]);
     expect([...values]).toEqual([...hidden()]);
   });
 });
