@@ -142,7 +142,7 @@ export function karrasSigmas(count: number, sigmaMin: number, sigmaMax: number, 
   return linspace(0, 1, count).map((ramp) => (from + ramp * (to - from)) ** rho);
 }
 
-/** σ evenly spaced in log σ, falling. Half log-SNR is −log σ, so these are also Lu's uniform λ. */
+/** σ evenly spaced in log σ, falling. */
 export function exponentialSigmas(count: number, sigmaMin: number, sigmaMax: number): number[] {
   return linspace(Math.log(sigmaMax), Math.log(sigmaMin), count).map(Math.exp);
 }

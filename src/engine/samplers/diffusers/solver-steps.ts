@@ -1,6 +1,5 @@
 import * as v from 'valibot';
 import {
-  exponentialSigmas,
   interpolate,
   linspace,
   roundHalfEven,
@@ -25,6 +24,7 @@ export const flowSigmas = {
 export const solverOrder = v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3)), 2);
 
 export interface SolverConfig extends TrainingConfig, SpacingConfig, SigmaCurveConfig {
+  /** Even steps in log-SNR, as Lu et al. 2022 recommend. */
   use_lu_lambdas?: boolean;
   use_flow_sigmas: boolean;
   flow_shift: number;
@@ -68,7 +68,8 @@ export function spaceSolverSteps(
 
   let final = config.final_sigmas_type === 'zero' ? 0 : range.min;
   let curve = curveSigmas(config, steps, range);
-  if (config.use_lu_lambdas) curve ??= exponentialSigmas(steps, range.min, range.max);
+  if (config.use_lu_lambdas)
+    curve ??= linspace(logSigmas.at(-1) ?? NaN, logSigmas[0] ?? NaN, steps).map(Math.exp);
   let sigmas: number[];
   let timesteps: number[];
   if (config.use_flow_sigmas && (!curve || (config.use_karras_sigmas && traits.karrasFlow))) {
