@@ -5,9 +5,9 @@ import {
   buildAutoencoderKlEncoder,
 } from '#engine/architectures/autoencoder-kl.ts';
 import { buildClipText } from '#engine/architectures/clip-text.ts';
-import { families } from '#engine/architectures/families.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
+import { inferConfig } from '#engine/weights/infer-config.ts';
 import type { TensorInfo, TensorSource } from '#engine/weights/tensor-source.ts';
 import { toAppError } from '#protocol/error.ts';
 import type { ParityCase } from './case.ts';
@@ -41,24 +41,28 @@ export function* checkpointCases(dir: string): Generator<ParityCase> {
   const names = JSON.parse(readFileSync(file, 'utf8')) as CheckpointNames;
   const diffusers = (tensors: [string, string, number[]][]) =>
     namesOnly(tensors.map(([, name, shape]) => [name, shape] as const));
-  const { 'stable-diffusion-1': sd1, 'stable-diffusion-xl': sdxl } = families;
 
-  yield consumption('sd15 unet', () => [
-    buildUnet2dCondition(sd1.unet, { weights: diffusers(names.sd15.unet) }),
-  ]);
+  yield consumption('sd15 unet', () => {
+    const weights = diffusers(names.sd15.unet);
+    return [buildUnet2dCondition(inferConfig('unet', weights), { weights })];
+  });
   yield consumption('sd15 vae', () => {
     const weights = diffusers(names.sd15.vae);
-    return [buildAutoencoderKlEncoder(sd1.vae, { weights }), buildAutoencoderKlDecoder(sd1.vae, { weights })];
+    const config = inferConfig('vae', weights);
+    return [buildAutoencoderKlEncoder(config, { weights }), buildAutoencoderKlDecoder(config, { weights })];
   });
-  yield consumption('sd15 text_encoder', () => [
-    buildClipText(sd1.text_encoder, { weights: diffusers(names.sd15.text_encoder) }),
-  ]);
-  yield consumption('sdxl unet', () => [
-    buildUnet2dCondition(sdxl.unet, { weights: diffusers(names.sdxl.unet) }),
-  ]);
-  yield consumption('sdxl text_encoder_2', () => [
-    buildClipText(sdxl.text_encoder_2, { weights: namesOnly(names.sdxl.text_encoder_2_diffusers_names) }),
-  ]);
+  yield consumption('sd15 text_encoder', () => {
+    const weights = diffusers(names.sd15.text_encoder);
+    return [buildClipText(inferConfig('text_encoder', weights), { weights })];
+  });
+  yield consumption('sdxl unet', () => {
+    const weights = diffusers(names.sdxl.unet);
+    return [buildUnet2dCondition(inferConfig('unet', weights), { weights })];
+  });
+  yield consumption('sdxl text_encoder_2', () => {
+    const weights = namesOnly(names.sdxl.text_encoder_2_diffusers_names);
+    return [buildClipText(inferConfig('text_encoder_2', weights), { weights })];
+  });
 }
 
 /** `error` counts the tensors that none of the graphs uses; one used twice or missing fails the building. */

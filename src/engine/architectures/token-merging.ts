@@ -68,7 +68,6 @@ function pairTokens(
   const { sources, targets, places } = partition(height, width);
   const merged = Math.min(sources.length, Math.floor(height * width * ratio));
   const kept = sources.length - merged;
-  const [batch = 1] = tokens.shape;
 
   // Cosine likeness of every source to every target; the most alike sources are merged.
   const length = graph.node('Sqrt', [reduce(graph, 'ReduceSum', multiply(graph, tokens, tokens), [2])], {
@@ -82,9 +81,8 @@ function pairTokens(
     transpose(graph, gatherAlong(graph, directions, targets, 1), [0, 2, 1]),
   );
   const best = reduce(graph, 'ReduceMax', likeness, [2]);
-  const flat = graph.reshape(best, [batch, sources.length]);
-  const mergedIndices = topK(graph, flat, merged, 'largest');
-  const keptIndices = kept > 0 ? topK(graph, flat, kept, 'smallest') : undefined;
+  const mergedIndices = topK(graph, best, 1, { count: merged, largest: true });
+  const keptIndices = kept > 0 ? topK(graph, best, 1, { count: kept, largest: false }) : undefined;
 
   // Which target each merged source goes to, as rows of 0 … 1 … 0; ties share.
   const hits = equal(
@@ -109,7 +107,7 @@ function pairTokens(
     order.map((indices) => gatherRows(graph, positions, indices)),
     1,
   );
-  const inverse = topK(graph, graph.reshape(moved, [batch, sources.length]), sources.length, 'smallest');
+  const inverse = topK(graph, moved, 1, { count: sources.length, largest: false });
 
   return {
     merge(values) {

@@ -160,18 +160,22 @@ export function gatherAlong(graph: Graph, value: Value, indices: readonly number
   return graph.node('Gather', [value, graph.int64s(indices)], { type: value.type, shape }, { axis });
 }
 
-/** Of each batch the rows that its indices name: `[b, n, width]` and int64 `[b, k]` give `[b, k, width]`. */
+/** Of each batch the rows that its indices name: `[b, n, width]` and int64 `[b, k, 1]` give `[b, k, width]`. */
 export function gatherRows(graph: Graph, value: Value, indices: Value): Value {
   const [batch = 1, count = 1] = indices.shape;
   if (value.shape.length !== 3 || batch !== value.shape[0]) throw mismatch('GatherND', [value, indices]);
   const shape = [batch, count, value.shape[2] ?? 1];
-  const pointers = graph.reshape(indices, [batch, count, 1]);
-  return graph.node('GatherND', [value, pointers], { type: value.type, shape }, { batch_dims: 1 });
+  return graph.node('GatherND', [value, indices], { type: value.type, shape }, { batch_dims: 1 });
 }
 
-/** Positions, int64 `[b, count]`, of the largest or smallest numbers of each row, in order. */
-export function topK(graph: Graph, value: Value, count: number, which: 'largest' | 'smallest'): Value {
-  const shape = [...value.shape.slice(0, -1), count];
+/** Positions along an axis, as int64, of the largest or smallest numbers, in order. */
+export function topK(
+  graph: Graph,
+  value: Value,
+  axis: number,
+  { count, largest }: { count: number; largest: boolean },
+): Value {
+  const shape = value.shape.map((side, i) => (i === axis ? count : side));
   const [, indices] = graph.nodes(
     'TopK',
     [value, graph.int64s([count])],
@@ -179,7 +183,7 @@ export function topK(graph: Graph, value: Value, count: number, which: 'largest'
       { type: value.type, shape },
       { type: 'int64', shape },
     ],
-    { axis: -1, largest: which === 'largest' ? 1 : 0, sorted: 1 },
+    { axis, largest: largest ? 1 : 0, sorted: 1 },
   );
   if (!indices) throw mismatch('TopK', [value]);
   return indices;

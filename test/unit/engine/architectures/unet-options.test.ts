@@ -1,0 +1,207 @@
+import path from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  buildUnet2dCondition,
+  type Unet2dConditionOptions,
+} from '#engine/architectures/unet-2d-condition.ts';
+import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { ipAdapterModules } from '#engine/architectures/ip-adapter.ts';
+import { openReference, relativeError, type ReferenceModel } from '../../../parity/models.ts';
+import { openGraph, type Numbers } from '../../../support/onnx-session.ts';
+import { joinSources, pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
+
+const size = { height: 16, width: 16 };
+let unet: ReferenceModel;
+
+beforeAll(async () => {
+  unet = await openReference(path.resolve(import.meta.dirname, '../../../fixtures/models/unet-sd1'));
+});
+
+/** Inputs of the tiny UNet for latents of this size. */
+function inputs({ height, width } = size): Record<string, Numbers> {
+  return {
+    sample: { data: pseudoRandom(4 * height * width), shape: [1, 4, height, width] },
+    timestep: { data: Float32Array.of(321), shape: [1] },
+    encoder_hidden_states: { data: pseudoRandom(77 * 32, 2), shape: [1, 77, 32] },
+  };
+}
+
+async function run(
+  feeds: Record<string, Numbers>,
+  options: Omit<Unet2dConditionOptions, 'weights'> = {},
+  weights: TensorSource = unet.weights,
+): Promise<Float32Array> {
+  const session = await openGraph(
+    buildUnet2dCondition(unet.config, { ...options, weights }),
+    weights,
+    unet.files,
+  );
+  const { out_sample: output } = await session.run(feeds);
+  await session.release();
+  return output?.data ?? new Float32Array();
+}
+
+/** A picture of `channels` planes moved around by so many rows and columns. */
+function shifted(
+  data: Float32Array | Int32Array,
+  { height, width }: typeof size,
+  rows: number,
+  columns: number,
+) {
+  return Float32Array.from(data, (_, index) => {
+    const plane = Math.floor(index / (height * width)) * height * width;
+    const y = Math.floor((index - plane) / width);
+    const x = index % width;
+    return data[plane + ((y + height - rows) % height) * width + ((x + width - columns) % width)] ?? NaN;
+  });
+}
+
+test('a fixed size changes nothing but the shapes', async () => {
+  expect(
+    relativeError(await run(inputs(), { size: { batch: 1, ...size } }), await run(inputs())),
+  ).toBeLessThan(1e-5);
+});
+
+test('latents need not have even sides', async () => {
+  const output = await run(inputs({ height: 15, width: 13 }));
+  expect(output).toHaveLength(4 * 15 * 13);
+  expect(
+    relativeError(output, await run(inputs({ height: 15, width: 13 }), { size: { height: 15, width: 13 } })),
+  ).toBeLessThan(1e-5);
+});
+
+test('float16 stays near float32', async () => {
+  const error = relativeError(await run(inputs(), { precision: 'float16' }), await run(inputs()));
+  expect(error).toBeGreaterThan(0);
+  expect(error).toBeLessThan(0.02);
+});
+
+test('a tiling UNet does not care where the picture begins', async () => {
+  const feeds = inputs();
+  const sample = feeds['sample']?.data ?? new Float32Array();
+  const moved = { ...feeds, sample: { data: shifted(sample, size, 6, 10), shape: [1, 4, 16, 16] } };
+  const tiled = shifted(await run(feeds, { tiling: true }), size, 6, 10);
+  expect(relativeError(await run(moved, { tiling: true }), tiled)).toBeLessThan(1e-4);
+  expect(relativeError(await run(moved), shifted(await run(feeds), size, 6, 10))).toBeGreaterThan(1e-2);
+});
+
+describe('FreeU', () => {
+  const neutral = { b1: 1, b2: 1, s1: 1, s2: 1 };
+
+  test.each([1, 2] as const)('version %d with every strength 1 changes nothing', async (version) => {
+    const output = await run(inputs(), { size, freeU: { ...neutral, version } });
+    expect(relativeError(output, await run(inputs()))).toBeLessThan(1e-5);
+  });
+
+  test.each([{ b1: 1.3 }, { b2: 1.4 }, { s1: 0.6 }, { s2: 0.4 }])(
+    '%o changes the result',
+    async (strengths) => {
+      const output = await run(inputs(), { size, freeU: { ...neutral, ...strengths, version: 1 } });
+      expect(relativeError(output, await run(inputs()))).toBeGreaterThan(1e-3);
+    },
+  );
+
+  test('needs a known size', () => {
+    const build = () =>
+      buildUnet2dCondition(unet.config, { weights: unet.weights, freeU: { ...neutral, version: 1 } });
+    expect(build).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  });
+});
+
+describe('token merging', () => {
+  test('of so few tokens that none are merged changes nothing', async () => {
+    const output = await run(inputs(), { size, tokenMerging: { ratio: 0.001 } });
+    expect(relativeError(output, await run(inputs()))).toBeLessThan(1e-5);
+  });
+
+  test('comes near the whole computation, the nearer the less is merged', async () => {
+    const whole = await run(inputs());
+    const [little, much] = [
+      relativeError(await run(inputs(), { size, tokenMerging: { ratio: 0.1 } }), whole),
+      relativeError(await run(inputs(), { size, tokenMerging: { ratio: 0.75 } }), whole),
+    ];
+    expect(little).toBeGreaterThan(0);
+    expect(much).toBeGreaterThan(little);
+    expect(much).toBeLessThan(0.5);
+  });
+
+  test('is refused beyond three quarters', () => {
+    const build = () =>
+      buildUnet2dCondition(unet.config, { weights: unet.weights, size, tokenMerging: { ratio: 0.8 } });
+    expect(build).toThrow('from 0 to 0.75');
+  });
+});
+
+test('ControlNet residuals of zero change nothing, others do', async () => {
+  const options = { controlNet: true };
+  const { inputs: declared } = buildUnet2dCondition(unet.config, {
+    weights: unet.weights,
+    size: { batch: 1, ...size },
+    ...options,
+  });
+  const residuals = declared.filter(({ name }) => name.includes('additional_residual'));
+  expect(residuals.map(({ name }) => name)).toEqual([
+    'down_block_additional_residual_0',
+    'down_block_additional_residual_1',
+    'down_block_additional_residual_2',
+    'down_block_additional_residual_3',
+    'mid_block_additional_residual',
+  ]);
+  const filled = (value: number): Record<string, Numbers> =>
+    Object.fromEntries(
+      residuals.map(({ name, shape }) => {
+        const sides = shape.map(Number);
+        return [name, { data: new Float32Array(sides.reduce((a, b) => a * b)).fill(value), shape: sides }];
+      }),
+    );
+  const plain = await run(inputs());
+  expect(relativeError(await run({ ...inputs(), ...filled(0) }, options), plain)).toBeLessThan(1e-6);
+  expect(relativeError(await run({ ...inputs(), ...filled(0.5) }, options), plain)).toBeGreaterThan(1e-2);
+});
+
+test('T2I-Adapter features of zero change nothing, others do', async () => {
+  const options = { t2iAdapter: true };
+  const features = (value: number): Record<string, Numbers> => ({
+    down_intrablock_additional_residual_0: {
+      data: new Float32Array(16 * 256).fill(value),
+      shape: [1, 16, 16, 16],
+    },
+    down_intrablock_additional_residual_1: {
+      data: new Float32Array(32 * 64).fill(value),
+      shape: [1, 32, 8, 8],
+    },
+  });
+  const plain = await run(inputs());
+  expect(relativeError(await run({ ...inputs(), ...features(0) }, options), plain)).toBeLessThan(1e-6);
+  expect(relativeError(await run({ ...inputs(), ...features(0.5) }, options), plain)).toBeGreaterThan(1e-2);
+});
+
+test('an IP-Adapter of scale 0 changes nothing, of scale 1 it does', async () => {
+  const shapes: Record<string, number[]> = {};
+  for (const module of ipAdapterModules(unet.config)) {
+    const width = unet.weights.info(`${module}.to_q.weight`)?.shape[0] ?? 0;
+    shapes[`${module}.processor.to_k_ip.0.weight`] = [width, 32];
+    shapes[`${module}.processor.to_v_ip.0.weight`] = [width, 32];
+  }
+  const weights = joinSources(unet.weights, tensorsOf(randomTensors(shapes)));
+  const feeds = (scale: number) => ({
+    ...inputs(),
+    ip_hidden_states_0: { data: pseudoRandom(4 * 32, 3), shape: [1, 4, 32] },
+    ip_scale_0: { data: Float32Array.of(scale), shape: [1] },
+  });
+  const plain = await run(inputs());
+  expect(relativeError(await run(feeds(0), { ipAdapters: 1 }, weights), plain)).toBeLessThan(1e-6);
+  expect(relativeError(await run(feeds(1), { ipAdapters: 1 }, weights), plain)).toBeGreaterThan(1e-3);
+  expect(buildUnet2dCondition(unet.config, { weights, ipAdapters: 1 }).unused).toEqual([]);
+});
+
+test.each([
+  ['down_block_types', ['CrossAttnDownBlock2D', 'KDownBlock2D']],
+  ['class_embeddings_concat', true],
+  ['encoder_hid_dim_type', 'text_image_proj'],
+  ['addition_embed_type', 'image'],
+  ['act_fn', 'unheard_of'],
+])('refuses %s %j by name', (key, value) => {
+  const build = () => buildUnet2dCondition({ ...unet.config, [key]: value }, { weights: unet.weights });
+  expect(build).toThrow(expect.objectContaining({ code: 'unsupported_feature', detail: { key } }));
+});
