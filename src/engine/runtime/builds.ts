@@ -31,6 +31,7 @@ export function browserBuild(name: BuildName): OrtBuild {
     name,
     async load() {
       const ort = await load();
+      ort.env.logLevel = 'error';
       ort.env.wasm.numThreads = threadCount();
       ort.env.wasm.wasmPaths = { mjs: new URL(mjs, location.href).href, wasm: new URL(wasm, location.href).href };
       return ort;

@@ -1,0 +1,32 @@
+import axe from 'axe-core';
+import { expect, test } from './app.ts';
+
+const VIEWS = [
+  { name: 'phone, light', viewport: { width: 390, height: 844 }, colorScheme: 'light' },
+  { name: 'phone, dark', viewport: { width: 390, height: 844 }, colorScheme: 'dark' },
+  { name: 'desktop, light', viewport: { width: 1440, height: 900 }, colorScheme: 'light' },
+  { name: 'desktop, dark', viewport: { width: 1440, height: 900 }, colorScheme: 'dark' },
+] as const;
+
+for (const { name, viewport, colorScheme } of VIEWS) {
+  test(`axe finds nothing on any panel: ${name}`, async ({ app, server }) => {
+    await app.setViewportSize(viewport);
+    await app.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    for (const panel of ['create', 'models', 'api', 'settings']) {
+      await app.goto(`${server.origin}/#/${panel}`);
+      await app.reload();
+      await expect(app.locator('main')).toBeVisible();
+      await app.evaluate(axe.source);
+      const violations = await app.evaluate(async () => {
+        const results: { violations: { id: string; nodes: { html: string }[] }[] } = await Reflect.get(
+          window,
+          'axe',
+        ).run();
+        return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+      });
+      expect(violations, panel).toEqual([]);
+      const overflow = await app.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      expect(overflow, `${panel} is wider than the screen`).toBeLessThanOrEqual(0);
+    }
+  });
+}

@@ -1,0 +1,69 @@
+import path from 'node:path';
+import { test as base, type Page } from '@playwright/test';
+import { serveFolder, type StaticServer } from '../support/server.ts';
+
+const DIST = path.resolve(import.meta.dirname, '../../dist');
+
+/** Opens the app in a tab and waits until the service worker answers for it. */
+export async function openApp(page: Page, address: string): Promise<Page> {
+  await page.goto(address);
+  await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  return page;
+}
+
+/** An answer of the API, as a page got it. */
+export interface Answer<Body> {
+  status: number;
+  headers: Record<string, string>;
+  body: Body;
+}
+
+/** Calls the API as code on a page would. `body` makes it a POST of JSON. */
+export function call<Body>(page: Page, address: string, body?: unknown): Promise<Answer<Body>> {
+  return page.evaluate(
+    async ({ address, body }) => {
+      const response = await fetch(
+        address,
+        body === undefined
+          ? {}
+          : { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) },
+      );
+      const text = await response.text();
+      return {
+        status: response.status,
+        headers: Object.fromEntries(response.headers),
+        body: text === '' ? null : JSON.parse(text),
+      };
+    },
+    { address, body },
+  );
+}
+
+/** Bytes of a picture the app serves. */
+export async function fetchBytes(page: Page, address: string): Promise<Uint8Array> {
+  const bytes = await page.evaluate(
+    async (url) => [...new Uint8Array(await (await fetch(url)).arrayBuffer())],
+    address,
+  );
+  return new Uint8Array(bytes);
+}
+
+interface Fixtures {
+  server: StaticServer;
+  /** The app, open in one tab. */
+  app: Page;
+}
+
+/** Tests on the built app, each with an origin and a browser profile of its own. */
+export const test = base.extend<Fixtures>({
+  server: async ({}, use) => {
+    const server = await serveFolder(DIST);
+    await use(server);
+    await server.close();
+  },
+  app: async ({ page, server }, use) => {
+    await use(await openApp(page, server.origin));
+  },
+});
+
+export { expect } from '@playwright/test';

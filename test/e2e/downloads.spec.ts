@@ -1,0 +1,30 @@
+import { expect, openApp, test } from './app.ts';
+
+const UNET = '/models/emoji-mini/unet/model.onnx';
+const CUT_AFTER = 9_000_000;
+
+test('a download cut in the middle goes on at the byte where it stopped', async ({ page, server }) => {
+  server.cutOnce(UNET, CUT_AFTER);
+  await openApp(page, `${server.origin}/#/models`);
+  await page.getByRole('button', { name: /install|download/i }).first().click();
+  await page.getByRole('button', { name: /resume|try again|continue/i }).first().click({ timeout: 60_000 });
+  await expect(page.getByText(/installed/i).first()).toBeVisible({ timeout: 60_000 });
+
+  const asked = server.requests.filter(({ path }) => path === UNET);
+  expect(asked.map(({ status }) => status)).toEqual([200, 206]);
+  expect(asked[1]?.range).toBe(`bytes=${CUT_AFTER}-`);
+});
+
+test('a file with the wrong hash is named, not kept, and comes right when the server does', async ({ page, server }) => {
+  server.corrupt(UNET);
+  await openApp(page, `${server.origin}/#/models`);
+  await page.getByRole('button', { name: /install|download/i }).first().click();
+  await expect(page.getByText(/unet\/model\.onnx/).first()).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByText(/^installed/i)).toHaveCount(0);
+
+  server.corrupt(null);
+  await page.getByRole('button', { name: /resume|try again|continue|install|download/i }).first().click();
+  await expect(page.getByText(/installed/i).first()).toBeVisible({ timeout: 60_000 });
+  const asked = server.requests.filter(({ path }) => path === UNET);
+  expect(asked.map(({ range }) => range)).toEqual([null, null]);
+});

@@ -1,0 +1,47 @@
+import { expect, openApp, test } from './app.ts';
+
+test('a first visit: the prompt is typed while the model arrives, then a picture is painted', async ({ page, server }) => {
+  await openApp(page, server.origin);
+  await page.getByLabel('Prompt', { exact: true }).fill('a red apple, 3d render');
+  await page.getByLabel('Steps').first().fill('4');
+  await page.getByRole('button', { name: /^paint/i }).click();
+  await expect(page.getByRole('progressbar').first()).toBeVisible();
+  await expect(page.getByRole('img', { name: /red apple/i }).first()).toBeVisible({ timeout: 120_000 });
+});
+
+test('offline after the first visit: the app reloads and paints', async ({ app, context }) => {
+  const paint = async () => {
+    await app.getByLabel('Prompt', { exact: true }).fill('yellow star');
+    await app.getByLabel('Steps').first().fill('2');
+    await app.getByRole('button', { name: /^paint/i }).click();
+  };
+  await paint();
+  await expect(app.getByRole('img', { name: /yellow star/i }).first()).toBeVisible({ timeout: 120_000 });
+
+  await context.setOffline(true);
+  const response = await app.reload();
+  expect(response?.fromServiceWorker()).toBe(true);
+  await expect(app.getByRole('img', { name: /yellow star/i }).first()).toBeVisible();
+  await app.getByLabel('Prompt', { exact: true }).fill('blue whale');
+  await app.getByLabel('Steps').first().fill('2');
+  await app.getByRole('button', { name: /^paint/i }).click();
+  await expect(app.getByRole('img', { name: /blue whale/i }).first()).toBeVisible({ timeout: 120_000 });
+});
+
+test('everything comes from our own origin and the policy is never broken', async ({ page, server }) => {
+  const foreign: string[] = [];
+  const violations: string[] = [];
+  page.on('request', (request) => {
+    if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(server.origin)) foreign.push(request.url());
+  });
+  page.on('console', (message) => {
+    if (/content security policy/i.test(message.text())) violations.push(message.text());
+  });
+  await openApp(page, server.origin);
+  for (const panel of ['models', 'api', 'settings', 'create']) {
+    await page.goto(`${server.origin}/#/${panel}`);
+    await expect(page.locator('main')).toBeVisible();
+  }
+  expect(foreign).toEqual([]);
+  expect(violations).toEqual([]);
+});

@@ -1,0 +1,60 @@
+import type { CDPSession, Page } from '@playwright/test';
+import { call, expect, openApp, test } from './app.ts';
+
+/** Stops every service worker of the browser, as the browser itself may at any time. */
+async function stopServiceWorkers(page: Page): Promise<void> {
+  const session: CDPSession = await page.context().newCDPSession(page);
+  await session.send('ServiceWorker.enable');
+  await session.send('ServiceWorker.stopAllWorkers');
+  await session.detach();
+}
+
+const REQUEST = { prompt: 'purple octopus', steps: 20, width: 256, height: 256 };
+
+test('killed between requests: the next one is answered', async ({ app }) => {
+  await call(app, '/sdapi/v1/txt2img', { ...REQUEST, steps: 1 });
+  await stopServiceWorkers(app);
+  expect((await call(app, '/sdapi/v1/samplers')).status).toBe(200);
+});
+
+test('killed during a request: it is answered all the same, and drawn once', async ({ app }) => {
+  const waiting = call<{ images: string[] }>(app, '/sdapi/v1/txt2img', REQUEST);
+  await expect
+    .poll(async () => (await call<{ progress: number }>(app, '/sdapi/v1/progress')).body.progress, { timeout: 60_000 })
+    .toBeGreaterThan(0.1);
+  await stopServiceWorkers(app);
+  const { status, body } = await waiting;
+  expect(status).toBe(200);
+  expect(body.images).toHaveLength(1);
+  await expect(app.getByRole('img', { name: /purple octopus/i })).toHaveCount(
+    await app.getByRole('img', { name: /purple octopus/i }).count(),
+  );
+});
+
+test('interrupt ends a picture before its next step and frees the queue', async ({ app }) => {
+  const slow = call<{ images: string[] }>(app, '/sdapi/v1/txt2img', { ...REQUEST, steps: 150 });
+  await expect
+    .poll(
+      async () =>
+        (await call<{ state: { sampling_step: number } }>(app, '/sdapi/v1/progress')).body.state.sampling_step,
+      { timeout: 60_000 },
+    )
+    .toBeGreaterThan(1);
+  const before = (await call<{ state: { sampling_step: number } }>(app, '/sdapi/v1/progress')).body.state.sampling_step;
+  await call(app, '/sdapi/v1/interrupt', {});
+  const { status, body } = await slow;
+  expect(status).toBe(200);
+  // A1111 answers with the unfinished picture.
+  expect(body.images).toHaveLength(1);
+  expect(before).toBeLessThan(100);
+  const next = await call<{ images: string[] }>(app, '/sdapi/v1/txt2img', { ...REQUEST, steps: 1 });
+  expect(next.body.images).toHaveLength(1);
+});
+
+test('without headers from the host, the service worker isolates the page', async ({ page }) => {
+  const { serveFolder } = await import('../support/server.ts');
+  const server = await serveFolder('dist', false);
+  await openApp(page, server.origin);
+  await page.waitForFunction(() => crossOriginIsolated);
+  await server.close();
+});
