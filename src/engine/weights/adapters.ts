@@ -45,6 +45,7 @@ export function adapterChanges(
   const kinds = KINDS.filter(([marks]) => marks.some((mark) => parts.has(mark)));
   const weight = kinds.map(([, bind]) => bind(adapter, weightSize(adapter, shapes.weight)));
   if (difference) weight.push(addition(adapter, difference, shapes.weight));
+  if (weight.length === 0 && !biasDifference) need(adapter, 'up');
   return { weight, bias: biasDifference ? [addition(adapter, biasDifference, shapes.bias)] : [] };
 }
 
@@ -194,8 +195,9 @@ function readPart({ file }: AdapterModule, { name }: TensorInfo): Promise<Float3
 
 function need({ parts, lora, module }: AdapterModule, part: LoraPart): TensorInfo {
   const info = parts.get(part);
-  if (!info)
+  if (!info) {
     throw new AppError('invalid_request', `${lora} is incomplete: "${module}" lacks its ${part} tensor.`);
+  }
   return info;
 }
 

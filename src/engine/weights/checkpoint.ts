@@ -51,9 +51,11 @@ function originalUnet(names: readonly string[]): ViewsOf {
 /** The attention of the VAE is made of 1×1 convolutions in original files, of linear layers in diffusers. */
 function withLinearAttention(views: ViewsOf): ViewsOf {
   return (name, info) =>
-    views(name, info).map((view) =>
-      view.name.includes('.attentions.') ? { ...view, shape: view.shape.slice(0, 2) } : view,
-    );
+    views(name, info).map((view) => {
+      const [rows = 1, columns = 1, ...kernel] = view.shape;
+      const is1x1 = kernel.length > 0 && kernel.every((side) => side === 1);
+      return is1x1 && view.name.includes('.attentions.') ? { ...view, shape: [rows, columns] } : view;
+    });
 }
 
 function originalAutoencoder(names: readonly string[]): ViewsOf {

@@ -67,8 +67,9 @@ export function parseLora(
     module.parts.set(part, info);
   }
 
-  if (modules.size === 0)
+  if (modules.size === 0) {
     throw new AppError('invalid_request', `${name} is not a LoRA for Stable Diffusion.`);
+  }
   if (unknown[0] !== undefined) {
     throw new AppError(
       'unsupported_feature',
@@ -77,8 +78,9 @@ export function parseLora(
   }
   for (const { parts } of modules.values()) {
     for (const [part, kind] of UNSUPPORTED) {
-      if (parts.has(part))
+      if (parts.has(part)) {
         throw new AppError('unsupported_feature', `${name} is ${kind}, which cannot be merged.`);
+      }
     }
   }
   return {
@@ -110,6 +112,7 @@ export function mergeLoras(
   const changes = new Map<Component, Map<string, WeightedChange[]>>();
 
   for (const { lora, strength, textEncoderStrength = strength } of loras) {
+    const seen = new Set<string>();
     for (const module of lora.modules) {
       const { component, flatName } = module;
       const network = networks.get(component);
@@ -120,6 +123,9 @@ export function mergeLoras(
           `${lora.name} was made for another kind of model: this one's ${component} has no "${flatName}".`,
         );
       }
+      // Some files have each module twice, under its diffusers and its original name.
+      if (seen.has(`${component} ${target}`)) continue;
+      seen.add(`${component} ${target}`);
       const { weight, bias } = adapterChanges(
         {
           lora: lora.name,
@@ -203,7 +209,7 @@ function peftScale(json: string | undefined): Lora['scaleOf'] {
     const number = (key: string, pattern: string): number | undefined => {
       const patterns: unknown = values.get(`${component}.${pattern}`);
       const special = Object.entries(patterns ?? {}).find(([module]) =>
-        flatName.endsWith(module.replaceAll('.', '_')),
+        `_${flatName}`.endsWith(`_${module.replaceAll('.', '_')}`),
       );
       const value: unknown = special?.[1] ?? values.get(`${component}.${key}`);
       return typeof value === 'number' ? value : undefined;

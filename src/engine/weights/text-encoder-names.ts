@@ -38,6 +38,7 @@ export function openClipViews(name: string, { name: original, shape }: TensorInf
   const path = `text_model.encoder.layers.${layer}`;
   if (module === 'attn.in_proj') {
     const [rows = 0, ...rest] = shape;
+    if (rows % 3 !== 0) return [];
     const elements = (rows / 3) * rest.reduce((product, size) => product * size, 1);
     return PROJECTIONS.map((projection, i) => ({
       name: `${path}.self_attn.${projection}.${parameter}`,

@@ -344,6 +344,19 @@ test.each([
   );
 });
 
+test('a module under both of its names counts once', async () => {
+  const up = some([6, 2], 1);
+  const down = some([2, 5], 2);
+  const ends = 'transformer_blocks_0_attn1_to_q.lora_';
+  const lora = Object.fromEntries(
+    ['lora_unet_mid_block_attentions_0', 'lora_unet_middle_block_1'].flatMap((block) => [
+      [`${block}_${ends}up.weight`, up],
+      [`${block}_${ends}down.weight`, down],
+    ]),
+  );
+  expectClose(await added(lora, LINEAR), product(up, down));
+});
+
 test('a LoRA without its up tensor is called incomplete', () => {
   const lora = parseLora(
     tensorsOf({
@@ -352,6 +365,8 @@ test('a LoRA without its up tensor is called incomplete', () => {
     'half',
   );
   expect(() => mergeLoras(model, [{ lora, strength: 1 }])).toThrow(/half is incomplete.*lacks its up tensor/);
+  const scale = parseLora(tensorsOf({ 'lora_unet_down_blocks_0_resnets_0_conv1.alpha': [[], [4]] }), 'scale');
+  expect(() => mergeLoras(model, [{ lora: scale, strength: 1 }])).toThrow(/scale is incomplete/);
 });
 
 describe('every layer of a real UNet is found', () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { recogniseWeights } from '#engine/weights/recognise.ts';
 import type { TensorSource, TensorType } from '#engine/weights/tensor-source.ts';
@@ -184,5 +185,33 @@ test('what a UNet predicts is known if the file says so', () => {
   expect(recogniseWeights(marked).prediction).toBe('v_prediction');
   expect(recogniseWeights({ ...unet, metadata: { 'modelspec.prediction_type': 'epsilon' } }).prediction).toBe(
     'epsilon',
+  );
+});
+
+test('any names and shapes get an answer', () => {
+  const known = [
+    ...sd15.flatMap(([name, other]) => [name, other]),
+    'transformer.resblocks.0.attn.in_proj_weight',
+    'lora_unet_mid_block_attentions_0_proj_in.lora_down.weight',
+    'input_hint_block.0.weight',
+    'emb_params',
+    'clip_l',
+    'clip_g',
+    'model.0.weight',
+  ];
+  const tensor = fc.record({
+    name: fc.oneof(
+      fc.constantFrom(...known),
+      fc.string(),
+      fc.constantFrom('__proto__', 'constructor.weight'),
+    ),
+    type: fc.constantFrom<TensorType>('float32', 'bfloat16', 'int8'),
+    shape: fc.array(fc.nat(3000), { maxLength: 5 }),
+  });
+  fc.assert(
+    fc.property(fc.uniqueArray(tensor, { selector: ({ name }) => name, maxLength: 30 }), (tensors) => {
+      const { kind, problem, tensors: count } = recogniseWeights(headerOf(tensors));
+      return count === tensors.length && (kind !== 'unknown' || problem !== null);
+    }),
   );
 });
