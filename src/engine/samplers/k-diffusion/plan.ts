@@ -53,6 +53,7 @@ export function planKDiffusion(
   start: SamplingStart,
 ): SamplingPlan {
   const { options } = choice;
+  checkOptions(options);
   const reference = options.reference ?? 'a1111';
   const definition = resolveSampler(choice.sampler, reference);
   const scheduleName = resolveSchedule(choice.schedule, definition);
@@ -109,6 +110,38 @@ function resolveSchedule(name: string, definition: KDiffusionDefinition): SigmaS
     'invalid_request',
     `There is no sigma schedule '${name}'. Known are automatic, ${Object.keys(sigmaSchedules).join(', ')}.`,
   );
+}
+
+const AT_LEAST_0 = [
+  'eta',
+  'sChurn',
+  'sTmin',
+  'sTmax',
+  'sNoise',
+  'sMinUncond',
+  'sigmaMin',
+  'sigmaMax',
+  'rho',
+] as const;
+
+function checkOptions(options: KDiffusionOptions): void {
+  const refuse = (key: keyof KDiffusionOptions, wanted: string) => {
+    throw new AppError(
+      'invalid_request',
+      `The sampler option ${key} must be ${wanted}, not ${String(options[key])}.`,
+    );
+  };
+  for (const key of AT_LEAST_0) {
+    const value = options[key] ?? 0;
+    if (!(value >= 0 && value < Infinity)) refuse(key, '0 or more');
+  }
+  for (const key of ['betaDistAlpha', 'betaDistBeta'] as const) {
+    const value = options[key] ?? 1;
+    if (!(value > 0 && value < Infinity)) refuse(key, 'above 0');
+  }
+  const { skipEarlyCond = 0, uniPcOrder = 1 } = options;
+  if (!(skipEarlyCond >= 0 && skipEarlyCond <= 1)) refuse('skipEarlyCond', 'from 0 to 1');
+  if (!(Number.isInteger(uniPcOrder) && uniPcOrder >= 1)) refuse('uniPcOrder', 'a whole number above 0');
 }
 
 /** Range of Playground v2.5, as Fooocus sets it. */
@@ -190,11 +223,20 @@ function chooseSigmas(setup: Setup, schedule: SigmaSchedule, model: NoiseModel):
   const [lowest, highest] = options.oldKarrasSigmas
     ? [0.1, 10]
     : [denoiser.sigmas[0] ?? NaN, denoiser.sigmas[denoiser.sigmas.length - 1] ?? NaN];
+  const sigmaMin = options.sigmaMin || lowest;
+  const sigmaMax = options.sigmaMax || highest;
+  if (sigmaMin >= sigmaMax) {
+    throw new AppError(
+      'invalid_request',
+      `The lowest sigma, ${sigmaMin}, must be below the highest, ${sigmaMax}.`,
+    );
+  }
   const sigmas = schedule.sigmas(total + (discards ? 1 : 0), {
     denoiser,
     options,
-    sigmaMin: options.sigmaMin || lowest,
-    sigmaMax: options.sigmaMax || highest,
+    sigmaMin,
+    sigmaMax,
+    rho: options.rho || (schedule.defaultRho ?? 1),
     alignYourSteps: model.alignYourSteps ?? 'sd1',
   });
   if (discards) sigmas.splice(-2, 1);

@@ -13,6 +13,8 @@ export interface ScheduleRequest {
   denoiser: Denoiser;
   sigmaMin: number;
   sigmaMax: number;
+  /** Curve of the schedules that have one. */
+  rho: number;
   options: KDiffusionOptions;
   alignYourSteps: 'sd1' | 'sdxl';
 }
@@ -43,19 +45,16 @@ export const sigmaSchedules = {
   },
   karras: {
     defaultRho: 7,
-    sigmas: (count, { sigmaMin, sigmaMax, options }) =>
-      closed(karrasSigmas(count, sigmaMin, sigmaMax, options.rho || 7)),
+    sigmas: (count, { sigmaMin, sigmaMax, rho }) => closed(karrasSigmas(count, sigmaMin, sigmaMax, rho)),
   },
   exponential: {
     sigmas: (count, { sigmaMin, sigmaMax }) => closed(exponentialSigmas(count, sigmaMin, sigmaMax)),
   },
   polyexponential: {
     defaultRho: 1,
-    sigmas: (count, { sigmaMin, sigmaMax, options }) =>
+    sigmas: (count, { sigmaMin, sigmaMax, rho }) =>
       closed(
-        linspace(1, 0, count).map(
-          (ramp) => sigmaMin * Math.exp(ramp ** (options.rho || 1) * Math.log(sigmaMax / sigmaMin)),
-        ),
+        linspace(1, 0, count).map((ramp) => sigmaMin * Math.exp(ramp ** rho * Math.log(sigmaMax / sigmaMin))),
       ),
   },
   sgm_uniform: { sigmas: sgmUniform },

@@ -240,6 +240,17 @@ describe('samplers over timesteps', () => {
     expect(relativeError(run.result, expected)).toBeLessThan(1e-8);
   });
 
+  it('UniPC with varying coefficients', () => {
+    const steps = 10;
+    const times = Array.from({ length: steps + 1 }, (_, i) => 1 + (0.001 - 1) * (i / steps));
+    for (const order of [1, 2, 3]) {
+      const settings = { variant: 'vary_coeff', order, lowerOrderFinal: true } as const;
+      const expected = reference.uniPc(drawNumber(-1), moments(times), settings);
+      const run = sample('unipc', 'automatic', steps, { uniPcVariant: 'vary_coeff', uniPcOrder: order });
+      expect(relativeError(run.result, expected)).toBeLessThan(1e-8);
+    }
+  });
+
   it('UniPC with quadratic times and with times even in log SNR', () => {
     const steps = 8;
     const settings = { variant: 'bh1', order: 3, lowerOrderFinal: true } as const;
@@ -274,6 +285,30 @@ describe('samplers over timesteps', () => {
       const expected = scale(Math.sqrt(1 + 0.001 ** 2), end);
       const run = sample(sampler, 'karras', 8, { reference: 'comfyui' });
       expect(relativeError(run.result, expected)).toBeLessThan(1e-8);
+    }
+  });
+});
+
+describe('the start', () => {
+  it('has variance 1 + sigma² with the SGM noise multiplier, unless a picture is there', () => {
+    const start = (options: KDiffusionOptions, from: SamplingStart) => {
+      const choice = { family: 'k-diffusion', sampler: 'euler', schedule: 'karras', options } as const;
+      const [first] = planSampling(choice, { schedulerConfig: {} }, 10, from).program();
+      return first;
+    };
+    const noise = { from: 'noise' } as const;
+    const picture = { from: 'init', strength: 1 } as const;
+    const multiplied = { sgmNoiseMultiplier: true };
+    const close = (weight: number) => expect.closeTo(weight, 9) as number;
+    expect(start({}, noise)).toMatchObject({ terms: [[close(SIGMA_MAX), 'noise']] });
+    expect(start(multiplied, noise)).toMatchObject({ terms: [[close(Math.hypot(1, SIGMA_MAX)), 'noise']] });
+    for (const options of [{}, multiplied]) {
+      expect(start(options, picture)).toMatchObject({
+        terms: [
+          [1, 'init'],
+          [close(SIGMA_MAX), 'noise'],
+        ],
+      });
     }
   });
 });

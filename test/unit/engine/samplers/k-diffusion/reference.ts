@@ -571,11 +571,11 @@ export interface Moment {
   picture(x: Vector): Vector;
 }
 
-/** UniPC of Zhao et al., B(h) variants, in the paper's matrices; orders up to 3. */
+/** UniPC of Zhao et al. in the paper's matrices; orders up to 3. */
 export function uniPc(
   x: Vector,
   moments: readonly Moment[],
-  settings: { order: number; variant: 'bh1' | 'bh2'; lowerOrderFinal: boolean },
+  settings: { order: number; variant: 'bh1' | 'bh2' | 'vary_coeff'; lowerOrderFinal: boolean },
 ): Vector {
   const steps = moments.length - 1;
   const lambda = (m: Moment) => m.logAlpha - Math.log(spread(m));
@@ -596,6 +596,30 @@ export function uniPc(
       sum([1 / at(rks, i), picture], [-1 / at(rks, i), newest.picture]),
     );
     const hh = -h;
+    const alpha = Math.exp(target.logAlpha);
+    const base = sum([spread(target) / spread(newest.moment), x], [-alpha * Math.expm1(hh), newest.picture]);
+    if (settings.variant === 'vary_coeff') {
+      const functions = [Math.expm1(hh)];
+      const factorials = [1, 2, 6];
+      for (let k = 1; k <= order; k++) {
+        functions.push(at(functions, k - 1) / hh - 1 / at(factorials, k - 1));
+      }
+      const inverseOf = (nodes: number[]) =>
+        inverse(nodes.map((node) => nodes.map((_, k) => node ** k / at(factorials, k))));
+      const along = (rows: number[][]) =>
+        rows.flatMap((row, k) =>
+          d1s.map((d, j): [number, Vector] => [-alpha * at(functions, k + 1) * at(row, j), d]),
+        );
+      const predicted = sum([1, base], ...along(inverseOf(rks)));
+      if (step === steps) return predicted;
+      const picture = target.picture(predicted);
+      const rows = inverseOf([...rks, 1]);
+      const last = at(rows[Math.max(order - 2, 0)] ?? [], order - 1);
+      const change = sum([1, picture], [-1, newest.picture]);
+      x = sum([1, base], ...along(rows.slice(0, -1)), [-alpha * at(functions, order) * last, change]);
+      known.unshift({ moment: target, picture });
+      continue;
+    }
     const bh = settings.variant === 'bh1' ? hh : Math.expm1(hh);
     const phi: number[] = [];
     let [phiK, factorial] = [Math.expm1(hh) / hh - 1, 1];
@@ -604,8 +628,6 @@ export function uniPc(
       factorial *= i + 1;
       phiK = phiK / hh - 1 / factorial;
     }
-    const alpha = Math.exp(target.logAlpha);
-    const base = sum([spread(target) / spread(newest.moment), x], [-alpha * Math.expm1(hh), newest.picture]);
     const predictor = order === 2 ? [0.5] : vandermonde(rks, phi);
     const predicted = sum(
       [1, base],
@@ -622,6 +644,17 @@ export function uniPc(
     known.unshift({ moment: target, picture });
   }
   return x;
+}
+
+/** By cofactors. */
+function inverse(m: readonly (readonly number[])[]): number[][] {
+  const whole = determinant(m);
+  return m.map((_, i) =>
+    m.map((__, j) => {
+      const minor = m.filter((___, row) => row !== j).map((row) => row.filter((___, column) => column !== i));
+      return ((i + j) % 2 === 0 ? 1 : -1) * (determinant(minor) / whole);
+    }),
+  );
 }
 
 /** ρ with Σ ρ_j · nodes_j^i = right_i, by Cramer's rule for up to three unknowns. */

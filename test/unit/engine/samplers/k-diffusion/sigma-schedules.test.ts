@@ -186,6 +186,22 @@ describe('names', () => {
     expect(planSampling(choice, model, 10).schedule).toBe(schedule);
   });
 
+  it.each([
+    { eta: -1 },
+    { sNoise: NaN },
+    { sChurn: Infinity },
+    { skipEarlyCond: 1.5 },
+    { uniPcOrder: 0 },
+    { uniPcOrder: 2.5 },
+    { betaDistAlpha: 0 },
+    { sigmaMin: 20 },
+    { sigmaMin: 3, sigmaMax: 2 },
+  ])('refuses %o', (options) => {
+    expect(() => sigmasOf('karras', 10, options)).toThrow(
+      expect.objectContaining({ code: 'invalid_request' }) as Error,
+    );
+  });
+
   it('refuses what does not exist', () => {
     const refused = expect.objectContaining({ code: 'invalid_request' }) as Error;
     const plan = (sampler: string, schedule: string, steps: number) =>
