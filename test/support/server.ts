@@ -25,6 +25,8 @@ export interface ServedRequest {
   path: string;
   range: string | null;
   status: number;
+  /** Length of the body as announced. */
+  bytes: number;
 }
 
 export interface StaticServer {
@@ -52,14 +54,14 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     const file = path.join(folder, path.normalize(name));
     const range = request.headers.range ?? null;
     if (!existsSync(file) || !statSync(file).isFile()) {
-      requests.push({ path: url.pathname, range, status: 404 });
+      requests.push({ path: url.pathname, range, status: 404, bytes: 0 });
       response.writeHead(404, isolated ? ISOLATION : {}).end('Not found');
       return;
     }
     const size = statSync(file).size;
     const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
     const status = range === null ? 200 : 206;
-    requests.push({ path: url.pathname, range, status });
+    requests.push({ path: url.pathname, range, status, bytes: size - from });
     response.writeHead(status, {
       ...(isolated ? ISOLATION : {}),
       'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream',
