@@ -3,6 +3,9 @@ import { createApi, type Api } from '#api/index.ts';
 import { sendWebhook } from '#api/webhooks.ts';
 import { readPngText } from '#codecs/png-text.ts';
 import { decodePng } from '#codecs/png.ts';
+import { samplers, schedules } from '#api/dialects/fooocus/samplers.ts';
+import { isKDiffusionSamplerName } from '#engine/samplers/k-diffusion/index.ts';
+import { isSigmaScheduleName } from '#engine/samplers/k-diffusion/sigma-schedules.ts';
 import { AppError } from '#protocol/error.ts';
 import { colourOf, createFakeHost } from '../../support/fake-host.ts';
 
@@ -128,7 +131,7 @@ describe('text-to-image', () => {
       height: 896,
       steps: 30,
       guidanceScale: 4,
-      sampler: { sampler: 'dpmpp_2m_sde', schedule: 'karras' },
+      sampler: { sampler: 'dpmpp_2m_sde_gpu', schedule: 'karras' },
       promptOptions: { clipSkip: 2 },
     });
     expect(response.headers.has('X-Ignored-Parameters')).toBe(false);
@@ -179,11 +182,11 @@ describe('text-to-image', () => {
   });
 
   it.each([
-    ['Speed', 30, 'dpmpp_2m_sde', 'karras', 4],
-    ['Quality', 60, 'dpmpp_2m_sde', 'karras', 4],
+    ['Speed', 30, 'dpmpp_2m_sde_gpu', 'karras', 4],
+    ['Quality', 60, 'dpmpp_2m_sde_gpu', 'karras', 4],
     ['Extreme Speed', 8, 'lcm', 'lcm', 1],
     ['Lightning', 4, 'euler', 'sgm_uniform', 1],
-    ['Hyper-SD', 4, 'dpmpp_sde', 'karras', 1],
+    ['Hyper-SD', 4, 'dpmpp_sde_gpu', 'karras', 1],
   ])('%s takes %i steps of %s/%s at guidance %i', async (mode, steps, sampler, schedule, guidanceScale) => {
     const host = createFakeHost();
     await generate(createApi(host), { performance_selection: mode });
@@ -225,7 +228,7 @@ describe('text-to-image', () => {
     expect(response.status).toBe(200);
     expect(host.jobs[0]).toMatchObject({
       model: 'emoji-mini',
-      sampler: { sampler: 'dpmpp_2m_sde', schedule: 'karras' },
+      sampler: { sampler: 'dpmpp_2m_sde_gpu', schedule: 'karras' },
       pictures: [{ prompt: ['an apple'] }],
     });
     const names = response.headers.get('X-Ignored-Parameters')?.split(', ').map(decodeURIComponent).sort();
@@ -277,6 +280,12 @@ describe('text-to-image', () => {
     expect(result?.url).toMatch(new RegExp(`/my%20picture-0\\.${save_extension}$`));
     expect(host.jobs[0]?.output).toMatchObject({ format, quality: 0.95 });
   });
+});
+
+it('has no sampler or schedule that the engine does not know', () => {
+  expect(Object.keys(samplers)).toHaveLength(24);
+  expect(Object.keys(samplers).filter((name) => !isKDiffusionSamplerName(name))).toEqual([]);
+  expect(schedules.filter((name) => !isSigmaScheduleName(name))).toEqual([]);
 });
 
 describe('PNG bytes as the answer', () => {

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApi, type Api } from '#api/index.ts';
 import { sendWebhook } from '#api/webhooks.ts';
 import { decodePng } from '#codecs/png.ts';
+import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
+import { isDiffusersSchedulerName } from '#engine/samplers/diffusers/index.ts';
 import { AppError } from '#protocol/error.ts';
 import { colourOf, createFakeHost, TEST_MODEL } from '../../support/fake-host.ts';
 
@@ -491,6 +493,10 @@ describe('endpoints for pictures', () => {
 });
 
 describe('models and lists', () => {
+  it('has no scheduler that the engine does not know', () => {
+    expect(DIFFUSERS_SCHEDULERS.filter((name) => !isDiffusersSchedulerName(name))).toEqual([]);
+  });
+
   it('lists installed models and the 18 schedulers', async () => {
     const api = createApi(createFakeHost());
     expect(await answerOf(post(api, 'get_all_models', { key: 'k' }))).toEqual([

@@ -115,6 +115,7 @@ function generation<Body extends v.GenericSchema<unknown, schema.CommonRequest>>
     ...rest,
     method: 'POST',
     query: schema.generationQuery,
+    answer: schema.generationAnswer,
     parameters: { ...commonParameters, ...parameters },
     late: (request) => !wantsPng(request),
     run: (call) => generate(call, jobType),
@@ -241,6 +242,7 @@ const queryJob = route({
   path: '/v1/generation/query-job',
   summary: 'How far a job is, and its pictures',
   query: schema.queryJob,
+  answer: schema.asyncJob,
   run: async (call) => {
     const record = await findJob(call, call.query.job_id);
     return record

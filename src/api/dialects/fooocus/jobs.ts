@@ -3,6 +3,7 @@ import type { Call } from '#api/route.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { JobProgress, JobRecord } from '#protocol/job.ts';
 import * as v from 'valibot';
+import type { AsyncJob, ImageResult } from './schema.ts';
 
 /** What is kept with a job for its later answers. */
 const replySchema = v.object({
@@ -21,16 +22,6 @@ export type Reply = v.InferOutput<typeof replySchema>;
 /** The notes of a job of this dialect. */
 export function readReply(record: JobRecord): Reply {
   return v.parse(replySchema, record.origin.reply);
-}
-
-/** Why there is a picture, or none. */
-type FinishReason = 'SUCCESS' | 'QUEUE_IS_FULL' | 'USER_CANCEL' | 'ERROR';
-
-export interface ImageResult {
-  base64: string | null;
-  url: string | null;
-  seed: string;
-  finish_reason: FinishReason;
 }
 
 export const QUEUE_IS_FULL: ImageResult = {
@@ -57,17 +48,6 @@ export async function toImageResults(
       finish_reason: 'SUCCESS' as const,
     })),
   );
-}
-
-/** A job as `query-job` and asynchronous generations tell it. */
-export interface AsyncJob {
-  job_id: string;
-  job_type: string;
-  job_stage: 'WAITING' | 'RUNNING' | 'SUCCESS' | 'ERROR';
-  job_progress: number;
-  job_status: string | null;
-  job_step_preview: string | null;
-  job_result: ImageResult[] | null;
 }
 
 /** The answer for an id that is not known. */

@@ -429,3 +429,29 @@ export const jobHistory = model({
   page_size: optional(integer(), 20),
   delete: optional(boolean(), false),
 });
+
+const imageResult = v.object({
+  base64: v.nullable(v.string()),
+  url: v.nullable(v.string()),
+  seed: v.string(),
+  finish_reason: v.picklist(['SUCCESS', 'QUEUE_IS_FULL', 'USER_CANCEL', 'ERROR']),
+});
+
+/** A picture, or why there is none. */
+export type ImageResult = v.InferOutput<typeof imageResult>;
+
+/** The answer of `query-job` and of asynchronous generations. */
+export const asyncJob = v.object({
+  job_id: v.string(),
+  job_type: v.string(),
+  job_stage: v.picklist(['WAITING', 'RUNNING', 'SUCCESS', 'ERROR']),
+  job_progress: v.number(),
+  job_status: v.nullable(v.string()),
+  job_step_preview: v.nullable(v.string()),
+  job_result: v.nullable(v.array(imageResult)),
+});
+
+export type AsyncJob = v.InferOutput<typeof asyncJob>;
+
+/** The JSON answers of a generation. */
+export const generationAnswer = v.union([v.array(imageResult), asyncJob]);

@@ -5,22 +5,8 @@ import * as v from 'valibot';
  * absence, and what is wrong is told in one sentence.
  */
 
-type Wire = string | number | boolean;
-
-function field<T>(initial: T, read: (value: Wire) => T | undefined, message: string) {
-  return v.nullish(
-    v.pipe(
-      v.union([v.string(), v.number(), v.boolean()], message),
-      v.rawTransform(({ dataset, addIssue, NEVER }): T => {
-        if (dataset.value === '') return initial;
-        const result = read(dataset.value);
-        if (result !== undefined) return result;
-        addIssue({ message });
-        return NEVER;
-      }),
-    ),
-    '',
-  );
+function wire(message: string) {
+  return v.union([v.string(), v.number(), v.boolean(), v.bigint()], message);
 }
 
 /** A body of such fields. */
@@ -32,75 +18,107 @@ export function body<const Entries extends v.ObjectEntries>(entries: Entries) {
 }
 
 /** A number within bounds, whole if `whole`. */
-export function number<T extends number | null>(
+export function number(
   name: string,
-  bounds: { min: number; max: number; whole?: boolean; initial: T },
+  { min, max, whole = false, initial }: { min: number; max: number; whole?: boolean; initial: number },
 ) {
-  const { min, max, whole = false, initial } = bounds;
-  return field<number | T>(
+  const message = `${name} must be between ${min} and ${max}`;
+  return v.nullish(
+    v.pipe(
+      wire(message),
+      v.transform((value) => {
+        if (value === '') return initial;
+        return typeof value === 'boolean' ? NaN : Number(value);
+      }),
+      v.number(message),
+      v.minValue(min, message),
+      v.maxValue(max, message),
+      v.check((value) => !whole || Number.isInteger(value), message),
+    ),
     initial,
-    (value) => {
-      const result = typeof value === 'boolean' ? NaN : Number(value);
-      return result >= min && result <= max && (!whole || Number.isInteger(result)) ? result : undefined;
-    },
-    `${name} must be between ${min} and ${max}`,
   );
 }
+
+const SWITCH_WORDS: Readonly<Record<string, boolean>> = {
+  yes: true,
+  true: true,
+  1: true,
+  on: true,
+  no: false,
+  false: false,
+  0: false,
+  off: false,
+};
 
 /** A switch: `"yes"`/`"no"`, `"true"`/`"false"` or a boolean. */
 export function yesNo(name: string, initial: boolean) {
-  return field(
+  const message = `${name} must be yes or no`;
+  return v.nullish(
+    v.pipe(
+      wire(message),
+      v.transform((value) => (value === '' ? initial : SWITCH_WORDS[String(value).trim().toLowerCase()])),
+      v.boolean(message),
+    ),
     initial,
-    (value) => {
-      const word = String(value).trim().toLowerCase();
-      if (['yes', 'true', '1', 'on'].includes(word)) return true;
-      return ['no', 'false', '0', 'off'].includes(word) ? false : undefined;
-    },
-    `${name} must be yes or no`,
   );
 }
 
-/** A text, or `initial`; numbers are read as their digits. */
-export function text<T extends string | null>(name: string, initial: T) {
-  return field<string | T>(
-    initial,
-    (value) => (typeof value === 'boolean' ? undefined : String(value)),
-    `${name} must be a string`,
+/** Whether a value as sent switches something on. */
+export function saysYes(value: unknown): boolean {
+  return SWITCH_WORDS[String(value).trim().toLowerCase()] === true;
+}
+
+/** A text, or null; numbers are read as their digits. */
+export function text(name: string) {
+  const message = `${name} must be a string`;
+  return v.nullish(
+    v.pipe(
+      wire(message),
+      v.transform((value) => {
+        if (value === '') return null;
+        return typeof value === 'boolean' ? value : String(value);
+      }),
+      v.nullable(v.string(message)),
+    ),
+    null,
   );
 }
 
 /** A text that must be there. */
 export function requiredText(name: string) {
   const message = `${name} is required`;
-  return v.pipe(
-    v.union([v.string(message), v.number()], message),
-    v.transform(String),
-    v.trim(),
-    v.nonEmpty(message),
-  );
+  return v.pipe(wire(message), v.transform(String), v.string(), v.trim(), v.nonEmpty(message));
 }
 
 /** One of `names`, compared without regard to case. */
 export function oneOf<const T extends string>(name: string, names: readonly T[], initial: NoInfer<T>) {
-  return field<T>(
+  const message = `${name} must be one of: ${names.join(', ')}`;
+  return v.nullish(
+    v.pipe(
+      wire(message),
+      v.transform((value) => {
+        const wanted = String(value).toLowerCase();
+        return wanted === '' ? initial : names.find((candidate) => candidate.toLowerCase() === wanted);
+      }),
+      v.picklist(names, message),
+    ),
     initial,
-    (value) => names.find((candidate) => candidate.toLowerCase() === String(value).toLowerCase()),
-    `${name} must be one of: ${names.join(', ')}`,
   );
 }
 
-/** A seed; absent or negative leaves it to chance. */
+/** A seed of up to 64 bits; absent or negative leaves it to chance. */
 export function seed(name: string) {
-  return field<bigint | null>(
+  const message = `${name} must be an integer`;
+  return v.nullish(
+    v.pipe(
+      wire(message),
+      v.transform((value) => {
+        if (value === '') return null;
+        const digits = /^\s*-?\d+\s*$/.test(String(value)) ? BigInt(String(value)) : value;
+        return typeof digits === 'bigint' && digits < 0n ? null : digits;
+      }),
+      v.nullable(v.pipe(v.bigint(message), v.maxValue((1n << 64n) - 1n, message))),
+    ),
     null,
-    (value) => {
-      const digits =
-        typeof value === 'number' ? BigInt(Number.isInteger(value) ? value : -1).toString() : String(value);
-      if (!/^\s*-?\d+\s*$/.test(digits)) return undefined;
-      const result = BigInt(digits);
-      if (result < 0n) return null;
-      return result < 1n << 64n ? result : undefined;
-    },
-    `${name} must be an integer`,
   );
 }

@@ -36,12 +36,16 @@ const KEY_SETTING = 'modelslab.key';
 const WAIT_SETTING = 'modelslab.wait_seconds';
 const DEFAULT_WAIT_SECONDS = 25;
 
-type KeyedSchema = v.GenericSchema<unknown, { key: string }>;
+/** Browsers give an answer five minutes to begin. */
+const MOST_WAIT_SECONDS = 240;
+
+type KeyedSchema = v.GenericSchema<unknown, { key: string | null }>;
 
 interface Endpoint<Body extends KeyedSchema> {
   summary: string;
   body: Body;
   parameters?: ParameterTable;
+  answer?: v.GenericSchema;
   run: (call: Call<v.InferOutput<Body>, undefined>) => Promise<unknown>;
 }
 
@@ -63,7 +67,7 @@ function endpoints<Body extends KeyedSchema>(paths: readonly string[], endpoint:
 }
 
 /** @throws AppError `unauthorized` */
-async function checkKey(call: Call<{ key: string }, undefined>): Promise<void> {
+async function checkKey(call: Call<{ key: string | null }, undefined>): Promise<void> {
   const bearer = /^Bearer\s+(.+)$/i.exec(call.request.headers.get('Authorization') ?? '')?.[1];
   const key = call.body.key || bearer;
   const settings = await call.ask((host) => host.settings());
@@ -81,13 +85,18 @@ const text2img = endpoints(inGenerationBases('text2img'), {
   summary: 'Pictures from a prompt',
   body: schema.text2img,
   parameters: schema.text2imgParameters,
+  answer: schema.generationAnswer,
   run: async (call) => {
     const job = toJob(call.body, await call.ask((host) => host.models()));
     const reply = toReply(call.body, job);
     const id = await call.submit(job, reply);
     const settings = await call.ask((host) => host.settings());
     const seconds = settings[WAIT_SETTING];
-    const ended = await waitFor(call, id, typeof seconds === 'number' ? seconds : DEFAULT_WAIT_SECONDS);
+    const patience = Math.min(
+      typeof seconds === 'number' ? seconds : DEFAULT_WAIT_SECONDS,
+      MOST_WAIT_SECONDS,
+    );
+    const ended = await waitFor(call, id, patience);
     if (ended?.error && ended.stage === 'failed') throw AppError.fromData(ended.error);
     if (ended) return wordEnded(call, ended);
     const record = await call.ask((host) => host.job(id));

@@ -26,7 +26,7 @@ export function toJob(body: Text2imgBody, models: readonly ModelInfo[]): TextToI
     model: chooseModel(body.model_id, models).pack.id,
     pictures: countingSeeds(body.samples, {
       prompt: [body.enhance_prompt ? enhancePrompt(body.prompt) : body.prompt],
-      negativePrompt: [body.negative_prompt],
+      negativePrompt: [body.negative_prompt ?? ''],
       seed: body.seed ?? randomSeed(),
     }),
     batchSize: body.samples,
@@ -68,7 +68,7 @@ export function toReply(body: Text2imgBody, job: TextToImageJob): Reply {
     meta: {
       prompt: job.pictures[0]?.prompt[0] ?? '',
       model_id: job.model,
-      negative_prompt: body.negative_prompt,
+      negative_prompt: body.negative_prompt ?? '',
       scheduler,
       safetychecker: toYesNo(body.safety_checker),
       W: job.width,

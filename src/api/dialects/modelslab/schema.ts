@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { detailOf, honoured, ignored, refused, type ParameterTable } from '#api/parameters.ts';
-import { body, number, oneOf, requiredText, seed, text, yesNo } from './fields.ts';
+import { body, number, oneOf, requiredText, saysYes, seed, text, yesNo } from './fields.ts';
 
 /** The service writes its SDE variant with three plus signs; diffusers' own names are understood. */
 const ALGORITHM_TYPES = [
@@ -13,17 +13,17 @@ const ALGORITHM_TYPES = [
   'dpmsolver',
 ] as const;
 
-const key = { key: text('key', '') };
+const key = { key: text('key') };
 
 /** What every generation endpoint takes, but for the prompt. */
 const common = {
   ...key,
-  model_id: text('model_id', null),
-  negative_prompt: text('negative_prompt', ''),
+  model_id: text('model_id'),
+  negative_prompt: text('negative_prompt'),
   width: number('width', { min: 256, max: 1024, whole: true, initial: 512 }),
   height: number('height', { min: 256, max: 1024, whole: true, initial: 512 }),
   samples: number('samples', { min: 1, max: 4, whole: true, initial: 1 }),
-  num_inference_steps: number('num_inference_steps', { min: 1, max: Infinity, whole: true, initial: 21 }),
+  num_inference_steps: number('num_inference_steps', { min: 1, max: 1000, whole: true, initial: 21 }),
   safety_checker: yesNo('safety_checker', true),
   safety_checker_type: oneOf(
     'safety_checker_type',
@@ -36,18 +36,18 @@ const common = {
   tomesd: yesNo('tomesd', true),
   use_karras_sigmas: yesNo('use_karras_sigmas', true),
   algorithm_type: oneOf('algorithm_type', ALGORITHM_TYPES, 'none'),
-  vae: text('vae', null),
-  lora_model: text('lora_model', null),
-  lora_strength: text('lora_strength', null),
+  vae: text('vae'),
+  lora_model: text('lora_model'),
+  lora_strength: text('lora_strength'),
   scheduler: oneOf('scheduler', DIFFUSERS_SCHEDULERS, 'UniPCMultistepScheduler'),
   clip_skip: number('clip_skip', { min: 1, max: 8, whole: true, initial: 1 }),
-  webhook: text('webhook', null),
-  track_id: text('track_id', null),
+  webhook: text('webhook'),
+  track_id: text('track_id'),
   base64: yesNo('base64', false),
   temp: yesNo('temp', false),
   multi_lingual: yesNo('multi_lingual', false),
-  embeddings_model: text('embeddings_model', null),
-  loadbalancer: text('loadbalancer', null),
+  embeddings_model: text('embeddings_model'),
+  loadbalancer: text('loadbalancer'),
 };
 
 /** `POST text2img`. */
@@ -103,10 +103,6 @@ export const text2imgParameters: ParameterTable = {
   ),
 };
 
-function saysYes(value: unknown): boolean {
-  return ['yes', 'true', '1', 'on'].includes(String(value).toLowerCase());
-}
-
 const strength = number('strength', { min: 0, max: 1, initial: 0.7 });
 
 /** `POST img2img`. */
@@ -148,12 +144,12 @@ export const CONTROL_TYPES = [
 export const controlnet = v.pipe(
   body({
     ...common,
-    prompt: text('prompt', ''),
+    prompt: text('prompt'),
     init_image: requiredText('init_image'),
-    control_image: text('control_image', null),
-    mask_image: text('mask_image', null),
+    control_image: text('control_image'),
+    mask_image: text('mask_image'),
     controlnet_model: requiredText('controlnet_model'),
-    controlnet_type: text('controlnet_type', null),
+    controlnet_type: text('controlnet_type'),
     auto_hint: yesNo('auto_hint', false),
     guess_mode: yesNo('guess_mode', false),
     controlnet_conditioning_scale: number('controlnet_conditioning_scale', { min: 0, max: 10, initial: 1 }),
@@ -161,7 +157,7 @@ export const controlnet = v.pipe(
     upscale: yesNo('upscale', false),
   }),
   v.forward(
-    v.check((input) => input.guess_mode || input.prompt.trim() !== '', 'prompt is required'),
+    v.check((input) => input.guess_mode || (input.prompt ?? '').trim() !== '', 'prompt is required'),
     ['prompt'],
   ),
 );
@@ -179,9 +175,9 @@ export const superResolution = body({
     v.minValue(1, SCALE_RANGE),
     v.maxValue(4, SCALE_RANGE),
   ),
-  model_id: text('model_id', 'realesr-general-x4v3'),
+  model_id: text('model_id'),
   face_enhance: yesNo('face_enhance', false),
-  webhook: text('webhook', null),
+  webhook: text('webhook'),
 });
 
 /** `POST fetch`. */
@@ -212,3 +208,17 @@ export const replySchema = v.object({
 });
 
 export type Reply = v.InferOutput<typeof replySchema>;
+
+/** The answer of a generation that is done, or under way. */
+export const generationAnswer = v.looseObject({
+  status: v.picklist(['success', 'processing', 'failed']),
+  id: v.number(),
+  output: v.union([v.array(v.string()), v.literal('')]),
+  generationTime: v.optional(v.number()),
+  eta: v.optional(v.number()),
+  fetch_result: v.optional(v.string()),
+  future_links: v.optional(v.array(v.string())),
+  message: v.optional(v.string()),
+  tip: v.optional(v.string()),
+  meta: v.optional(v.record(v.string(), v.unknown())),
+});
