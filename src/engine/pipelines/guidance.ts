@@ -24,17 +24,18 @@ export function planGuidance(
   return prompts.flatMap((prompt, picture) => {
     const { positive, negative } = prompt.conditioningAt(evaluation);
     const total = positive.reduce((sum, { weight }) => sum + weight, 0);
-    // Without the unconditional pass the conditions alone must add up to the whole output.
-    const share = wants.skipUnconditional ? 1 / (total || 1) : scale;
-    const rows: GuidanceRow[] = positive.map(({ context, weight }) => ({
+    const share = wants.skipUnconditional ? 1 : scale;
+    // What the conditions leave over is the unconditional output's; where that pass is skipped the first
+    // condition stands in for it, as in A1111.
+    const rest = 1 - total * share;
+    const rows: GuidanceRow[] = positive.map(({ context, weight }, i) => ({
       picture,
       context,
-      weight: weight * share,
+      weight: weight * share + (wants.skipUnconditional && i === 0 ? rest : 0),
       unconditional: false,
     }));
-    const rest = 1 - total * share;
     if (wants.unconditional || (!wants.skipUnconditional && rest !== 0)) {
-      rows.push({ picture, context: negative, weight: rest, unconditional: true });
+      rows.push({ picture, context: negative, weight: wants.skipUnconditional ? 0 : rest, unconditional: true });
     }
     return rows;
   });
