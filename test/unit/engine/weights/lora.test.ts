@@ -7,6 +7,7 @@ import { dequantiseTensors, quantiseTensors } from '#engine/weights/quantise.ts'
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
 import names from '../../../fixtures/checkpoint-names.json' with { type: 'json' };
+import { cases } from '../../../parity/lora.ts';
 import { headerOf, tensorsOf, valuesOf } from './tensors.ts';
 
 type Row = [original: string, diffusers: string, shape: number[]];
@@ -407,8 +408,17 @@ test.each([
   ['lora-kohya.safetensors', 49],
   ['lora-peft.safetensors', 49],
 ])('%s, written by the reference programs', async (file, modules) => {
-  const source = await openSafetensors(await openAsBlob(`test/fixtures/weights/${file}`), file);
+  const source = await openSafetensors(await openAsBlob(`test/fixtures/models/${file}`), file);
   const lora = parseLora(source, file);
   expect([...lora.components]).toEqual(['unet']);
   expect(lora.modules.length).toBe(modules);
+});
+
+test('a UNet with them merged computes what it does in diffusers', async () => {
+  const names: string[] = [];
+  for await (const { name, error, tolerance } of cases('test/fixtures')) {
+    expect(error, name).toBeLessThanOrEqual(tolerance);
+    names.push(name);
+  }
+  expect(names).toEqual(expect.arrayContaining(['lora/kohya_only', 'lora/peft_only', 'lora/both']));
 });
