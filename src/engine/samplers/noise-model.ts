@@ -11,7 +11,7 @@ export interface NoiseModel {
 }
 
 /** What the network's output means. */
-export type Prediction = 'epsilon' | 'v_prediction' | 'sample' | 'flow_prediction';
+type Prediction = 'epsilon' | 'v_prediction' | 'sample' | 'flow_prediction';
 
 /** The training process of a model, as the k-diffusion samplers take it. */
 export type TrainingProcess =

@@ -21,7 +21,7 @@ export interface Denoiser {
 }
 
 /** `denoised = skip · x + output · network(input · x, timestep)` */
-export interface Preconditioning {
+interface Preconditioning {
   timestep: number;
   input: number;
   skip: number;

@@ -9,7 +9,7 @@ import type { KDiffusionOptions } from '#protocol/sampler.ts';
 import type { Denoiser } from './denoiser.ts';
 
 /** What a schedule may look at. */
-export interface ScheduleRequest {
+interface ScheduleRequest {
   denoiser: Denoiser;
   sigmaMin: number;
   sigmaMax: number;

@@ -4,7 +4,7 @@ import { alphaOf, denoisedTerms, evaluate } from './timestep-run.ts';
 import type { Level, TimestepRun } from './timestep-run.ts';
 
 /** Settings of UniPC that are not the run's. */
-export interface UniPcSettings {
+interface UniPcSettings {
   variant: 'bh1' | 'bh2' | 'vary_coeff';
   order: number;
   lowerOrderFinal: boolean;

@@ -14,7 +14,7 @@ export function sigmaTable(alphas: readonly number[] = ALPHAS): number[] {
 }
 
 /** Best guess of the picture: values are drawn from two Gaussians of deviation 1/2 around ±1. */
-export function posteriorMean(x: number, sigma: number): number {
+function posteriorMean(x: number, sigma: number): number {
   const variance = 0.25 + sigma * sigma;
   return (0.25 * x + sigma * sigma * Math.tanh(x / variance)) / variance;
 }

@@ -62,7 +62,7 @@ function ancestral(from: number, to: number, eta: number): [down: number, up: nu
   return [Math.sqrt(to ** 2 - up ** 2), up];
 }
 
-export interface Options {
+interface Options {
   eta?: number;
   churn?: number;
   tMin?: number;
