@@ -1,12 +1,11 @@
 import type { ApiEvent } from '#protocol/api-event.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import { Hono } from 'hono/tiny';
-import { getDefaults } from 'valibot';
 import { readFormBody, readJsonBody, type ReceivedBody } from './body.ts';
 import { ask, type Connect } from './connection.ts';
 import { dialects as allDialects } from './dialects/index.ts';
 import { httpStatus, type Invalid } from './errors.ts';
-import { validate } from './fields.ts';
+import { defaultsOf, validate } from './fields.ts';
 import { filesRoute } from './files.ts';
 import { answerInTime } from './late-answer.ts';
 import { describeApi } from './openapi.ts';
@@ -49,7 +48,7 @@ const OPEN_TO_ALL = {
 export function createApi(options: ApiOptions): Api {
   const base = options.base ?? '/';
   const dialects = [...(options.dialects ?? allDialects)];
-  dialects.push(commonRoutes(dialects, base));
+  dialects.push(commonRoutes(dialects));
 
   const pathOf = (pathname: string) => withoutTrailingSlash(withoutBase(pathname, base));
   const app = new Hono({ getPath: (request) => pathOf(new URL(request.url).pathname) });
@@ -66,7 +65,7 @@ export function createApi(options: ApiOptions): Api {
   }
   app.notFound((context) => {
     const path = pathOf(new URL(context.req.raw.url).pathname);
-    const dialect = ownerOf(dialects, path) ?? commonRoutes(dialects, base);
+    const dialect = ownerOf(dialects, path) ?? commonRoutes(dialects);
     return new Exchange(dialect, options, base, context.req.raw, path).refuseUnknownPath();
   });
 
@@ -157,8 +156,7 @@ class Exchange {
         this.#dialect.renderInvalid([first, ...rest], found.encoding === 'form' ? null : received.value),
       );
     if (found.parameters && found.body && isObject(body)) {
-      const defaults: unknown = getDefaults(found.body);
-      const names = screenParameters(found.parameters, body, isObject(defaults) ? defaults : {});
+      const names = screenParameters(found.parameters, body, defaultsOf(found.body));
       for (const name of names) this.#ignored.add(name);
     }
     return {
@@ -293,7 +291,7 @@ class Exchange {
 }
 
 /** What belongs to no dialect: the pictures' URLs and the description of it all. */
-function commonRoutes(dialects: readonly Dialect[], base: string): Dialect {
+function commonRoutes(dialects: readonly Dialect[]): Dialect {
   const described = dialects.filter((dialect) => dialect.prefix !== null);
   const renderMessage = (status: number, message: string): Rendered => ({ status, body: { error: message } });
   return defineDialect({

@@ -5,14 +5,18 @@ import type { Dialect, Route } from './route.ts';
 type JsonObject = Record<string, unknown>;
 
 function schemaObject(schema: GenericSchema): JsonObject {
-  const { $schema: _, ...rest } = toJsonSchema(schema, {
-    target: 'draft-2020-12',
-    // Fields read anything and coerce it; what they are meant to be is the end of their pipe.
-    typeMode: 'output',
-    errorMode: 'ignore',
-    overrideSchema: ({ valibotSchema }) => (valibotSchema.type === 'bigint' ? { type: 'integer' } : null),
-  });
-  return rest;
+  const described: JsonObject = {
+    ...toJsonSchema(schema, {
+      target: 'draft-2020-12',
+      // Fields read anything and coerce it; what they are meant to be is the end of their pipe.
+      typeMode: 'output',
+      errorMode: 'ignore',
+      overrideSchema: ({ valibotSchema }) => (valibotSchema.type === 'bigint' ? { type: 'integer' } : null),
+    }),
+  };
+  // The document says once which JSON Schema it speaks.
+  delete described['$schema'];
+  return described;
 }
 
 function pathParameters(path: string): JsonObject[] {

@@ -21,19 +21,19 @@ export interface Call<Body, Query> {
   /** Aborts when the client has gone. */
   signal: AbortSignal;
   /** Asks the hosting tab, or its successor. @throws AppError `no_engine_tab` */
-  ask<T>(question: (host: ApiHost) => Promise<T>): Promise<T>;
+  ask: <T>(question: (host: ApiHost) => Promise<T>) => Promise<T>;
   /**
    * Runs a job to its end.
    * @param reply kept with the job, see JobOrigin
    * @throws AppError its failure; `cancelled` when the client has gone
    */
-  run(job: Job, reply?: JobOrigin['reply']): Promise<JobRecord>;
+  run: (job: Job, reply?: JobOrigin['reply']) => Promise<JobRecord>;
   /** Queues a job without waiting. */
-  submit(job: Job, reply?: JobOrigin['reply']): Promise<JobId>;
+  submit: (job: Job, reply?: JobOrigin['reply']) => Promise<JobId>;
   /** Names parameters without effect in the answer's `X-Ignored-Parameters`. */
-  ignore(...names: string[]): void;
+  ignore: (...names: string[]) => void;
   /** The absolute URL of a path of this app; `path` has no leading slash. */
-  url(path: string): string;
+  url: (path: string) => string;
 }
 
 export interface RouteDefinition<Body extends Schema | undefined, Query extends Schema | undefined> {
@@ -54,12 +54,12 @@ export interface RouteDefinition<Body extends Schema | undefined, Query extends 
   /** The answer may take minutes, and bears white space before it: see late-answer.ts. */
   late?: boolean | ((request: Request) => boolean);
   /** The answer: a JSON value, or a finished Response. @throws AppError, worded by the dialect */
-  run(call: Call<Output<Body>, Output<Query>>): Promise<unknown>;
+  run: (call: Call<Output<Body>, Output<Query>>) => Promise<unknown>;
 }
 
 /** A route whose types have done their work. */
 export type Route = Omit<RouteDefinition<Schema | undefined, Schema | undefined>, 'run'> & {
-  run(call: Call<unknown, unknown>): Promise<unknown>;
+  run: (call: Call<unknown, unknown>) => Promise<unknown>;
 };
 
 /** Declares a route; `run` sees body and query as their schemas make them. */

@@ -1,22 +1,23 @@
-/** Marks an integer that a double cannot hold, while it is a string between the text and the value. */
-const MARK = '\u0001integer:';
+/** Marks an integer that a double cannot hold while it travels as a string. As JSON writes it. */
+const MARK = '\\u0001integer:';
+/** The same mark in a string's value. */
+const MARK_VALUE = '\u0001integer:';
 
 /** Strings are matched so that digits inside them are left alone. */
-const STRING_OR_LONG_INTEGER = /"(?:[^"\\]|\\.)*"|-?\b\d{16,}\b(?![.eE])/g;
+const STRING_OR_LONG_INTEGER = /"(?:[^"\\]|\\.)*"|-?\b\d{16,}\b(?!\.\d|[eE])/g;
 
 /**
  * `JSON.parse` that keeps integers beyond 2^53 exact, as bigints. Seeds need all of their 64 bits.
  * @throws SyntaxError
  */
 export function parseJson(text: string): unknown {
-  if (!/\d{16,}/.test(text)) return JSON.parse(text) as unknown;
+  if (!/\d{16}/.test(text)) return JSON.parse(text) as unknown;
   const marked = text.replace(STRING_OR_LONG_INTEGER, (match) =>
     match.startsWith('"') ? match : `"${MARK}${match}"`,
   );
-  // Marked text hides nothing from the parser: a long integer stands where a string may stand too, bar keys.
-  return JSON.parse(marked.replaceAll(`${MARK}`, '\\u0001integer:'), (_key, value: unknown) => {
-    if (typeof value !== 'string' || !value.startsWith(MARK)) return value;
-    const integer = BigInt(value.slice(MARK.length));
+  return JSON.parse(marked, (_key, value: unknown) => {
+    if (typeof value !== 'string' || !value.startsWith(MARK_VALUE)) return value;
+    const integer = BigInt(value.slice(MARK_VALUE.length));
     const number = Number(integer);
     return Number.isSafeInteger(number) ? number : integer;
   }) as unknown;
@@ -24,11 +25,8 @@ export function parseJson(text: string): unknown {
 
 /** `JSON.stringify` that writes bigints as integers. */
 export function stringifyJson(value: unknown): string {
-  let marked = false;
-  const text = JSON.stringify(value, (_key, item: unknown) => {
-    if (typeof item !== 'bigint') return item;
-    marked = true;
-    return `${MARK}${item}`;
-  });
-  return marked ? text.replace(/"\\u0001integer:(-?\d+)"/g, '$1') : text;
+  const text = JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'bigint' ? `${MARK_VALUE}${item}` : item,
+  );
+  return text.includes(MARK) ? text.replace(/"\\u0001integer:(-?\d+)"/g, '$1') : text;
 }

@@ -90,9 +90,11 @@ export function createFakeHost({
   }
 
   function openTab() {
-    const ended = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<undefined>();
     let skipped = false;
     let closed = false;
+    // Read through functions: they change while a painter waits.
+    const isClosed = () => closed;
 
     async function paint(
       job: Job,
@@ -101,13 +103,15 @@ export function createFakeHost({
     ): Promise<RunOutcome> {
       started.push(job);
       if (failure) throw failure;
+      const isAborted = () => signal.aborted;
+      const isStopped = () => signal.aborted || skipped;
       const pictures = job.pictures.length;
-      for (let first = 0; first < pictures && !signal.aborted; first += job.batchSize) {
+      for (let first = 0; first < pictures && !isAborted(); first += job.batchSize) {
         skipped = false;
         const batch = job.pictures.slice(first, first + job.batchSize);
-        for (let step = 1; step <= job.steps && !signal.aborted && !skipped; step++) {
+        for (let step = 1; step <= job.steps && !isStopped(); step++) {
           if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
-          if (closed) return new Promise(() => undefined);
+          if (isClosed()) return new Promise(() => undefined);
           onEvent({
             type: 'progress',
             progress: {
@@ -122,7 +126,7 @@ export function createFakeHost({
           });
           onEvent({ type: 'preview', blob: blobOf(flatPng(8, 8, [step, 0, 0])) });
         }
-        if (signal.aborted && !job.keepUnfinished) break;
+        if (isAborted() && !job.keepUnfinished) break;
         batch.forEach((picture, offset) => {
           const index = first + offset;
           const infotext = `seed ${picture.seed}`;
@@ -147,8 +151,14 @@ export function createFakeHost({
     const queue = createJobQueue(
       {
         get: (id) => Promise.resolve(records.get(id)),
-        put: (record) => Promise.resolve(void (closed || records.set(record.id, record))),
-        remove: (id) => Promise.resolve(void records.delete(id)),
+        put: (record) => {
+          if (!closed) records.set(record.id, record);
+          return Promise.resolve();
+        },
+        remove: (id) => {
+          records.delete(id);
+          return Promise.resolve();
+        },
         all: () => Promise.resolve([...records.values()].sort((a, b) => a.queuedAt - b.queuedAt)),
       },
       { run: paint },
@@ -164,7 +174,7 @@ export function createFakeHost({
       },
       end: () => {
         closed = true;
-        ended.resolve();
+        ended.resolve(undefined);
       },
     };
   }
@@ -178,15 +188,27 @@ export function createFakeHost({
       jobs: () => queue.all(),
       preview: (id) => Promise.resolve(queue.preview(id)),
       cancel: (id) => queue.cancel(id),
-      skip: (id) => Promise.resolve(queue.isRunning(id) ? skip() : undefined),
+      skip: (id) => {
+        if (queue.isRunning(id)) skip();
+        return Promise.resolve();
+      },
       removeJob: (id) => queue.replaceEnded(id, null),
       models: () =>
         Promise.resolve(
           [...catalogue.values()].map((model) => ({ ...model, selected: model.pack.id === selected })),
         ),
-      installModel: (id) => Promise.resolve(setState(id, { stage: 'installed', installedAt: Date.now() })),
-      removeModel: (id) => Promise.resolve(setState(id, { stage: 'absent' })),
-      selectModel: (id) => Promise.resolve(void (selected = id)),
+      installModel: (id) => {
+        setState(id, { stage: 'installed', installedAt: Date.now() });
+        return Promise.resolve();
+      },
+      removeModel: (id) => {
+        setState(id, { stage: 'absent' });
+        return Promise.resolve();
+      },
+      selectModel: (id) => {
+        selected = id;
+        return Promise.resolve();
+      },
       settings: () => Promise.resolve(stored),
       updateSettings: (changes) => Promise.resolve((stored = { ...stored, ...changes })),
       file: async (path) => {

@@ -1,5 +1,5 @@
 /** What browsers have and Node 20 has not. */
-Promise.withResolvers ??= function withResolvers<T>(): PromiseWithResolvers<T> {
+function withResolvers<T>(): PromiseWithResolvers<T> {
   let resolve: PromiseWithResolvers<T>['resolve'] = () => undefined;
   let reject: PromiseWithResolvers<T>['reject'] = () => undefined;
   const promise = new Promise<T>((onResolve, onReject) => {
@@ -7,4 +7,6 @@ Promise.withResolvers ??= function withResolvers<T>(): PromiseWithResolvers<T> {
     reject = onReject;
   });
   return { promise, resolve, reject };
-};
+}
+
+if (!('withResolvers' in Promise)) Object.assign(Promise, { withResolvers });

@@ -5,28 +5,52 @@ import { decodePng } from '#codecs/png.ts';
 import { readPngText } from '#codecs/png-text.ts';
 import type { TextToImageJob } from '#protocol/job.ts';
 import { colourOf, createFakeHost } from '../../support/fake-host.ts';
+import { jsonOf, post } from '../../support/http.ts';
 
 const SMALL = { prompt: 'a red apple', width: 64, height: 64, steps: 3, seed: 1000 };
 
-function post(api: Api, path: string, body?: unknown): Promise<Response> {
-  const json = { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
-  return api.request(path, { method: 'POST', ...(body !== undefined && json) });
+interface Txt2imgAnswer {
+  images: string[];
+  parameters: Record<string, unknown>;
+  info: string;
+  detail?: string;
+}
+
+interface Info {
+  prompt: string;
+  negative_prompt: string;
+  seed: number;
+  all_seeds: number[];
+  all_subseeds: number[];
+  infotexts: string[];
+  job_timestamp: string;
+  index_of_first_image: number;
+}
+
+interface Progress {
+  progress: number;
+  current_image: string | null;
+  state: { sampling_step: number; job_count: number; job_no: number };
 }
 
 async function txt2img(body: object, options: Parameters<typeof createFakeHost>[0] = {}) {
   const fake = createFakeHost(options);
   const response = await post(createApi(fake), '/sdapi/v1/txt2img', body);
-  const answer = await response.json();
+  const answer = await jsonOf<Txt2imgAnswer>(response);
   return {
     response,
     answer,
-    info: typeof answer.info === 'string' ? JSON.parse(answer.info) : undefined,
+    info: JSON.parse(response.ok ? answer.info : 'null') as Info,
     job: fake.jobs[0] as TextToImageJob,
   };
 }
 
-function pixelsOf(base64: string) {
-  return decodePng(fromBase64(base64));
+function progressOf(api: Api): Promise<Progress> {
+  return jsonOf<Progress>(api.request('/sdapi/v1/progress'));
+}
+
+function pixelsOf(base64: string | null | undefined) {
+  return decodePng(fromBase64(base64 ?? ''));
 }
 
 describe('POST /sdapi/v1/txt2img', () => {
@@ -36,7 +60,7 @@ describe('POST /sdapi/v1/txt2img', () => {
     expect(Number(response.headers.get('X-Process-Time'))).toBeGreaterThan(0);
     expect(Object.keys(answer)).toEqual(['images', 'parameters', 'info']);
     expect(answer.images).toHaveLength(4);
-    expect(answer.images.map((image: string) => [...pixelsOf(image).data.slice(0, 3)])).toEqual(
+    expect(answer.images.map((image) => [...pixelsOf(image).data.slice(0, 3)])).toEqual(
       [1000n, 1001n, 1002n, 1003n].map(colourOf),
     );
     expect(answer.parameters).toMatchObject({
@@ -129,7 +153,7 @@ describe('POST /sdapi/v1/txt2img', () => {
 
   it('writes the infotext into the file unless told not to', async () => {
     const { answer } = await txt2img(SMALL);
-    expect(await readPngText(fromBase64(answer.images[0]))).toEqual({ parameters: 'seed 1000' });
+    expect(await readPngText(fromBase64(answer.images[0] ?? ''))).toEqual({ parameters: 'seed 1000' });
     const { job } = await txt2img({ ...SMALL, override_settings: { enable_pnginfo: false } });
     expect(job.output.texts).toEqual([{}]);
   });
@@ -205,7 +229,7 @@ describe('POST /sdapi/v1/txt2img', () => {
     const api = createApi(createFakeHost());
     const override = { override_settings: { s_churn: 0.5 }, override_settings_restore_afterwards: false };
     await post(api, '/sdapi/v1/txt2img', { ...SMALL, ...override });
-    expect((await (await api.request('/sdapi/v1/options')).json()).s_churn).toBe(0.5);
+    expect((await jsonOf<{ s_churn: number }>(api.request('/sdapi/v1/options'))).s_churn).toBe(0.5);
   });
 
   it('names what it does not use', async () => {
@@ -240,7 +264,7 @@ describe('POST /sdapi/v1/txt2img', () => {
     expect(response.status).toBe(422);
     expect(answer).toEqual({
       error: 'HTTPException',
-      detail: expect.stringContaining(words),
+      detail: expect.stringContaining(words) as string,
       body: '',
       errors: '',
     });
@@ -333,10 +357,8 @@ describe('while a job runs', () => {
   it('tells its progress and ends it early with what there is', async () => {
     const api = createApi(createFakeHost({ stepMs: 5 }));
     const drawing = post(api, '/sdapi/v1/txt2img', { ...SMALL, n_iter: 4, steps: 40, force_task_id: 'mine' });
-    await expect
-      .poll(async () => (await (await api.request('/sdapi/v1/progress')).json()).state.sampling_step)
-      .toBeGreaterThan(1);
-    const progress = await (await api.request('/sdapi/v1/progress')).json();
+    await expect.poll(async () => (await progressOf(api)).state.sampling_step).toBeGreaterThan(1);
+    const progress = await progressOf(api);
     expect(progress).toMatchObject({
       state: { job: 'Batch 1 out of 4', job_count: 4, job_no: 0, sampling_steps: 40, skipped: false },
       textinfo: null,
@@ -344,32 +366,28 @@ describe('while a job runs', () => {
     expect(progress.progress).toBeGreaterThan(0.01);
     expect(progress.progress).toBeLessThan(0.3);
     expect(pixelsOf(progress.current_image).width).toBe(8);
-    const quiet = await (await api.request('/sdapi/v1/progress?skip_current_image=true')).json();
+    const quiet = await jsonOf<Progress>(api.request('/sdapi/v1/progress?skip_current_image=true'));
     expect(quiet.current_image).toBeNull();
-    const task = await (await post(api, '/internal/progress', { id_task: 'mine' })).json();
+    const task = await jsonOf<{ live_preview: string }>(post(api, '/internal/progress', { id_task: 'mine' }));
     expect(task).toMatchObject({ active: true, queued: false, completed: false });
     expect(task.live_preview).toMatch(/^data:image\/png;base64,/);
 
     const interrupted = await post(api, '/sdapi/v1/interrupt');
     expect(await interrupted.json()).toEqual({});
-    const answer = await (await drawing).json();
+    const answer = await jsonOf<Txt2imgAnswer>(drawing);
     expect(answer.images.length).toBeGreaterThan(0);
     expect(answer.images.length).toBeLessThan(4);
-    expect((await (await api.request('/sdapi/v1/progress')).json()).state.job_count).toBe(0);
+    expect((await progressOf(api)).state.job_count).toBe(0);
   });
 
   it('skips a batch', async () => {
     const api = createApi(createFakeHost({ stepMs: 5 }));
     const drawing = post(api, '/sdapi/v1/txt2img', { ...SMALL, n_iter: 2, steps: 100 });
-    await expect
-      .poll(async () => (await (await api.request('/sdapi/v1/progress')).json()).state.sampling_step)
-      .toBeGreaterThan(1);
+    await expect.poll(async () => (await progressOf(api)).state.sampling_step).toBeGreaterThan(1);
     expect(await (await post(api, '/sdapi/v1/skip')).json()).toBeNull();
-    await expect
-      .poll(async () => (await (await api.request('/sdapi/v1/progress')).json()).state.job_no)
-      .toBe(1);
+    await expect.poll(async () => (await progressOf(api)).state.job_no).toBe(1);
     await post(api, '/sdapi/v1/skip');
-    expect((await (await drawing).json()).images).toHaveLength(2);
+    expect((await jsonOf<Txt2imgAnswer>(drawing)).images).toHaveLength(2);
   });
 
   it('is idle otherwise', async () => {
@@ -385,7 +403,7 @@ describe('while a job runs', () => {
 
 describe('options', () => {
   it('lists every option of a stock install', async () => {
-    const options = await (await createApi(createFakeHost()).request('/sdapi/v1/options')).json();
+    const options = await jsonOf<object>(createApi(createFakeHost()).request('/sdapi/v1/options'));
     expect(Object.keys(options)).toHaveLength(311);
     expect(options).toMatchObject({
       sd_model_checkpoint: 'emoji-mini.safetensors [0123456789]',
@@ -408,7 +426,7 @@ describe('options', () => {
     expect(response.status).toBe(200);
     expect(await response.json()).toBeNull();
     expect(response.headers.get('X-Ignored-Parameters')).toBe('outdir_samples, forge_preset');
-    const options = await (await api.request('/sdapi/v1/options')).json();
+    const options = await jsonOf<object>(api.request('/sdapi/v1/options'));
     expect(options).toMatchObject({
       CLIP_stop_at_last_layers: 2,
       live_previews_enable: false,
@@ -449,7 +467,7 @@ describe('lists', () => {
         title: 'emoji-mini.safetensors [0123456789]',
         model_name: 'emoji-mini',
         hash: '0123456789',
-        sha256: expect.stringMatching(/^[\da-f]{64}$/),
+        sha256: expect.stringMatching(/^[\da-f]{64}$/) as string,
         filename: 'models/Stable-diffusion/emoji-mini.safetensors',
         config: null,
       },
@@ -462,14 +480,14 @@ describe('lists', () => {
     ['extensions', 0, undefined],
     ['script-info', 6, { name: 'comments', is_alwayson: true, is_img2img: false, args: [] }],
   ])('%s', async (path, length, first) => {
-    const list = await (await createApi(createFakeHost()).request(`/sdapi/v1/${path}`)).json();
+    const list = await jsonOf<unknown[]>(createApi(createFakeHost()).request(`/sdapi/v1/${path}`));
     expect(list).toHaveLength(length);
     expect(list[0]).toEqual(first);
   });
 
   it('has 126 flags, 277 styles and the rest', async () => {
     const api = createApi(createFakeHost());
-    const get = async (path: string): Promise<unknown> => (await api.request(path)).json();
+    const get = (path: string) => jsonOf(api.request(path));
     expect(Object.keys((await get('/sdapi/v1/cmd-flags')) as object)).toHaveLength(126);
     expect(await get('/sdapi/v1/prompt-styles')).toHaveLength(277);
     expect(await get('/sdapi/v1/embeddings')).toEqual({ loaded: {}, skipped: {} });
@@ -505,10 +523,10 @@ describe('lists', () => {
 describe('what needs pictures', () => {
   it.each([
     ['img2img', {}, 404, 'Init image not found'],
-    ['img2img', { init_images: ['x'] }, 422, expect.stringContaining('img2img needs')],
+    ['img2img', { init_images: ['x'] }, 422, expect.stringContaining('img2img needs') as string],
     ['interrogate', { image: null }, 404, 'Image not found'],
     ['interrogate', { image: 'x', model: 'blip9' }, 404, 'Model not found'],
-    ['extra-single-image', { image: 'x' }, 422, expect.stringContaining('upscaling')],
+    ['extra-single-image', { image: 'x' }, 422, expect.stringContaining('upscaling') as string],
   ])('%s %j is refused', async (path, body, status, detail) => {
     const response = await post(createApi(createFakeHost()), `/sdapi/v1/${path}`, body);
     expect(response.status).toBe(status);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { decodePng } from '#codecs/png.ts';
 import { colourOf, createFakeHost } from '../../support/fake-host.ts';
+import { jsonOf, post } from '../../support/http.ts';
 
 const request = {
   model_id: 'emoji-mini',
@@ -15,26 +16,26 @@ const request = {
   enhance_prompt: 'no',
 };
 
-function post(api: ReturnType<typeof createApi>, body: unknown, path = '/sdapi/txt2img') {
-  return api.request(path, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  });
+interface Answer {
+  status: boolean;
+  message: string;
+  result: { images: string[]; meta: Record<string, unknown> };
 }
 
 describe('POST /sdapi/txt2img', () => {
   it('answers with the URL of a picture of the size and seed asked for', async () => {
     const api = createApi(createFakeHost());
-    const response = await post(api, request);
+    const response = await post(api, '/sdapi/txt2img', request);
     expect(response.status).toBe(200);
-    const answer = await response.json();
+    const answer = await jsonOf<Answer>(response);
     expect(answer).toMatchObject({
       status: true,
       message: 'success',
       result: {
-        generation_time: expect.stringMatching(/^\d+\.\d\d$/),
-        images: [expect.stringMatching(/^http:\/\/localhost\/files\/\d{4}-\d\d-\d\d\/[\w-]+-0\.png$/)],
+        generation_time: expect.stringMatching(/^\d+\.\d\d$/) as string,
+        images: [
+          expect.stringMatching(/^http:\/\/localhost\/files\/\d{4}-\d\d-\d\d\/[\w-]+-0\.png$/),
+        ] as string[],
         nsfw_content_detected: false,
         meta: {
           ...request,
@@ -45,10 +46,119 @@ describe('POST /sdapi/txt2img', () => {
         },
       },
     });
-    const file = await api.request(answer.result.images[0]);
+    const file = await api.request(answer.result.images[0] ?? '');
     expect(file.headers.get('Content-Type')).toBe('image/png');
     const picture = decodePng(new Uint8Array(await file.arrayBuffer()));
     expect([picture.width, picture.height]).toEqual([256, 128]);
     expect([...picture.data.slice(0, 3)]).toEqual(colourOf(1234n));
+  });
+
+  it('maps the request to a job of diffusers', async () => {
+    const fake = createFakeHost();
+    await post(createApi(fake), '/sdapi/txt2img', {
+      ...request,
+      enhance_prompt: 'yes',
+      negative_prompt: 'blue',
+    });
+    expect(fake.jobs[0]).toMatchObject({
+      steps: 5,
+      guidanceScale: 7,
+      sampler: {
+        family: 'diffusers',
+        scheduler: 'DPMSolverMultistepScheduler',
+        config: { use_karras_sigmas: true, algorithm_type: 'sde-dpmsolver++' },
+      },
+      noise: { source: 'torch-cpu' },
+      promptOptions: { syntax: 'plain' },
+      pictures: [{ prompt: [expect.stringMatching(/^a red apple, .+/) as string], negativePrompt: ['blue'] }],
+    });
+  });
+
+  it('doubles the picture for upscale: yes, and tells of what it does anyway or not at all', async () => {
+    const fake = createFakeHost();
+    const switches = {
+      upscale: 'yes',
+      highres_fix: 'yes',
+      panorama: 'yes',
+      self_attention: 'yes',
+      tomesd: 'yes',
+    };
+    const response = await post(createApi(fake), '/sdapi/txt2img', { ...request, ...switches });
+    expect(fake.jobs[0]).toMatchObject({ width: 512, height: 256 });
+    expect(response.headers.get('X-Ignored-Parameters')).toBe('highres_fix, panorama, self_attention');
+  });
+
+  it('reads numbers sent as text, and null as absent', async () => {
+    const fake = createFakeHost();
+    const body = {
+      ...request,
+      width: '64',
+      num_inference_steps: '7',
+      guidance_scale: null,
+      seed: null,
+      samples: null,
+    };
+    const { result } = await jsonOf<Answer>(post(createApi(fake), '/sdapi/txt2img', body));
+    expect(fake.jobs[0]).toMatchObject({ width: 64, steps: 7, guidanceScale: 7.5 });
+    expect(result.meta['seed']).toBe(String(fake.jobs[0]?.pictures[0]?.seed));
+  });
+
+  it.each([
+    [{ prompt: undefined }, "must have required property 'prompt'"],
+    [{ model_id: undefined }, "must have required property 'model_id'"],
+    [{ scheduler: undefined }, "must have required property 'scheduler'"],
+    [{ width: 2000 }, 'must be <= 1024'],
+    [{ num_inference_steps: 4 }, 'must be >= 5'],
+    [{ samples: 2 }, 'must be <= 1'],
+    [{ safety_checker_type: 'none' }, 'must be equal to one of the allowed values'],
+    [{ prompt: {} }, 'must be string'],
+    [{ lora_model: 'shiny' }, "'lora_model' needs LoRA files, which is not available here yet."],
+    [{ scheduler: 'Nonsense' }, 'scheduler must be equal to one of the allowed values'],
+    [{ model_id: 'dreams' }, "model 'dreams' not found"],
+  ])('answers 400 for %j', async (change, message) => {
+    const fake = createFakeHost();
+    const response = await post(createApi(fake), '/sdapi/txt2img', { ...request, ...change });
+    expect(response.status).toBe(400);
+    expect(await jsonOf(response)).toMatchObject({
+      status: false,
+      message: expect.stringContaining(message) as string,
+    });
+    expect(fake.jobs).toEqual([]);
+  });
+});
+
+describe('other routes', () => {
+  it('lists models and schedulers', async () => {
+    const api = createApi(createFakeHost());
+    expect(await jsonOf(api.request('/sdapi/get_all_models?server_id=rose'))).toEqual({
+      status: true,
+      message: 'success',
+      result: { models: ['emoji-mini'] },
+    });
+    const { result } = await jsonOf<{ result: { schedulers: string[] } }>(
+      api.request('/sdapi/schedulers_list'),
+    );
+    expect(result.schedulers).toHaveLength(18);
+  });
+
+  it('says what the rest lacks', async () => {
+    const response = await post(createApi(createFakeHost()), '/sdapi/inpaint', {});
+    expect([response.status, await jsonOf(response)]).toEqual([
+      400,
+      {
+        status: false,
+        message: '/sdapi/inpaint needs inpainting, which is not available here yet.',
+        result: {},
+      },
+    ]);
+    const unknown = await post(createApi(createFakeHost()), '/sdapi/x', {});
+    expect([unknown.status, await jsonOf(unknown)]).toEqual([
+      404,
+      {
+        status: false,
+        message: 'Route POST:/sdapi/x not found - Please check your URL and try again.',
+        result: {},
+      },
+    ]);
   });
 });

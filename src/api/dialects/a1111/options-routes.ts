@@ -6,6 +6,9 @@ import { titleOf } from './lists.ts';
 import { effectiveOptions, isOption, optionTable, readOption } from './options.ts';
 import { optionsBody } from './schema.ts';
 
+/** Folders of the server may not be set from outside; the hash follows from the model. */
+const NOT_SET_BY_API = /^(outdir_|sd_checkpoint_hash$)/;
+
 const readOptions = route({
   method: 'GET',
   path: '/sdapi/v1/options',
@@ -30,10 +33,9 @@ const changeOptions = route({
   run: async (call) => {
     const changes: Record<string, SettingValue> = {};
     for (const [name, value] of Object.entries(call.body)) {
-      // Folders of the server may not be set from outside.
-      if (isOption(name) && !name.startsWith('outdir_')) changes[name] = readOption(name, value);
+      if (isOption(name) && !NOT_SET_BY_API.test(name)) changes[name] = readOption(name, value);
     }
-    const { sd_model_checkpoint: checkpoint, sd_checkpoint_hash: _derived, ...rest } = changes;
+    const { sd_model_checkpoint: checkpoint, ...rest } = changes;
     await call.ask(async (host) => {
       if (typeof checkpoint === 'string' && checkpoint !== '') {
         const model = findModel(await host.models(), checkpoint);

@@ -37,12 +37,10 @@ export const txt2img = route({
     // What was switched on by POST /options earlier is asked for as much as what the request says.
     screenParameters(optionTable, options, {});
     const plan = planJob(body, options, models);
-    nameUnknown(
-      call,
-      plan,
-      overrides,
-      findModel(models, String(overrides['sd_model_checkpoint'] ?? '')) !== undefined,
-    );
+    nameUnknown(call, plan);
+    if (options.sd_model_checkpoint !== null && !findModel(models, options.sd_model_checkpoint)) {
+      call.ignore('override_settings.sd_model_checkpoint');
+    }
     const record = await call.run(plan.job, { taskId: body.force_task_id });
     if (!body.override_settings_restore_afterwards) await keepOverrides(call, plan, overrides);
     const { pictures } = resultOf(record);
@@ -79,14 +77,8 @@ function screenOverrides(call: Txt2imgCall, overrides: Readonly<Record<string, u
 }
 
 /** Names of things that are not there lead nowhere in the original, which says so only in its log. */
-function nameUnknown(
-  call: Txt2imgCall,
-  { body, resolved }: Plan,
-  overrides: Readonly<Record<string, unknown>>,
-  modelFound: boolean,
-): void {
+function nameUnknown(call: Txt2imgCall, { body, resolved }: Plan): void {
   call.ignore(...resolved.unknown);
-  if (overrides['sd_model_checkpoint'] && !modelFound) call.ignore('override_settings.sd_model_checkpoint');
   const styles = body.styles ?? [];
   if (findStyles(styles).length < styles.length) call.ignore('styles');
   for (const [, kind, name] of body.prompt.matchAll(/<(lora|lyco|hypernet):([^:>]+)/g)) {

@@ -65,7 +65,6 @@ export function toAnswer(
   result: JobResult,
   images: readonly string[],
 ) {
-  const { server_id: _server, nsfw_filter: _filter, cfg_scale: _alias, ...fields } = body;
   return {
     status: true,
     message: 'success',
@@ -74,7 +73,7 @@ export function toAnswer(
       images,
       nsfw_content_detected: false,
       meta: {
-        ...fields,
+        ...repeatedFields(body),
         model_id: job.model,
         prompt: job.pictures[0]?.prompt[0] ?? '',
         width: job.width,
@@ -86,4 +85,11 @@ export function toAnswer(
       },
     },
   };
+}
+
+/** Parameters of later clients, which the documentation's `meta` does not have. */
+const NOT_REPEATED = ['server_id', 'nsfw_filter', 'cfg_scale'];
+
+function repeatedFields(body: Txt2imgBody): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !NOT_REPEATED.includes(name)));
 }

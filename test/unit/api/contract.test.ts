@@ -1,0 +1,239 @@
+import { describe, expect, it } from 'vitest';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { dialects } from '#api/dialects/index.ts';
+import { createApi } from '#api/index.ts';
+import type { ApiEvent } from '#protocol/api-event.ts';
+import { AppError } from '#protocol/error.ts';
+import { createFakeHost } from '../../support/fake-host.ts';
+import { jsonOf, post } from '../../support/http.ts';
+
+/** For each dialect: its text-to-image route, a request that draws, and where its errors say what is wrong. */
+const CASES = {
+  a1111: {
+    path: '/sdapi/v1/txt2img',
+    body: { prompt: 'x', width: 64, height: 64, steps: 4 },
+    wrong: { steps: 'many' },
+    said: /"detail":\[\{"loc"/,
+    waits: true,
+  },
+  fooocus: {
+    path: '/v1/generation/text-to-image',
+    body: { prompt: 'x', aspect_ratios_selection: '704*1408', performance_selection: 'Lightning' },
+    wrong: { image_number: 'many' },
+    said: /detail/,
+    waits: true,
+  },
+  itsrose: {
+    path: '/sdapi/txt2img',
+    body: {
+      model_id: 'emoji-mini',
+      prompt: 'x',
+      width: 64,
+      height: 64,
+      num_inference_steps: 5,
+      scheduler: 'DDIMScheduler',
+    },
+    wrong: { width: 5000 },
+    said: /"status":false/,
+    waits: true,
+  },
+  modelslab: {
+    path: '/api/v1/enterprise/text2img',
+    body: {
+      key: 'k',
+      model_id: 'emoji-mini',
+      prompt: 'x',
+      width: 256,
+      height: 256,
+      num_inference_steps: '21',
+      scheduler: 'DDIMScheduler',
+    },
+    wrong: { width: 5000 },
+    said: /"status":"error"/,
+    // It answers `processing` before long, and its jobs wait to be fetched.
+    waits: false,
+  },
+  sdcn: {
+    path: '/txt2img',
+    body: { prompt: 'x', width: 64, height: 64, steps: 20 },
+    wrong: { model: 'nowhere' },
+    said: /"msg"/,
+    waits: true,
+  },
+} as const;
+
+describe.each(Object.entries(CASES))('%s', (name, { path, body, wrong, said, waits }) => {
+  const dialect = dialects.find((candidate) => candidate.name === name);
+
+  it('owns its paths, with and without a slash at the end, and under its prefix', async () => {
+    const api = createApi(createFakeHost());
+    for (const mounted of [path, `${path}/`, `${dialect?.prefix ?? ''}${path}`]) {
+      expect(api.ownsPath(mounted)).toBe(true);
+      expect((await post(api, mounted, body)).status).toBe(200);
+    }
+    expect(api.ownsPath('/')).toBe(false);
+    expect(api.ownsPath('/assets/index.js')).toBe(false);
+  });
+
+  it('works below the folder that the app is served from', async () => {
+    const api = createApi({ ...createFakeHost(), base: '/some/folder/' });
+    expect(api.ownsPath(`/some/folder${path}`)).toBe(true);
+    expect((await post(api, `/some/folder${path}`, body)).status).toBe(200);
+  });
+
+  it('refuses a wrong body in its own words, before any work', async () => {
+    const fake = createFakeHost();
+    const response = await post(createApi(fake), path, { ...body, ...wrong });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+    expect(await response.text()).toMatch(said);
+    expect(fake.jobs).toEqual([]);
+  });
+
+  it('refuses malformed JSON', async () => {
+    const response = await createApi(createFakeHost()).request(path, { method: 'POST', body: '{"prompt": ' });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+    expect(response.headers.get('Content-Type')).toBe('application/json');
+  });
+
+  it('reads JSON that is sent without a type', async () => {
+    const bytes = new TextEncoder().encode(JSON.stringify(body));
+    const response = await createApi(createFakeHost()).request(path, { method: 'POST', body: bytes });
+    expect(response.status).toBe(200);
+  });
+
+  it('says which tab to open when there is none', async () => {
+    const fake = createFakeHost();
+    fake.vanish();
+    const response = await post(createApi(fake), path, body);
+    expect(response.status).toBe(503);
+    expect(await response.text()).toContain('open http://localhost/ in a tab and keep it open');
+  });
+
+  it('answers OPTIONS, other methods and unknown paths as a server does', async () => {
+    const api = createApi(createFakeHost());
+    const permitted = await api.request(path, { method: 'OPTIONS' });
+    expect(permitted.status).toBe(204);
+    expect(permitted.headers.get('Access-Control-Allow-Origin')).toBe('*');
+    expect(permitted.headers.get('Access-Control-Allow-Methods')).toContain('POST');
+    const wrongMethod = await api.request(path, { method: 'GET' });
+    expect(wrongMethod.status).toBe(405);
+    expect(wrongMethod.headers.get('Allow')).toBe('POST');
+    expect((await api.request(path, { method: 'HEAD' })).status).toBe(405);
+    const unknown = await api.request(`${dialect?.prefix ?? ''}/nothing/here`);
+    expect(unknown.status).toBe(404);
+    expect(unknown.headers.get('Content-Type')).toBe('application/json');
+  });
+
+  it.runIf(waits)('cancels the job when the client goes', async () => {
+    const fake = createFakeHost({ stepMs: 20 });
+    const leaving = new AbortController();
+    const answer = post(createApi(fake), path, body, { signal: leaving.signal });
+    await expect.poll(async () => (await fake.host.jobs())[0]?.stage).toBe('running');
+    leaving.abort();
+    await expect.poll(async () => (await fake.host.jobs())[0]?.stage).toBe('cancelled');
+    await answer;
+  });
+
+  it('answers from the next tab when the first one dies', async () => {
+    const fake = createFakeHost({ stepMs: 20 });
+    const answer = post(createApi(fake), path, body);
+    await expect.poll(async () => (await fake.host.jobs())[0]?.stage).toBe('running');
+    fake.close();
+    expect((await answer).status).toBe(200);
+    expect(fake.jobs).toHaveLength(2);
+    expect(fake.jobs[1]).toEqual(fake.jobs[0]);
+  });
+
+  it.runIf(waits)('begins its answer in time and ends it when the picture is there', async () => {
+    const api = createApi({ ...createFakeHost({ stepMs: 10 }), lateAfterMs: 15, lateEveryMs: 5 });
+    const response = await post(api, path, body);
+    expect(response.status).toBe(200);
+    const text = await response.text();
+    expect(text).toMatch(/^ +[[{]/);
+    const inTime = await (await post(createApi(createFakeHost()), path, body)).text();
+    expect(shapeOf(JSON.parse(text))).toEqual(shapeOf(JSON.parse(inTime)));
+  });
+
+  it('words a failure of the engine', async () => {
+    const failure = new AppError('out_of_memory', 'Not enough memory for 4096×4096.');
+    const response = await post(createApi(createFakeHost({ failure })), path, body);
+    const text = await response.text();
+    if (name === 'fooocus') {
+      // Fooocus-API tells nobody.
+      expect([response.status, text]).toEqual([200, '[]']);
+    } else {
+      expect(response.status).toBe(500);
+      expect(text).toContain('4096');
+    }
+  });
+
+  it('tells of each request and its answer', async () => {
+    const events: ApiEvent[] = [];
+    const api = createApi({ ...createFakeHost(), onRequest: (event) => events.push(event) });
+    const response = await post(api, path, body);
+    const bytes = (await response.arrayBuffer()).byteLength;
+    expect(events).toMatchObject([
+      { phase: 'start', method: 'POST', path, dialect: name, requestBytes: JSON.stringify(body).length },
+      { phase: 'end', method: 'POST', path, dialect: name, status: 200, responseBytes: bytes },
+    ]);
+    expect(events[0]?.id).toBe(events[1]?.id);
+  });
+
+  it('names parameters without effect', async () => {
+    const response = await post(createApi(createFakeHost()), path, {
+      ...body,
+      no_such_parameter: 1,
+      größe: 2,
+    });
+    const named = response.headers.get('X-Ignored-Parameters')?.split(', ') ?? [];
+    expect(named).toContain('no_such_parameter');
+    expect(named).toContain('gr%C3%B6%C3%9Fe');
+  });
+
+  it('has its routes below its roots and a class for each parameter', () => {
+    expect(dialect).toBeDefined();
+    for (const { path: own, parameters, body: schema } of dialect?.routes ?? []) {
+      expect(createApi(createFakeHost()).ownsPath(own)).toBe(true);
+      if (!parameters || !schema || !('entries' in schema)) continue;
+      for (const parameter of Object.keys(schema.entries as object))
+        expect(parameters).toHaveProperty([parameter]);
+    }
+  });
+});
+
+/** Keys and kinds of values, deep. */
+function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(shapeOf);
+  if (typeof value !== 'object' || value === null) return typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shapeOf(item)]));
+}
+
+it('describes what is served', async () => {
+  const api = createApi(createFakeHost());
+  const response = await api.request('/openapi.json');
+  const description = await jsonOf<{ paths: Record<string, object> }>(response);
+  const result = await new Validator().validate(structuredClone(description));
+  expect(result.errors).toBeUndefined();
+  expect(result.valid).toBe(true);
+  const served = dialects.flatMap(({ routes }) => routes.map(({ path }) => path.replace(/:(\w+)/g, '{$1}')));
+  expect(Object.keys(description.paths).sort()).toEqual([...new Set(served)].sort());
+  expect(description.paths['/sdapi/v1/txt2img']).toMatchObject({
+    post: {
+      requestBody: {
+        content: {
+          'application/json': {
+            schema: {
+              properties: {
+                steps: { anyOf: [{ type: 'integer' }, { type: 'null' }], default: 50 },
+                seed: { anyOf: [{ type: 'integer' }, { type: 'null' }], default: -1 },
+              },
+              required: [],
+            },
+          },
+        },
+      },
+    },
+  });
+});

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { createApi } from '#api/index.ts';
+import { fromBase64 } from '#codecs/base64.ts';
+import { decodePng } from '#codecs/png.ts';
+import { colourOf, createFakeHost } from '../../support/fake-host.ts';
+import { jsonOf, post } from '../../support/http.ts';
+
+const request = {
+  prompt: 'A dog',
+  loras: [],
+  seed: 77,
+  sampler_name: 'DDIM',
+  steps: 20,
+  cfg_scale: 7,
+  width: 100,
+  height: 64,
+  negative_prompt: 'cat',
+  model: 'emoji-mini',
+};
+
+describe('POST /txt2img', () => {
+  it('answers with pictures in base64 and nothing else', async () => {
+    const response = await post(createApi(createFakeHost()), '/txt2img', request);
+    const answer = await jsonOf<{ images: string[] }>(response);
+    expect(Object.keys(answer)).toEqual(['images']);
+    const picture = decodePng(fromBase64(answer.images[0] ?? ''));
+    expect([picture.width, picture.height]).toEqual([96, 64]);
+    expect([...picture.data.slice(0, 3)]).toEqual(colourOf(77n));
+  });
+
+  it('moves numbers into their range and replaces what is none', async () => {
+    const fake = createFakeHost();
+    const body = {
+      prompt: 5,
+      seed: 'x',
+      steps: 900,
+      cfg_scale: 0,
+      width: 4000,
+      height: 'tall',
+      sampler_name: 'Zeno',
+    };
+    const response = await post(createApi(fake), '/txt2img', body);
+    expect(fake.jobs[0]).toMatchObject({
+      steps: 60,
+      guidanceScale: 1,
+      width: 1024,
+      height: 512,
+      sampler: { sampler: 'dpmpp_sde', schedule: 'karras' },
+      pictures: [{ prompt: [''] }],
+      noise: { source: 'philox' },
+    });
+    expect(response.headers.get('X-Ignored-Parameters')).toBe('sampler_name');
+  });
+
+  it('uses the current model and usable sizes when nothing is said', async () => {
+    const fake = createFakeHost();
+    await post(createApi(fake), '/txt2img', {});
+    expect(fake.jobs[0]).toMatchObject({
+      model: 'emoji-mini',
+      width: 512,
+      height: 512,
+      steps: 20,
+      guidanceScale: 7,
+    });
+  });
+
+  it.each([
+    [{ model: 'nowhere' }, 'Invalid model'],
+    [{ model: 7 }, 'Invalid model'],
+    [{ loras: [['62efe750', 0.5]] }, 'Invalid lora param'],
+    [{ loras: 'all' }, 'Invalid lora param'],
+    [
+      { upscale: { scale: 2, denoising_strength: 0.5, upscaler: 'Latent' } },
+      "'upscale' needs the hires pass",
+    ],
+  ])('answers 400 for %j', async (change, msg) => {
+    const fake = createFakeHost();
+    const response = await post(createApi(fake), '/txt2img', { ...request, ...change });
+    expect(response.status).toBe(400);
+    expect(await jsonOf(response)).toEqual({ msg: expect.stringContaining(msg) as string });
+    expect(fake.jobs).toEqual([]);
+  });
+
+  it('refuses JSON with a comma too many, as the example in its documentation has', async () => {
+    const response = await createApi(createFakeHost()).request('/txt2img', {
+      method: 'POST',
+      body: '{"steps":20,}',
+    });
+    expect([response.status, await jsonOf(response)]).toEqual([400, { msg: 'Invalid JSON' }]);
+  });
+});
+
+it('says what the other routes lack, each in its field', async () => {
+  const api = createApi(createFakeHost());
+  expect(await jsonOf(post(api, '/img2img', { init_image: 'x' }))).toEqual({
+    msg: expect.stringContaining('img2img needs') as string,
+  });
+  const unknown = await post(api, '/interrogate', { image: 'x', model: 'blip9' });
+  expect([unknown.status, await jsonOf(unknown)]).toEqual([404, { detail: 'Model not found' }]);
+  expect(await jsonOf(post(api, '/interrogate', { image: 'x', model: 'clip' }))).toEqual({
+    detail: expect.stringContaining('captioning model') as string,
+  });
+});
