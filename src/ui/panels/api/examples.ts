@@ -1,0 +1,104 @@
+/** A request that can be sent as it is. */
+export interface ApiExample {
+  dialect: string;
+  path: string;
+  body: Readonly<Record<string, unknown>>;
+}
+
+/** One picture, asked for in each dialect. */
+export const apiExamples: readonly ApiExample[] = [
+  {
+    dialect: 'A1111',
+    path: '/sdapi/v1/txt2img',
+    body: {
+      prompt: 'a red apple, 3d render',
+      negative_prompt: '',
+      width: 256,
+      height: 256,
+      steps: 20,
+      cfg_scale: 4,
+      sampler_name: 'DPM++ 2M',
+      scheduler: 'Karras',
+      seed: 1,
+    },
+  },
+  {
+    dialect: 'Fooocus',
+    path: '/v1/generation/text-to-image',
+    body: {
+      prompt: 'a blue whale on a yellow background, flat style',
+      style_selections: [],
+      performance_selection: 'Speed',
+      aspect_ratios_selection: '704*704',
+      image_number: 1,
+      image_seed: 2,
+      guidance_scale: 4,
+      async_process: false,
+      require_base64: true,
+    },
+  },
+  {
+    dialect: 'ModelsLab',
+    path: '/api/v1/enterprise/text2img',
+    body: {
+      key: 'not-needed-here',
+      model_id: 'emoji-mini',
+      prompt: 'a purple rocket, gradient style',
+      width: '256',
+      height: '256',
+      samples: '1',
+      num_inference_steps: '21',
+      guidance_scale: 4,
+      scheduler: 'DPMSolverMultistepScheduler',
+      seed: 3,
+    },
+  },
+  {
+    dialect: 'itsrose',
+    path: '/sdapi/txt2img',
+    body: {
+      model_id: 'emoji-mini',
+      prompt: 'a green dragon, cartoon style',
+      width: 256,
+      height: 256,
+      samples: 1,
+      num_inference_steps: 21,
+      guidance_scale: 4,
+      scheduler: 'EulerDiscreteScheduler',
+      seed: '4',
+    },
+  },
+  {
+    dialect: 'SDCN',
+    path: '/txt2img',
+    body: {
+      model: 'emoji-mini',
+      prompt: 'a smiling pumpkin, blob emoji',
+      negative_prompt: '',
+      width: 256,
+      height: 256,
+      steps: 20,
+      cfg_scale: 4,
+      sampler_name: 'Euler a',
+      seed: 5,
+    },
+  },
+];
+
+/** A path of the API under the address the app is served from. */
+export function apiPath(path: string): string {
+  return new URL(path.replace(/^\//, ''), document.baseURI).pathname;
+}
+
+/** JavaScript that sends the request. */
+export function fetchCode(path: string, body: string): string {
+  const indented = body.trim().replaceAll('\n', '\n  ');
+  return [
+    `const response = await fetch('${apiPath(path)}', {`,
+    `  method: 'POST',`,
+    `  headers: { 'Content-Type': 'application/json' },`,
+    `  body: JSON.stringify(${indented}),`,
+    `});`,
+    `console.log(response.status, await response.json());`,
+  ].join('\n');
+}

@@ -1,0 +1,126 @@
+import { AppError } from '#protocol/error.ts';
+import type { PictureSpec, TextToImageJob } from '#protocol/job.ts';
+import type { ModelInfo, ModelPack } from '#protocol/model.ts';
+import type { KDiffusionSampler } from '#protocol/sampler.ts';
+import { samplers, schedules, type SamplerOption, type ScheduleOption } from './samplers.ts';
+
+const LARGEST_SEED = 2n ** 64n - 1n;
+const FIRST_SAMPLER: SamplerOption = {
+  id: 'euler',
+  label: 'Euler',
+  automaticSchedule: 'Automatic',
+  note: '',
+};
+
+/** What the reader has set, and the job it makes. */
+export class PaintForm {
+  prompt = $state('');
+  negativePrompt = $state('');
+  width = $state(512);
+  height = $state(512);
+  steps = $state(20);
+  guidanceScale = $state(7);
+  samplerId = $state('dpmpp_2m');
+  scheduleId = $state('automatic');
+  /** Decimal digits, or empty for a new seed each time. */
+  seed = $state('');
+  batchCount = $state(1);
+  batchSize = $state(1);
+  #filledFor: string | null = null;
+
+  readonly sampler: SamplerOption = $derived(
+    samplers.find(({ id }) => id === this.samplerId) ?? samplers[0] ?? FIRST_SAMPLER,
+  );
+  readonly schedule: ScheduleOption | null = $derived(
+    schedules.find(({ id }) => id === this.scheduleId) ?? null,
+  );
+  readonly seedIsValid = $derived(
+    this.seed === '' || (/^\d{1,20}$/.test(this.seed) && BigInt(this.seed) <= LARGEST_SEED),
+  );
+
+  /** Takes a model's own values, once for each model. */
+  takeDefaults(pack: ModelPack): void {
+    if (this.#filledFor === pack.id) return;
+    this.#filledFor = pack.id;
+    const { width, height, steps, guidanceScale, sampler, schedule } = pack.defaults;
+    this.width = width;
+    this.height = height;
+    this.steps = steps;
+    this.guidanceScale = guidanceScale;
+    this.samplerId = sampler;
+    this.scheduleId = schedule;
+  }
+
+  /** The sampler as the engine is told of it. */
+  samplerChoice(): KDiffusionSampler {
+    return { family: 'k-diffusion', sampler: this.samplerId, schedule: this.scheduleId, options: {} };
+  }
+
+  /**
+   * The job, with its seeds drawn: picture i has seed + i, and noise is drawn as A1111 draws it.
+   * @throws AppError `invalid_request` when there is no prompt or the seed is no 64-bit number
+   */
+  toJob(model: ModelInfo): TextToImageJob {
+    const prompt = this.prompt.trim();
+    if (prompt === '') throw new AppError('invalid_request', 'Say what to paint first.');
+    if (!this.seedIsValid) {
+      throw new AppError('invalid_request', `A seed is a whole number from 0 to ${LARGEST_SEED.toString()}.`);
+    }
+    const firstSeed = this.seed === '' ? randomSeed() : BigInt(this.seed);
+    const pictures = Array.from({ length: this.batchCount * this.batchSize }, (_, index): PictureSpec => ({
+      prompt: [prompt],
+      negativePrompt: [this.negativePrompt.trim()],
+      seed: BigInt.asUintN(64, firstSeed + BigInt(index)),
+      subseed: 0n,
+    }));
+    return {
+      task: 'txt2img',
+      model: model.pack.id,
+      pictures,
+      batchSize: this.batchSize,
+      width: this.width,
+      height: this.height,
+      steps: this.steps,
+      guidanceScale: this.guidanceScale,
+      sampler: this.samplerChoice(),
+      noise: { source: 'philox', subseedStrength: 0, etaNoiseSeedDelta: 0 },
+      promptOptions: { syntax: 'a1111', emphasis: 'original', clipSkip: 1, commaPaddingBacktrack: 20 },
+      keepUnfinished: false,
+      output: {
+        format: 'png',
+        quality: 1,
+        metadata: {
+          samplerLabel: this.sampler.label,
+          scheduleLabel:
+            this.scheduleId === 'automatic' ? this.sampler.automaticSchedule : (this.schedule?.label ?? null),
+          extra: [],
+        },
+      },
+    };
+  }
+
+  /** Takes everything from a finished picture, so that painting again gives the same one. */
+  fill(job: TextToImageJob, index: number): void {
+    const picture = job.pictures[index];
+    if (!picture) return;
+    this.prompt = picture.prompt.join('\n');
+    this.negativePrompt = picture.negativePrompt.join('\n');
+    this.seed = picture.seed.toString();
+    this.width = job.width;
+    this.height = job.height;
+    this.steps = job.steps;
+    this.guidanceScale = job.guidanceScale;
+    this.batchCount = 1;
+    this.batchSize = 1;
+    if (job.sampler.family === 'k-diffusion') {
+      this.samplerId = job.sampler.sampler;
+      this.scheduleId = job.sampler.schedule;
+    }
+  }
+}
+
+/** 32 random bits, as A1111 draws them: short enough to be read aloud. */
+function randomSeed(): bigint {
+  const [bits = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return BigInt(bits);
+}

@@ -1,0 +1,21 @@
+import { createContext } from 'svelte';
+import type { PaintForm } from '#ui/panels/create/paint-form.svelte.ts';
+import type { ApiLog } from '#ui/panels/api/api-log.svelte.ts';
+import type { AppStatus } from './app-status.svelte.ts';
+import type { Engine } from './engine.svelte.ts';
+import type { Gallery } from './gallery.svelte.ts';
+import type { Notices } from './notices.svelte.ts';
+import type { ThemeChoice } from './theme.svelte.ts';
+
+/** Everything the components share: made once by App, found by context. */
+export interface AppState {
+  status: AppStatus;
+  engine: Engine;
+  gallery: Gallery;
+  form: PaintForm;
+  apiLog: ApiLog;
+  notices: Notices;
+  theme: ThemeChoice;
+}
+
+export const [getAppState, setAppState] = createContext<AppState>();
