@@ -475,6 +475,15 @@ describe('endpoints for pictures', () => {
     expect((await answerOf(complete))['message']).toContain(missing);
   });
 
+  it('controlnet knows its types', async () => {
+    const api = createApi(createFakeHost());
+    const body = { ...example, init_image: picture, controlnet_model: 'canny' };
+    expect((await post(api, 'controlnet', { ...body, controlnet_type: 'canny, depth' })).status).toBe(501);
+    const wrong = await post(api, 'controlnet', { ...body, controlnet_type: 'canny,smell' });
+    expect(wrong.status).toBe(400);
+    expect((await answerOf(wrong))['message']).toMatch(/^controlnet_type must be a list of: canny, depth, /);
+  });
+
   it('controlnet needs no prompt with guess_mode', async () => {
     const api = createApi(createFakeHost());
     const body = { key: 'k', init_image: picture, controlnet_model: 'canny' };

@@ -6,7 +6,7 @@ import {
   type ParameterRule,
   type ParameterTable,
 } from '#api/parameters.ts';
-import { isImage } from './schema.ts';
+import { isImage } from './image-schema.ts';
 
 const IMAGE_PROMPTS = 'image prompts (IP-Adapter or ControlNet)';
 const DRAWING_OVER = 'drawing over a picture';

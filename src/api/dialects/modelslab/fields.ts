@@ -106,6 +106,15 @@ export function oneOf<const T extends string>(name: string, names: readonly T[],
   );
 }
 
+/** Names of a list with commas, or null. */
+export function listOf(name: string, names: readonly string[]) {
+  const message = `${name} must be a list of: ${names.join(', ')}`;
+  return v.pipe(
+    text(name),
+    v.check((list) => list === null || list.split(',').every((word) => names.includes(word.trim())), message),
+  );
+}
+
 /** A seed of up to 64 bits; absent or negative leaves it to chance. */
 export function seed(name: string) {
   const message = `${name} must be an integer`;

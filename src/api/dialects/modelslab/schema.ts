@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { detailOf, honoured, ignored, refused, type ParameterTable } from '#api/parameters.ts';
-import { body, number, oneOf, requiredText, saysYes, seed, text, yesNo } from './fields.ts';
+import { body, listOf, number, oneOf, requiredText, saysYes, seed, text, yesNo } from './fields.ts';
 
 /** The service writes its SDE variant with three plus signs; diffusers' own names are understood. */
 const ALGORITHM_TYPES = [
@@ -122,7 +122,7 @@ export const inpaint = body({
   strength,
 });
 
-export const CONTROL_TYPES = [
+const CONTROL_TYPES = [
   'canny',
   'depth',
   'hed',
@@ -149,7 +149,7 @@ export const controlnet = v.pipe(
     control_image: text('control_image'),
     mask_image: text('mask_image'),
     controlnet_model: requiredText('controlnet_model'),
-    controlnet_type: text('controlnet_type'),
+    controlnet_type: listOf('controlnet_type', CONTROL_TYPES),
     auto_hint: yesNo('auto_hint', false),
     guess_mode: yesNo('guess_mode', false),
     controlnet_conditioning_scale: number('controlnet_conditioning_scale', { min: 0, max: 10, initial: 1 }),
