@@ -98,6 +98,7 @@ export function storageOf(source: TensorSource, name: string): Storage {
   const info = source.info(name);
   if (!info || !source.info(`${name}.scale`)) return 'exact';
   if (info.type === 'int8') return 'int8-channels';
+  if (info.type !== 'uint8' || info.shape.length !== 3) return 'exact';
   return info.shape[2] === BLOCK_SIZE ? 'int8-blocks' : 'int4-blocks';
 }
 

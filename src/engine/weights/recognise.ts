@@ -53,6 +53,9 @@ const OTHER_FAMILIES: readonly (readonly [mark: RegExp, name: string])[] = [
   [/^(?:model\.diffusion_model\.)?down_blocks\.\d+\.\d+\.(?:channelwise|mapper)/, 'Stable Cascade'],
 ];
 
+/** Numbers that go with weights other programs quantised (ComfyUI's scaled float8, bitsandbytes' nf4). */
+const FOREIGN_SCALES = /\.(?:scale_weight|weight_scale|absmax|quant_map)$|^scaled_fp8$/;
+
 /** Networks as files by themselves. */
 const KINDS: Readonly<Record<Component, WeightKind>> = {
   unet: 'unet',
@@ -103,6 +106,10 @@ export function recogniseWeights(
     return { ...facts, kind: isLora(names) ? 'lora' : 'unknown', family: 'other', components: [], problem };
   }
   const unet = components.get('unet');
+  if (names.some((name) => FOREIGN_SCALES.test(name))) {
+    const problem = 'Another program quantised its weights in a way this engine does not read.';
+    return { ...facts, kind: unet ? 'unet' : 'unknown', family: unet ? familyOf(unet) : null, problem };
+  }
   if (unet && components.size > 1) {
     const lacking = (['vae', 'text_encoder', 'text_encoder_2'] as const).filter(
       (component) => needs(familyOf(unet), component) && !components.has(component),

@@ -166,6 +166,18 @@ test.each([
   });
 });
 
+test('weights that another program scaled are not taken at face value', () => {
+  const file = fileOf([
+    ...rows(names.sd15.unet).map(([name, , shape]) => [name, shape] as const),
+    ['model.diffusion_model.middle_block.0.in_layers.2.scale_weight', []],
+  ]);
+  expect(recogniseWeights(file)).toMatchObject({
+    kind: 'unet',
+    family: 'sd1',
+    problem: 'Another program quantised its weights in a way this engine does not read.',
+  });
+});
+
 test('a file nobody knows', () => {
   expect(recogniseWeights(fileOf([['wte.weight', [50257, 768]]], 'bfloat16'))).toMatchObject({
     kind: 'unknown',
