@@ -1,8 +1,9 @@
 import { product } from '#engine/graph/dimension.ts';
 import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
-import { activate, conv2d, groupNorm, imageToTokens, linear, tokensToImage } from '#engine/graph/layers.ts';
-import { add, multiHeadAttention, split, upsampleNearest } from '#engine/graph/operators.ts';
+import { activate, conv2d, groupNorm } from '#engine/graph/layers.ts';
+import { split, upsampleNearest } from '#engine/graph/operators.ts';
 import { AppError } from '#protocol/error.ts';
+import { attentionBlock } from './attention-block.ts';
 import type { BuildOptions } from './build-options.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 import { resnetBlock, type ResnetSettings } from './resnet.ts';
@@ -14,6 +15,9 @@ export interface AutoencoderOptions extends BuildOptions {
   /** Every convolution takes its borders from the opposite side: pictures that tile. */
   tiling?: boolean;
 }
+
+const DOWN_BLOCKS = ['DownEncoderBlock2D', 'AttnDownEncoderBlock2D'] as const;
+const UP_BLOCKS = ['UpDecoderBlock2D', 'AttnUpDecoderBlock2D'] as const;
 
 interface Sizes {
   channels: readonly number[];
@@ -33,7 +37,7 @@ interface Sizes {
 export function buildAutoencoderKlEncoder(json: ConfigJson, options: AutoencoderOptions): BuiltGraph {
   const { config, sizes, graph } = open(json, options, 'vae_encoder');
   const { channels, layers, latentChannels, resnet } = sizes;
-  config.words('down_block_types', ['DownEncoderBlock2D'], ['DownEncoderBlock2D']);
+  const types = config.words('down_block_types', DOWN_BLOCKS, ['DownEncoderBlock2D']);
   const factor = 2 ** (channels.length - 1);
   const sample = graph.input('sample', 'float32', [
     options.size?.batch ?? 'batch',
@@ -47,6 +51,9 @@ export function buildAutoencoderKlEncoder(json: ConfigJson, options: Autoencoder
     const name = `encoder.down_blocks.${block}`;
     for (let layer = 0; layer < layers; layer++) {
       hidden = resnetBlock(graph, hidden, `${name}.resnets.${layer}`, { out, settings: resnet });
+      if (types[block]?.startsWith('Attn')) {
+        hidden = attentionBlock(graph, hidden, `${name}.attentions.${layer}`, { heads: 1, ...resnet });
+      }
     }
     if (block < channels.length - 1) hidden = downsample(graph, hidden, `${name}.downsamplers.0`, 0);
   });
@@ -73,7 +80,7 @@ export function buildAutoencoderKlEncoder(json: ConfigJson, options: Autoencoder
 export function buildAutoencoderKlDecoder(json: ConfigJson, options: AutoencoderOptions): BuiltGraph {
   const { config, sizes, graph } = open(json, options, 'vae_decoder');
   const { channels, layers, latentChannels, resnet } = sizes;
-  config.words('up_block_types', ['UpDecoderBlock2D'], ['UpDecoderBlock2D']);
+  const types = config.words('up_block_types', UP_BLOCKS, ['UpDecoderBlock2D']);
   const latents = graph.input('latent_sample', 'float32', [
     options.size?.batch ?? 'batch',
     latentChannels,
@@ -90,6 +97,9 @@ export function buildAutoencoderKlDecoder(json: ConfigJson, options: Autoencoder
     const name = `decoder.up_blocks.${block}`;
     for (let layer = 0; layer <= layers; layer++) {
       hidden = resnetBlock(graph, hidden, `${name}.resnets.${layer}`, { out, settings: resnet });
+      if (types[block]?.startsWith('Attn')) {
+        hidden = attentionBlock(graph, hidden, `${name}.attentions.${layer}`, { heads: 1, ...resnet });
+      }
     }
     if (block < channels.length - 1) {
       hidden = conv2d(graph, upsampleNearest(graph, hidden, 2), `${name}.upsamplers.0.conv`, { out });
@@ -135,18 +145,8 @@ function open(
 function midBlock(graph: Graph, input: Value, name: string, { midAttention, resnet }: Sizes): Value {
   const out = Number(input.shape[1]);
   const first = resnetBlock(graph, input, `${name}.resnets.0`, { out, settings: resnet });
-  const attended = midAttention ? selfAttention(graph, first, `${name}.attentions.0`, resnet) : first;
+  const attended = midAttention
+    ? attentionBlock(graph, first, `${name}.attentions.0`, { heads: 1, ...resnet })
+    : first;
   return resnetBlock(graph, attended, `${name}.resnets.1`, { out, settings: resnet });
-}
-
-function selfAttention(graph: Graph, input: Value, name: string, resnet: ResnetSettings): Value {
-  const out = Number(input.shape[1]);
-  const tokens = imageToTokens(graph, groupNorm(graph, input, `${name}.group_norm`, resnet));
-  const attended = multiHeadAttention(graph, {
-    query: linear(graph, tokens, `${name}.to_q`, { out }),
-    key: linear(graph, tokens, `${name}.to_k`, { out }),
-    value: linear(graph, tokens, `${name}.to_v`, { out }),
-    heads: 1,
-  });
-  return add(graph, tokensToImage(graph, linear(graph, attended, `${name}.to_out.0`, { out }), input), input);
 }

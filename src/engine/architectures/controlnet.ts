@@ -1,7 +1,7 @@
 import { product } from '#engine/graph/dimension.ts';
 import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
 import { conv2d } from '#engine/graph/layers.ts';
-import { add, multiply, silu } from '#engine/graph/operators.ts';
+import { add, multiply, reduce, scale, silu } from '#engine/graph/operators.ts';
 import type { BuildOptions } from './build-options.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 import {
@@ -31,7 +31,7 @@ export interface ControlNetOptions extends BuildOptions {
  */
 export function buildControlNet(json: ConfigJson, options: ControlNetOptions): BuiltGraph {
   const config = new ConfigReader(json, 'ControlNetModel');
-  config.requireOnly({ global_pool_conditions: false });
+  const pooled = config.boolean('global_pool_conditions', false);
   const sizes = readUnetSizes(config);
   const graph = new Graph({ ...options, name: 'controlnet', circular: options.tiling ?? false });
   const { sample, timestep, text, batch } = unetInputs(graph, sizes, {
@@ -47,8 +47,15 @@ export function buildControlNet(json: ConfigJson, options: ControlNetOptions): B
   const down = downBlocks(graph, input, { sizes, time, context });
   const mid = midBlock(graph, down.hidden, { sizes, time, context });
 
-  const residual = (value: Value, name: string) =>
-    multiply(graph, conv2d(graph, value, name, { out: Number(value.shape[1]), kernel: 1 }), strength);
+  const residual = (value: Value, name: string) => {
+    const scaled = multiply(
+      graph,
+      conv2d(graph, value, name, { out: Number(value.shape[1]), kernel: 1 }),
+      strength,
+    );
+    // The mean of the whole picture (Shuffle), spread over it again so that residuals keep one shape.
+    return pooled ? add(graph, scale(graph, scaled, 0), reduce(graph, 'ReduceMean', scaled, [2, 3])) : scaled;
+  };
   down.skips.forEach((skip, index) =>
     graph.output(`down_block_residual_${index}`, residual(skip, `controlnet_down_blocks.${index}`)),
   );

@@ -3,6 +3,7 @@ import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
 import { activate, conv2d, groupNorm } from '#engine/graph/layers.ts';
 import { add, concat, resizeNearest, scale, subtract, upsampleNearest } from '#engine/graph/operators.ts';
 import { AppError } from '#protocol/error.ts';
+import { attentionBlock } from './attention-block.ts';
 import type { BuildOptions } from './build-options.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 import { applyFreeU, type FreeU } from './freeu.ts';
@@ -44,7 +45,7 @@ export interface Unet2dConditionOptions extends BuildOptions {
   timeIds?: number;
 }
 
-const UP_BLOCKS = ['UpBlock2D', 'CrossAttnUpBlock2D'] as const;
+const UP_BLOCKS = ['UpBlock2D', 'CrossAttnUpBlock2D', 'AttnUpBlock2D'] as const;
 
 /**
  * Diffusers' UNet2DConditionModel for the Stable Diffusion 1, 2 and XL families, inpainting and distilled variants.
@@ -167,6 +168,10 @@ function upBlocks(
           onlyCrossAttention: sizes.onlyCrossAttention[mirrored] ?? false,
         });
         hidden = transformer2d(graph, hidden, `${name}.attentions.${layer}`, settings, context);
+      } else if (type === 'AttnUpBlock2D') {
+        // The reference does not mirror this list.
+        const heads = out / (sizes.headWidths[block] ?? out);
+        hidden = attentionBlock(graph, hidden, `${name}.attentions.${layer}`, { ...sizes.resnet, heads });
       }
     }
     const next = remaining.at(-1);

@@ -3,6 +3,7 @@ import type { Graph, Value } from '#engine/graph/graph.ts';
 import { activate, conv2d, linear, type Activation } from '#engine/graph/layers.ts';
 import { add, concat, gather } from '#engine/graph/operators.ts';
 import { AppError } from '#protocol/error.ts';
+import { attentionBlock } from './attention-block.ts';
 import type { ConfigReader } from './config.ts';
 import { resnetBlock, type ResnetSettings } from './resnet.ts';
 import { sinusoidalEmbedding, timestepEmbedding, type Sinusoid } from './time-embedding.ts';
@@ -13,7 +14,7 @@ import { transformer2d, type TransformerContext, type TransformerSettings } from
  * Sources: diffusers, models/unets/unet_2d_condition.py and unet_2d_blocks.py, models/controlnets/controlnet.py.
  */
 
-const DOWN_BLOCKS = ['DownBlock2D', 'CrossAttnDownBlock2D'] as const;
+const DOWN_BLOCKS = ['DownBlock2D', 'CrossAttnDownBlock2D', 'AttnDownBlock2D'] as const;
 const MID_BLOCKS = ['UNetMidBlock2DCrossAttn', 'UNetMidBlock2D'] as const;
 const CLASS_EMBEDDINGS = ['timestep', 'identity', 'projection', 'simple_projection'] as const;
 
@@ -25,10 +26,11 @@ export interface UnetSizes {
   /** Resnets per down block. */
   layers: readonly number[];
   heads: readonly number[];
+  /** Channels per head in `Attn…Block2D` blocks, the only ones that read the key by its name. */
+  headWidths: readonly (number | undefined)[];
   /** Transformer blocks of each layer of each down block. */
   transformerLayers: readonly (number | readonly number[])[];
   onlyCrossAttention: readonly boolean[];
-  midOnlyCrossAttention: boolean;
   contextWidth: number;
   timeWidth: number;
   downsamplePadding: number;
@@ -74,7 +76,6 @@ export function readUnetSizes(config: ConfigReader): UnetSizes {
     );
   }
   const activation = config.activation('act_fn', 'silu');
-  const onlyCrossAttention = config.flagPerBlock('only_cross_attention', count);
   return {
     channels,
     downBlocks,
@@ -88,12 +89,9 @@ export function readUnetSizes(config: ConfigReader): UnetSizes {
       count,
       8,
     ),
+    headWidths: config.isNull('attention_head_dim') ? [] : config.perBlock('attention_head_dim', count, 8),
     transformerLayers: transformerLayers(config, 'transformer_layers_per_block', count),
-    onlyCrossAttention,
-    midOnlyCrossAttention: config.boolean(
-      'mid_block_only_cross_attention',
-      onlyCrossAttention.at(-1) ?? false,
-    ),
+    onlyCrossAttention: config.flagPerBlock('only_cross_attention', count),
     contextWidth: Math.max(...config.perBlock('cross_attention_dim', count, 1280)),
     timeWidth: config.number('time_embedding_dim', first * 4),
     downsamplePadding: config.number('downsample_padding', 1),
@@ -293,6 +291,9 @@ export function downBlocks(
           onlyCrossAttention: sizes.onlyCrossAttention[block] ?? false,
         });
         hidden = transformer2d(graph, hidden, `${name}.attentions.${layer}`, settings, context);
+      } else if (sizes.downBlocks[block] === 'AttnDownBlock2D') {
+        const heads = out / (sizes.headWidths[block] ?? out);
+        hidden = attentionBlock(graph, hidden, `${name}.attentions.${layer}`, { ...sizes.resnet, heads });
       }
       if (feature && attends && layer === layers - 1) hidden = add(graph, hidden, feature);
       skips.push(hidden);
@@ -330,7 +331,7 @@ export function midBlock(
   const transformer = transformerSettings(sizes, {
     block,
     layer: 0,
-    onlyCrossAttention: sizes.midOnlyCrossAttention,
+    onlyCrossAttention: false,
   });
   return resnet(transformer2d(graph, first, 'mid_block.attentions.0', transformer, context), 1);
 }

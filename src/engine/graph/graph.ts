@@ -20,6 +20,9 @@ export interface Value {
   readonly shape: Shape;
 }
 
+/** What a node makes: a value that has no name yet. */
+type Result = Omit<Value, 'name'>;
+
 /** A finished graph and what ONNX Runtime needs beside it. */
 export interface BuiltGraph {
   /** A serialised ONNX `ModelProto` whose weights are external. */
@@ -146,7 +149,7 @@ export class Graph {
   node(
     operator: string,
     inputs: readonly (Value | undefined)[],
-    output: { type: TensorType; shape: Shape },
+    output: Result,
     attributes: Attributes = {},
     domain: OnnxNode['domain'] = '',
   ): Value {
@@ -155,17 +158,15 @@ export class Graph {
   }
 
   /** Adds a node with several outputs. */
-  nodes<
-    Outputs extends readonly [{ type: TensorType; shape: Shape }, ...{ type: TensorType; shape: Shape }[]],
-  >(
+  nodes(
     operator: string,
     inputs: readonly (Value | undefined)[],
-    outputs: Outputs,
+    outputs: readonly [Result, ...Result[]],
     attributes: Attributes = {},
     domain: OnnxNode['domain'] = '',
   ): readonly [Value, ...Value[]] {
     const [first, ...rest] = outputs;
-    const make = ({ type, shape }: { type: TensorType; shape: Shape }): Value =>
+    const make = ({ type, shape }: Result): Value =>
       this.#remember({ name: `${operator}.${this.#names++}`, type, shape });
     const values: [Value, ...Value[]] = [make(first), ...rest.map(make)];
     this.#nodes.push({

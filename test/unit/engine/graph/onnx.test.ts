@@ -21,8 +21,9 @@ function buildLayer() {
 
 describe('encodeOnnx', () => {
   test('writes what another protobuf reader reads', () => {
-    const { graph, opsetImport, irVersion } = onnx.ModelProto.decode(buildLayer().model);
-    expect(Number(irVersion)).toBe(9);
+    const model = onnx.ModelProto.decode(buildLayer().model);
+    const { graph, opsetImport } = model;
+    expect(Number(model.irVersion)).toBe(9);
     expect(opsetImport.map(({ domain, version }) => [domain, Number(version)])).toEqual([
       ['', 20],
       ['com.microsoft', 1],
@@ -47,7 +48,7 @@ describe('encodeOnnx', () => {
     const external = graph?.initializer?.map((tensor) => ({
       name: tensor.name,
       dims: tensor.dims?.map(Number),
-      ...Object.fromEntries(tensor.externalData?.map(({ key, value }) => [key, value]) ?? []),
+      ...Object.fromEntries(tensor.externalData?.map(({ key, value }) => [String(key), String(value)]) ?? []),
     }));
     expect(external).toEqual([
       { name: 'layer.weight', dims: [2, 3], location: 'example.weights', offset: '0', length: '24' },
