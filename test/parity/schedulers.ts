@@ -8,6 +8,7 @@ import { execute } from '#engine/samplers/execute.ts';
 import { RESULT } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ParityCase } from './case.ts';
+import { hyperbolicTangent, sine } from './torch-float32.ts';
 
 interface SchedulerCase {
   case: string;
@@ -35,8 +36,21 @@ export async function* cases(folder: string): AsyncGenerator<ParityCase> {
     for (const reference of cases) {
       const name = `schedulers/${reference.scheduler} ${reference.case}`;
       try {
-        const final = await runScheduler(reference, Float32Array.from(x0));
-        yield { name, error: relativeError(final, reference.final), tolerance: TOLERANCE, supported: true };
+        const noise = Float32Array.from(x0);
+        const final = await runScheduler(reference, noise);
+        const error = relativeError(final, reference.final);
+        const verdict = { name, error, tolerance: TOLERANCE, supported: true };
+        if (error <= TOLERANCE) {
+          yield verdict;
+          continue;
+        }
+        // Where rounding alone decides the result, a reference says nothing: tell how much it does.
+        const nudged = await runScheduler(reference, noise, 1 + 2 ** -23);
+        const shift = relativeError(nudged, [...final]).toExponential(1);
+        yield {
+          ...verdict,
+          note: `one unit in the last place of the network's output moves the result by ${shift}`,
+        };
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         yield { name, error: Infinity, tolerance: TOLERANCE, supported: false, note: error.message };
@@ -48,6 +62,7 @@ export async function* cases(folder: string): AsyncGenerator<ParityCase> {
 async function runScheduler(
   { scheduler, config, steps }: SchedulerCase,
   noise: Float32Array,
+  nudge = 1,
 ): Promise<Float32Array> {
   if (!isDiffusersSchedulerName(scheduler))
     throw new AppError('unsupported_feature', `There is no ${scheduler}.`);
@@ -58,20 +73,25 @@ async function runScheduler(
     pictures: 1,
     noise,
     nextNoise: () => generator.randn(noise.length),
-    denoise: (input, { timestep }) => ({ guided: input.map((value) => network(value, timestep)) }),
+    denoise: (input, { timestep }) => ({ guided: input.map((value) => nudge * network(value, timestep)) }),
   });
   await execute(plan.program(), machine);
   return machine.read(RESULT);
 }
 
-/** The function the reference runs had for a network. */
+const { fround } = Math;
+
+/** The function the reference runs had for a network: 0.7 tanh(x) cos(t / 1000) + 0.3 sin(2 x) + 0.1 t / 1000. */
 function referenceNetwork(x: number, timestep: number): number {
-  return 0.7 * Math.tanh(x) * Math.cos(timestep / 1000) + 0.3 * Math.sin(2 * x) + (0.1 * timestep) / 1000;
+  const scaled = fround(fround(fround(0.7) * hyperbolicTangent(x)) * fround(Math.cos(timestep / 1000)));
+  const wave = fround(fround(0.3) * sine(fround(2 * x)));
+  return fround(fround(scaled + wave) + fround((0.1 * timestep) / 1000));
 }
 
 /** The same for diffusers' Karras VE pipeline, whose pictures go from −1 to 1 and whose network's from 0 to 1. */
 function pixelNetwork(x: number, sigma: number): number {
-  return (sigma / 2) * referenceNetwork(Math.fround((x + 1) / 2), sigma / 2);
+  const half = fround(sigma / 2);
+  return fround(half * referenceNetwork(fround(fround(x + 1) / 2), half));
 }
 
 /** Largest difference, relative to the largest reference value. */

@@ -1,10 +1,12 @@
-import type { SamplerProgram } from '#engine/samplers/program.ts';
+import type { Register, SamplerProgram, Term } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
 import { number } from './config.ts';
 import { CLEAN } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
 import { sigmaLevel } from './sigma-space.ts';
 import { adaptNetwork, trainedNetwork } from './ve-network.ts';
+
+const NO_TERM: Term = [NaN, ''];
 
 /**
  * Heun's method with churn: each step first adds some noise.
@@ -27,17 +29,50 @@ export const karrasVe = defineScheduler(
       ? adaptNetwork(options.network)
       : trainedNetwork({ min: config.sigma_min ** 2, max: config.sigma_max ** 2 }, () => -1);
     const { min, max } = network.range;
+    // Rounded where diffusers rounds to float32.
+    const { fround } = Math;
     const sigmas = Array.from({ length: steps }, (_, i) =>
-      Math.fround(max * (min / max) ** (i / (steps - 1))),
+      fround(max * fround(fround(min / max) ** fround(i / (steps - 1)))),
     );
     sigmas.push(0);
+
+    // One operation per instruction: the first sigmas are so large that the rounding of each decides the result.
+    function* estimateSlope(to: Register, from: Register, sigma: number): SamplerProgram {
+      const [own = NO_TERM, ...others] = network.clean(from, sigma);
+      yield network.run(from, sigma);
+      yield { op: 'combine', to: 'rest', terms: others };
+      yield { op: 'combine', to: CLEAN, terms: [own, [1, 'rest']] };
+      yield {
+        op: 'combine',
+        to,
+        terms: [
+          [1, from],
+          [-1, CLEAN],
+        ],
+      };
+      yield { op: 'combine', to, terms: [[1 / sigma, to]] };
+    }
+
+    function* move(distance: number): SamplerProgram {
+      yield { op: 'combine', to: 'distance', terms: [[fround(distance), 'slope']] };
+      yield {
+        op: 'combine',
+        to: 'x',
+        terms: [
+          [1, 'raised'],
+          [1, 'distance'],
+        ],
+      };
+    }
 
     function* sample(index: number): SamplerProgram {
       for (let i = index; i < steps; i++) {
         const sigma = sigmas[i] ?? NaN;
         const next = sigmas[i + 1] ?? NaN;
         const churned = config.s_min <= sigma && sigma <= config.s_max;
-        const raised = sigma * (1 + (churned ? Math.min(config.s_churn / steps, Math.SQRT2 - 1) : 0));
+        const raised = fround(
+          sigma + sigma * (churned ? Math.min(config.s_churn / steps, Math.SQRT2 - 1) : 0),
+        );
         yield { op: 'noise', to: 'fresh' };
         const added = config.s_noise * Math.sqrt(raised ** 2 - sigma ** 2);
         yield {
@@ -48,21 +83,10 @@ export const karrasVe = defineScheduler(
             [added, 'fresh'],
           ],
         };
-        yield network.run('raised', raised);
-        yield { op: 'combine', to: CLEAN, terms: network.clean('raised', raised) };
-        yield { op: 'combine', to: 'slope', terms: network.slope('raised', raised) };
-        yield {
-          op: 'combine',
-          to: 'x',
-          terms: [
-            [1, 'raised'],
-            [next - raised, 'slope'],
-          ],
-        };
+        yield* estimateSlope('slope', 'raised', raised);
+        yield* move(next - raised);
         if (next > 0) {
-          yield network.run('x', next);
-          yield { op: 'combine', to: CLEAN, terms: network.clean('x', next) };
-          yield { op: 'combine', to: 'end slope', terms: network.slope('x', next) };
+          yield* estimateSlope('end slope', 'x', next);
           yield {
             op: 'combine',
             to: 'slope',
@@ -71,14 +95,7 @@ export const karrasVe = defineScheduler(
               [0.5, 'end slope'],
             ],
           };
-          yield {
-            op: 'combine',
-            to: 'x',
-            terms: [
-              [1, 'raised'],
-              [next - raised, 'slope'],
-            ],
-          };
+          yield* move(next - raised);
         }
         yield { op: 'show', register: CLEAN, step: i - index + 1 };
       }
