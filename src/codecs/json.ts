@@ -4,16 +4,20 @@ const MARK = '\\u0001integer:';
 const MARK_VALUE = '\u0001integer:';
 
 /** Strings are matched so that digits inside them are left alone. */
-const STRING_OR_LONG_INTEGER = /"(?:[^"\\]|\\.)*"|-?\b\d{16,}\b(?!\.\d|[eE])/g;
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+
+const LONG_INTEGER = /^-?\d{16,}$/;
 
 /**
  * `JSON.parse` that keeps integers beyond 2^53 exact, as bigints. Seeds need all of their 64 bits.
  * @throws SyntaxError
  */
 export function parseJson(text: string): unknown {
-  if (!/\d{16}/.test(text)) return JSON.parse(text) as unknown;
-  const marked = text.replace(STRING_OR_LONG_INTEGER, (match) =>
-    match.startsWith('"') ? match : `"${MARK}${match}"`,
+  // Whatever is wrong with the text is found here: marks could make it right.
+  const plain: unknown = JSON.parse(text);
+  if (!/\d{16}/.test(text)) return plain;
+  const marked = text.replace(STRING_OR_NUMBER, (match) =>
+    LONG_INTEGER.test(match) ? `"${MARK}${match}"` : match,
   );
   return JSON.parse(marked, (_key, value: unknown) => {
     if (typeof value !== 'string' || !value.startsWith(MARK_VALUE)) return value;

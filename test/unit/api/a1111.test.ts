@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { planGrid } from '#api/dialects/a1111/grid.ts';
 import { createApi, type Api } from '#api/index.ts';
 import { fromBase64 } from '#codecs/base64.ts';
 import { decodePng } from '#codecs/png.ts';
@@ -140,15 +141,18 @@ describe('POST /sdapi/v1/txt2img', () => {
     expect(response.headers.get('X-Ignored-Parameters')).toBe('styles');
   });
 
-  it('leaves pictures out, or puts a grid in front, when asked to', async () => {
+  it('leaves pictures out when asked to', async () => {
     expect((await txt2img({ ...SMALL, send_images: false })).answer.images).toEqual([]);
-    const { answer, info } = await txt2img({ ...SMALL, batch_size: 3, save_images: true });
-    expect(answer.images).toHaveLength(4);
-    expect(info.index_of_first_image).toBe(1);
-    expect(info.infotexts).toHaveLength(4);
-    const grid = pixelsOf(answer.images[0]);
-    expect([grid.width, grid.height]).toEqual([128, 128]);
-    expect([...grid.data.slice(64 * 3, 64 * 3 + 3)]).toEqual(colourOf(1001n));
+  });
+
+  it.each([
+    [3, -1, 1, { columns: 2, rowCount: 2 }],
+    [9, -1, 1, { columns: 3, rowCount: 3 }],
+    [6, 2, 1, { columns: 3, rowCount: 2 }],
+    [6, 0, 3, { columns: 2, rowCount: 3 }],
+    [2, 5, 1, { columns: 1, rowCount: 2 }],
+  ])('lays %i pictures with n_rows %i and batches of %i out as %j', (count, rows, batchSize, grid) => {
+    expect(planGrid(count, rows, batchSize)).toEqual(grid);
   });
 
   it('writes the infotext into the file unless told not to', async () => {

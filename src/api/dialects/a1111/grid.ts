@@ -1,31 +1,36 @@
-import { decodePng, encodePng } from '#codecs/png.ts';
+import { AppError } from '#protocol/error.ts';
 
 /**
  * Pictures of one size side by side, row by row (A1111, modules/images.py, `image_grid`).
  * @param rows as the option `n_rows`: -1 as many as columns, 0 one per batch
+ * @throws AppError `unsupported_feature` where there is no canvas
  */
 export async function drawGrid(files: readonly Blob[], rows: number, batchSize: number): Promise<Blob> {
-  const tiles = await Promise.all(
-    files.map(async (file) => decodePng(new Uint8Array(await file.arrayBuffer()))),
-  );
-  const [first] = tiles;
-  if (!first) throw new RangeError('A grid needs a picture.');
-  const wanted = rows > 0 ? rows : rows === 0 ? batchSize : Math.round(Math.sqrt(tiles.length));
-  const rowCount = Math.min(wanted, tiles.length);
-  const columns = Math.ceil(tiles.length / rowCount);
-  const width = columns * first.width;
-  const data = new Uint8Array(width * rowCount * first.height * 3);
+  if (typeof OffscreenCanvas === 'undefined') {
+    throw new AppError(
+      'unsupported_feature',
+      'A grid of pictures needs a browser: switch return_grid or save_images off.',
+    );
+  }
+  const tiles = await Promise.all(files.map((file) => createImageBitmap(file)));
+  const { width = 0, height = 0 } = tiles[0] ?? {};
+  const { columns, rowCount } = planGrid(tiles.length, rows, batchSize);
+  const canvas = new OffscreenCanvas(columns * width, rowCount * height);
+  const context = canvas.getContext('2d', { alpha: false });
   tiles.forEach((tile, index) => {
-    const left = (index % columns) * first.width;
-    const top = Math.floor(index / columns) * first.height;
-    for (let y = 0; y < tile.height; y++) {
-      for (let x = 0; x < tile.width; x++) {
-        const from = (y * tile.width + x) * tile.channels;
-        data.set(tile.data.subarray(from, from + 3), ((top + y) * width + left + x) * 3);
-      }
-    }
+    context?.drawImage(tile, (index % columns) * width, Math.floor(index / columns) * height);
+    tile.close();
   });
-  return new Blob([encodePng({ width, height: rowCount * first.height, channels: 3, data })], {
-    type: 'image/png',
-  });
+  return canvas.convertToBlob({ type: 'image/png' });
+}
+
+/** Rows and columns for so many pictures; the last row may have gaps. */
+export function planGrid(
+  count: number,
+  rows: number,
+  batchSize: number,
+): { columns: number; rowCount: number } {
+  const wanted = rows > 0 ? rows : rows === 0 ? batchSize : Math.round(Math.sqrt(count));
+  const rowCount = Math.min(wanted, count);
+  return { columns: Math.ceil(count / rowCount), rowCount };
 }
