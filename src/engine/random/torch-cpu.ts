@@ -88,16 +88,76 @@ class TorchCpuGenerator implements NormalGenerator {
   }
 }
 
-/** Box–Muller in place: 8 radii, then 8 angles, become 8 cosines, then 8 sines. Rounded as float32 vectors are. */
+const { fround } = Math;
+const TWO_PI = fround(2 * Math.PI);
+
+/**
+ * Box–Muller in place: 8 radii, then 8 angles, become 8 cosines, then 8 sines. The elementary functions are those
+ * of torch's AVX2 code, rounded as there, so that the numbers agree to the last bit.
+ */
 function boxMuller16(block: Float32Array): void {
-  const { fround } = Math;
   for (let i = 0; i < 8; i++) {
-    const uniform = fround(1 - (block[i] ?? 0));
-    const radius = fround(Math.sqrt(fround(-2 * fround(Math.log(uniform)))));
+    const radius = fround(Math.sqrt(fround(-2 * logarithm(fround(1 - (block[i] ?? 0))))));
     const angle = fround(TWO_PI * (block[i + 8] ?? 0));
-    block[i] = radius * fround(Math.cos(angle));
-    block[i + 8] = radius * fround(Math.sin(angle));
+    const quadrant = (Math.trunc(fround(angle * FOUR_OVER_PI)) + 1) >> 1;
+    const rest = reduceAngle(angle, 2 * quadrant);
+    const sine = sinePolynomial(rest);
+    const cosine = cosinePolynomial(rest);
+    const odd = (quadrant & 1) === 1;
+    block[i] = radius * (odd ? sine : cosine) * (((quadrant + 1) & 2) === 0 ? 1 : -1);
+    block[i + 8] = radius * (odd ? cosine : sine) * ((quadrant & 2) === 0 ? 1 : -1);
   }
 }
 
-const TWO_PI = Math.fround(2 * Math.PI);
+/** Source of the polynomials: Moshier's Cephes library, single precision; every product with a sum is fused. */
+const LOG = [
+  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -0.16668057665,
+  2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+].map(fround);
+const SINE = [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1].map(fround);
+const COSINE = [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2].map(fround);
+const LN2_LOW = fround(-2.1219444e-4);
+const LN2_HIGH = fround(0.693359375);
+const FOUR_OVER_PI = fround(1.27323954473516);
+/** π/4 in three parts. */
+const QUARTER_PI = [0.78515625, 2.4187564849853516e-4, 3.774894977445941e-8].map(fround);
+
+function horner(coefficients: readonly number[], x: number): number {
+  let sum = coefficients[0] ?? 0;
+  for (let i = 1; i < coefficients.length; i++) sum = fround(sum * x + (coefficients[i] ?? 0));
+  return sum;
+}
+
+/** Natural logarithm of a float32 above 0 and up to 1. */
+function logarithm(value: number): number {
+  let exponent = Math.floor(Math.log2(value)) + 1;
+  let mantissa = value / 2 ** exponent;
+  if (mantissa >= 1) {
+    mantissa /= 2;
+    exponent++;
+  }
+  if (mantissa < Math.SQRT1_2) {
+    mantissa *= 2;
+    exponent--;
+  }
+  const x = fround(mantissa - 1);
+  const square = fround(x * x);
+  const series = fround(horner(LOG, x) * x);
+  const low = fround(series * square + fround(exponent * LN2_LOW));
+  return fround(exponent * LN2_HIGH + fround(x + fround(low - square / 2)));
+}
+
+function reduceAngle(angle: number, eighths: number): number {
+  return QUARTER_PI.reduce((rest, part) => fround(rest - eighths * part), angle);
+}
+
+function sinePolynomial(x: number): number {
+  const square = fround(x * x);
+  return fround(fround(horner(SINE, square) * square) * x + x);
+}
+
+function cosinePolynomial(x: number): number {
+  const square = fround(x * x);
+  const series = fround(fround(horner(COSINE, square) * square) * square);
+  return fround(fround(series - square / 2) + 1);
+}

@@ -51,7 +51,7 @@ async function paint(scheduler: DiffusersSchedulerName, start: DiffusersStart): 
   const alphas = cumulativeAlphasOfStableDiffusion();
   const noise = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i * 12.9898) * 1.5);
   let draw = 0;
-  const { program } = plan(scheduler, { start, steps: 20 });
+  const run = plan(scheduler, { start, steps: 20 });
   const machine = new CpuMachine({
     pictures: 1,
     noise,
@@ -65,7 +65,7 @@ async function paint(scheduler: DiffusersSchedulerName, start: DiffusersStart): 
       return { guided: input.map((value) => (value - alpha * TARGET) / (alpha * sigma)) };
     },
   });
-  await execute(program(), machine);
+  await execute(run.program(), machine);
   return machine.read('x');
 }
 
