@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest';
+import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
+import { relativeError } from '../../../parity/models.ts';
+import { openGraph } from '../../../support/onnx-session.ts';
+import { pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
+
+const [FEATURES, GROWTH] = [4, 2];
+
+function tensorShapes(inputChannels: number): Record<string, number[]> {
+  const shapes: Record<string, number[]> = {};
+  const conv = (name: string, out: number, channels: number) => {
+    shapes[`${name}.weight`] = [out, channels, 3, 3];
+    shapes[`${name}.bias`] = [out];
+  };
+  conv('conv_first', FEATURES, inputChannels);
+  for (const block of [0, 1]) {
+    for (const dense of [1, 2, 3]) {
+      for (const index of [1, 2, 3, 4]) {
+        conv(`body.${block}.rdb${dense}.conv${index}`, GROWTH, FEATURES + (index - 1) * GROWTH);
+      }
+      conv(`body.${block}.rdb${dense}.conv5`, FEATURES, FEATURES + 4 * GROWTH);
+    }
+  }
+  for (const name of ['conv_body', 'conv_up1', 'conv_up2', 'conv_hr']) conv(name, FEATURES, FEATURES);
+  conv('conv_last', 3, FEATURES);
+  return shapes;
+}
+
+interface Picture {
+  planes: Float32Array[];
+  side: number;
+}
+
+/** The network by its definition, in plain loops, for square pictures. */
+class Reference {
+  constructor(readonly tensors: ReturnType<typeof randomTensors>) {}
+
+  conv({ planes, side }: Picture, name: string): Picture {
+    const weight = this.tensors[`${name}.weight`];
+    const bias = this.tensors[`${name}.bias`];
+    const out = Array.from({ length: weight?.shape[0] ?? 0 }, (_, o) =>
+      Float32Array.from({ length: side * side }, (_, i) => {
+        let sum = bias?.data[o] ?? NaN;
+        planes.forEach((plane, channel) => {
+          for (let k = 0; k < 9; k++) {
+            const y = Math.floor(i / side) + Math.floor(k / 3) - 1;
+            const x = (i % side) + (k % 3) - 1;
+            if (y < 0 || x < 0 || y >= side || x >= side) continue;
+            sum +=
+              (plane[y * side + x] ?? NaN) * (weight?.data[(o * planes.length + channel) * 9 + k] ?? NaN);
+          }
+        });
+        return sum;
+      }),
+    );
+    return { planes: out, side };
+  }
+
+  run(image: Picture): Picture {
+    const first = this.conv(image, 'conv_first');
+    let body = first;
+    for (const block of [0, 1]) {
+      let inner = body;
+      for (const dense of [1, 2, 3]) {
+        let seen = inner;
+        for (const index of [1, 2, 3, 4]) {
+          const grown = leaky(this.conv(seen, `body.${block}.rdb${dense}.conv${index}`));
+          seen = { ...seen, planes: [...seen.planes, ...grown.planes] };
+        }
+        inner = sum(inner, this.conv(seen, `body.${block}.rdb${dense}.conv5`), 0.2);
+      }
+      body = sum(body, inner, 0.2);
+    }
+    let hidden = sum(first, this.conv(body, 'conv_body'), 1);
+    for (const name of ['conv_up1', 'conv_up2']) hidden = leaky(this.conv(doubled(hidden), name));
+    return this.conv(leaky(this.conv(hidden, 'conv_hr')), 'conv_last');
+  }
+}
+
+const leaky = ({ planes, side }: Picture): Picture => ({
+  planes: planes.map((plane) => plane.map((value) => (value < 0 ? 0.2 * value : value))),
+  side,
+});
+
+const sum = (a: Picture, b: Picture, factor: number): Picture => ({
+  planes: a.planes.map((plane, c) => plane.map((value, i) => value + factor * (b.planes[c]?.[i] ?? NaN))),
+  side: a.side,
+});
+
+const doubled = ({ planes, side }: Picture): Picture => ({
+  planes: planes.map((plane) =>
+    Float32Array.from({ length: 4 * side * side }, (_, i) => {
+      const [y, x] = [Math.floor(i / (2 * side)), i % (2 * side)];
+      return plane[Math.floor(y / 2) * side + Math.floor(x / 2)] ?? NaN;
+    }),
+  ),
+  side: 2 * side,
+});
+
+/** Every `factor`-th pixel, as pixel_unshuffle orders the planes. */
+function folded({ planes, side }: Picture, factor: number): Picture {
+  const small = side / factor;
+  const parts = planes.flatMap((plane) =>
+    Array.from({ length: factor ** 2 }, (_, part) =>
+      Float32Array.from({ length: small * small }, (_, i) => {
+        const y = Math.floor(i / small) * factor + Math.floor(part / factor);
+        const x = (i % small) * factor + (part % factor);
+        return plane[y * side + x] ?? NaN;
+      }),
+    ),
+  );
+  return { planes: parts, side: small };
+}
+
+test.each([4, 2, 1])('enlarges %d times, as the definition says', async (scale) => {
+  const factor = 4 / scale;
+  const tensors = randomTensors(tensorShapes(3 * factor ** 2));
+  const weights = tensorsOf(tensors);
+  const graph = buildRrdbNet({ scale }, { weights });
+  expect(graph.unused).toEqual([]);
+  const side = 8;
+  const image = pseudoRandom(3 * side * side);
+  const session = await openGraph(graph, weights, {});
+  const { upscaled } = await session.run({ image: { data: image, shape: [1, 3, side, side] } });
+  await session.release();
+
+  const planes = [0, 1, 2].map((c) => image.slice(c * side * side, (c + 1) * side * side));
+  const expected = new Reference(tensors).run(folded({ planes, side }, factor));
+  expect(upscaled?.shape).toEqual([1, 3, scale * side, scale * side]);
+  const flat = Float32Array.from(expected.planes.flatMap((plane) => [...plane]));
+  expect(relativeError(upscaled?.data ?? new Float32Array(), flat)).toBeLessThan(1e-5);
+});
+
+test('refuses other scales and other numbers of blocks', () => {
+  const weights = tensorsOf(randomTensors(tensorShapes(3)));
+  expect(() => buildRrdbNet({ scale: 8 }, { weights })).toThrow(
+    expect.objectContaining({ code: 'unsupported_feature', detail: { key: 'scale' } }),
+  );
+  expect(() => buildRrdbNet({ num_block: 23 }, { weights })).toThrow('num_block is not the 2 blocks');
+});
