@@ -27,7 +27,7 @@ export type ApiHost = {
 };
 
 /** A line to the tab that hosts the engine. */
-export interface HostConnection {
+interface HostConnection {
   host: ApiHost;
   /** Resolves when that tab has died: what was asked of it will never be answered. */
   ended: Promise<void>;

@@ -29,7 +29,7 @@ export const filesRoute = route({
 });
 
 /** The one image type a client insists on; a list, as browsers send, insists on nothing. */
-export function acceptedType(accept: string | null): string | null {
+function acceptedType(accept: string | null): string | null {
   const type = accept === 'image/jpg' ? 'image/jpeg' : accept;
   return type !== null && Object.values(TYPES).includes(type) ? type : null;
 }
@@ -77,7 +77,7 @@ export function pictureUrl(call: Pick<Call<unknown, unknown>, 'url'>, path: stri
 }
 
 /** `2026-01-31`, by the local clock. */
-export function localDate(date: Date): string {
+function localDate(date: Date): string {
   const twoDigits = (part: number) => String(part).padStart(2, '0');
   return `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
 }

@@ -9,7 +9,7 @@ import { parse } from 'valibot';
 import type { Txt2imgBody } from './schema.ts';
 
 /** What the gateway passes on; anything else becomes the first. */
-export const SAMPLER_NAMES = ['DPM++ SDE Karras', 'Euler a', 'Euler', 'DPM++ SDE', 'LMS', 'DDIM'] as const;
+const SAMPLER_NAMES = ['DPM++ SDE Karras', 'Euler a', 'Euler', 'DPM++ SDE', 'LMS', 'DDIM'] as const;
 
 /** The sampler that runs for a name. */
 export function samplerFor(name: string): string {
