@@ -122,9 +122,16 @@ function open(
   const channels = config.numbers('block_out_channels', [64]);
   if (channels.length === 0)
     throw new AppError('invalid_request', 'AutoencoderKL: block_out_channels is empty.');
+  // Set for SDXL, whose activations pass float16's largest number.
+  const upcast = config.boolean('force_upcast', false);
   return {
     config,
-    graph: new Graph({ ...options, name, circular: options.tiling ?? false }),
+    graph: new Graph({
+      ...options,
+      ...(upcast && { precision: 'float32' }),
+      name,
+      circular: options.tiling ?? false,
+    }),
     sizes: {
       channels,
       layers: config.number('layers_per_block', 1),

@@ -67,6 +67,7 @@ export function broadcast(a: Shape, b: Shape): Shape | undefined {
   return result;
 }
 
+/** Whether two shapes are side by side the same. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dimension, axis) => dimension === b[axis]);
 }

@@ -53,14 +53,17 @@ export function scale(graph: Graph, value: Value, factor: number): Value {
   return factor === 1 ? value : multiply(graph, value, graph.floats([factor], []));
 }
 
+/** Cosine of each angle. */
 export function cosine(graph: Graph, value: Value): Value {
   return graph.node('Cos', [value], value);
 }
 
+/** Sine of each angle. */
 export function sine(graph: Graph, value: Value): Value {
   return graph.node('Sin', [value], value);
 }
 
+/** Hyperbolic tangent. */
 export function tanh(graph: Graph, value: Value): Value {
   return graph.node('Tanh', [value], value);
 }
