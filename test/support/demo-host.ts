@@ -34,7 +34,7 @@ const pack: ModelPack = {
   licence: 'MIT',
   credits: 'Fluent Emoji by Microsoft (MIT), Noto Emoji by Google (Apache-2.0)',
   trainedSizes: [[256, 256]],
-  latent: { channels: 16, downscale: 16, scalingFactor: 1 },
+  latent: { channels: 16, downscale: 16, scalingFactor: 1, sizeMultiple: 16 },
   defaults: {
     width: 256,
     height: 256,
@@ -63,7 +63,7 @@ export class DemoHost implements EngineHost {
   #persisted = false;
   #working = false;
   #downloading: Promise<void> | null = null;
-  #downloadStopped = false;
+  #downloadStop = new AbortController();
 
   constructor(options: DemoHostOptions = {}) {
     this.#stepMs = options.stepMs ?? 40;
@@ -152,7 +152,7 @@ export class DemoHost implements EngineHost {
   }
 
   cancelInstall(): Promise<void> {
-    this.#downloadStopped = true;
+    this.#downloadStop.abort();
     return Promise.resolve();
   }
 
@@ -259,12 +259,13 @@ export class DemoHost implements EngineHost {
   }
 
   async #download(): Promise<void> {
-    this.#downloadStopped = false;
+    this.#downloadStop = new AbortController();
+    const { signal } = this.#downloadStop;
     const { sizeBytes: totalBytes } = this.#model();
     const done = 'receivedBytes' in this.#state ? this.#state.receivedBytes / totalBytes : 0;
     for (let tenth = Math.round(done * 10); tenth < 10; tenth++) {
       const receivedBytes = (tenth / 10) * totalBytes;
-      if (this.#downloadStopped) {
+      if (signal.aborted) {
         this.#setState({ stage: 'failed', message: 'Stopped.', receivedBytes, totalBytes });
         throw new AppError('cancelled', 'The download was stopped.');
       }
@@ -299,7 +300,7 @@ export class DemoHost implements EngineHost {
         throw new AppError('out_of_memory', 'There is not enough memory.');
       for (let step = 1; step <= job.steps; step++) {
         await pause(this.#stepMs);
-        if (this.#jobs.get(queued.id)?.stage === 'cancelled') return;
+        if (this.#isCancelled(queued.id)) return;
         const fraction = (index + step / job.steps) / job.pictures.length;
         const progress: JobProgress = {
           phase: 'sampling',
@@ -320,6 +321,7 @@ export class DemoHost implements EngineHost {
       const { width, height, steps, guidanceScale } = job;
       const picture: Picture = {
         ...spec,
+        index,
         width,
         height,
         blob: await gradient(spec.seed, width, height, 1),
@@ -329,7 +331,11 @@ export class DemoHost implements EngineHost {
       this.#keep(queued, picture, index);
     }
     const seconds = (Date.now() - (started.startedAt ?? 0)) / 1000;
-    this.#end({ ...started, stage: 'done', result: { pictures, interrupted: false, seconds } });
+    this.#end({ ...started, stage: 'done', result: { pictures, interrupted: false, seconds, notes: [] } });
+  }
+
+  #isCancelled(id: JobId): boolean {
+    return this.#jobs.get(id)?.stage === 'cancelled';
   }
 
   #keep({ id, origin, job }: JobRecord, picture: Picture, index: number): void {

@@ -98,8 +98,11 @@ export class Engine {
           if (!ended) this.#apply(event);
         }),
       );
-      stop = () => void stopWatching();
-      if (ended) return stop();
+      stop = stopWatching;
+      if (ended) {
+        stop();
+        return;
+      }
       const [info, models, settings, jobs] = await Promise.all([
         host.hello(),
         host.models(),
@@ -192,19 +195,19 @@ export class Engine {
 
   #setModels(models: ModelInfo[]): void {
     this.#models = models;
-    const installed = new Set(
-      models.filter((model) => model.state.stage === 'installed').map((model) => model.pack.id),
-    );
-    const ready = this.#waiting.filter(({ job }) => installed.has(job.model));
+    const isInstalled = ({ job }: WaitingJob) =>
+      models.some(({ pack, state }) => pack.id === job.model && state.stage === 'installed');
+    const ready = this.#waiting.filter(isInstalled);
     if (ready.length === 0) return;
-    this.#waiting = this.#waiting.filter(({ job }) => !installed.has(job.model));
+    this.#waiting = this.#waiting.filter((waiting) => !isInstalled(waiting));
     for (const waiting of ready) void this.#submit(waiting);
   }
 
   #apply(event: HostEvent): void {
     switch (event.type) {
       case 'record':
-        return this.#applyRecord(event.record);
+        this.#applyRecord(event.record);
+        return;
       case 'preview':
         this.#preview = { id: event.id, blob: event.blob };
         return;
@@ -212,7 +215,8 @@ export class Engine {
         this.#unfinished.delete(event.id);
         return;
       case 'models':
-        return this.#setModels(event.models);
+        this.#setModels(event.models);
+        return;
       case 'gallery':
         void this.#readGallery();
         void this.readStorage();

@@ -1,0 +1,206 @@
+import axe from 'axe-core';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { page, userEvent } from 'vitest/browser';
+import { render } from 'vitest-browser-svelte';
+import '../../../src/app.css';
+import { API_CHANNEL, type ApiEvent } from '#protocol/api-event.ts';
+import App from '#ui/App.svelte';
+import { panelNames } from '#ui/panels/index.ts';
+import { AppStatus } from '#ui/state/app-status.svelte.ts';
+import { connectDemoHost, DemoHost, type DemoHostOptions } from '../../support/demo-host.ts';
+
+let status: AppStatus;
+
+function open(options: DemoHostOptions = {}): DemoHost {
+  const host = new DemoHost({ stepMs: 2, ...options });
+  status = new AppStatus();
+  status.host = connectDemoHost(host);
+  render(App, { status });
+  return host;
+}
+
+const prompt = page.getByRole('textbox', { name: 'Prompt', exact: true });
+const pictures = page.getByRole('button', { name: /^View large: .*, seed/ });
+
+async function paint(text: string): Promise<void> {
+  await prompt.fill(text);
+  await userEvent.keyboard('{Control>}{Enter}{/Control}');
+}
+
+beforeEach(async () => {
+  location.hash = '#/create';
+  await page.viewport(1280, 900);
+});
+
+afterEach(() => localStorage.clear());
+
+test('a prompt and Ctrl+Enter make a picture that tells its seed', async () => {
+  const host = open();
+  await expect.element(page.getByRole('button', { name: 'Paint' })).toBeEnabled();
+  await page.getByRole('textbox', { name: 'Seed' }).fill('18446744073709551615');
+  await paint('a red apple');
+  await expect.element(pictures).toBeInTheDocument();
+  await expect.element(page.getByText(/seed 18446744073709551615/)).toBeVisible();
+  const [record] = await host.jobs();
+  expect(record?.job).toMatchObject({
+    width: 256,
+    height: 256,
+    guidanceScale: 4,
+    sampler: { family: 'k-diffusion', sampler: 'dpmpp_2m', schedule: 'automatic' },
+    output: { metadata: { samplerLabel: 'DPM++ 2M', scheduleLabel: 'Karras' } },
+  });
+});
+
+test('a batch takes consecutive seeds', async () => {
+  const host = open();
+  await page.getByRole('textbox', { name: 'Seed' }).fill('41');
+  await page.getByRole('spinbutton', { name: 'Batches' }).fill('2');
+  await userEvent.keyboard('{Tab}');
+  await paint('two apples');
+  await expect.poll(async () => (await host.gallery()).map(({ seed }) => seed)).toEqual(['41', '42']);
+});
+
+test('the size of a download is told before it starts, and painting follows it by itself', async () => {
+  const host = open({ installed: false, downloadMs: 40 });
+  await expect.element(page.getByRole('button', { name: 'Download 39 MB and paint' })).toBeVisible();
+  await paint('a blue whale');
+  await expect.element(page.getByRole('progressbar', { name: 'Download of Emoji Mini' })).toBeVisible();
+  await expect.element(page.getByText('waits for its model')).toBeVisible();
+  await expect.element(pictures).toBeInTheDocument();
+  expect((await host.jobs()).length).toBe(1);
+});
+
+test('the running job shows its steps and can be stopped; the next one follows', async () => {
+  open({ stepMs: 60 });
+  await paint('slow picture');
+  await paint('waiting picture');
+  await expect.element(page.getByText(/^Step \d+ of 20/)).toBeVisible();
+  await expect
+    .element(page.getByRole('button', { name: 'Remove from the queue: waiting picture' }))
+    .toBeVisible();
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect.element(pictures).toHaveAccessibleName(/waiting picture/);
+});
+
+test('the viewer turns pages by keyboard and sends a picture back to the form', async () => {
+  open();
+  await paint('first');
+  await expect.element(pictures).toBeInTheDocument();
+  await paint('second');
+  await expect.poll(() => pictures.elements()).toHaveLength(2);
+  await pictures.first().click();
+  const dialog = page.getByRole('dialog');
+  await expect.element(dialog).toHaveAccessibleName('Picture: second');
+  await userEvent.keyboard('{ArrowRight}');
+  await expect.element(dialog).toHaveAccessibleName('Picture: first');
+  await dialog.getByRole('button', { name: 'Use again' }).click();
+  await expect.element(dialog).not.toBeInTheDocument();
+  await expect.element(prompt).toHaveValue('first');
+  await expect
+    .element(page.getByRole('textbox', { name: 'Seed' }))
+    .toHaveValue(expect.stringMatching(/^\d+$/));
+});
+
+test('a deleted picture can be taken back', async () => {
+  const host = open();
+  await paint('keep me');
+  await pictures.click();
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await expect.element(pictures).not.toBeInTheDocument();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect.element(pictures).toBeInTheDocument();
+  expect(await host.gallery()).toHaveLength(1);
+});
+
+test('a failure says why and offers another attempt', async () => {
+  open();
+  await paint('failure');
+  await expect.element(page.getByText('There is not enough memory.')).toBeVisible();
+  await expect.element(page.getByRole('button', { name: 'Try again' })).toBeVisible();
+});
+
+test('a seed beyond 64 bits is refused before anything is queued', async () => {
+  const host = open();
+  await page.getByRole('textbox', { name: 'Seed' }).fill('18446744073709551616');
+  await paint('a red apple');
+  await expect.element(page.getByText('A whole number below 2⁶⁴.')).toBeVisible();
+  expect(await host.jobs()).toEqual([]);
+});
+
+test('the sampler picker explains the choice', async () => {
+  open();
+  await expect.element(page.getByText('20 model evaluations · adds no noise on the way')).toBeVisible();
+  await page.getByRole('combobox', { name: 'Sampler' }).selectOptions('Euler a');
+  await expect.element(page.getByText('20 model evaluations · adds fresh noise on the way')).toBeVisible();
+  await expect
+    .element(page.getByRole('img', { name: 'Noise level from 14.6 down to 0.030 in 20 steps' }))
+    .toBeVisible();
+});
+
+test('requests the service worker answers appear as they come', async () => {
+  location.hash = '#/api';
+  open();
+  const channel = new BroadcastChannel(API_CHANNEL);
+  const request = {
+    id: '1',
+    method: 'POST',
+    path: '/sdapi/v1/txt2img',
+    dialect: 'a1111',
+    at: Date.now(),
+    requestBytes: 200,
+  };
+  const start: ApiEvent = { ...request, phase: 'start' };
+  const end: ApiEvent = { ...request, phase: 'end', status: 422, ms: 12, responseBytes: 90 };
+  channel.postMessage(start);
+  await expect
+    .element(page.getByRole('row', { name: /POST \/sdapi\/v1\/txt2img a1111 working/ }))
+    .toBeVisible();
+  channel.postMessage(end);
+  await expect.element(page.getByRole('row', { name: /422 12 ms 200 bytes 90 bytes/ })).toBeVisible();
+  channel.close();
+});
+
+test('a model is removed only after a second word', async () => {
+  location.hash = '#/models';
+  const host = open();
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await expect.element(page.getByText('Remove 39 MB from this machine?')).toBeVisible();
+  expect((await host.models())[0]?.state.stage).toBe('installed');
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await expect.element(page.getByRole('button', { name: 'Install 39 MB' })).toBeVisible();
+});
+
+test('the app tells of its surroundings', async () => {
+  open();
+  status.online = false;
+  status.hostedElsewhere = true;
+  const applyUpdate = vi.fn();
+  status.applyUpdate = applyUpdate;
+  await expect.element(page.getByText('Offline')).toBeVisible();
+  await expect.element(page.getByText('Engine in another tab')).toBeVisible();
+  await page.getByRole('button', { name: 'Reload' }).click();
+  expect(applyUpdate).toHaveBeenCalledOnce();
+});
+
+for (const theme of ['light', 'dark']) {
+  for (const name of panelNames) {
+    test(`axe finds nothing in ${name}, ${theme}`, async () => {
+      localStorage.setItem('vitrine.theme', theme);
+      location.hash = `#/${name}`;
+      open();
+      await expect.element(page.getByRole('heading', { level: 1 })).toBeInTheDocument();
+      const { violations } = await axe.run(document.body, { rules: { region: { enabled: false } } });
+      expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
+    });
+  }
+}
+
+test('nothing reaches beyond the edge of a small phone', async () => {
+  await page.viewport(360, 640);
+  open();
+  for (const name of panelNames) {
+    location.hash = `#/${name}`;
+    await expect.poll(() => document.querySelector('nav [aria-current]')?.getAttribute('href')).toBe(`#/${name}`);
+    expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(360);
+  }
+});
