@@ -54,7 +54,9 @@ function buildBeforePreview(): Plugin {
   return {
     name: 'build-before-preview',
     async configurePreviewServer() {
-      const sources = ['src', 'public', 'index.html', 'package-lock.json', 'vite.config.ts'].map(newestChange);
+      const sources = ['src', 'public', 'index.html', 'package-lock.json', 'vite.config.ts'].map(
+        newestChange,
+      );
       if (newestChange('dist/index.html') < Math.max(...sources)) await build();
     },
   };
@@ -120,7 +122,18 @@ export default defineConfig({
   server: { headers: isolationHeaders },
   preview: { port: Number(process.env['PORT'] ?? 4173), strictPort: true, headers: isolationHeaders },
   optimizeDeps: {
-    include: ['onnxruntime-web/jspi', 'onnxruntime-web/webgpu', 'onnxruntime-web/wasm', 'onnx-proto', 'comlink'],
+    include: [
+      'axe-core',
+      'comlink',
+      'idb-keyval',
+      'onnx-proto',
+      'onnxruntime-web/jspi',
+      'onnxruntime-web/wasm',
+      'onnxruntime-web/webgpu',
+      'workbox-window',
+    ],
+    // One file an icon: bundling them when they are found would reload the page in the middle of a test.
+    exclude: ['@lucide/svelte'],
   },
   test: {
     projects: [

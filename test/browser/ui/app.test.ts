@@ -9,6 +9,8 @@ import { panelNames } from '#ui/panels/index.ts';
 import { AppStatus } from '#ui/state/app-status.svelte.ts';
 import { connectDemoHost, DemoHost, type DemoHostOptions } from '../../support/demo-host.ts';
 
+const PATIENCE = { timeout: 20_000 };
+
 let status: AppStatus;
 
 function open(options: DemoHostOptions = {}): DemoHost {
@@ -57,7 +59,9 @@ test('a batch takes consecutive seeds', async () => {
   await page.getByRole('spinbutton', { name: 'Batches' }).fill('2');
   await userEvent.keyboard('{Tab}');
   await paint('two apples');
-  await expect.poll(async () => (await host.gallery()).map(({ seed }) => seed)).toEqual(['41', '42']);
+  await expect
+    .poll(async () => (await host.gallery()).map(({ seed }) => seed), PATIENCE)
+    .toEqual(['41', '42']);
 });
 
 test('the size of a download is told before it starts, and painting follows it by itself', async () => {
@@ -87,7 +91,7 @@ test('the viewer turns pages by keyboard and sends a picture back to the form', 
   await paint('first');
   await expect.element(pictures).toBeInTheDocument();
   await paint('second');
-  await expect.poll(() => pictures.elements()).toHaveLength(2);
+  await expect.poll(() => pictures.elements(), PATIENCE).toHaveLength(2);
   await pictures.first().click();
   const dialog = page.getByRole('dialog');
   await expect.element(dialog).toHaveAccessibleName('Picture: second');
@@ -200,7 +204,9 @@ test('nothing reaches beyond the edge of a small phone', async () => {
   open();
   for (const name of panelNames) {
     location.hash = `#/${name}`;
-    await expect.poll(() => document.querySelector('nav [aria-current]')?.getAttribute('href')).toBe(`#/${name}`);
+    await expect
+      .poll(() => document.querySelector('nav [aria-current]')?.getAttribute('href'), PATIENCE)
+      .toBe(`#/${name}`);
     expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(360);
   }
 });
