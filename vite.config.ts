@@ -143,6 +143,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           environment: 'node',
+          setupFiles: ['test/support/node-20.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -1,8 +1,10 @@
 import { wrap } from 'comlink';
 import { createEngineHost } from '#host/host.ts';
 import { standForHost, type Candidacy } from '#host/hosting.ts';
+import type { JobEnded } from '#protocol/connect.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
+import type { JobRecord } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import { openJobs } from '#storage/jobs.ts';
 import { openPublishedFiles } from '#storage/published-files.ts';
@@ -12,6 +14,13 @@ import { openSettings } from '#storage/settings.ts';
 function backendOfAddress(): BackendChoice | null {
   const value = new URLSearchParams(location.search).get('backend');
   return value === 'webgpu' || value === 'wasm' || value === 'auto' ? value : null;
+}
+
+/** The service worker sends webhooks; it is told of the jobs that came with notes of a dialect. */
+async function announceEnd({ id, origin }: JobRecord): Promise<void> {
+  if (origin.reply === undefined || !('serviceWorker' in navigator)) return;
+  const { active } = await navigator.serviceWorker.ready;
+  active?.postMessage({ type: 'vitrine-job-ended', id } satisfies JobEnded);
 }
 
 /** Lets this page host the engine; the composition shared by the app and by pages that embed the engine. */
@@ -29,6 +38,7 @@ export function hostEngine(): Candidacy {
       files: openPublishedFiles(),
       settings: openSettings(),
       forcedBackend: backendOfAddress(),
+      onJobEnded: (record) => void announceEnd(record),
     }),
   );
 }

@@ -29,6 +29,8 @@ export interface HostParts {
   settings: SettingsStore;
   /** A backend demanded by the page's address, over the setting. */
   forcedBackend: BackendChoice | null;
+  /** Told once of each job, when it has ended. */
+  onJobEnded: (record: JobRecord) => void;
 }
 
 function toBackendChoice(value: unknown): BackendChoice {
@@ -141,6 +143,7 @@ export async function createEngineHost(parts: HostParts) {
         await Promise.race([install(pack.id), aborted(signal)]);
         return engine.run(pack, job, onEvent, signal);
       },
+      ended: parts.onJobEnded,
     },
     (event) => {
       emit(event);

@@ -15,6 +15,8 @@ const ADOPT_FINISHED_WITHIN_MS = 60_000;
 interface Runner {
   /** Aborting `signal` ends the run before its next step. */
   run(job: Job, onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<RunOutcome>;
+  /** Told once of each job, when it has ended. */
+  ended(record: JobRecord): void;
 }
 
 interface Live {
@@ -78,6 +80,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
     }
     entry.preview = undefined;
     entry.ended.resolve(entry.record);
+    runner.ended(entry.record);
     if (entry.record.error?.code !== 'storage_full') live.delete(entry.record.id);
   }
 

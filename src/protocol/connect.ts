@@ -1,3 +1,5 @@
+import type { JobId } from './job.ts';
+
 /**
  * How a client gets a port to the tab that hosts the engine. The service worker keeps nothing in memory: for
  * each connection it asks all windows who hosts, and hands that one a port.
@@ -25,6 +27,12 @@ export interface FindHost {
 export type PortGreeting =
   | { type: 'vitrine-connected'; hostId: string }
   | { type: 'vitrine-refused'; reason: 'protocol_mismatch' | 'no_engine_tab' };
+
+/** Hosting window → service worker: a job has ended whose client may want to be told by webhook. */
+export interface JobEnded {
+  type: 'vitrine-job-ended';
+  id: JobId;
+}
 
 /** Window → service worker: take over from the previous release. */
 export interface SkipWaiting {

@@ -8,6 +8,8 @@ export interface RemoteHost {
   host: Remote<EngineHost>;
   /** Resolves when that tab is gone: what was asked of it will never be answered. */
   ended: Promise<void>;
+  /** Ends the line when nothing is to be asked any more. */
+  close(): void;
 }
 
 /**
@@ -22,8 +24,19 @@ export async function awaitHost(port: MessagePort, withinMs: number): Promise<Re
   });
   if (greeting?.type === 'vitrine-connected') {
     // Its lock is free once the tab is gone.
-    const ended = navigator.locks.request(hostLockName(greeting.hostId), { mode: 'shared' }, () => undefined);
-    return { host: wrap<EngineHost>(port), ended };
+    const waiting = new AbortController();
+    const ended = navigator.locks
+      .request(hostLockName(greeting.hostId), { mode: 'shared', signal: waiting.signal }, () => undefined)
+      // Closed by us: nobody waits for the end any more.
+      .catch(() => new Promise<void>(() => undefined));
+    return {
+      host: wrap<EngineHost>(port),
+      ended,
+      close() {
+        waiting.abort();
+        port.close();
+      },
+    };
   }
   if (greeting?.reason === 'protocol_mismatch') {
     throw new AppError('protocol_mismatch', 'The tab that hosts the engine is of another version. Reload it.');

@@ -1,9 +1,12 @@
 /// <reference lib="webworker" />
 import { cleanupOutdatedCaches, matchPrecache, precacheAndRoute } from 'workbox-precaching';
+import { ask } from '#api/connection.ts';
 import { createApi } from '#api/index.ts';
+import { sendWebhook } from '#api/webhooks.ts';
 import { API_CHANNEL } from '#protocol/api-event.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
-import type { FindHost, PortGreeting, SkipWaiting } from '#protocol/connect.ts';
+import type { FindHost, JobEnded, PortGreeting, SkipWaiting } from '#protocol/connect.ts';
+import type { JobId } from '#protocol/job.ts';
 import { connectToHost, passToHost } from './find-host.ts';
 import { isolate } from './isolation.ts';
 import { fromRuntimeCache, isRuntimeFile } from './runtime-cache.ts';
@@ -14,8 +17,9 @@ carryErrorCodes();
 
 const base = new URL('./', self.location.href);
 const channel = new BroadcastChannel(API_CHANNEL);
+const connect = () => connectToHost(self.clients);
 const api = createApi({
-  connect: () => connectToHost(self.clients),
+  connect,
   base: base.pathname,
   onRequest: (event) => channel.postMessage(event),
 });
@@ -23,10 +27,13 @@ const api = createApi({
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 
 self.addEventListener('message', (event: ExtendableMessageEvent) => {
-  const message = event.data as FindHost | SkipWaiting;
+  const message = event.data as FindHost | JobEnded | SkipWaiting;
   switch (message.type) {
     case 'SKIP_WAITING':
       void self.skipWaiting();
+      break;
+    case 'vitrine-job-ended':
+      event.waitUntil(tellWebhook(message.id));
       break;
     case 'vitrine-find-host': {
       const [port] = event.ports;
@@ -40,6 +47,13 @@ self.addEventListener('message', (event: ExtendableMessageEvent) => {
     }
   }
 });
+
+/** Webhooks go out from here: the policy of the pages lets them reach no other server. */
+async function tellWebhook(id: JobId): Promise<void> {
+  const record = await ask(connect, (host) => host.job(id));
+  const url = (path: string) => new URL(path, base).href;
+  if (record) await sendWebhook({ ask: (question) => ask(connect, question), url }, record);
+}
 
 /** Pages and scripts from the precache, else the network; isolated either way. */
 async function servePage(request: Request): Promise<Response> {

@@ -1,3 +1,4 @@
+import { writeExif } from '#codecs/exif.ts';
 import { encodePng } from '#codecs/png.ts';
 import type { OutputSpec } from '#protocol/job.ts';
 import { AppError } from '#protocol/error.ts';
@@ -21,7 +22,7 @@ export function toPng(pixels: Pixels, texts: Readonly<Record<string, string>> = 
 }
 
 /**
- * A file of the format asked for.
+ * A file of the format asked for, its texts in PNG chunks or EXIF tags.
  * @throws AppError `unsupported_feature` where this browser cannot write the format
  */
 export async function encodePicture(
@@ -39,5 +40,8 @@ export async function encodePicture(
   if (blob.type !== type) {
     throw new AppError('unsupported_feature', `This browser cannot write ${output.format.toUpperCase()} files.`);
   }
-  return blob;
+  const { parameters, fooocus_scheme: makerNote } = texts;
+  if (parameters === undefined) return blob;
+  const exif = { userComment: parameters, ...(makerNote !== undefined && { makerNote }) };
+  return new Blob([writeExif(new Uint8Array(await blob.arrayBuffer()), exif)], { type });
 }
