@@ -34,6 +34,8 @@ export interface StaticServer {
   readonly requests: readonly ServedRequest[];
   /** Cuts the connection after so many bytes of the next answer for this path. */
   cutOnce(path: string, afterBytes: number): void;
+  /** Serves a page that is not in the folder. */
+  addPage(path: string, html: string): void;
   /** Answers this path with bytes whose first one is wrong, until called with null. */
   corrupt(path: string | null): void;
   close(): Promise<void>;
@@ -46,6 +48,7 @@ export interface StaticServer {
 export async function serveFolder(folder: string, isolated = true): Promise<StaticServer> {
   const requests: ServedRequest[] = [];
   const cuts = new Map<string, number>();
+  const pages = new Map<string, string>();
   let corrupted: string | null = null;
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -53,6 +56,11 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     const name = url.pathname.endsWith('/') ? `${url.pathname}index.html` : url.pathname;
     const file = path.join(folder, path.normalize(name));
     const range = request.headers.range ?? null;
+    const page = pages.get(url.pathname);
+    if (page !== undefined) {
+      response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(page);
+      return;
+    }
     if (!existsSync(file) || !statSync(file).isFile()) {
       requests.push({ path: url.pathname, range, status: 404, bytes: 0 });
       response.writeHead(404, isolated ? ISOLATION : {}).end('Not found');
@@ -101,6 +109,7 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     origin: `http://localhost:${address.port}`,
     requests,
     cutOnce: (name, afterBytes) => cuts.set(name, afterBytes),
+    addPage: (name, html) => pages.set(name, html),
     corrupt: (name) => (corrupted = name),
     close: () =>
       new Promise((resolve) => {
