@@ -98,9 +98,10 @@ export default defineConfig({
         ],
       },
       injectManifest: {
-        // The model goes to IndexedDB and the runtime's wasm into a cache of its own when first used.
+        // The model goes to IndexedDB and the runtime's wasm into a cache of its own when first used. Screenshots are
+        // for the README.
         globPatterns: ['**/*.{html,js,css,svg,png,webmanifest,mjs}'],
-        globIgnores: ['models/**', '**/*.wasm'],
+        globIgnores: ['models/**', 'screenshots/**', '**/*.wasm'],
         minify: true,
       },
       devOptions: { enabled: true, type: 'module' },

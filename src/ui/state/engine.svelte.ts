@@ -240,6 +240,8 @@ export class Engine {
     this.#unfinished.delete(record.id);
     if (this.#preview?.id === record.id) this.#preview = null;
     if (record.stage === 'failed') this.#failure = record;
+    const notes = record.result?.notes ?? [];
+    if (record.origin.client === 'app' && notes.length > 0) this.#notices.show(notes.join(' '));
   }
 
   async #readGallery(): Promise<void> {

@@ -29,7 +29,7 @@ export class Gallery {
   remove(item: GalleryItem): void {
     this.#hidden.add(item.id);
     const timer = setTimeout(() => {
-      void this.#engine.ask((host) => host.removeGalleryItem(item.id));
+      void this.#delete(item.id);
     }, UNDO_MS);
     this.#notices.show('Picture deleted.', {
       action: {
@@ -40,5 +40,11 @@ export class Gallery {
         },
       },
     });
+  }
+
+  async #delete(id: string): Promise<void> {
+    const deleted = await this.#engine.ask((host) => host.removeGalleryItem(id).then(() => true));
+    // A picture of a running job stays; the engine has said why.
+    if (!deleted) this.#hidden.delete(id);
   }
 }

@@ -34,7 +34,7 @@ export const apiExamples: readonly ApiExample[] = [
       image_seed: 2,
       guidance_scale: 4,
       async_process: false,
-      require_base64: true,
+      require_base64: false,
     },
   },
   {
