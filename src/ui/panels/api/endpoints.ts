@@ -1,6 +1,6 @@
 import { apiPath } from './examples.ts';
 
-export interface Endpoint {
+interface Endpoint {
   method: string;
   path: string;
   summary: string;
