@@ -8,36 +8,64 @@ export interface WeightedSlice {
 
 const WORKGROUP_SIZE = 64;
 /** One binding each; devices promise eight storage buffers, one of which is written. */
-const SLICES_PER_PASS = 4;
-/** length, target offset, slices, padding; offsets; weights. */
-const PARAMETER_BYTES = 48;
+const SLICES_PER_PASS = 7;
+const EACH_SLICE = Array.from({ length: SLICES_PER_PASS }, (_, k) => k);
+/** Length, target offset, slices, padding; then eight offsets, weights and rests of weights, one unused. */
+const PARAMETER_BYTES = 16 + 3 * 32;
 
+/*
+ * The CPU machine sums in float64. Here a pair of float32 numbers does as well: each product and sum is kept with
+ * what its rounding left out, and a weight with what float32 could not hold of it. An adaptive sampler takes its step
+ * sizes from differences of nearly equal sums, so that plain float32 would end in another picture.
+ * Source: Dekker 1971, "A floating-point technique for extending the available precision".
+ */
 const COMBINE = /* wgsl */ `
 struct Parameters {
   length: u32,
   target_offset: u32,
   slices: u32,
   padding: u32,
-  offsets: vec4u,
-  weights: vec4f,
+  offsets: array<vec4u, 2>,
+  weights: array<vec4f, 2>,
+  rests: array<vec4f, 2>,
 }
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read_write> result: array<f32>;
-@group(0) @binding(2) var<storage, read> slice0: array<f32>;
-@group(0) @binding(3) var<storage, read> slice1: array<f32>;
-@group(0) @binding(4) var<storage, read> slice2: array<f32>;
-@group(0) @binding(5) var<storage, read> slice3: array<f32>;
+${EACH_SLICE.map((k) => `@group(0) @binding(${k + 2}) var<storage, read> slice${k}: array<f32>;`).join('\n')}
+
+fn upper_half(a: f32) -> f32 {
+  let scaled = 4097.0 * a;
+  return scaled - (scaled - a);
+}
+
+fn exact_product(a: f32, b: f32) -> vec2f {
+  let product = a * b;
+  let a_high = upper_half(a);
+  let a_low = a - a_high;
+  let b_high = upper_half(b);
+  let b_low = b - b_high;
+  return vec2f(product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low);
+}
+
+fn exact_sum(a: f32, b: f32) -> vec2f {
+  let sum = a + b;
+  let added = sum - a;
+  return vec2f(sum, (a - (sum - added)) + (b - added));
+}
+
+fn add_term(sum: vec2f, k: u32, value: f32) -> vec2f {
+  let product = exact_product(parameters.weights[k / 4][k % 4], value);
+  let next = exact_sum(sum.x, product.x);
+  return vec2f(next.x, sum.y + next.y + product.y + parameters.rests[k / 4][k % 4] * value);
+}
 
 @compute @workgroup_size(${WORKGROUP_SIZE})
 fn combine(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = id.x + id.y * groups.x * ${WORKGROUP_SIZE}u;
   if (i >= parameters.length) { return; }
-  var sum = 0.0;
-  if (parameters.slices > 0u) { sum += parameters.weights.x * slice0[parameters.offsets.x + i]; }
-  if (parameters.slices > 1u) { sum += parameters.weights.y * slice1[parameters.offsets.y + i]; }
-  if (parameters.slices > 2u) { sum += parameters.weights.z * slice2[parameters.offsets.z + i]; }
-  if (parameters.slices > 3u) { sum += parameters.weights.w * slice3[parameters.offsets.w + i]; }
-  result[parameters.target_offset + i] = sum;
+  var sum = vec2f();
+${EACH_SLICE.map((k) => `  if (parameters.slices > ${k}u) { sum = add_term(sum, ${k}u, slice${k}[parameters.offsets[${k >> 2}][${k % 4}] + i]); }`).join('\n')}
+  result[parameters.target_offset + i] = sum.x + sum.y;
 }
 `;
 
@@ -57,7 +85,10 @@ export interface GpuArithmetic {
 /** Compiles the kernels for a device. */
 export function createGpuArithmetic(device: GPUDevice): GpuArithmetic {
   const module = device.createShaderModule({ code: COMBINE });
-  const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'combine' } });
+  const pipeline = device.createComputePipeline({
+    layout: 'auto',
+    compute: { module, entryPoint: 'combine' },
+  });
   const layout = pipeline.getBindGroupLayout(0);
   const widest = device.limits.maxComputeWorkgroupsPerDimension;
   // Bindings a pass does not read still need a buffer.
@@ -71,14 +102,22 @@ export function createGpuArithmetic(device: GPUDevice): GpuArithmetic {
   }
 
   function pass(target: GPUBuffer, offset: number, length: number, slices: readonly WeightedSlice[]): void {
-    const parameters = device.createBuffer({ size: PARAMETER_BYTES, usage: GPUBufferUsage.UNIFORM, mappedAtCreation: true });
+    const parameters = device.createBuffer({
+      size: PARAMETER_BYTES,
+      usage: GPUBufferUsage.UNIFORM,
+      mappedAtCreation: true,
+    });
     const mapped = parameters.getMappedRange();
     new Uint32Array(mapped, 0, 4).set([length, offset, slices.length, 0]);
-    new Uint32Array(mapped, 16, 4).set(slices.map((slice) => slice.offset));
-    new Float32Array(mapped, 32, 4).set(slices.map((slice) => slice.weight));
+    new Uint32Array(mapped, 16, 8).set(slices.map((slice) => slice.offset));
+    new Float32Array(mapped, 48, 8).set(slices.map((slice) => slice.weight));
+    new Float32Array(mapped, 80, 8).set(slices.map(({ weight }) => weight - Math.fround(weight)));
     parameters.unmap();
-    const sources = Array.from({ length: SLICES_PER_PASS }, (_, i) => slices[i]?.buffer ?? unread);
-    const bindings = [parameters, target, ...sources].map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const sources = EACH_SLICE.map((k) => slices[k]?.buffer ?? unread);
+    const bindings = [parameters, target, ...sources].map((buffer, binding) => ({
+      binding,
+      resource: { buffer },
+    }));
     const groups = Math.ceil(length / WORKGROUP_SIZE);
     const columns = Math.min(groups, widest);
     const encoder = device.createCommandEncoder();
@@ -96,7 +135,10 @@ export function createGpuArithmetic(device: GPUDevice): GpuArithmetic {
     allocate,
     upload: (buffer, values) => device.queue.writeBuffer(buffer, 0, new Float32Array(values)),
     async download(buffer, length) {
-      const staging = device.createBuffer({ size: length * 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+      const staging = device.createBuffer({
+        size: length * 4,
+        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      });
       const encoder = device.createCommandEncoder();
       encoder.copyBufferToBuffer(buffer, 0, staging, 0, length * 4);
       device.queue.submit([encoder.finish()]);
