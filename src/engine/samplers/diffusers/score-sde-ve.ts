@@ -1,11 +1,13 @@
 import * as v from 'valibot';
-import { linspace, linspaceFloat32 } from '#engine/samplers/noise-schedule.ts';
-import type { SamplerProgram, Term } from '#engine/samplers/program.ts';
+import { linspaceFloat32 } from '#engine/samplers/noise-schedule.ts';
+import type { Register, SamplerProgram, Term } from '#engine/samplers/program.ts';
 import { count, number } from './config.ts';
 import { CLEAN } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
 import { sigmaLevel } from './sigma-space.ts';
 import { adaptNetwork, trainedNetwork } from './ve-network.ts';
+
+const { fround } = Math;
 
 /**
  * Reverse diffusion with Langevin corrections; the result is the last step's mean.
@@ -26,13 +28,13 @@ export const scoreSdeVe = defineScheduler(
       ? adaptNetwork(options.network)
       : trainedNetwork({ min: config.sigma_min, max: config.sigma_max }, (sigma) => -sigma);
     const { min, max } = network.range;
-    const discrete = linspace(Math.log(min), Math.log(max), steps).map((log) => Math.fround(Math.exp(log)));
+    const discrete = linspaceFloat32(Math.log(min), Math.log(max), steps).map(Math.exp);
     const times = [...linspaceFloat32(1, config.sampling_eps, steps)];
     const levels = times.map((time) => {
-      const index = Math.trunc(Math.fround(time * (steps - 1)));
+      const index = Math.trunc(fround(time * (steps - 1)));
       return {
         // The network is told the sigma of the time, the step goes between sigmas of the table.
-        told: options.network ? (discrete[index] ?? NaN) : min * (max / min) ** time,
+        told: options.network ? (discrete[index] ?? NaN) : fround(min * fround((max / min) ** time)),
         sigma: discrete[index] ?? NaN,
         next: index === 0 ? 0 : (discrete[index - 1] ?? NaN),
       };
@@ -44,6 +46,19 @@ export const scoreSdeVe = defineScheduler(
       yield { op: 'combine', to: 'score', terms: scaled(-1 / sigma, network.slope('x', sigma)) };
     }
 
+    /** Adds a multiple of a register to `x`, each operation rounded as diffusers' are. */
+    function* add(weight: number, register: Register): SamplerProgram {
+      yield { op: 'combine', to: 'part', terms: [[fround(weight), register]] };
+      yield {
+        op: 'combine',
+        to: 'x',
+        terms: [
+          [1, 'x'],
+          [1, 'part'],
+        ],
+      };
+    }
+
     function* sample(index: number): SamplerProgram {
       for (const [i, { told, sigma, next }] of levels.entries()) {
         if (i < index) continue;
@@ -53,37 +68,16 @@ export const scoreSdeVe = defineScheduler(
           const scoreNorm = (yield { op: 'norm', register: 'score' }) ?? NaN;
           const noiseNorm = (yield { op: 'norm', register: 'fresh' }) ?? NaN;
           const size = 2 * ((config.snr * noiseNorm) / scoreNorm) ** 2;
-          yield {
-            op: 'combine',
-            to: 'x',
-            terms: [
-              [1, 'x'],
-              [size, 'score'],
-              [Math.sqrt(2 * size), 'fresh'],
-            ],
-          };
+          yield* add(size, 'score');
+          yield* add(Math.sqrt(2 * size), 'fresh');
         }
         yield* score(told);
         yield { op: 'combine', to: CLEAN, terms: network.clean('x', told) };
-        const variance = sigma ** 2 - next ** 2;
-        yield {
-          op: 'combine',
-          to: 'x',
-          terms: [
-            [1, 'x'],
-            [variance, 'score'],
-          ],
-        };
+        const spread = fround(Math.sqrt(fround(fround(sigma ** 2) - fround(next ** 2))));
+        yield* add(fround(spread ** 2), 'score');
         if (i < levels.length - 1) {
           yield { op: 'noise', to: 'fresh' };
-          yield {
-            op: 'combine',
-            to: 'x',
-            terms: [
-              [1, 'x'],
-              [Math.sqrt(variance), 'fresh'],
-            ],
-          };
+          yield* add(spread, 'fresh');
         }
         yield { op: 'show', register: CLEAN, step: i - index + 1 };
       }
