@@ -28,6 +28,10 @@ for (const suite of suites) {
     console.log([verdict.padEnd(13), name.padEnd(70), numbers, note ?? ''].join(' ').trimEnd());
   }
 }
-console.log(Object.entries(counts).map(([verdict, count]) => `${count} ${verdict}`).join(', '));
+console.log(
+  Object.entries(counts)
+    .map(([verdict, count]) => `${count} ${verdict}`)
+    .join(', '),
+);
 // The wasm module's threads would keep Node alive.
 process.exit(counts.FAIL > 0 ? 1 : 0);

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chunkPlainText } from '#engine/text/chunk.ts';
-import { createClipTokenizer } from '#engine/tokenizers/clip.ts';
+import { createClipTokenizer, type ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import type { ParityCase } from './case.ts';
 
 /** A prompt and the ids transformers gives it. */
@@ -20,15 +20,7 @@ const OWN_TOKENIZER = fileURLToPath(new URL('../fixtures/clip-tokenizer', import
  * encoder is given. The error is the number of ids that differ.
  */
 export async function* cases(folder: string): AsyncGenerator<ParityCase> {
-  const theirTokenizer = join(folder, 'clip-tokenizer');
-  const tokenizerFolder = existsSync(theirTokenizer) ? theirTokenizer : OWN_TOKENIZER;
-  const vocabulary = JSON.parse(await readFile(join(tokenizerFolder, 'vocab.json'), 'utf8')) as Record<
-    string,
-    number
-  >;
-  const merges = await readFile(join(tokenizerFolder, 'merges.txt'), 'utf8');
-  const tokenizer = createClipTokenizer(vocabulary, merges);
-
+  const tokenizer = await openTokenizer(folder);
   for (const file of (await readdir(folder)).filter((name) => /^tokens.*\.json$/.test(name))) {
     const tokenCases = JSON.parse(await readFile(join(folder, file), 'utf8')) as TokenCase[];
     for (const { prompt, raw, padded77 } of tokenCases) {
@@ -38,6 +30,14 @@ export async function* cases(folder: string): AsyncGenerator<ParityCase> {
       yield { name: `tokens/${JSON.stringify(prompt.slice(0, 40))}`, error, tolerance: 0, supported: true };
     }
   }
+}
+
+/** The tokenizer in `clip-tokenizer` of a folder of references; where it has none, that of test/fixtures. */
+export async function openTokenizer(folder: string): Promise<ClipTokenizer> {
+  const theirs = join(folder, 'clip-tokenizer');
+  const files = existsSync(theirs) ? theirs : OWN_TOKENIZER;
+  const vocabulary = JSON.parse(await readFile(join(files, 'vocab.json'), 'utf8')) as Record<string, number>;
+  return createClipTokenizer(vocabulary, await readFile(join(files, 'merges.txt'), 'utf8'));
 }
 
 function countDifferences(actual: readonly number[], expected: readonly number[]): number {

@@ -31,15 +31,14 @@ function queued<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Opens a built graph.
+ * The bytes that a built graph refers to by file name.
  * @param files The bytes of `graph.files`, the user's own weight files.
  */
-export async function openGraph(
+export async function readExternalData(
   graph: BuiltGraph,
   weights: TensorSource,
   files: Readonly<Record<string, Uint8Array>>,
-  options: InferenceSession.SessionOptions = {},
-): Promise<Session> {
+): Promise<{ path: string; data: Uint8Array }[]> {
   const externalData: { path: string; data: Uint8Array }[] = [];
   for (const path of graph.files) {
     const data = files[path];
@@ -55,7 +54,20 @@ export async function openGraph(
     }
     externalData.push({ path: graph.generated.path, data });
   }
-  return openModel(graph.model, { ...options, externalData });
+  return externalData;
+}
+
+/**
+ * Opens a built graph.
+ * @param files as for {@link readExternalData}
+ */
+export async function openGraph(
+  graph: BuiltGraph,
+  weights: TensorSource,
+  files: Readonly<Record<string, Uint8Array>>,
+  options: InferenceSession.SessionOptions = {},
+): Promise<Session> {
+  return openModel(graph.model, { ...options, externalData: await readExternalData(graph, weights, files) });
 }
 
 /** Opens the bytes of an ONNX model. */
