@@ -6,6 +6,7 @@ type HostQuestion =
   | 'wait'
   | 'job'
   | 'jobs'
+  | 'unfinishedJobs'
   | 'preview'
   | 'cancel'
   | 'skip'

@@ -25,7 +25,7 @@ export async function followHost(
   for (;;) {
     const { port1: near, port2: far } = new MessageChannel();
     const here = await candidacy.serve(far);
-    const worker = navigator.serviceWorker?.controller;
+    const worker = 'serviceWorker' in navigator ? navigator.serviceWorker.controller : null;
     if (!here) worker?.postMessage({ type: 'vitrine-find-host' } satisfies FindHost, [far]);
     if (here || worker) {
       const connection = await Promise.race([

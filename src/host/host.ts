@@ -2,7 +2,7 @@ import { proxy, type Remote } from 'comlink';
 import type { BackendInfo, EngineHost, GalleryItem, HostEvent, StopWatching } from '#protocol/engine-host.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { JobRecord } from '#protocol/job.ts';
+import type { JobRecord, JobResult } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import type { ModelId, ModelInfo, ModelPack, ModelState } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
@@ -44,7 +44,10 @@ function modelHash(pack: ModelPack): string {
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function galleryItems(record: JobRecord): GalleryItem[] {
@@ -90,7 +93,8 @@ export async function createEngineHost(parts: HostParts) {
 
   function findPack(id: ModelId): ModelPack {
     const pack = packs.get(id);
-    if (!pack) throw new AppError('model_not_found', `There is no model called “${id}”.`, { detail: { model: id } });
+    if (!pack)
+      throw new AppError('model_not_found', `There is no model called “${id}”.`, { detail: { model: id } });
     return pack;
   }
 
@@ -134,6 +138,7 @@ export async function createEngineHost(parts: HostParts) {
     return started;
   }
 
+  let shown: JobResult | null = null;
   const queue = createJobQueue(
     jobs,
     {
@@ -147,9 +152,10 @@ export async function createEngineHost(parts: HostParts) {
     },
     (event) => {
       emit(event);
-      if (event.type === 'removed' || (event.type === 'record' && event.record.result !== null)) {
-        emit({ type: 'gallery' });
-      }
+      const result = event.type === 'record' ? event.record.result : null;
+      // Records come with every step; the gallery changes with a picture.
+      if (event.type === 'removed' || (result && result !== shown)) emit({ type: 'gallery' });
+      if (result) shown = result;
     },
   );
 
@@ -164,27 +170,32 @@ export async function createEngineHost(parts: HostParts) {
     return {
       hello: () => ({ protocol: PROTOCOL, hostId, backend }),
 
-      // Not an async function: a refusal must not depend on what storage does.
       async submit(id, job, origin) {
         const pack = findPack(job.model);
         if (!isInstalled(pack.id) && pack.id !== builtIn?.id) {
-          throw new AppError('model_not_found', `${pack.title} is not installed. Install it in the Models panel.`, {
-            detail: { model: pack.id },
-          });
+          throw new AppError(
+            'model_not_found',
+            `${pack.title} is not installed. Install it in the Models panel.`,
+            {
+              detail: { model: pack.id },
+            },
+          );
         }
         return queue.submit(id, job, origin);
       },
       wait: (id) => queue.wait(id, gone),
       job: (id) => queue.find(id),
       jobs: () => queue.all(),
+      unfinishedJobs: () => queue.unfinished(),
       preview: (id) => Promise.resolve(queue.preview(id)),
       cancel: (id) => queue.cancel(id),
       async skip(id) {
         if (queue.isRunning(id)) await engine.skip();
       },
       async removeJob(id) {
-        await files.removeJob(id);
-        return queue.replaceEnded(id, null);
+        const removed = await queue.changeEnded(id, () => null);
+        if (removed) await files.removeJob(id);
+        return removed;
       },
       watch(listener): StopWatching {
         watchers.add(listener);
@@ -225,12 +236,17 @@ export async function createEngineHost(parts: HostParts) {
         const found = await locate(id);
         if (!found?.record.result) return;
         const { record, index } = found;
-        const pictures = found.record.result.pictures.filter((picture) => picture.index !== index);
-        const rest = pictures.length > 0 ? { ...record, result: { ...found.record.result, pictures } } : null;
-        if (rest === null) await files.removeJob(record.id);
-        if (!(await queue.replaceEnded(record.id, rest))) {
-          throw new AppError('invalid_request', 'A picture of a running job cannot be removed. Stop the job first.');
+        const isChanged = await queue.changeEnded(record.id, ({ result, ...rest }) => {
+          const pictures = result?.pictures.filter((picture) => picture.index !== index) ?? [];
+          return result && pictures.length > 0 ? { ...rest, result: { ...result, pictures } } : null;
+        });
+        if (!isChanged) {
+          throw new AppError(
+            'invalid_request',
+            'A picture of a running job cannot be removed. Stop the job first.',
+          );
         }
+        if (!(await queue.find(record.id))) await files.removeJob(record.id);
       },
 
       async file(path) {
@@ -261,12 +277,12 @@ export async function createEngineHost(parts: HostParts) {
 
   return {
     serve,
-    /** Goes on with what an earlier tab left, and loads the chosen model ahead of the first job. */
-    async resume(): Promise<void> {
-      await queue.resume();
+    /** Loads the chosen model ahead of the first job. */
+    async warmUp(): Promise<void> {
       const selected = selectedModel();
       // A model that cannot be loaded says so when it is first used.
-      if (selected !== undefined && isInstalled(selected)) await engine.load(findPack(selected)).catch(() => undefined);
+      if (selected !== undefined && isInstalled(selected))
+        await engine.load(findPack(selected)).catch(() => undefined);
     },
   };
 }

@@ -23,15 +23,17 @@ export interface Candidacy {
  */
 export function standForHost(open: (hostId: string) => Promise<HostingTab>): Candidacy {
   const hostId = crypto.randomUUID();
-  const elected = Promise.withResolvers<void>();
+  const elected = Promise.withResolvers<undefined>();
   let hosting: Promise<HostingTab> | null = null;
 
   void navigator.locks.request(hostLockName(hostId), () =>
     navigator.locks.request(ENGINE_LOCK, async () => {
       hosting = open(hostId);
+      // A tab that cannot open the engine leaves the line, and is no host.
+      hosting.catch(() => (hosting = null));
       const tab = await hosting;
-      elected.resolve();
-      void tab.resume();
+      elected.resolve(undefined);
+      void tab.warmUp();
       // Held until this tab is gone.
       await new Promise(() => undefined);
     }),
@@ -46,7 +48,8 @@ export function standForHost(open: (hostId: string) => Promise<HostingTab>): Can
     return true;
   }
 
-  navigator.serviceWorker?.addEventListener('message', (event: MessageEvent<WhoHosts | ServePort>) => {
+  if (!('serviceWorker' in navigator)) return { serve, elected: elected.promise };
+  navigator.serviceWorker.addEventListener('message', (event: MessageEvent<WhoHosts | ServePort>) => {
     const [port] = event.ports;
     if (!port) return;
     switch (event.data.type) {

@@ -1,6 +1,6 @@
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { Job, JobEvent, JobId, JobOrigin, JobRecord } from '#protocol/job.ts';
+import type { Job, JobEvent, JobId, JobOrigin, JobRecord, JobResult, Picture } from '#protocol/job.ts';
 import type { Jobs } from '#storage/jobs.ts';
 
 /** Running and waiting jobs together, as Fooocus-API's `--queue-size`. */
@@ -26,8 +26,10 @@ interface Live {
   stop: AbortController;
   /** Clients waiting right now. */
   waiting: number;
-  /** A client waited and vanished without cancelling. */
+  /** Those who waited have vanished without cancelling. */
   abandoned: boolean;
+  /** Its end is decided and being stored: nothing changes it any more. */
+  ending: boolean;
 }
 
 function isEnded(record: JobRecord): boolean {
@@ -35,28 +37,38 @@ function isEnded(record: JobRecord): boolean {
 }
 
 /**
- * Runs jobs one at a time in the order they came. Every change of a job is stored before it is told, so that
- * the next tab can go on where this one stops.
+ * Runs jobs one at a time in the order they came, first of all those that an earlier tab left. Watchers are
+ * told of a change once it is stored, so that the next tab can go on where this one stops.
  */
 export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEvent) => void) {
+  /** Jobs that have not ended. */
   const live = new Map<JobId, Live>();
+  /** Those that are stored and wait for their turn. */
+  const line: Live[] = [];
+  /** Ended jobs that storage did not take: they last as long as this tab. */
+  const unstored = new Map<JobId, JobRecord>();
+  /** Ended jobs whose clients had vanished before. */
+  const unclaimed = new Map<JobId, { requestKey: string; endedAt: number }>();
   let working = false;
   let writes: Promise<unknown> = Promise.resolve();
 
-  function save(record: JobRecord): Promise<void> {
-    const saved = writes.then(() => jobs.put(record));
-    writes = saved.catch(() => undefined);
-    return saved;
+  function inOrder<T>(write: () => Promise<T>): Promise<T> {
+    const written = writes.then(write);
+    writes = written.catch(() => undefined);
+    return written;
   }
 
-  function track(record: JobRecord): Live {
+  const save = (record: JobRecord) => inOrder(() => jobs.put(record));
+
+  function track(record: JobRecord, abandoned: boolean): Live {
     const entry: Live = {
       record,
       preview: undefined,
       ended: Promise.withResolvers(),
       stop: new AbortController(),
       waiting: 0,
-      abandoned: false,
+      abandoned,
+      ending: false,
     };
     live.set(record.id, entry);
     return entry;
@@ -64,24 +76,31 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
 
   async function change(entry: Live, changes: Partial<JobRecord>): Promise<void> {
     entry.record = { ...entry.record, ...changes };
-    const record = entry.record;
+    const { record } = entry;
     await save(record);
-    emit({ type: 'record', record });
+    // The job went on while this was written: progress that was told is not taken back.
+    emit({ type: 'record', record: { ...record, progress: entry.record.progress } });
   }
 
   async function end(entry: Live, changes: Partial<JobRecord>): Promise<void> {
+    if (entry.ending) return;
+    entry.ending = true;
+    let record: JobRecord = { ...entry.record, ...changes, finishedAt: Date.now() };
     try {
-      await change(entry, { ...changes, finishedAt: Date.now() });
+      await save(record);
     } catch (thrown) {
-      // The pictures cannot be stored; whoever waits still gets them.
-      const error = toAppError(thrown).toData();
-      entry.record = { ...entry.record, error };
-      emit({ type: 'record', record: entry.record });
+      // Whoever waits still gets the pictures, and no later tab shall draw them again.
+      record = { ...record, error: record.error ?? toAppError(thrown).toData() };
+      unstored.set(record.id, record);
+      await save({ ...record, stage: 'failed', result: null }).catch(() => undefined);
     }
-    entry.preview = undefined;
-    entry.ended.resolve(entry.record);
-    runner.ended(entry.record);
-    if (entry.record.error?.code !== 'storage_full') live.delete(entry.record.id);
+    entry.record = record;
+    live.delete(record.id);
+    const { requestKey } = record.origin;
+    if (entry.abandoned && requestKey !== null) unclaimed.set(record.id, { requestKey, endedAt: Date.now() });
+    entry.ended.resolve(record);
+    emit({ type: 'record', record });
+    runner.ended(record);
   }
 
   async function runOne(entry: Live): Promise<void> {
@@ -92,13 +111,14 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       return;
     }
     const startedAt = Date.now();
-    await change(entry, { stage: 'running', startedAt, attempts, progress: null, result: null, error: null });
-    const result = { pictures: [], interrupted: false, seconds: 0, notes: [] };
-    entry.record = { ...entry.record, result };
-    const seconds = () => (Date.now() - startedAt) / 1000;
+    const resultWith = (pictures: Picture[], outcome: RunOutcome): JobResult => ({
+      pictures,
+      seconds: (Date.now() - startedAt) / 1000,
+      ...outcome,
+    });
     const onEvent = (event: EngineEvent) => {
       // What was sent before a crash may arrive after the job has ended.
-      if (entry.record.stage !== 'running') return;
+      if (entry.ending) return;
       switch (event.type) {
         case 'progress':
           // Progress is told, not stored: it would be lost with the tab anyway.
@@ -110,72 +130,91 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
           emit({ type: 'preview', id: entry.record.id, blob: event.blob });
           break;
         case 'picture': {
-          const pictures = [...(entry.record.result?.pictures ?? []), event.picture];
-          void change(entry, { result: { pictures, interrupted: false, seconds: seconds(), notes: [] } }).catch(() => undefined);
+          // The engine repeats a job whose device was lost: the same picture can come twice.
+          const others = entry.record.result?.pictures.filter(({ index }) => index !== event.picture.index);
+          const result = resultWith([...(others ?? []), event.picture], { interrupted: false, notes: [] });
+          // A picture that storage does not take is tried again with the end of the job.
+          change(entry, { result }).catch(() => undefined);
           break;
         }
       }
     };
+    let outcome: Partial<JobRecord>;
     try {
-      const { interrupted, notes } = await runner.run(entry.record.job, onEvent, entry.stop.signal);
-      const pictures = entry.record.result?.pictures ?? [];
-      await end(entry, {
-        stage: interrupted ? 'cancelled' : 'done',
-        result: { pictures, interrupted, seconds: seconds(), notes },
+      await change(entry, {
+        stage: 'running',
+        startedAt,
+        attempts,
+        progress: null,
+        result: null,
+        error: null,
       });
+      const { interrupted, notes } = await runner.run(entry.record.job, onEvent, entry.stop.signal);
+      outcome = {
+        stage: interrupted ? 'cancelled' : 'done',
+        result: resultWith(entry.record.result?.pictures ?? [], { interrupted, notes }),
+      };
     } catch (thrown) {
       const error = toAppError(thrown);
-      await end(entry, { stage: error.code === 'cancelled' ? 'cancelled' : 'failed', error: error.toData() });
+      const { result } = entry.record;
+      outcome = {
+        stage: error.code === 'cancelled' ? 'cancelled' : 'failed',
+        error: error.toData(),
+        result: result && { ...result, interrupted: true },
+      };
     }
+    await end(entry, outcome);
   }
 
   async function work(): Promise<void> {
     if (working) return;
     working = true;
     try {
-      for (;;) {
-        const next = [...live.values()].find((entry) => entry.record.stage === 'queued');
-        if (!next) return;
-        await runOne(next);
+      for (let next = line.shift(); next; next = line.shift()) {
+        if (!next.ending) await runOne(next);
       }
     } finally {
       working = false;
     }
   }
 
+  async function takeUp(): Promise<void> {
+    for (const record of await jobs.all()) {
+      if (!isEnded(record)) line.push(track({ ...record, stage: 'queued', progress: null }, true));
+    }
+    void work();
+  }
+
+  /** Until it is known what an earlier tab left, no question can be answered. */
+  const ready = takeUp();
+  ready.catch(() => undefined);
+
   async function find(id: JobId): Promise<JobRecord | undefined> {
-    return live.get(id)?.record ?? (await jobs.get(id));
+    await ready;
+    return live.get(id)?.record ?? unstored.get(id) ?? jobs.get(id);
   }
 
   /** The job a restarted fetch should be answered by, instead of doing the work twice. */
-  async function findAbandoned(origin: JobOrigin): Promise<JobRecord | undefined> {
-    if (origin.requestKey === null) return undefined;
-    const running = [...live.values()].find(
-      ({ record, waiting, abandoned }) => abandoned && waiting === 0 && record.origin.requestKey === origin.requestKey,
-    );
-    if (running) return running.record;
-    const recent = abandonedAtEnd.get(origin.requestKey);
-    if (!recent || Date.now() - recent.at > ADOPT_FINISHED_WITHIN_MS) return undefined;
-    abandonedAtEnd.delete(origin.requestKey);
-    return jobs.get(recent.id);
+  function adopt(requestKey: string): JobId | undefined {
+    for (const entry of live.values()) {
+      if (entry.abandoned && entry.record.origin.requestKey === requestKey) {
+        entry.abandoned = false;
+        return entry.record.id;
+      }
+    }
+    for (const [id, ended] of unclaimed) {
+      const isLate = Date.now() - ended.endedAt > ADOPT_FINISHED_WITHIN_MS;
+      if (isLate || ended.requestKey === requestKey) unclaimed.delete(id);
+      if (!isLate && ended.requestKey === requestKey) return id;
+    }
+    return undefined;
   }
-  const abandonedAtEnd = new Map<string, { id: JobId; at: number }>();
 
   return {
-    /** Takes up what an earlier tab left unfinished. */
-    async resume(): Promise<void> {
-      for (const record of await jobs.all()) {
-        if (isEnded(record) || live.has(record.id)) continue;
-        const entry = track(record);
-        entry.abandoned = true;
-        await change(entry, { stage: 'queued', progress: null });
-      }
-      void work();
-    },
-
     async submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId> {
-      const known = (await find(id)) ?? (await findAbandoned(origin));
-      if (known) return known.id;
+      if ((await find(id)) !== undefined || live.has(id)) return id;
+      const adopted = origin.requestKey === null ? undefined : adopt(origin.requestKey);
+      if (adopted !== undefined) return adopted;
       if (live.size >= QUEUE_LIMIT) {
         throw new AppError('queue_full', `The queue is full: ${String(QUEUE_LIMIT)} jobs are waiting.`, {
           detail: { limit: QUEUE_LIMIT },
@@ -194,13 +233,14 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
         result: null,
         error: null,
       };
-      const entry = track(record);
+      const entry = track(record, false);
       try {
         await change(entry, {});
       } catch (thrown) {
         live.delete(id);
         throw toAppError(thrown);
       }
+      line.push(entry);
       void work();
       return id;
     },
@@ -210,62 +250,71 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
      * @throws AppError `not_found`
      */
     async wait(id: JobId, gone: Promise<unknown>): Promise<JobRecord> {
+      await ready;
       const entry = live.get(id);
       if (!entry) {
-        const record = await jobs.get(id);
+        const record = await find(id);
         if (!record) throw new AppError('not_found', 'There is no such job.', { detail: { job: id } });
         return record;
       }
       entry.waiting += 1;
       entry.abandoned = false;
-      const left = gone.then(() => 'gone' as const);
-      const outcome = await Promise.race([entry.ended.promise, left]);
+      const ended = await Promise.race([entry.ended.promise, gone.then(() => null)]);
       entry.waiting -= 1;
-      if (outcome !== 'gone') return outcome;
-      if (entry.waiting === 0) {
-        entry.abandoned = true;
-        const key = entry.record.origin.requestKey;
-        if (key !== null) {
-          void entry.ended.promise.then(() => abandonedAtEnd.set(key, { id, at: Date.now() }));
-        }
-      }
+      if (ended) return ended;
+      entry.abandoned = entry.waiting === 0;
       return entry.record;
     },
 
     find,
 
+    /** Every job, oldest first. */
     async all(): Promise<JobRecord[]> {
+      await ready;
       await writes;
       const stored = await jobs.all();
-      return stored.map((record) => live.get(record.id)?.record ?? record);
+      return stored.map((record) => live.get(record.id)?.record ?? unstored.get(record.id) ?? record);
+    },
+
+    /** The running job and those that wait, oldest first, without a look into storage. */
+    async unfinished(): Promise<JobRecord[]> {
+      await ready;
+      return [...live.values()].map(({ record }) => record);
     },
 
     preview: (id: JobId): Blob | undefined => live.get(id)?.preview,
 
     async cancel(id: JobId): Promise<void> {
+      await ready;
       const entry = live.get(id);
-      if (!entry) return;
-      if (entry.record.stage === 'queued') {
-        await end(entry, { stage: 'cancelled' });
-      } else {
-        entry.stop.abort();
-      }
+      if (entry?.record.stage === 'queued') await end(entry, { stage: 'cancelled' });
+      else entry?.stop.abort();
     },
 
     isRunning: (id: JobId): boolean => live.get(id)?.record.stage === 'running',
 
-    /** Replaces an ended job's record; `null` deletes it. */
-    async replaceEnded(id: JobId, record: JobRecord | null): Promise<boolean> {
-      const known = await find(id);
-      if (!known || !isEnded(known)) return false;
-      if (record) {
-        await save(record);
-        emit({ type: 'record', record });
-      } else {
-        await jobs.remove(id);
-        emit({ type: 'removed', id });
-      }
-      return true;
+    /**
+     * Changes an ended job's record, or deletes it where `change` answers with null.
+     * @returns whether there is such a job and it has ended
+     */
+    async changeEnded(id: JobId, change: (record: JobRecord) => JobRecord | null): Promise<boolean> {
+      await ready;
+      return inOrder(async () => {
+        const record = live.has(id) ? undefined : (unstored.get(id) ?? (await jobs.get(id)));
+        if (!record) return false;
+        const changed = change(record);
+        if (changed) {
+          if (unstored.has(id)) unstored.set(id, changed);
+          else await jobs.put(changed);
+          emit({ type: 'record', record: changed });
+        } else {
+          await jobs.remove(id);
+          unstored.delete(id);
+          unclaimed.delete(id);
+          emit({ type: 'removed', id });
+        }
+        return true;
+      });
     },
   };
 }

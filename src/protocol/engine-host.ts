@@ -86,6 +86,8 @@ export interface EngineHost {
   job(id: JobId): Promise<JobRecord | undefined>;
   /** All stored jobs, oldest first. */
   jobs(): Promise<JobRecord[]>;
+  /** The running job and those that wait, oldest first; told without a look into storage. */
+  unfinishedJobs(): Promise<JobRecord[]>;
   /** The newest preview of a running job. */
   preview(id: JobId): Promise<Blob | undefined>;
   /** Ends a job before its next step; a running one keeps the pictures it has made. */

@@ -116,6 +116,10 @@ export class DemoHost implements EngineHost {
     return Promise.resolve([...this.#jobs.values()]);
   }
 
+  unfinishedJobs(): Promise<JobRecord[]> {
+    return Promise.resolve([...this.#jobs.values()].filter(({ finishedAt }) => finishedAt === null));
+  }
+
   preview(id: JobId): Promise<Blob | undefined> {
     return Promise.resolve(this.#previews.get(id));
   }

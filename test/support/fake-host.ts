@@ -161,10 +161,8 @@ export function createFakeHost({
         },
         all: () => Promise.resolve([...records.values()].sort((a, b) => a.queuedAt - b.queuedAt)),
       },
-      { run: paint },
-      (event) => {
-        if (event.type === 'record' && event.record.finishedAt !== null) onEnded?.(event.record);
-      },
+      { run: paint, ended: (record) => onEnded?.(record) },
+      () => undefined,
     );
     return {
       queue,
@@ -186,13 +184,14 @@ export function createFakeHost({
       wait: (id) => queue.wait(id, never),
       job: (id) => queue.find(id),
       jobs: () => queue.all(),
+      unfinishedJobs: () => queue.unfinished(),
       preview: (id) => Promise.resolve(queue.preview(id)),
       cancel: (id) => queue.cancel(id),
       skip: (id) => {
         if (queue.isRunning(id)) skip();
         return Promise.resolve();
       },
-      removeJob: (id) => queue.replaceEnded(id, null),
+      removeJob: (id) => queue.changeEnded(id, () => null),
       models: () =>
         Promise.resolve(
           [...catalogue.values()].map((model) => ({ ...model, selected: model.pack.id === selected })),
@@ -235,7 +234,6 @@ export function createFakeHost({
     close: () => {
       tab.end();
       tab = openTab();
-      void tab.queue.resume();
     },
     vanish: () => {
       vanished = true;

@@ -8,7 +8,7 @@ import { progressAnswer, progressQuery, taskProgressBody } from './schema.ts';
 
 /** The job that is running now, whoever asked for it. */
 export async function runningJob(host: ApiHost): Promise<JobRecord | undefined> {
-  return (await host.jobs()).find((record) => record.stage === 'running');
+  return (await host.unfinishedJobs()).find((record) => record.stage === 'running');
 }
 
 interface JobState {
@@ -91,7 +91,8 @@ export const taskProgress = route({
   body: taskProgressBody,
   run: (call) =>
     call.ask(async (host) => {
-      const record = findTask(await host.jobs(), call.body.id_task);
+      const { id_task: taskId } = call.body;
+      const record = findTask(await host.unfinishedJobs(), taskId) ?? findTask(await host.jobs(), taskId);
       const running = record?.stage === 'running';
       const queued = record?.stage === 'queued';
       const state = record && running ? stateOf(record) : undefined;
@@ -117,7 +118,7 @@ export const pendingTasks = route({
   summary: 'The names of waiting jobs',
   run: (call) =>
     call.ask(async (host) => {
-      const waiting = (await host.jobs()).filter((record) => record.stage === 'queued');
+      const waiting = (await host.unfinishedJobs()).filter((record) => record.stage === 'queued');
       const tasks = waiting.map((record) => record.origin.reply?.['taskId'] ?? record.id);
       return { size: tasks.length, tasks };
     }),

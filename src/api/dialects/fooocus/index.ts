@@ -294,8 +294,12 @@ const stop = route({
   path: '/v1/generation/stop',
   summary: 'Stops the running job; it keeps the pictures it has',
   run: async (call) => {
-    const running = (await ownJobs(call)).find((record) => record.stage === 'running');
-    if (running) await call.ask((host) => host.cancel(running.id));
+    await call.ask(async (host) => {
+      const running = (await host.unfinishedJobs()).find(
+        ({ origin, stage }) => origin.client === fooocus.name && stage === 'running',
+      );
+      if (running) await host.cancel(running.id);
+    });
     return { msg: 'success' };
   },
 });

@@ -46,9 +46,8 @@ const systemDetails = route({
   path: '/sdapi/system_details',
   summary: 'The state of the queue',
   run: async (call) => {
-    const jobs = await call.ask((host) => host.jobs());
-    const waiting = jobs.filter((job) => job.stage === 'queued' || job.stage === 'running');
-    return success({ queue_num: waiting.length });
+    const unfinished = await call.ask((host) => host.unfinishedJobs());
+    return success({ queue_num: unfinished.length });
   },
 });
 

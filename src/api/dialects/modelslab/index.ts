@@ -252,7 +252,7 @@ const operations = [
     summary: 'Cancels the requests that wait',
     body: schema.keyBody,
     run: async (call) => {
-      const records = await call.ask((host) => host.jobs());
+      const records = await call.ask((host) => host.unfinishedJobs());
       const waiting = records.filter(
         ({ origin, stage }) => origin.client === modelslab.name && stage === 'queued',
       );

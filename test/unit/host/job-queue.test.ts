@@ -1,0 +1,584 @@
+import 'fake-indexeddb/auto';
+import { createJobQueue, type JobQueue } from '#host/job-queue.ts';
+import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
+import { AppError } from '#protocol/error.ts';
+import type { Job, JobEvent, JobOrigin, JobProgress, JobRecord, Picture } from '#protocol/job.ts';
+import { openJobs, type Jobs } from '#storage/jobs.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { textToImage } from '../../support/jobs.ts';
+
+const apple = textToImage({ prompt: 'a red apple', seeds: [7n, 8n] });
+const ofApp: JobOrigin = { client: 'app', requestKey: null };
+const ofFetch: JobOrigin = { client: 'a1111', requestKey: 'the same request' };
+const never = new Promise<never>(() => undefined);
+
+function picture(index: number, text = `picture ${String(index)}`): Picture {
+  const blob = new Blob([text], { type: 'image/png' });
+  const prompt = ['a red apple'];
+  return {
+    index,
+    blob,
+    width: 256,
+    height: 256,
+    seed: 7n,
+    subseed: 0n,
+    prompt,
+    negativePrompt: [''],
+    infotext: '',
+  };
+}
+
+function progress(step: number): JobProgress {
+  return {
+    phase: 'sampling',
+    fraction: step / 4,
+    picture: 0,
+    pictures: 2,
+    step,
+    steps: 4,
+    secondsLeft: null,
+  };
+}
+
+/** A run of the engine as the test leads it. */
+interface Run {
+  job: Job;
+  send(event: EngineEvent): void;
+  finish(outcome?: Partial<RunOutcome>): void;
+  fail(error: Error): void;
+  signal: AbortSignal;
+}
+
+/** A tab with its queue, whose engine does what the test says. */
+function openTab(jobs: Jobs) {
+  const runs: Run[] = [];
+  const events: JobEvent[] = [];
+  const ended: JobRecord[] = [];
+  let dead = false;
+  const dying: Jobs = { ...jobs, put: (record) => (dead ? never : jobs.put(record)) };
+  const queue = createJobQueue(
+    dying,
+    {
+      run: (job, onEvent, signal) =>
+        new Promise((resolve, reject) => {
+          runs.push({
+            job,
+            send: onEvent,
+            finish: (outcome) => resolve({ interrupted: signal.aborted, notes: [], ...outcome }),
+            fail: reject,
+            signal,
+          });
+        }),
+      ended: (record) => ended.push(record),
+    },
+    (event) => events.push(event),
+  );
+  return {
+    queue,
+    runs,
+    events,
+    ended,
+    /** The n-th run, as soon as it has begun. */
+    run: (index: number): Promise<Run> =>
+      vi.waitFor(() => {
+        const begun = runs[index];
+        if (!begun) throw new Error(`Run ${String(index)} has not begun.`);
+        return begun;
+      }),
+    /** The tab is closed: from now on it writes nothing. */
+    close: () => (dead = true),
+  };
+}
+
+let databases = 0;
+const freshJobs = () => openJobs(`jobs-${String(databases++)}`);
+
+/** A store that takes no more records that hold pictures. */
+function fullOf(jobs: Jobs): Jobs {
+  return {
+    ...jobs,
+    put: (record) =>
+      record.result === null
+        ? jobs.put(record)
+        : Promise.reject(new DOMException('The quota has been exceeded.', 'QuotaExceededError')),
+  };
+}
+
+async function stageOf(queue: JobQueue, id: string) {
+  return (await queue.find(id))?.stage;
+}
+
+describe('a queue', () => {
+  it('runs jobs one at a time in the order they came', async () => {
+    const tab = openTab(freshJobs());
+    const jobs = ['a', 'b', 'c'].map((prompt) => textToImage({ prompt, seeds: [1n] }));
+    await Promise.all(jobs.map((job, index) => tab.queue.submit(String(index), job, ofApp)));
+    for (const [index, job] of jobs.entries()) {
+      const run = await tab.run(index);
+      expect(run.job).toEqual(job);
+      expect(tab.runs).toHaveLength(index + 1);
+      expect((await tab.queue.unfinished()).map(({ stage }) => stage)).toEqual([
+        'running',
+        ...jobs.slice(index + 1).map(() => 'queued'),
+      ]);
+      run.finish();
+      expect((await tab.queue.wait(String(index), never)).stage).toBe('done');
+    }
+    expect(await tab.queue.unfinished()).toEqual([]);
+    expect((await tab.queue.all()).map(({ id }) => id)).toEqual(['0', '1', '2']);
+  });
+
+  it('answers once a job is stored', async () => {
+    const jobs = freshJobs();
+    const tab = openTab(jobs);
+    await tab.queue.submit('1', apple, ofApp);
+    expect(await jobs.get('1')).toMatchObject({ id: '1', job: apple, origin: ofApp });
+  });
+
+  it('takes a job of a known id once, asked in turn or at the same time', async () => {
+    const tab = openTab(freshJobs());
+    await Promise.all([tab.queue.submit('1', apple, ofApp), tab.queue.submit('1', apple, ofApp)]);
+    await tab.queue.submit('1', apple, ofApp);
+    (await tab.run(0)).finish();
+    await tab.queue.wait('1', never);
+    expect(await tab.queue.submit('1', apple, ofApp)).toBe('1');
+    expect(tab.runs).toHaveLength(1);
+    expect(tab.ended).toHaveLength(1);
+  });
+
+  it('is full at 100 jobs, and takes one more when one has ended', async () => {
+    const tab = openTab(freshJobs());
+    for (let index = 0; index < 100; index++) await tab.queue.submit(String(index), apple, ofApp);
+    await expect(tab.queue.submit('one more', apple, ofApp)).rejects.toMatchObject({
+      code: 'queue_full',
+      detail: { limit: 100 },
+    });
+    expect(await tab.queue.find('one more')).toBeUndefined();
+    await tab.queue.cancel('99');
+    expect(await tab.queue.submit('one more', apple, ofApp)).toBe('one more');
+  });
+
+  it('does not know jobs it was never given', async () => {
+    const { queue } = openTab(freshJobs());
+    await expect(queue.wait('unknown', never)).rejects.toMatchObject({ code: 'not_found' });
+    expect(await queue.find('unknown')).toBeUndefined();
+    expect(queue.preview('unknown')).toBeUndefined();
+    expect(await queue.changeEnded('unknown', () => null)).toBe(false);
+    await queue.cancel('unknown');
+  });
+
+  it('neither keeps nor runs a job that storage does not take', async () => {
+    const jobs = freshJobs();
+    const quota = new DOMException('The quota has been exceeded.', 'QuotaExceededError');
+    const tab = openTab({ ...jobs, put: () => Promise.reject(quota) });
+    await expect(tab.queue.submit('1', apple, ofApp)).rejects.toMatchObject({ code: 'storage_full' });
+    expect(await tab.queue.find('1')).toBeUndefined();
+    expect(await tab.queue.unfinished()).toEqual([]);
+    expect(tab.runs).toEqual([]);
+  });
+});
+
+describe('a running job', () => {
+  it('stores its pictures as they come and tells its progress and previews', async () => {
+    const jobs = freshJobs();
+    const tab = openTab(jobs);
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    run.send({ type: 'progress', progress: progress(1) });
+    expect((await tab.queue.find('1'))?.progress).toEqual(progress(1));
+    const preview = new Blob(['preview']);
+    run.send({ type: 'preview', blob: preview });
+    expect(tab.queue.preview('1')).toBe(preview);
+    run.send({ type: 'picture', picture: picture(0) });
+    await expect.poll(async () => (await jobs.get('1'))?.result?.pictures.length).toBe(1);
+    expect((await jobs.get('1'))?.stage).toBe('running');
+    run.send({ type: 'picture', picture: picture(1) });
+    run.finish({ notes: ['The prompt was cut off.'] });
+    const record = await tab.queue.wait('1', never);
+    expect(record).toMatchObject({ stage: 'done', attempts: 1, error: null });
+    expect(record.result).toMatchObject({ interrupted: false, notes: ['The prompt was cut off.'] });
+    expect(record.finishedAt).toBeGreaterThanOrEqual(record.startedAt ?? Infinity);
+    const stored = await jobs.get('1');
+    const texts = stored?.result?.pictures.map(({ blob }) => blob.text()) ?? [];
+    expect(await Promise.all(texts)).toEqual(['picture 0', 'picture 1']);
+    expect(tab.queue.preview('1')).toBeUndefined();
+  });
+
+  it('takes back no progress while a picture is being written', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    for (let step = 1; step <= 4; step++) {
+      run.send({ type: 'progress', progress: progress(step) });
+      run.send({ type: 'picture', picture: picture(step % 2) });
+    }
+    run.finish();
+    await tab.queue.wait('1', never);
+    const steps = tab.events.flatMap((event) =>
+      event.type === 'record' ? (event.record.progress?.step ?? 0) : [],
+    );
+    expect(steps).toEqual(steps.toSorted((a, b) => a - b));
+    const stages = tab.events.flatMap((event) => (event.type === 'record' ? event.record.stage : []));
+    expect(stages.slice(0, 2)).toEqual(['queued', 'running']);
+    expect(stages.indexOf('done')).toBe(stages.length - 1);
+  });
+
+  it('has each picture once, though the engine repeats a job whose device was lost', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    run.send({ type: 'picture', picture: picture(0) });
+    run.send({ type: 'picture', picture: picture(0) });
+    run.send({ type: 'picture', picture: picture(1) });
+    run.finish();
+    const { result } = await tab.queue.wait('1', never);
+    expect(result?.pictures.map(({ index }) => index)).toEqual([0, 1]);
+  });
+
+  it('fails with its error and the pictures it has; the next one runs', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofApp);
+    await tab.queue.submit('2', apple, ofApp);
+    const first = await tab.run(0);
+    first.send({ type: 'picture', picture: picture(0) });
+    first.fail(new AppError('out_of_memory', 'There is not enough memory.'));
+    const record = await tab.queue.wait('1', never);
+    expect(record).toMatchObject({
+      stage: 'failed',
+      error: { code: 'out_of_memory' },
+      result: { interrupted: true },
+    });
+    expect(record.result?.pictures).toHaveLength(1);
+    (await tab.run(1)).finish();
+    expect((await tab.queue.wait('2', never)).stage).toBe('done');
+  });
+
+  it('hears nothing more of a run that is over', async () => {
+    const jobs = freshJobs();
+    const tab = openTab(jobs);
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    run.finish();
+    await tab.queue.wait('1', never);
+    const told = tab.events.length;
+    run.send({ type: 'progress', progress: progress(1) });
+    run.send({ type: 'picture', picture: picture(0) });
+    run.send({ type: 'preview', blob: new Blob(['late']) });
+    expect(tab.events).toHaveLength(told);
+    expect(tab.queue.preview('1')).toBeUndefined();
+    expect((await jobs.get('1'))?.result?.pictures).toEqual([]);
+  });
+
+  it('does not stop the queue when its start cannot be stored', async () => {
+    const jobs = freshJobs();
+    const tab = openTab({
+      ...jobs,
+      put: (record) =>
+        record.id === '1' && record.stage === 'running'
+          ? Promise.reject(new DOMException('The quota has been exceeded.', 'QuotaExceededError'))
+          : jobs.put(record),
+    });
+    await tab.queue.submit('1', apple, ofApp);
+    await tab.queue.submit('2', apple, ofApp);
+    expect(await tab.queue.wait('1', never)).toMatchObject({
+      stage: 'failed',
+      error: { code: 'storage_full' },
+    });
+    (await tab.run(0)).finish();
+    expect((await tab.queue.wait('2', never)).stage).toBe('done');
+  });
+
+  it('is told of once when it has ended', async () => {
+    const tab = openTab(freshJobs());
+    for (const id of ['done', 'failed', 'cancelled']) await tab.queue.submit(id, apple, ofApp);
+    await tab.queue.cancel('cancelled');
+    (await tab.run(0)).finish();
+    (await tab.run(1)).fail(new Error('It broke.'));
+    await tab.queue.wait('failed', never);
+    expect(tab.ended.map(({ id, stage }) => [id, stage])).toEqual([
+      ['cancelled', 'cancelled'],
+      ['done', 'done'],
+      ['failed', 'failed'],
+    ]);
+  });
+});
+
+describe('cancelling', () => {
+  it('takes a waiting job out of the line', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofApp);
+    await tab.queue.submit('2', apple, ofApp);
+    const waiting = tab.queue.wait('2', never);
+    await Promise.all([tab.queue.cancel('2'), tab.queue.cancel('2')]);
+    expect(await waiting).toMatchObject({ stage: 'cancelled', result: null, attempts: 0 });
+    (await tab.run(0)).finish();
+    await tab.queue.wait('1', never);
+    expect(tab.runs).toHaveLength(1);
+    expect(tab.ended.map(({ id }) => id)).toEqual(['2', '1']);
+  });
+
+  it('stops a running job, which keeps the pictures it has made', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    run.send({ type: 'picture', picture: picture(0) });
+    await tab.queue.cancel('1');
+    expect(run.signal.aborted).toBe(true);
+    run.finish();
+    const record = await tab.queue.wait('1', never);
+    expect(record).toMatchObject({ stage: 'cancelled', error: null, result: { interrupted: true } });
+    expect(record.result?.pictures).toHaveLength(1);
+  });
+
+  it('keeps the pictures also of an engine that had to be stopped by force', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    run.send({ type: 'picture', picture: picture(0) });
+    run.fail(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.'));
+    const record = await tab.queue.wait('1', never);
+    expect(record).toMatchObject({ stage: 'cancelled', result: { interrupted: true } });
+    expect(record.result?.pictures).toHaveLength(1);
+  });
+
+  it('changes nothing once a job has ended', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofApp);
+    (await tab.run(0)).finish();
+    await tab.queue.wait('1', never);
+    await tab.queue.cancel('1');
+    expect(await stageOf(tab.queue, '1')).toBe('done');
+    expect(tab.ended).toHaveLength(1);
+  });
+});
+
+describe('after a lost tab', () => {
+  it('runs the unfinished jobs again, in their order', async () => {
+    const jobs = freshJobs();
+    const first = openTab(jobs);
+    await first.queue.submit('1', apple, ofApp);
+    await first.queue.submit('2', apple, ofApp);
+    const lost = await first.run(0);
+    lost.send({ type: 'picture', picture: picture(0, 'of the lost tab') });
+    await expect.poll(async () => (await jobs.get('1'))?.result?.pictures.length).toBe(1);
+    first.close();
+
+    const second = openTab(jobs);
+    const waiting = second.queue.wait('1', never);
+    const again = await second.run(0);
+    expect(again.job).toEqual(apple);
+    expect(await stageOf(second.queue, '2')).toBe('queued');
+    again.send({ type: 'picture', picture: picture(0) });
+    again.finish();
+    const record = await waiting;
+    expect(record).toMatchObject({ stage: 'done', attempts: 2 });
+    expect(record.result?.pictures).toHaveLength(1);
+    expect(await record.result?.pictures[0]?.blob.text()).toBe('picture 0');
+    (await second.run(1)).finish();
+    expect(await second.queue.wait('2', never)).toMatchObject({ stage: 'done', attempts: 1 });
+  });
+
+  it('knows the jobs of the earlier tab from the first question on', async () => {
+    const jobs = freshJobs();
+    const first = openTab(jobs);
+    await first.queue.submit('1', apple, ofFetch);
+    await first.run(0);
+    first.close();
+
+    const { queue, runs, run } = openTab(jobs);
+    // As `ask` does with a successor: the same submit, then the wait, at once.
+    const answer = queue.submit('1', apple, ofFetch).then((id) => queue.wait(id, never));
+    (await run(0)).finish();
+    expect(await answer).toMatchObject({ id: '1', stage: 'done' });
+    expect(runs).toHaveLength(1);
+  });
+
+  it('gives up a job that took three tabs with it', async () => {
+    const jobs = freshJobs();
+    let tab = openTab(jobs);
+    await tab.queue.submit('1', apple, ofApp);
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      await tab.run(0);
+      expect((await jobs.get('1'))?.attempts).toBe(attempt);
+      tab.close();
+      tab = openTab(jobs);
+    }
+    expect(await tab.queue.wait('1', never)).toMatchObject({
+      stage: 'failed',
+      error: { code: 'engine_crashed' },
+    });
+    expect(tab.runs).toEqual([]);
+    expect(tab.ended).toHaveLength(1);
+  });
+
+  it('leaves ended jobs alone', async () => {
+    const jobs = freshJobs();
+    const first = openTab(jobs);
+    await first.queue.submit('1', apple, ofApp);
+    (await first.run(0)).finish();
+    await first.queue.wait('1', never);
+    const second = openTab(jobs);
+    expect(await second.queue.unfinished()).toEqual([]);
+    expect(await second.queue.wait('1', never)).toMatchObject({ stage: 'done' });
+    expect(second.runs).toEqual([]);
+  });
+});
+
+describe('a fetch that is started again', () => {
+  it('is answered by the job that runs for it already', async () => {
+    const tab = openTab(freshJobs());
+    const id = await tab.queue.submit('1', apple, ofFetch);
+    const run = await tab.run(0);
+    await tab.queue.wait(id, Promise.resolve());
+    expect(await tab.queue.submit('2', apple, ofFetch)).toBe('1');
+    const answer = tab.queue.wait('1', never);
+    run.finish();
+    expect((await answer).id).toBe('1');
+    // That one is answered: the next like it is a new one.
+    expect(await tab.queue.submit('3', apple, ofFetch)).toBe('3');
+  });
+
+  it('is answered by the job that ended a moment ago, once', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofFetch);
+    const run = await tab.run(0);
+    await tab.queue.wait('1', Promise.resolve());
+    run.finish();
+    await expect.poll(() => stageOf(tab.queue, '1')).toBe('done');
+    expect(await tab.queue.submit('2', apple, ofFetch)).toBe('1');
+    expect(await tab.queue.submit('3', apple, ofFetch)).toBe('3');
+  });
+
+  it('is a new job when the other ended more than a minute ago', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofFetch);
+    const run = await tab.run(0);
+    await tab.queue.wait('1', Promise.resolve());
+    run.finish();
+    await expect.poll(() => stageOf(tab.queue, '1')).toBe('done');
+    const later = Date.now() + 61_000;
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(later);
+    try {
+      expect(await tab.queue.submit('2', apple, ofFetch)).toBe('2');
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
+  it('takes no job from clients that still wait, nor one of another request', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofFetch);
+    await tab.run(0);
+    void tab.queue.wait('1', never);
+    await tab.queue.wait('1', Promise.resolve());
+    expect(await tab.queue.submit('2', apple, ofFetch)).toBe('2');
+    await tab.queue.wait('2', Promise.resolve());
+    expect(await tab.queue.submit('3', apple, { client: 'a1111', requestKey: 'another request' })).toBe('3');
+    expect(await tab.queue.submit('4', apple, ofApp)).toBe('4');
+  });
+
+  it('shares two abandoned jobs out between two fetches', async () => {
+    const tab = openTab(freshJobs());
+    for (const id of ['1', '2']) await tab.queue.submit(id, apple, ofFetch);
+    await Promise.all(['1', '2'].map((id) => tab.queue.wait(id, Promise.resolve())));
+    const adopted = await Promise.all(['3', '4'].map((id) => tab.queue.submit(id, apple, ofFetch)));
+    expect(adopted.toSorted()).toEqual(['1', '2']);
+  });
+});
+
+describe('full storage', () => {
+  it('still gives the pictures to whoever waits; no later tab draws them again', async () => {
+    const jobs = freshJobs();
+    const tab = openTab(fullOf(jobs));
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    run.send({ type: 'picture', picture: picture(0) });
+    run.finish();
+    const record = await tab.queue.wait('1', never);
+    expect(record).toMatchObject({ stage: 'done', error: { code: 'storage_full' } });
+    expect(await record.result?.pictures[0]?.blob.text()).toBe('picture 0');
+    expect(tab.ended).toEqual([record]);
+    // This tab has them until it is closed, and takes new jobs meanwhile.
+    expect(await tab.queue.find('1')).toBe(record);
+    expect(await tab.queue.all()).toEqual([record]);
+    expect(await tab.queue.unfinished()).toEqual([]);
+
+    const next = openTab(jobs);
+    expect(await next.queue.wait('1', never)).toMatchObject({
+      stage: 'failed',
+      error: { code: 'storage_full' },
+      result: null,
+    });
+    expect(next.runs).toEqual([]);
+  });
+
+  it('lets go of such a job when it is deleted', async () => {
+    const jobs = freshJobs();
+    const tab = openTab(fullOf(jobs));
+    await tab.queue.submit('1', apple, ofApp);
+    (await tab.run(0)).finish();
+    await tab.queue.wait('1', never);
+    expect(await tab.queue.changeEnded('1', () => null)).toBe(true);
+    expect(await tab.queue.find('1')).toBeUndefined();
+    expect(await tab.queue.all()).toEqual([]);
+  });
+});
+
+describe('changing an ended job', () => {
+  /** Removes one picture. */
+  const without =
+    (index: number) =>
+    ({ result, ...rest }: JobRecord): JobRecord => ({
+      ...rest,
+      result: result && { ...result, pictures: result.pictures.filter((item) => item.index !== index) },
+    });
+
+  it('is refused while the job waits or runs', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('running', apple, ofApp);
+    await tab.queue.submit('queued', apple, ofApp);
+    await tab.run(0);
+    expect(await tab.queue.changeEnded('running', () => null)).toBe(false);
+    expect(await tab.queue.changeEnded('queued', () => null)).toBe(false);
+    expect(await tab.queue.all()).toHaveLength(2);
+  });
+
+  it('loses none of two changes at once, and is told', async () => {
+    const jobs = freshJobs();
+    const tab = openTab(jobs);
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    for (const index of [0, 1, 2]) run.send({ type: 'picture', picture: picture(index) });
+    run.finish();
+    await tab.queue.wait('1', never);
+    await Promise.all([0, 2].map((index) => tab.queue.changeEnded('1', without(index))));
+    expect((await jobs.get('1'))?.result?.pictures.map(({ index }) => index)).toEqual([1]);
+    await tab.queue.changeEnded('1', () => null);
+    expect(await jobs.get('1')).toBeUndefined();
+    expect(tab.events.at(-1)).toEqual({ type: 'removed', id: '1' });
+  });
+
+  it('brings no job back that is deleted while its end is being written', async () => {
+    const jobs = freshJobs();
+    const tab = openTab(jobs);
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    run.finish();
+    const removed = await tab.queue.changeEnded('1', () => null);
+    await expect.poll(async () => (await tab.queue.unfinished()).length).toBe(0);
+    expect((await jobs.get('1')) === undefined).toBe(removed);
+    await tab.queue.changeEnded('1', () => null);
+    expect(await tab.queue.all()).toEqual([]);
+  });
+
+  it('hands a deleted job to no fetch', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, ofFetch);
+    const run = await tab.run(0);
+    await tab.queue.wait('1', Promise.resolve());
+    run.finish();
+    await expect.poll(async () => (await tab.queue.unfinished()).length).toBe(0);
+    await tab.queue.changeEnded('1', () => null);
+    expect(await tab.queue.submit('2', apple, ofFetch)).toBe('2');
+  });
+});
