@@ -9,8 +9,13 @@ import type { SamplerChoice } from '#protocol/sampler.ts';
 /** How long a cancelled job may take to stop before its worker is ended by force. */
 const STOP_WITHIN_MS = 20_000;
 
+/** What is needed of a Worker. */
+export type EngineThread = Pick<
+  Worker,
+  'addEventListener' | 'removeEventListener' | 'postMessage' | 'terminate'
+>;
+
 interface Process {
-  worker: Worker;
   engine: Remote<EngineWorker>;
   /** Rejects when the worker dies. */
   crashed: Promise<never>;
@@ -23,7 +28,7 @@ interface Process {
  * job ends with an error and the next one runs in a new worker.
  */
 export function createEngineProcess(
-  startWorker: () => Worker,
+  startWorker: () => EngineThread,
   backendChoice: () => BackendChoice,
   onBackend: (backend: BackendInfo) => void,
 ) {
@@ -36,7 +41,6 @@ export function createEngineProcess(
     crashed.catch(() => undefined);
     const engine = wrap<EngineWorker>(worker);
     const opened: Process = {
-      worker,
       engine,
       crashed,
       started: Promise.race([engine.start(backendChoice()), crashed]),
@@ -49,19 +53,23 @@ export function createEngineProcess(
     };
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      opened.kill(new AppError('engine_crashed', `The engine stopped: ${event.message || 'unknown reason'}.`));
+      opened.kill(
+        new AppError('engine_crashed', `The engine stopped: ${event.message || 'unknown reason'}.`),
+      );
     });
     current = opened;
-    opened.started.then(onBackend, () => opened.kill(new AppError('engine_crashed', 'The engine did not start.')));
+    opened.started.then(onBackend, () =>
+      opened.kill(new AppError('engine_crashed', 'The engine did not start.')),
+    );
     return opened;
   }
 
   /** Does a piece of work in the worker; a worker that is past saving is replaced. */
-  async function use<T>(work: (engine: Remote<EngineWorker>) => Promise<T>): Promise<T> {
+  async function use<T>(work: (process: Process) => Promise<T>): Promise<T> {
     const process = open();
     try {
       await process.started;
-      return await Promise.race([work(process.engine), process.crashed]);
+      return await Promise.race([work(process), process.crashed]);
     } catch (thrown) {
       const fatal = thrown instanceof AppError && ['engine_crashed', 'out_of_memory'].includes(thrown.code);
       // Wasm memory never shrinks and an aborted module stays dead: only a new worker gives both back.
@@ -71,38 +79,37 @@ export function createEngineProcess(
   }
 
   return {
-    load: (pack: ModelPack): Promise<void> => use((engine) => engine.load(pack)),
+    load: (pack: ModelPack): Promise<void> => use(({ engine }) => engine.load(pack)),
     /** Runs a job; aborting `signal` stops it before its next step, by force if it does not listen. */
-    run(
+    async run(
       pack: ModelPack,
       job: Job,
       onEvent: (event: EngineEvent) => void,
       signal: AbortSignal,
     ): Promise<RunOutcome> {
-      return use(async (engine) => {
-        if (signal.aborted) throw new AppError('cancelled', 'Cancelled.');
-        const process = current;
-        let force: ReturnType<typeof setTimeout> | undefined;
-        const stop = () => {
-          void engine.cancel();
-          force = setTimeout(
-            () => process?.kill(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.')),
-            STOP_WITHIN_MS,
-          );
-        };
-        signal.addEventListener('abort', stop, { once: true });
-        try {
-          return await engine.run(pack, job, proxy(onEvent));
-        } finally {
-          clearTimeout(force);
-          signal.removeEventListener('abort', stop);
-        }
-      });
+      const ended = new AbortController();
+      let force: ReturnType<typeof setTimeout> | undefined;
+      try {
+        return await use(({ engine, kill }) => {
+          if (signal.aborted) throw new AppError('cancelled', 'Cancelled.');
+          const stop = () => {
+            void engine.cancel();
+            const error = new AppError('cancelled', 'Cancelled; the engine did not stop by itself.');
+            force = setTimeout(() => kill(error), STOP_WITHIN_MS);
+          };
+          signal.addEventListener('abort', stop, { once: true, signal: ended.signal });
+          return engine.run(pack, job, proxy(onEvent));
+        });
+      } finally {
+        // Also when the worker died: there is nobody left to tell.
+        ended.abort();
+        clearTimeout(force);
+      }
     },
     samplingPlan: (pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary> =>
-      use((engine) => engine.samplingPlan(pack, choice, steps)),
+      use(({ engine }) => engine.samplingPlan(pack, choice, steps)),
     async unload(): Promise<void> {
-      if (current) await use((engine) => engine.unload());
+      if (current) await use(({ engine }) => engine.unload());
     },
     async skip(): Promise<void> {
       await current?.engine.skip();
