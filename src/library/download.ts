@@ -66,7 +66,8 @@ export async function downloadFile({ files, model, file, url, signal, onProgress
     } catch (thrown) {
       await flush();
       if (signal.aborted) throw new AppError('cancelled', 'The download was stopped.', { cause: thrown });
-      if (thrown instanceof AppError || (thrown instanceof Error && thrown.name === 'QuotaExceededError')) throw thrown;
+      if (thrown instanceof AppError || (thrown instanceof Error && thrown.name === 'QuotaExceededError'))
+        throw thrown;
       throw new AppError('download_failed', `The download of ${file.path} was cut off. Try again to go on.`, {
         detail: { file: file.path, receivedBytes: received },
         cause: thrown,
@@ -97,9 +98,13 @@ async function openBody(url: string, from: number, file: PackFile, signal: Abort
   const headers: HeadersInit = from > 0 ? { Range: `bytes=${String(from)}-` } : {};
   const response = await fetch(url, { headers, signal, cache: 'no-store' });
   if (!response.ok || !response.body) {
-    throw new AppError('download_failed', `The server answered ${String(response.status)} for ${file.path}.`, {
-      detail: { file: file.path, status: response.status },
-    });
+    throw new AppError(
+      'download_failed',
+      `The server answered ${String(response.status)} for ${file.path}.`,
+      {
+        detail: { file: file.path, status: response.status },
+      },
+    );
   }
   return { stream: response.body, from: response.status === 206 ? from : 0 };
 }

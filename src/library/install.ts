@@ -19,7 +19,9 @@ export function createLibrary(packs: readonly ModelPack[], files: ModelFiles, ba
     const stored = await Promise.all(pack.files.map((file) => files.stored(pack.id, file.path)));
     const sealed = stored.map((file) => file?.verifiedAt ?? null);
     if (sealed.every((at) => at !== null)) return { stage: 'installed', installedAt: Math.max(...sealed) };
-    const receivedBytes = stored.flatMap((file) => file?.pieceBytes ?? []).reduce((sum, bytes) => sum + bytes, 0);
+    const receivedBytes = stored
+      .flatMap((file) => file?.pieceBytes ?? [])
+      .reduce((sum, bytes) => sum + bytes, 0);
     if (receivedBytes === 0) return { stage: 'absent' };
     return {
       stage: 'failed',
@@ -31,7 +33,8 @@ export function createLibrary(packs: readonly ModelPack[], files: ModelFiles, ba
 
   function find(id: ModelId): ModelPack {
     const pack = packs.find((candidate) => candidate.id === id);
-    if (!pack) throw new AppError('model_not_found', `There is no model called “${id}”.`, { detail: { model: id } });
+    if (!pack)
+      throw new AppError('model_not_found', `There is no model called “${id}”.`, { detail: { model: id } });
     return pack;
   }
 

@@ -31,7 +31,8 @@ export function openModelFiles(database = 'vitrine-models') {
 
   return {
     /** What is stored of a file, complete or not. */
-    stored: (model: ModelId, path: string): Promise<StoredFile | undefined> => get(fileKey(model, path), store),
+    stored: (model: ModelId, path: string): Promise<StoredFile | undefined> =>
+      get(fileKey(model, path), store),
 
     /** Starts a file anew, dropping what was there. */
     async begin(model: ModelId, file: PackFile): Promise<StoredFile> {

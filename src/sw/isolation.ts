@@ -4,7 +4,8 @@
  */
 export function isolate(response: Response): Response {
   // An opaque or redirected response cannot be rebuilt, and a header on it would mean nothing.
-  if (response.type === 'opaque' || response.type === 'opaqueredirect' || response.status === 0) return response;
+  if (response.type === 'opaque' || response.type === 'opaqueredirect' || response.status === 0)
+    return response;
   const headers = new Headers(response.headers);
   headers.set('Cross-Origin-Opener-Policy', 'same-origin');
   headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
