@@ -48,6 +48,17 @@ export async function downloadFile({ files, model, file, url, signal, onProgress
   if (received < file.sizeBytes) {
     try {
       const body = await openBody(url, received, file, signal);
+      if (body === 'no-such-range') {
+        // The server's file ends before ours does: what is here belongs to another file.
+        await files.remove(model, file.path);
+        throw new AppError(
+          'download_failed',
+          `${file.path} has changed on the server. Try again to begin anew.`,
+          {
+            detail: { file: file.path, status: 416 },
+          },
+        );
+      }
       if (body.from === 0 && received > 0) {
         // The server does not do ranges and sends everything again.
         record = await files.begin(model, file);
@@ -97,6 +108,7 @@ export async function downloadFile({ files, model, file, url, signal, onProgress
 async function openBody(url: string, from: number, file: PackFile, signal: AbortSignal) {
   const headers: HeadersInit = from > 0 ? { Range: `bytes=${String(from)}-` } : {};
   const response = await fetch(url, { headers, signal, cache: 'no-store' });
+  if (from > 0 && response.status === 416) return 'no-such-range';
   if (!response.ok || !response.body) {
     throw new AppError(
       'download_failed',

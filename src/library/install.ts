@@ -1,7 +1,7 @@
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import type { ModelId, ModelPack, ModelState } from '#protocol/model.ts';
-import type { ModelFiles } from '#storage/model-files.ts';
+import type { ModelFiles, StoredFile } from '#storage/model-files.ts';
 import { downloadFile } from './download.ts';
 
 /** At most this often is progress told. */
@@ -11,22 +11,40 @@ function totalBytes(pack: ModelPack): number {
   return pack.files.reduce((sum, file) => sum + file.sizeBytes, 0);
 }
 
+interface Install {
+  abort: AbortController;
+  /** Resolves when nothing of it is written any more. */
+  ended: Promise<unknown>;
+}
+
 /** Installs and removes `packs`; `base` is what relative pack URLs are resolved against. */
 export function createLibrary(packs: readonly ModelPack[], files: ModelFiles, base: string): LibraryWorker {
-  const running = new Map<string, AbortController>();
+  const running = new Map<ModelId, Install>();
+
+  /** What is stored of each file, where it is a piece of the file that the pack names. */
+  async function storedFiles(pack: ModelPack): Promise<(StoredFile | undefined)[]> {
+    return Promise.all(
+      pack.files.map(async ({ path, sha256 }) => {
+        const stored = await files.stored(pack.id, path);
+        return stored?.sha256 === sha256 ? stored : undefined;
+      }),
+    );
+  }
+
+  function receivedBytes(stored: readonly (StoredFile | undefined)[]): number {
+    return stored.flatMap((file) => file?.pieceBytes ?? []).reduce((sum, bytes) => sum + bytes, 0);
+  }
 
   async function state(pack: ModelPack): Promise<ModelState> {
-    const stored = await Promise.all(pack.files.map((file) => files.stored(pack.id, file.path)));
+    const stored = await storedFiles(pack);
     const sealed = stored.map((file) => file?.verifiedAt ?? null);
     if (sealed.every((at) => at !== null)) return { stage: 'installed', installedAt: Math.max(...sealed) };
-    const receivedBytes = stored
-      .flatMap((file) => file?.pieceBytes ?? [])
-      .reduce((sum, bytes) => sum + bytes, 0);
-    if (receivedBytes === 0) return { stage: 'absent' };
+    const received = receivedBytes(stored);
+    if (received === 0) return { stage: 'absent' };
     return {
       stage: 'failed',
       message: 'The download is not complete.',
-      receivedBytes,
+      receivedBytes: received,
       totalBytes: totalBytes(pack),
     };
   }
@@ -38,29 +56,28 @@ export function createLibrary(packs: readonly ModelPack[], files: ModelFiles, ba
     return pack;
   }
 
-  async function install(id: ModelId, onState: (state: ModelState) => void): Promise<void> {
-    const pack = find(id);
-    if (running.has(id)) throw new AppError('invalid_request', `${pack.title} is being installed already.`);
-    const abort = new AbortController();
-    running.set(pack.id, abort);
+  async function install(
+    pack: ModelPack,
+    signal: AbortSignal,
+    onState: (state: ModelState) => void,
+  ): Promise<void> {
     const total = totalBytes(pack);
     const started = performance.now();
     let done = 0;
-    let current = 0;
-    let bytesAtStart: number | null = null;
+    /** Bytes of the current file; null until it is known what an earlier try left of it. */
+    let current: number | null = null;
+    let fetched = 0;
     let toldAt = 0;
     const tell = (force: boolean) => {
       const now = performance.now();
       if (!force && now - toldAt < PROGRESS_EVERY_MS) return;
       toldAt = now;
-      const received = done + current;
-      bytesAtStart ??= received;
       const seconds = (now - started) / 1000;
       onState({
         stage: 'downloading',
-        receivedBytes: received,
+        receivedBytes: done + (current ?? 0),
         totalBytes: total,
-        bytesPerSecond: seconds > 0.5 ? (received - bytesAtStart) / seconds : null,
+        bytesPerSecond: seconds > 0.5 ? fetched / seconds : null,
       });
     };
     try {
@@ -70,34 +87,45 @@ export function createLibrary(packs: readonly ModelPack[], files: ModelFiles, ba
           model: pack.id,
           file,
           url: new URL(file.path, new URL(pack.url, base)).href,
-          signal: abort.signal,
-          onProgress(receivedBytes) {
-            current = receivedBytes;
+          signal,
+          onProgress(received) {
+            fetched += Math.max(0, received - (current ?? received));
+            current = received;
             tell(false);
           },
           onVerify: () => onState({ stage: 'verifying', file: file.path }),
         });
         done += file.sizeBytes;
-        current = 0;
+        current = null;
         tell(true);
       }
       onState({ stage: 'installed', installedAt: Date.now() });
     } catch (thrown) {
       const error = toAppError(thrown);
-      onState({ stage: 'failed', message: error.message, receivedBytes: done + current, totalBytes: total });
+      const received = receivedBytes(await storedFiles(pack));
+      onState({ stage: 'failed', message: error.message, receivedBytes: received, totalBytes: total });
       throw error;
-    } finally {
-      running.delete(pack.id);
     }
   }
 
   return {
     list: () => Promise.all(packs.map(async (pack) => ({ pack, state: await state(pack) }))),
-    install,
-    cancel: (id) => running.get(id)?.abort(),
+    async install(id, onState) {
+      const pack = find(id);
+      if (running.has(id)) throw new AppError('invalid_request', `${pack.title} is being installed already.`);
+      const abort = new AbortController();
+      const installing = install(pack, abort.signal, onState).finally(() => running.delete(id));
+      running.set(id, { abort, ended: installing.catch(() => undefined) });
+      await installing;
+    },
+    cancel: (id) => running.get(id)?.abort.abort(),
     async remove(id) {
-      running.get(id)?.abort();
-      await files.removeModel(find(id).id);
+      const pack = find(id);
+      const install = running.get(id);
+      install?.abort.abort();
+      // What it still writes would outlive the rest.
+      await install?.ended;
+      await files.removeModel(pack.id);
     },
   };
 }

@@ -38,6 +38,8 @@ export interface StaticServer {
   addPage(path: string, html: string): void;
   /** Answers this path with bytes whose first one is wrong, until called with null. */
   corrupt(path: string | null): void;
+  /** From now on answers with the whole file whatever the range, as simple servers do. */
+  ignoreRanges(): void;
   close(): Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
   const cuts = new Map<string, number>();
   const pages = new Map<string, string>();
   let corrupted: string | null = null;
+  let knowsRanges = true;
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '/', 'http://localhost');
@@ -67,8 +70,14 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
       return;
     }
     const size = statSync(file).size;
-    const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
-    const status = range === null ? 200 : 206;
+    const asked = knowsRanges ? /^bytes=(\d+)-$/.exec(range ?? '')?.[1] : undefined;
+    const from = Number(asked ?? 0);
+    const status = asked === undefined ? 200 : 206;
+    if (asked !== undefined && from >= size) {
+      requests.push({ path: url.pathname, range, status: 416, bytes: 0 });
+      response.writeHead(416, { 'Content-Range': `bytes */${size}` }).end();
+      return;
+    }
     requests.push({ path: url.pathname, range, status, bytes: size - from });
     response.writeHead(status, {
       ...(isolated ? ISOLATION : {}),
@@ -111,6 +120,7 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     cutOnce: (name, afterBytes) => cuts.set(name, afterBytes),
     addPage: (name, html) => pages.set(name, html),
     corrupt: (name) => (corrupted = name),
+    ignoreRanges: () => (knowsRanges = false),
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections();
