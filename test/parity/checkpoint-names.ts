@@ -22,9 +22,7 @@ interface CheckpointNames {
 }
 
 /** A source that knows names and shapes only: all that building a graph takes. */
-export function namesOnly(
-  tensors: Iterable<readonly [name: string, shape: readonly number[]]>,
-): TensorSource {
+function namesOnly(tensors: Iterable<readonly [name: string, shape: readonly number[]]>): TensorSource {
   const infos = new Map<string, TensorInfo>();
   for (const [name, shape] of tensors) infos.set(name, { name, type: 'float16', shape });
   return {

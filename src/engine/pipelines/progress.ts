@@ -51,5 +51,3 @@ export function createProgress(pictures: number, tell: (progress: JobProgress) =
     },
   };
 }
-
-export type Progress = ReturnType<typeof createProgress>;

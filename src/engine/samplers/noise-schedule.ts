@@ -161,7 +161,7 @@ export function betaSigmas(
 }
 
 /** The value below which a beta-distributed number stays with probability `p` (scipy's `beta.ppf`). */
-export function betaQuantile(p: number, alpha: number, beta: number): number {
+function betaQuantile(p: number, alpha: number, beta: number): number {
   if (p <= 0) return 0;
   if (p >= 1) return 1;
   let low = 0;

@@ -22,7 +22,7 @@ export interface SpacingConfig {
  * Timesteps of a run, falling. With `linspace` they are fractional, as Euler and its kin take them.
  * Source: Lin et al. 2023, table 2.
  */
-export function spaceTimesteps(config: SpacingConfig, steps: number): number[] {
+function spaceTimesteps(config: SpacingConfig, steps: number): number[] {
   const { num_train_timesteps: train, steps_offset: offset } = config;
   switch (config.timestep_spacing) {
     case 'linspace':
