@@ -24,15 +24,21 @@ type Json = Readonly<Record<string, unknown>>;
 async function readOf(pack: ModelPack, readFile: ReadFile, path: string): Promise<Blob> {
   const blob = await readFile(path);
   if (blob) return blob;
-  throw new AppError('model_not_found', `${pack.title} is not complete: ${path} is missing. Install it again.`, {
-    detail: { model: pack.id, file: path },
-  });
+  throw new AppError(
+    'model_not_found',
+    `${pack.title} is not complete: ${path} is missing. Install it again.`,
+    {
+      detail: { model: pack.id, file: path },
+    },
+  );
 }
 
 async function readJsonOf(pack: ModelPack, readFile: ReadFile, path: string): Promise<Json> {
   const value: unknown = JSON.parse(await (await readOf(pack, readFile, path)).text());
   if (typeof value === 'object' && value !== null) return { ...value };
-  throw new AppError('integrity_failed', `${path} of ${pack.title} is not a JSON object.`, { detail: { file: path } });
+  throw new AppError('integrity_failed', `${path} of ${pack.title} is not a JSON object.`, {
+    detail: { file: path },
+  });
 }
 
 /** What samplers must know of a pack; needs none of its weights. @throws AppError `model_not_found` */

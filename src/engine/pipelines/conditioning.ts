@@ -9,7 +9,12 @@ import type { PictureSpec, PromptOptions } from '#protocol/job.ts';
 /** Reads pictures' prompts with one model's text encoder. Equal texts are encoded once. */
 export interface PromptEncoder {
   /** @param note told what of a prompt has no effect */
-  encode(picture: PictureSpec, options: PromptOptions, plan: SamplingPlan, note: (text: string) => void): Promise<EncodedPrompt>;
+  encode(
+    picture: PictureSpec,
+    options: PromptOptions,
+    plan: SamplingPlan,
+    note: (text: string) => void,
+  ): Promise<EncodedPrompt>;
 }
 
 /** The text encoder's own name for the hidden layer that a clip skip takes; undefined for the last one. */

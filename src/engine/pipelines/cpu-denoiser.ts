@@ -33,7 +33,11 @@ export function createCpuDenoiser(
         sample.set(input.subarray(picture * length, (picture + 1) * length), row * length);
       });
       const outputs = await unet.run({
-        sample: { type: 'float32', data: sample, dims: [group.length, shape.channels, shape.height, shape.width] },
+        sample: {
+          type: 'float32',
+          data: sample,
+          dims: [group.length, shape.channels, shape.height, shape.width],
+        },
         ...conditioningInputs(unet, timestep, group),
       });
       const result = outputs[output]?.data;

@@ -18,7 +18,9 @@ function toRgb({ width, height, data }: Pixels): Uint8Array {
 /** A PNG file of pixels with its text chunks. */
 export function toPng(pixels: Pixels, texts: Readonly<Record<string, string>> = {}): Blob {
   const { width, height } = pixels;
-  return new Blob([encodePng({ width, height, channels: 3, data: toRgb(pixels) }, texts)], { type: 'image/png' });
+  return new Blob([encodePng({ width, height, channels: 3, data: toRgb(pixels) }, texts)], {
+    type: 'image/png',
+  });
 }
 
 /**
@@ -38,7 +40,10 @@ export async function encodePicture(
   const blob = await canvas.convertToBlob({ type, quality: output.quality });
   // Browsers fall back to PNG for formats they cannot write.
   if (blob.type !== type) {
-    throw new AppError('unsupported_feature', `This browser cannot write ${output.format.toUpperCase()} files.`);
+    throw new AppError(
+      'unsupported_feature',
+      `This browser cannot write ${output.format.toUpperCase()} files.`,
+    );
   }
   const { parameters, fooocus_scheme: makerNote } = texts;
   if (parameters === undefined) return blob;

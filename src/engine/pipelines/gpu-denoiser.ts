@@ -3,7 +3,14 @@ import type { GpuArithmetic } from '#engine/samplers/gpu-arithmetic.ts';
 import type { GpuMachineOptions } from '#engine/samplers/gpu-machine.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
-import { conditioningInputs, contextInput, latentLength, outputName, rowsPerRun, type LatentShape } from './unet.ts';
+import {
+  conditioningInputs,
+  contextInput,
+  latentLength,
+  outputName,
+  rowsPerRun,
+  type LatentShape,
+} from './unet.ts';
 
 /** A guided network on GPU buffers, and what frees its own. */
 export interface GpuDenoiser {
@@ -38,7 +45,10 @@ export function createGpuDenoiser(
     const key = `${String(index)}:${String(rows)}`;
     const known = runs.get(key);
     if (known) return known;
-    const buffers = { sample: arithmetic.allocate(rows * length), output: arithmetic.allocate(rows * length) };
+    const buffers = {
+      sample: arithmetic.allocate(rows * length),
+      output: arithmetic.allocate(rows * length),
+    };
     runs.set(key, buffers);
     return buffers;
   }

@@ -35,7 +35,12 @@ export function planGuidance(
       unconditional: false,
     }));
     if (wants.unconditional || (!wants.skipUnconditional && rest !== 0)) {
-      rows.push({ picture, context: negative, weight: wants.skipUnconditional ? 0 : rest, unconditional: true });
+      rows.push({
+        picture,
+        context: negative,
+        weight: wants.skipUnconditional ? 0 : rest,
+        unconditional: true,
+      });
     }
     return rows;
   });
@@ -45,7 +50,9 @@ export function planGuidance(
 export function groupRows(rows: readonly GuidanceRow[], limit: number): GuidanceRow[][] {
   const groups: GuidanceRow[][] = [];
   for (const row of rows) {
-    const open = groups.find((group) => group.length < limit && group[0]?.context.tokens === row.context.tokens);
+    const open = groups.find(
+      (group) => group.length < limit && group[0]?.context.tokens === row.context.tokens,
+    );
     if (open) open.push(row);
     else groups.push([row]);
   }

@@ -22,7 +22,7 @@ export interface SamplingSetup {
   /** For samplers that follow a Brownian path. */
   brownian?: (sigmaFrom: number, sigmaTo: number) => Float32Array;
   /** A step has ended. */
-  show(step: number): Promise<void>;
+  show: (step: number) => Promise<void>;
 }
 
 /** The executor of a batch, and the way its latents come out: where they are, as input of the VAE. */
@@ -45,7 +45,10 @@ function vaeDims({ channels, height, width }: LatentShape): readonly number[] {
   return [1, channels, height, width];
 }
 
-function openCpuRun(unet: Session, { shape, prompts, guidanceScale, noise, brownian, show }: SamplingSetup): SamplingRun {
+function openCpuRun(
+  unet: Session,
+  { shape, prompts, guidanceScale, noise, brownian, show }: SamplingSetup,
+): SamplingRun {
   const length = latentLength(shape);
   let estimated: Float32Array | null = null;
   const machine = new CpuMachine({
@@ -105,7 +108,7 @@ function openGpuRun(
   return {
     machine,
     result: (picture, divisor) => pick(RESULT, picture, divisor),
-    estimate: (picture, divisor) => estimated === null ? null : pick(estimated, picture, divisor),
+    estimate: (picture, divisor) => (estimated === null ? null : pick(estimated, picture, divisor)),
     close() {
       machine.close();
       denoiser.close();

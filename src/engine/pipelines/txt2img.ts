@@ -54,7 +54,9 @@ export async function drawTextToImage(
     height: drawn.height / latent.downscale,
     width: drawn.width / latent.downscale,
   };
-  const progress = createProgress(job.pictures.length, (state) => emit({ type: 'progress', progress: state }));
+  const progress = createProgress(job.pictures.length, (state) =>
+    emit({ type: 'progress', progress: state }),
+  );
   const previews = createPreviewClock();
   const notes = new Set<string>();
   const stopped = () => control.cancelled || control.skipped;

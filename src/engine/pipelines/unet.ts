@@ -33,7 +33,10 @@ function timestepInput(unet: Session, timestep: number, rows: number): TensorVal
     case 'float32':
       return { type: 'float32', data: new Float32Array(count).fill(timestep), dims };
     default:
-      throw new AppError('unsupported_feature', `A UNet whose timestep is ${unet.inputType('timestep')} cannot run.`);
+      throw new AppError(
+        'unsupported_feature',
+        `A UNet whose timestep is ${unet.inputType('timestep')} cannot run.`,
+      );
   }
 }
 

@@ -33,7 +33,10 @@ export function browserBuild(name: BuildName): OrtBuild {
       const ort = await load();
       ort.env.logLevel = 'error';
       ort.env.wasm.numThreads = threadCount();
-      ort.env.wasm.wasmPaths = { mjs: new URL(mjs, location.href).href, wasm: new URL(wasm, location.href).href };
+      ort.env.wasm.wasmPaths = {
+        mjs: new URL(mjs, location.href).href,
+        wasm: new URL(wasm, location.href).href,
+      };
       return ort;
     },
   };

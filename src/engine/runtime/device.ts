@@ -30,7 +30,9 @@ function isSoftware(adapter: GPUAdapter): boolean {
 
 function describe(adapter: GPUAdapter): string {
   const { vendor, architecture, device, description } = adapter.info;
-  return [vendor, architecture, device, description].filter((part) => part !== '').join(' ') || 'unnamed adapter';
+  return (
+    [vendor, architecture, device, description].filter((part) => part !== '').join(' ') || 'unnamed adapter'
+  );
 }
 
 async function openDevice(adapter: GPUAdapter): Promise<GPUDevice> {

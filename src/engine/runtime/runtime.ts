@@ -151,7 +151,8 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
     const metadata = new Map(session.inputMetadata.map((input) => [input.name, input]));
     const tensorMetadata = (name: string) => {
       const found = metadata.get(name);
-      if (found?.isTensor !== true) throw new AppError('internal', `The graph has no tensor input “${name}”.`);
+      if (found?.isTensor !== true)
+        throw new AppError('internal', `The graph has no tensor input “${name}”.`);
       return found;
     };
 
@@ -212,7 +213,11 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
 function explainFailure(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-  if (/bad_alloc|out of memory|Memory.grow|allocation failed|Failed to allocate|array buffer allocation/i.test(text)) {
+  if (
+    /bad_alloc|out of memory|Memory.grow|allocation failed|Failed to allocate|array buffer allocation/i.test(
+      text,
+    )
+  ) {
     return new AppError('out_of_memory', 'Not enough memory for this picture. Try a smaller size or batch.', {
       cause: thrown,
     });

@@ -13,7 +13,12 @@ export function clampLatents(batch: Float32Array, limit: number): void {
 }
 
 /** Dynamic thresholding, in place; see Machine.threshold. */
-export function thresholdLatents(batch: Float32Array, pictures: number, ratio: number, maximum: number): void {
+export function thresholdLatents(
+  batch: Float32Array,
+  pictures: number,
+  ratio: number,
+  maximum: number,
+): void {
   for (const picture of split(batch, pictures)) {
     const limit = Math.min(Math.max(quantile(picture.map(Math.abs), ratio), 1), maximum);
     for (let i = 0; i < picture.length; i++) {
