@@ -160,13 +160,6 @@ export function imageToTokens(graph: Graph, image: Value): Value {
   return graph.reshape(transpose(graph, image, [0, 2, 3, 1]), [batch, product([height, width]), channels]);
 }
 
-/**
- * The one epsilon given to InstanceNormalization. ONNX Runtime's WebGPU kernel (1.30) keeps compiled shaders by sizes
- * only, with the epsilon of whichever norm came first written into them. Others are had by scaling: norm(c·x) with
- * epsilon c²·ε is norm(x) with ε.
- */
-const KERNEL_EPSILON = 1e-5;
-
 /** The reverse of {@link imageToTokens}; `like` is a picture of the height and width wanted. */
 export function tokensToImage(graph: Graph, tokens: Value, like: Value): Value {
   const [batch = 1, , height = 1, width = 1] = like.shape;
@@ -190,8 +183,7 @@ function groupNormWithoutAffine(
   const grouped = graph.reshape(input, [batch, groups, product([channels / groups, ...sides])]);
   // Sums of squares overflow float16.
   const precise = graph.cast(grouped, 'float32');
-  const scaled = scale(graph, precise, Math.sqrt(KERNEL_EPSILON / epsilon));
-  const normalised = graph.cast(instanceNormalization(graph, scaled, KERNEL_EPSILON), input.type);
+  const normalised = graph.cast(instanceNormalization(graph, precise, epsilon), input.type);
   return graph.reshape(normalised, input.shape);
 }
 
