@@ -1,3 +1,4 @@
+import type { Dimension } from '#engine/graph/dimension.ts';
 import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
 import { layerNorm, linear } from '#engine/graph/layers.ts';
 import { add, concat, gelu, multiHeadAttention, scale, slice, split } from '#engine/graph/operators.ts';
@@ -38,6 +39,11 @@ export function ipAdapterModules(unet: ConfigJson): string[] {
   return modules;
 }
 
+export interface IpAdapterProjectionOptions extends BuildOptions {
+  /** Tokens of CLIP's hidden state; left out, they stay open. */
+  patches?: number;
+}
+
 /**
  * The projection in an IP-Adapter file, whichever it is:
  * - plain: `image_embeds` float32 [batch, embedding] through one linear layer and a norm;
@@ -47,13 +53,14 @@ export function ipAdapterModules(unet: ConfigJson): string[] {
  * Output `ip_hidden_states` [batch, tokens, cross_attention_dim]. Of the configuration only `cross_attention_dim`
  * is read; sizes are those of the weights (`image_proj.*`).
  */
-export function buildIpAdapterProjection(json: ConfigJson, options: BuildOptions): BuiltGraph {
+export function buildIpAdapterProjection(json: ConfigJson, options: IpAdapterProjectionOptions): BuiltGraph {
   const config = new ConfigReader(json, 'IP-Adapter');
   const graph = new Graph({ ...options, name: 'image_projection' });
+  const { patches = 'patches' } = options;
   const tokens = graph.weights.has('image_proj.latents')
-    ? resample(graph)
+    ? resample(graph, patches)
     : graph.weights.has('image_proj.proj.0.weight')
-      ? projectPatches(graph)
+      ? projectPatches(graph, patches)
       : projectEmbedding(graph, config.number('cross_attention_dim'));
   graph.output('ip_hidden_states', tokens);
   return graph.build();
@@ -66,21 +73,21 @@ function projectEmbedding(graph: Graph, width: number): Value {
   return layerNorm(graph, graph.reshape(projected, ['batch', out / width, width]), 'image_proj.norm', 1e-5);
 }
 
-function projectPatches(graph: Graph): Value {
+function projectPatches(graph: Graph, patches: Dimension): Value {
   const [inner = 0, width = 0] = graph.weights.info('image_proj.proj.0.weight').shape;
   const out = graph.weights.info('image_proj.proj.2.weight').shape[0] ?? 0;
-  const input = graph.input('hidden_states', 'float32', ['batch', 'patches', width]);
+  const input = graph.input('hidden_states', 'float32', ['batch', patches, width]);
   const hidden = gelu(graph, linear(graph, input, 'image_proj.proj.0', { out: inner }));
   return layerNorm(graph, linear(graph, hidden, 'image_proj.proj.2', { out }), 'image_proj.proj.3', 1e-5);
 }
 
 /** The perceiver resampler: queries attend to the picture and to themselves. Heads are 64 wide. */
-function resample(graph: Graph): Value {
+function resample(graph: Graph, patches: Dimension): Value {
   const name = 'image_proj';
   const [, count = 0, width = 0] = graph.weights.info(`${name}.latents`).shape;
   const [out = 0] = graph.weights.info(`${name}.proj_out.weight`).shape;
   const features = graph.weights.info(`${name}.proj_in.weight`).shape[1] ?? 0;
-  const input = graph.input('hidden_states', 'float32', ['batch', 'patches', features]);
+  const input = graph.input('hidden_states', 'float32', ['batch', patches, features]);
   const image = linear(graph, input, `${name}.proj_in`, { out: width });
 
   // Repeated for each picture of the batch by adding a row of zeros made from the picture.

@@ -167,6 +167,13 @@ export function tokensToImage(graph: Graph, tokens: Value, like: Value): Value {
   return transpose(graph, graph.reshape(tokens, [batch, height, width, channels]), [0, 3, 1, 2]);
 }
 
+/**
+ * The one epsilon given to InstanceNormalization. ONNX Runtime's WebGPU kernel (1.30) keeps compiled shaders by sizes
+ * only, with the epsilon of whichever norm came first written into them. Others are had by scaling: norm(c·x) with
+ * epsilon c²·ε is norm(x) with ε.
+ */
+const KERNEL_EPSILON = 1e-5;
+
 function groupNormWithoutAffine(
   graph: Graph,
   input: Value,
@@ -183,7 +190,9 @@ function groupNormWithoutAffine(
   const grouped = graph.reshape(input, [batch, groups, product([channels / groups, ...sides])]);
   // Sums of squares overflow float16.
   const precise = graph.cast(grouped, 'float32');
-  const normalised = graph.cast(instanceNormalization(graph, precise, epsilon), input.type);
+  const factor = Math.sqrt(KERNEL_EPSILON / epsilon);
+  const scaled = factor === 1 ? precise : multiply(graph, precise, graph.floats([factor], [], 'float32'));
+  const normalised = graph.cast(instanceNormalization(graph, scaled, KERNEL_EPSILON), input.type);
   return graph.reshape(normalised, input.shape);
 }
 
