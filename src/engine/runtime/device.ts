@@ -7,8 +7,16 @@ export interface ChosenBackend {
   description: string;
 }
 
+/** ONNX Runtime's flash attention (1.30) counts keys twice in smaller subgroups, such as SwiftShader's of four. */
+const SMALLEST_SUBGROUP = 8;
+
 /** Features that make ONNX Runtime's kernels faster where the adapter has them. */
-const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups'];
+function wantedFeatures({ features, info }: GPUAdapter): GPUFeatureName[] {
+  const wanted: GPUFeatureName[] = [];
+  if (features.has('shader-f16')) wanted.push('shader-f16');
+  if (features.has('subgroups') && (info.subgroupMinSize ?? 0) >= SMALLEST_SUBGROUP) wanted.push('subgroups');
+  return wanted;
+}
 
 /** Limits below which large weights and pictures do not fit; asked for at the adapter's maximum. */
 const RAISED_LIMITS = [
@@ -37,7 +45,7 @@ function describe(adapter: GPUAdapter): string {
 
 async function openDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   return adapter.requestDevice({
-    requiredFeatures: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)),
+    requiredFeatures: wantedFeatures(adapter),
     requiredLimits: Object.fromEntries(RAISED_LIMITS.map((limit) => [limit, adapter.limits[limit]])),
   });
 }
