@@ -37,6 +37,9 @@ export interface Api {
 
 const MOST_IGNORED_NAMES = 60;
 
+/** This run of the service worker. */
+const SESSION = crypto.randomUUID();
+
 const OPEN_TO_ALL = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers': '*',
@@ -174,6 +177,7 @@ class Exchange {
           origin: {
             client: this.#dialect.name,
             requestKey: await this.#requestKey(received),
+            session: SESSION,
             ...(reply && { reply }),
           },
           signal: AbortSignal.any([this.#request.signal, this.#abandoned.signal]),

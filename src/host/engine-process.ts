@@ -1,4 +1,4 @@
-import { proxy, releaseProxy, wrap, type Remote } from 'comlink';
+import { proxy, releaseProxy, wrap, type Endpoint, type Remote } from 'comlink';
 import type { BackendInfo, SamplingSummary } from '#protocol/engine-host.ts';
 import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
@@ -6,14 +6,8 @@ import type { Job } from '#protocol/job.ts';
 import type { ModelPack } from '#protocol/model.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 
-/** How long a cancelled job may take to stop before its worker is ended by force. */
-const STOP_WITHIN_MS = 20_000;
-
 /** What is needed of a Worker. */
-export type EngineThread = Pick<
-  Worker,
-  'addEventListener' | 'removeEventListener' | 'postMessage' | 'terminate'
->;
+export type EngineThread = Endpoint & Pick<Worker, 'terminate'>;
 
 interface Process {
   engine: Remote<EngineWorker>;
@@ -26,11 +20,13 @@ interface Process {
 /**
  * The engine's worker, started when first needed and replaced when it dies: whatever kills it, the running
  * job ends with an error and the next one runs in a new worker.
+ * @param stopWithinMs how long a cancelled job may take to stop before its worker is ended by force
  */
 export function createEngineProcess(
   startWorker: () => EngineThread,
   backendChoice: () => BackendChoice,
   onBackend: (backend: BackendInfo) => void,
+  stopWithinMs = 120_000,
 ) {
   let current: Process | null = null;
 
@@ -40,18 +36,21 @@ export function createEngineProcess(
     const { promise: crashed, reject } = Promise.withResolvers<never>();
     crashed.catch(() => undefined);
     const engine = wrap<EngineWorker>(worker);
+    let dead = false;
     const opened: Process = {
       engine,
       crashed,
       started: Promise.race([engine.start(backendChoice()), crashed]),
       kill(error) {
+        if (dead) return;
+        dead = true;
         if (current === opened) current = null;
         reject(error);
         engine[releaseProxy]();
         worker.terminate();
       },
     };
-    worker.addEventListener('error', (event) => {
+    worker.addEventListener('error', (event: Event & { message?: string }) => {
       event.preventDefault();
       opened.kill(
         new AppError('engine_crashed', `The engine stopped: ${event.message || 'unknown reason'}.`),
@@ -95,7 +94,7 @@ export function createEngineProcess(
           const stop = () => {
             void engine.cancel();
             const error = new AppError('cancelled', 'Cancelled; the engine did not stop by itself.');
-            force = setTimeout(() => kill(error), STOP_WITHIN_MS);
+            force = setTimeout(() => kill(error), stopWithinMs);
           };
           signal.addEventListener('abort', stop, { once: true, signal: ended.signal });
           return engine.run(pack, job, proxy(onEvent));

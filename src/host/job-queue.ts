@@ -194,13 +194,19 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
     return live.get(id)?.record ?? unstored.get(id) ?? jobs.get(id);
   }
 
-  /** The job a restarted fetch should be answered by, instead of doing the work twice. */
-  function adopt(requestKey: string): JobId | undefined {
+  /**
+   * The job a restarted fetch should be answered by, instead of doing the work twice: one like it that nobody waits
+   * for, or whose service worker is no more.
+   */
+  function adopt({ requestKey, session }: JobOrigin): JobId | undefined {
+    if (requestKey === null) return undefined;
     for (const entry of live.values()) {
-      if (entry.abandoned && entry.record.origin.requestKey === requestKey) {
-        entry.abandoned = false;
-        return entry.record.id;
-      }
+      const { origin, id } = entry.record;
+      if (origin.requestKey !== requestKey) continue;
+      if (!entry.abandoned && origin.session === session) continue;
+      entry.abandoned = false;
+      entry.record = { ...entry.record, origin: { ...origin, ...(session !== undefined && { session }) } };
+      return id;
     }
     for (const [id, ended] of unclaimed) {
       const isLate = Date.now() - ended.endedAt > ADOPT_FINISHED_WITHIN_MS;
@@ -213,7 +219,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
   return {
     async submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId> {
       if ((await find(id)) !== undefined || live.has(id)) return id;
-      const adopted = origin.requestKey === null ? undefined : adopt(origin.requestKey);
+      const adopted = adopt(origin);
       if (adopted !== undefined) return adopted;
       if (live.size >= QUEUE_LIMIT) {
         throw new AppError('queue_full', `The queue is full: ${String(QUEUE_LIMIT)} jobs are waiting.`, {

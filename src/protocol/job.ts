@@ -130,11 +130,16 @@ export interface JobProgress {
   secondsLeft: number | null;
 }
 
-/** Where a job came from; `requestKey` lets a restarted fetch find the job it already started. */
+/**
+ * Where a job came from. `requestKey` and `session` let a restarted fetch find the job it already started: the same
+ * request, asked by another run of the service worker, while only one runs at a time.
+ */
 export interface JobOrigin {
   /** `app`, or a dialect's name. */
   client: string;
   requestKey: string | null;
+  /** The run of the service worker that asked. */
+  session?: string;
   /** What the dialect needs to word later answers: file names, a webhook. Handed back untouched. */
   reply?: Readonly<Record<string, unknown>>;
 }

@@ -4,28 +4,28 @@ test('a first visit: the prompt is typed while the model arrives, then a picture
   await openApp(page, server.origin);
   await page.getByLabel('Prompt', { exact: true }).fill('a red apple, 3d render');
   await page.getByLabel('Steps').first().fill('4');
-  await page.getByRole('button', { name: /^paint/i }).click();
+  await page.getByRole('button', { name: /paint/i }).click();
   await expect(page.getByRole('progressbar').first()).toBeVisible();
-  await expect(page.getByRole('img', { name: /red apple/i }).first()).toBeVisible({ timeout: 120_000 });
+  await expect(page.getByRole('button', { name: /view large: .*red apple/i }).first()).toBeVisible({ timeout: 120_000 });
 });
 
 test('offline after the first visit: the app reloads and paints', async ({ app, context }) => {
   const paint = async () => {
     await app.getByLabel('Prompt', { exact: true }).fill('yellow star');
     await app.getByLabel('Steps').first().fill('2');
-    await app.getByRole('button', { name: /^paint/i }).click();
+    await app.getByRole('button', { name: /paint/i }).click();
   };
   await paint();
-  await expect(app.getByRole('img', { name: /yellow star/i }).first()).toBeVisible({ timeout: 120_000 });
+  await expect(app.getByRole('button', { name: /view large: yellow star/i }).first()).toBeVisible({ timeout: 120_000 });
 
   await context.setOffline(true);
   const response = await app.reload();
   expect(response?.fromServiceWorker()).toBe(true);
-  await expect(app.getByRole('img', { name: /yellow star/i }).first()).toBeVisible();
+  await expect(app.getByRole('button', { name: /view large: yellow star/i }).first()).toBeVisible();
   await app.getByLabel('Prompt', { exact: true }).fill('blue whale');
   await app.getByLabel('Steps').first().fill('2');
-  await app.getByRole('button', { name: /^paint/i }).click();
-  await expect(app.getByRole('img', { name: /blue whale/i }).first()).toBeVisible({ timeout: 120_000 });
+  await app.getByRole('button', { name: /paint/i }).click();
+  await expect(app.getByRole('button', { name: /view large: blue whale/i }).first()).toBeVisible({ timeout: 120_000 });
 });
 
 test('everything comes from our own origin and the policy is never broken', async ({ page, server }) => {

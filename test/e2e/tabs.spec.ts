@@ -12,7 +12,7 @@ test('a second tab’s fetch is answered by the first one’s engine', async ({ 
   const { status, body } = await call<Images>(guest, '/sdapi/v1/txt2img', { ...REQUEST, steps: 2 });
   expect(status).toBe(200);
   expect(body.images).toHaveLength(1);
-  await expect(app.getByRole('img', { name: /purple octopus/i }).first()).toBeVisible();
+  await expect(app.getByRole('button', { name: /view large: purple octopus/i }).first()).toBeVisible();
 });
 
 test('the hosting tab closed in mid-picture: another one draws the same picture for the waiting fetch', async ({
@@ -70,7 +70,7 @@ test('no tab of the app open: 503 in the dialect’s shape, saying what to do', 
 
 test('a page that is not ours: the example, alone, hosts the engine by one script', async ({ page, server }) => {
   await page.goto(`${server.origin}/examples/fetch.html`);
-  await page.getByRole('button').first().click();
-  await expect(page.locator('img')).toHaveJSProperty('complete', true, { timeout: 120_000 });
-  expect(await page.locator('img').evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
+  await expect(page.getByRole('status')).toHaveText('Ready.');
+  await page.getByRole('button', { name: 'Paint' }).click();
+  await expect(page.getByRole('img')).toHaveJSProperty('naturalWidth', 256, { timeout: 120_000 });
 });

@@ -477,6 +477,16 @@ describe('a fetch that is started again', () => {
     expect(await tab.queue.submit('4', apple, ofApp)).toBe('4');
   });
 
+  it('takes the job of a service worker that was stopped, though its end has not been noticed yet', async () => {
+    const tab = openTab(freshJobs());
+    await tab.queue.submit('1', apple, { ...ofFetch, session: 'first' });
+    void tab.queue.wait('1', never);
+    expect(await tab.queue.submit('2', apple, { ...ofFetch, session: 'first' })).toBe('2');
+    expect(await tab.queue.submit('3', apple, { ...ofFetch, session: 'second' })).toBe('1');
+    expect(await tab.queue.submit('4', apple, { ...ofFetch, session: 'second' })).toBe('2');
+    expect(await tab.queue.submit('5', apple, { ...ofFetch, session: 'second' })).toBe('5');
+  });
+
   it('shares two abandoned jobs out between two fetches', async () => {
     const tab = openTab(freshJobs());
     for (const id of ['1', '2']) await tab.queue.submit(id, apple, ofFetch);

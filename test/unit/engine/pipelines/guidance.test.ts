@@ -2,12 +2,22 @@ import { describe, expect, test } from 'vitest';
 import { groupRows, planGuidance } from '#engine/pipelines/guidance.ts';
 import type { Context, EncodedPrompt } from '#engine/text/encode.ts';
 
-const context = (tokens = 77): Context => ({ data: new Float32Array(tokens), tokens, width: 1, pooled: null });
+const context = (tokens = 77): Context => ({
+  data: new Float32Array(tokens),
+  tokens,
+  width: 1,
+  pooled: null,
+});
 const prompt = (weights: readonly number[], tokens = 77): EncodedPrompt => ({
-  conditioningAt: () => ({ positive: weights.map((weight) => ({ weight, context: context(tokens) })), negative: context() }),
+  conditioningAt: () => ({
+    positive: weights.map((weight) => ({ weight, context: context(tokens) })),
+    negative: context(),
+  }),
 });
 const weights = (prompts: EncodedPrompt[], scale: number, wants = {}) =>
-  planGuidance(prompts, 0, scale, { skipUnconditional: false, unconditional: false, ...wants }).map(({ weight }) => weight);
+  planGuidance(prompts, 0, scale, { skipUnconditional: false, unconditional: false, ...wants }).map(
+    ({ weight }) => weight,
+  );
 
 describe('guidance as weighted rows', () => {
   test('uncond + scale · (cond − uncond)', () => {
@@ -29,7 +39,13 @@ describe('guidance as weighted rows', () => {
 });
 
 test('rows of one length share a run, up to what memory allows', () => {
-  const rows = planGuidance([prompt([1], 154), prompt([1])], 0, 7, { skipUnconditional: false, unconditional: false });
-  expect(groupRows(rows, 8).map((group) => group.map(({ context }) => context.tokens))).toEqual([[154], [77, 77, 77]]);
+  const rows = planGuidance([prompt([1], 154), prompt([1])], 0, 7, {
+    skipUnconditional: false,
+    unconditional: false,
+  });
+  expect(groupRows(rows, 8).map((group) => group.map(({ context }) => context.tokens))).toEqual([
+    [154],
+    [77, 77, 77],
+  ]);
   expect(groupRows(rows, 2).map((group) => group.length)).toEqual([1, 2, 1]);
 });
