@@ -17,7 +17,8 @@ export async function fromRuntimeCache(request: Request): Promise<Response> {
     for (const older of await cache.keys()) {
       if (fileOfBuild(older.url) === build) await cache.delete(older);
     }
-    await cache.put(request.url, kept);
+    // Full storage shall not keep the engine from starting.
+    await cache.put(request.url, kept).catch(() => undefined);
   }
   return response;
 }
