@@ -1,0 +1,54 @@
+import './node-20.ts';
+import { workerData } from 'node:worker_threads';
+import type { EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
+import { carryErrorCodes } from '#protocol/error-transfer.ts';
+import { AppError } from '#protocol/error.ts';
+import { expose } from 'comlink';
+
+/**
+ * An engine in a thread of its own whose jobs do what their prompt says: `draw`, `wait` until cancelled, hear
+ * nothing (`deaf`), `crash`, or throw the error of that code.
+ */
+const { port, thread } = workerData as { port: MessagePort; thread: number };
+let cancelled = Promise.withResolvers<RunOutcome>();
+const never = new Promise<never>(() => undefined);
+
+const engine: EngineWorker = {
+  start(choice) {
+    if (choice === 'webgpu') throw new AppError('unsupported_feature', 'There is no WebGPU here.');
+    const description = `thread ${String(thread)}`;
+    return Promise.resolve({ provider: 'wasm', build: 'wasm', description, float16: false });
+  },
+  load: () => Promise.resolve(),
+  run(_, job, onEvent) {
+    cancelled = Promise.withResolvers<RunOutcome>();
+    onEvent({ type: 'preview', blob: new Blob([`thread ${String(thread)}`]) });
+    const prompt = job.pictures[0]?.prompt.join() ?? '';
+    switch (prompt) {
+      case 'draw':
+        return Promise.resolve({ interrupted: false, notes: [] });
+      case 'wait':
+        return cancelled.promise;
+      case 'deaf':
+        return never;
+      case 'crash':
+        setTimeout(() => {
+          throw new Error('memory access out of bounds');
+        });
+        return never;
+      case 'out_of_memory':
+      case 'invalid_request':
+        return Promise.reject(new AppError(prompt, `It is ${prompt}.`));
+      default:
+        return Promise.reject(new AppError('internal', `There is no job “${prompt}”.`));
+    }
+  },
+  cancel: () => cancelled.resolve({ interrupted: true, notes: [] }),
+  skip: () => undefined,
+  unload: () => Promise.resolve(),
+  samplingPlan: (_, __, steps) =>
+    Promise.resolve({ sigmas: [1, 0], timesteps: [999], evaluations: steps, deterministic: true }),
+};
+
+carryErrorCodes();
+expose(engine, port);
