@@ -18,6 +18,7 @@ import { createPreviewClock } from './previews.ts';
 import { createProgress } from './progress.ts';
 import { resizeToCover } from './resize.ts';
 import { latentLength, type LatentShape } from './unet.ts';
+import { yieldToEvents } from './yield-to-events.ts';
 
 /** What stops a run from outside; asked between steps. */
 export interface RunControl {
@@ -80,6 +81,7 @@ export async function drawTextToImage(
       }),
       async show(step) {
         progress.step(step, batch.pictures.length);
+        await yieldToEvents();
         if (stopped()) return;
         await previews.offer(async () => {
           const estimate = run.estimate(0, latent.scalingFactor);
