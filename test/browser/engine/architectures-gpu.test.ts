@@ -44,8 +44,8 @@ const fixture = (name: string) => () => openFixture(name);
 interface Case {
   name: string;
   architecture: ArchitectureName;
-  network(): Network | Promise<Network>;
-  build(network: Network): BuiltGraph;
+  network: () => Network | Promise<Network>;
+  build: (network: Network) => BuiltGraph;
 }
 
 const cases: Case[] = [
