@@ -113,7 +113,7 @@ export default defineConfig({
     // The service worker and the pages cannot use inlined files under the policy above.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rollupOptions: {
+    rolldownOptions: {
       input: { index: 'index.html', host: 'src/embed.ts' },
       output: {
         entryFileNames: (chunk) => (chunk.name === 'host' ? 'host.js' : 'assets/[name]-[hash].js'),

@@ -32,7 +32,10 @@ export function hostEngine(): Candidacy {
       startEngineWorker: () =>
         new Worker(new URL('./engine/engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
       library: wrap<LibraryWorker>(
-        new Worker(new URL('./library/library.worker.ts', import.meta.url), { type: 'module', name: 'library' }),
+        new Worker(new URL('./library/library.worker.ts', import.meta.url), {
+          type: 'module',
+          name: 'library',
+        }),
       ),
       jobs: openJobs(),
       files: openPublishedFiles(),

@@ -36,7 +36,10 @@ function isInstallPrompt(event: Event): event is InstallPromptEvent {
 async function registerServiceWorker(): Promise<void> {
   if (!('serviceWorker' in navigator)) return;
   const script = import.meta.env.DEV ? 'dev-sw.js?dev-sw' : 'sw.js';
-  const worker = new Workbox(new URL(script, document.baseURI).href, import.meta.env.DEV ? { type: 'module' } : {});
+  const worker = new Workbox(
+    new URL(script, document.baseURI).href,
+    import.meta.env.DEV ? { type: 'module' } : {},
+  );
   worker.addEventListener('waiting', () => {
     status.applyUpdate = () => {
       worker.addEventListener('controlling', () => location.reload());

@@ -41,7 +41,12 @@ function check(command: string): void {
 }
 
 /** A runner that counts its own tests in a JSON report. Without a report it counts as one failure. */
-function suite(command: string, read: (report: unknown) => Counts, file: string, environment: NodeJS.ProcessEnv = {}) {
+function suite(
+  command: string,
+  read: (report: unknown) => Counts,
+  file: string,
+  environment: NodeJS.ProcessEnv = {},
+) {
   const ok = run(command, environment);
   try {
     const found = read(JSON.parse(readFileSync(path.join(reports, file), 'utf8')));

@@ -119,5 +119,3 @@ export function createEngineProcess(
     },
   };
 }
-
-export type EngineProcess = ReturnType<typeof createEngineProcess>;

@@ -38,7 +38,11 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   readonly detail: ErrorData['detail'];
 
-  constructor(code: ErrorCode, message: string, options: { detail?: ErrorData['detail']; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { detail?: ErrorData['detail']; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.code = code;
     this.detail = options.detail;
@@ -61,9 +65,13 @@ export function toAppError(thrown: unknown): AppError {
   const name = thrown instanceof Error ? thrown.name : '';
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (name === 'QuotaExceededError') {
-    return new AppError('storage_full', 'The browser has no storage left for this site. Remove a model or pictures.', {
-      cause: thrown,
-    });
+    return new AppError(
+      'storage_full',
+      'The browser has no storage left for this site. Remove a model or pictures.',
+      {
+        cause: thrown,
+      },
+    );
   }
   if (name === 'AbortError') return new AppError('cancelled', 'Cancelled.', { cause: thrown });
   return new AppError('internal', message || 'Unknown error', { cause: thrown });

@@ -18,7 +18,9 @@ export interface RemoteHost {
  */
 export async function awaitHost(port: MessagePort, withinMs: number): Promise<RemoteHost> {
   const greeting = await new Promise<PortGreeting | null>((resolve) => {
-    port.addEventListener('message', (event: MessageEvent<PortGreeting>) => resolve(event.data), { once: true });
+    port.addEventListener('message', (event: MessageEvent<PortGreeting>) => resolve(event.data), {
+      once: true,
+    });
     port.start();
     setTimeout(() => resolve(null), withinMs);
   });
@@ -39,7 +41,10 @@ export async function awaitHost(port: MessagePort, withinMs: number): Promise<Re
     };
   }
   if (greeting?.reason === 'protocol_mismatch') {
-    throw new AppError('protocol_mismatch', 'The tab that hosts the engine is of another version. Reload it.');
+    throw new AppError(
+      'protocol_mismatch',
+      'The tab that hosts the engine is of another version. Reload it.',
+    );
   }
   throw new AppError('no_engine_tab', 'No tab is open that could draw.');
 }

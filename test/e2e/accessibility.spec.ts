@@ -18,10 +18,8 @@ for (const { name, viewport, colorScheme } of VIEWS) {
       await expect(app.locator('main')).toBeVisible();
       await app.evaluate(axe.source);
       const violations = await app.evaluate(async () => {
-        const results: { violations: { id: string; nodes: { html: string }[] }[] } = await Reflect.get(
-          window,
-          'axe',
-        ).run();
+        const { axe: injected } = window as Window & typeof globalThis & { axe: typeof axe };
+        const results = await injected.run();
         return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
       });
       expect(violations, panel).toEqual([]);

@@ -32,7 +32,7 @@ export function call<Body>(page: Page, address: string, body?: unknown): Promise
       return {
         status: response.status,
         headers: Object.fromEntries(response.headers),
-        body: text === '' ? null : JSON.parse(text),
+        body: (text === '' ? null : JSON.parse(text)) as Body,
       };
     },
     { address, body },

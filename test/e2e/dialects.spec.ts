@@ -1,4 +1,4 @@
-import { decodePng, } from '#codecs/png.ts';
+import { decodePng } from '#codecs/png.ts';
 import { readPngText } from '#codecs/png-text.ts';
 import { meanColour } from '../support/pictures.ts';
 import { call, expect, fetchBytes, test } from './app.ts';
@@ -17,7 +17,9 @@ function expectRedApple(png: Uint8Array): void {
   expect(red).toBeGreaterThan(blue + 50);
 }
 
-test('A1111: pictures of red apples are red in the middle and white around, whatever the seed', async ({ app }) => {
+test('A1111: pictures of red apples are red in the middle and white around, whatever the seed', async ({
+  app,
+}) => {
   for (const seed of [1, 2, 3]) {
     const { status, body } = await call<{ images: string[]; info: string }>(app, '/sdapi/v1/txt2img', {
       prompt: 'red apple, 3d',
@@ -34,13 +36,19 @@ test('A1111: pictures of red apples are red in the middle and white around, what
   }
 });
 
-test('A1111: 512×512 by default, with the infotext in the file; a prompt beyond Latin-1 survives', async ({ app }) => {
+test('A1111: 512×512 by default, with the infotext in the file; a prompt beyond Latin-1 survives', async ({
+  app,
+}) => {
   const prompt = 'りんご 🍎, red apple';
-  const { body } = await call<{ images: string[]; parameters: { steps: number } }>(app, '/a1111/sdapi/v1/txt2img', {
-    prompt,
-    steps: 2,
-    seed: 5,
-  });
+  const { body } = await call<{ images: string[]; parameters: { steps: number } }>(
+    app,
+    '/a1111/sdapi/v1/txt2img',
+    {
+      prompt,
+      steps: 2,
+      seed: 5,
+    },
+  );
   const png = fromBase64(body.images[0]);
   const { width, height } = decodePng(png);
   expect({ width, height }).toEqual({ width: 512, height: 512 });
@@ -52,7 +60,13 @@ test('A1111: 512×512 by default, with the infotext in the file; a prompt beyond
 });
 
 test('Fooocus-API: at once, as a job with previews, and as a file', async ({ app }) => {
-  const request = { prompt: 'red apple', aspect_ratios_selection: '256*256', style_selections: [], image_seed: 9, advanced_params: { overwrite_step: STEPS } };
+  const request = {
+    prompt: 'red apple',
+    aspect_ratios_selection: '256*256',
+    style_selections: [],
+    image_seed: 9,
+    advanced_params: { overwrite_step: STEPS },
+  };
   const sync = await call<{ url: string; seed: string; finish_reason: string }[]>(
     app,
     '/v1/generation/text-to-image',
@@ -77,22 +91,23 @@ test('Fooocus-API: at once, as a job with previews, and as a file', async ({ app
 });
 
 test('ModelsLab: success or processing, then fetch', async ({ app }) => {
-  const { status, body } = await call<{ status: string; id: number; output: string[]; meta: { seed: number } }>(
-    app,
-    '/api/v1/enterprise/text2img',
-    {
-      key: 'any',
-      model_id: 'emoji-mini',
-      prompt: 'red apple',
-      enhance_prompt: 'no',
-      width: '256',
-      height: '256',
-      samples: '1',
-      num_inference_steps: String(STEPS),
-      seed: 4,
-      scheduler: 'EulerDiscreteScheduler',
-    },
-  );
+  const { status, body } = await call<{
+    status: string;
+    id: number;
+    output: string[];
+    meta: { seed: number };
+  }>(app, '/api/v1/enterprise/text2img', {
+    key: 'any',
+    model_id: 'emoji-mini',
+    prompt: 'red apple',
+    enhance_prompt: 'no',
+    width: '256',
+    height: '256',
+    samples: '1',
+    num_inference_steps: String(STEPS),
+    seed: 4,
+    scheduler: 'EulerDiscreteScheduler',
+  });
   expect(status).toBe(200);
   expect(body.status).toMatch(/success|processing/);
   const fetched = () =>
@@ -137,7 +152,9 @@ test('SDCN: images and nothing else', async ({ app }) => {
 test('bad input is refused in each dialect’s own shape', async ({ app }) => {
   expect(await call(app, '/sdapi/v1/txt2img', { steps: 'many' })).toMatchObject({
     status: 422,
-    body: { detail: [{ loc: ['body', 'steps'], msg: 'value is not a valid integer', type: 'type_error.integer' }] },
+    body: {
+      detail: [{ loc: ['body', 'steps'], msg: 'value is not a valid integer', type: 'type_error.integer' }],
+    },
   });
   expect(await call(app, '/v1/generation/text-to-image', { image_number: 33 })).toMatchObject({
     status: 422,

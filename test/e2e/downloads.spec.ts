@@ -6,8 +6,14 @@ const CUT_AFTER = 9_000_000;
 test('a download cut in the middle goes on at the byte where it stopped', async ({ page, server }) => {
   server.cutOnce(UNET, CUT_AFTER);
   await openApp(page, `${server.origin}/#/models`);
-  await page.getByRole('button', { name: /install|download/i }).first().click();
-  await page.getByRole('button', { name: /resume|try again|continue/i }).first().click({ timeout: 60_000 });
+  await page
+    .getByRole('button', { name: /install|download/i })
+    .first()
+    .click();
+  await page
+    .getByRole('button', { name: /resume|try again|continue/i })
+    .first()
+    .click({ timeout: 60_000 });
   await expect(page.getByRole('button', { name: /remove/i })).toBeVisible({ timeout: 60_000 });
 
   const asked = server.requests.filter(({ path }) => path === UNET);
@@ -15,15 +21,24 @@ test('a download cut in the middle goes on at the byte where it stopped', async 
   expect(asked[1]?.range).toBe(`bytes=${CUT_AFTER}-`);
 });
 
-test('a file with the wrong hash is named, not kept, and comes right when the server does', async ({ page, server }) => {
+test('a file with the wrong hash is named, not kept, and comes right when the server does', async ({
+  page,
+  server,
+}) => {
   server.corrupt(UNET);
   await openApp(page, `${server.origin}/#/models`);
-  await page.getByRole('button', { name: /install|download/i }).first().click();
+  await page
+    .getByRole('button', { name: /install|download/i })
+    .first()
+    .click();
   await expect(page.getByText(/unet\/model\.onnx/).first()).toBeVisible({ timeout: 60_000 });
   await expect(page.getByRole('button', { name: /remove/i })).toHaveCount(0);
 
   server.corrupt(null);
-  await page.getByRole('button', { name: /resume|try again|continue|install|download/i }).first().click();
+  await page
+    .getByRole('button', { name: /resume|try again|continue|install|download/i })
+    .first()
+    .click();
   await expect(page.getByRole('button', { name: /remove/i })).toBeVisible({ timeout: 60_000 });
   const asked = server.requests.filter(({ path }) => path === UNET);
   expect(asked.map(({ range }) => range)).toEqual([null, null]);

@@ -1,12 +1,17 @@
 import { expect, openApp, test } from './app.ts';
 
-test('a first visit: the prompt is typed while the model arrives, then a picture is painted', async ({ page, server }) => {
+test('a first visit: the prompt is typed while the model arrives, then a picture is painted', async ({
+  page,
+  server,
+}) => {
   await openApp(page, server.origin);
   await page.getByLabel('Prompt', { exact: true }).fill('a red apple, 3d render');
   await page.getByLabel('Steps').first().fill('4');
   await page.getByRole('button', { name: /paint/i }).click();
   await expect(page.getByRole('progressbar').first()).toBeVisible();
-  await expect(page.getByRole('button', { name: /view large: .*red apple/i }).first()).toBeVisible({ timeout: 120_000 });
+  await expect(page.getByRole('button', { name: /view large: .*red apple/i }).first()).toBeVisible({
+    timeout: 120_000,
+  });
 });
 
 test('offline after the first visit: the app reloads and paints', async ({ app, context }) => {
@@ -16,7 +21,9 @@ test('offline after the first visit: the app reloads and paints', async ({ app, 
     await app.getByRole('button', { name: /paint/i }).click();
   };
   await paint();
-  await expect(app.getByRole('button', { name: /view large: yellow star/i }).first()).toBeVisible({ timeout: 120_000 });
+  await expect(app.getByRole('button', { name: /view large: yellow star/i }).first()).toBeVisible({
+    timeout: 120_000,
+  });
 
   await context.setOffline(true);
   const response = await app.reload();
@@ -25,14 +32,17 @@ test('offline after the first visit: the app reloads and paints', async ({ app, 
   await app.getByLabel('Prompt', { exact: true }).fill('blue whale');
   await app.getByLabel('Steps').first().fill('2');
   await app.getByRole('button', { name: /paint/i }).click();
-  await expect(app.getByRole('button', { name: /view large: blue whale/i }).first()).toBeVisible({ timeout: 120_000 });
+  await expect(app.getByRole('button', { name: /view large: blue whale/i }).first()).toBeVisible({
+    timeout: 120_000,
+  });
 });
 
 test('everything comes from our own origin and the policy is never broken', async ({ page, server }) => {
   const foreign: string[] = [];
   const violations: string[] = [];
   page.on('request', (request) => {
-    if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(server.origin)) foreign.push(request.url());
+    if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(server.origin))
+      foreign.push(request.url());
   });
   page.on('console', (message) => {
     if (/content security policy/i.test(message.text())) violations.push(message.text());

@@ -20,7 +20,9 @@ test('killed between requests: the next one is answered', async ({ app }) => {
 test('killed during a request: it is answered all the same, and drawn once', async ({ app }) => {
   const waiting = call<{ images: string[] }>(app, '/sdapi/v1/txt2img', REQUEST);
   await expect
-    .poll(async () => (await call<{ progress: number }>(app, '/sdapi/v1/progress')).body.progress, { timeout: 60_000 })
+    .poll(async () => (await call<{ progress: number }>(app, '/sdapi/v1/progress')).body.progress, {
+      timeout: 60_000,
+    })
     .toBeGreaterThan(0.1);
   await stopServiceWorkers(app);
   const { status, body } = await waiting;
@@ -32,8 +34,8 @@ test('killed during a request: it is answered all the same, and drawn once', asy
 test('interrupt ends a picture before its next step and frees the queue', async ({ app }) => {
   const STEPS = 150;
   const step = async () =>
-    (await call<{ state: { sampling_step: number } }>(app, '/sdapi/v1/progress?skip_current_image=true')).body.state
-      .sampling_step;
+    (await call<{ state: { sampling_step: number } }>(app, '/sdapi/v1/progress?skip_current_image=true')).body
+      .state.sampling_step;
   const slow = call<{ images: string[] }>(app, '/sdapi/v1/txt2img', { ...REQUEST, steps: STEPS });
   await expect.poll(step, { timeout: 60_000 }).toBeGreaterThan(1);
   const [from, since] = [await step(), Date.now()];

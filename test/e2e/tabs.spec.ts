@@ -25,7 +25,9 @@ test('the hosting tab closed in mid-picture: another one draws the same picture 
 
   const waiting = call<Images>(guest, '/sdapi/v1/txt2img', REQUEST);
   await expect
-    .poll(async () => (await call<{ progress: number }>(guest, '/sdapi/v1/progress')).body.progress, { timeout: 60_000 })
+    .poll(async () => (await call<{ progress: number }>(guest, '/sdapi/v1/progress')).body.progress, {
+      timeout: 60_000,
+    })
     .toBeGreaterThan(0.1);
   await app.close();
 
@@ -47,13 +49,18 @@ test('a job left behind by the last tab is taken up by the next one', async ({ a
   await expect
     .poll(
       async () =>
-        (await call<{ job_stage: string }>(next, `/v1/generation/query-job?job_id=${started.body.job_id}`)).body.job_stage,
+        (await call<{ job_stage: string }>(next, `/v1/generation/query-job?job_id=${started.body.job_id}`))
+          .body.job_stage,
       { timeout: 90_000 },
     )
     .toBe('SUCCESS');
 });
 
-test('no tab of the app open: 503 in the dialect’s shape, saying what to do', async ({ app, context, server }) => {
+test('no tab of the app open: 503 in the dialect’s shape, saying what to do', async ({
+  app,
+  context,
+  server,
+}) => {
   // A page of the same origin that hosts nothing, controlled by the service worker.
   const bystander = await context.newPage();
   await bystander.goto(`${server.origin}/favicon.svg`);
@@ -68,7 +75,10 @@ test('no tab of the app open: 503 in the dialect’s shape, saying what to do', 
   }
 });
 
-test('a page that is not ours: the example, alone, hosts the engine by one script', async ({ page, server }) => {
+test('a page that is not ours: the example, alone, hosts the engine by one script', async ({
+  page,
+  server,
+}) => {
   await page.goto(`${server.origin}/examples/fetch.html`);
   await expect(page.getByRole('status')).toHaveText('Ready.');
   await page.getByRole('button', { name: 'Paint' }).click();

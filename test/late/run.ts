@@ -64,7 +64,7 @@ const listener = createServer((request, response) => {
   request.on('data', (chunk) => (body += String(chunk)));
   request.on('end', () => {
     response.end();
-    if (body !== '') resolve(JSON.parse(body));
+    if (body !== '') resolve(JSON.parse(body) as Report);
   });
 });
 await new Promise<void>((ready) => listener.listen(0, 'localhost', ready));

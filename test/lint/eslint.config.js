@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import js from '@eslint/js';
 import svelte from 'eslint-plugin-svelte';
 import { defineConfig } from 'eslint/config';
@@ -58,15 +59,24 @@ export default defineConfig(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['test/lint/*.js'] },
+        tsconfigRootDir: fileURLToPath(new URL('../..', import.meta.url)),
+        projectService: {
+          allowDefaultProject: ['test/lint/*.js', 'vite.config.ts'],
+          defaultProject: 'test/tsconfig.json',
+        },
         extraFileExtensions: ['.svelte'],
       },
     },
     rules: {
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-invalid-void-type': ['error', { allowInGenericTypeArguments: true }],
       'no-undef': 'off',
+      // Playwright reads a fixture's needs from its first parameter's pattern, also when there are none.
+      'no-empty-pattern': ['error', { allowObjectPatternsAsParameters: true }],
     },
   },
   { files: ['**/*.svelte', '**/*.svelte.ts'], languageOptions: { parserOptions: { parser: ts.parser } } },
@@ -79,7 +89,10 @@ export default defineConfig(
         {
           patterns: [
             noParentImports,
-            { regex: '^#(?!(engine|protocol|codecs|storage)/)', message: 'See src/README.md, import direction.' },
+            {
+              regex: '^#(?!(engine|protocol|codecs|storage)/)',
+              message: 'See src/README.md, import direction.',
+            },
             {
               regex: '^onnxruntime-web$',
               message: 'The default entry is the deprecated JSEP build: name a build.',

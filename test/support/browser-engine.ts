@@ -55,10 +55,7 @@ export async function openFixture(name: string): Promise<Network> {
 }
 
 /** All that a session of a built graph needs besides the graph. */
-export async function externalDataOf(
-  graph: BuiltGraph,
-  { weights, files }: Network,
-): Promise<ExternalData[]> {
+async function externalDataOf(graph: BuiltGraph, { weights, files }: Network): Promise<ExternalData[]> {
   const used = files.filter(({ path }) => graph.files.includes(path));
   if (!graph.generated) return used;
   const parts: Uint8Array<ArrayBuffer>[] = [];

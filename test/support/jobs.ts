@@ -1,6 +1,19 @@
 import type { TextToImageJob } from '#protocol/job.ts';
 
-interface Asked extends Partial<Pick<TextToImageJob, 'steps' | 'guidanceScale' | 'sampler' | 'width' | 'height' | 'batchSize' | 'noise' | 'keepUnfinished' | 'model'>> {
+interface Asked extends Partial<
+  Pick<
+    TextToImageJob,
+    | 'steps'
+    | 'guidanceScale'
+    | 'sampler'
+    | 'width'
+    | 'height'
+    | 'batchSize'
+    | 'noise'
+    | 'keepUnfinished'
+    | 'model'
+  >
+> {
   prompt: string;
   negativePrompt?: string;
   /** One picture each. */
@@ -20,9 +33,18 @@ export function textToImage({ prompt, negativePrompt = '', seeds, ...rest }: Ask
     sampler: { family: 'diffusers', scheduler: 'EulerDiscreteScheduler', config: {} },
     noise: { source: 'torch-cpu', subseedStrength: 0, etaNoiseSeedDelta: 0 },
     promptOptions: { syntax: 'plain', emphasis: 'none', clipSkip: 1, commaPaddingBacktrack: 20 },
-    output: { format: 'png', quality: 1, metadata: { samplerLabel: 'Euler', scheduleLabel: null, extra: [] } },
+    output: {
+      format: 'png',
+      quality: 1,
+      metadata: { samplerLabel: 'Euler', scheduleLabel: null, extra: [] },
+    },
     keepUnfinished: false,
     ...rest,
-    pictures: seeds.map((seed) => ({ prompt: [prompt], negativePrompt: [negativePrompt], seed, subseed: 0n })),
+    pictures: seeds.map((seed) => ({
+      prompt: [prompt],
+      negativePrompt: [negativePrompt],
+      seed,
+      subseed: 0n,
+    })),
   };
 }

@@ -17,7 +17,10 @@ const FOLDER = path.resolve(import.meta.dirname, '../fixtures/emoji-mini');
 
 /** The reference pictures of the built-in model. */
 export function readReferencePictures(): ReferencePicture[] {
-  const cases: Omit<ReferencePicture, 'png'>[] = JSON.parse(readFileSync(path.join(FOLDER, 'cases.json'), 'utf8'));
+  const cases = JSON.parse(readFileSync(path.join(FOLDER, 'cases.json'), 'utf8')) as Omit<
+    ReferencePicture,
+    'png'
+  >[];
   return cases.map((reference) => ({
     ...reference,
     png: new Uint8Array(readFileSync(path.join(FOLDER, `${reference.name}.png`))),
