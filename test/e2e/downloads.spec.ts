@@ -2,6 +2,8 @@ import { expect, openApp, test } from './app.ts';
 
 const UNET = '/models/emoji-mini/unet/model.onnx';
 const CUT_AFTER = 9_000_000;
+/** What the download keeps in memory before it writes. */
+const PIECE_BYTES = 4 * 1024 * 1024;
 
 test('a download cut in the middle goes on at the byte where it stopped', async ({ page, server }) => {
   server.cutOnce(UNET, CUT_AFTER);
@@ -18,7 +20,10 @@ test('a download cut in the middle goes on at the byte where it stopped', async 
 
   const asked = server.requests.filter(({ path }) => path === UNET);
   expect(asked.map(({ status }) => status)).toEqual([200, 206]);
-  expect(asked[1]?.range).toBe(`bytes=${CUT_AFTER}-`);
+  // A browser drops what it had not handed over when the connection broke: at most what a piece takes to write.
+  const from = Number(/^bytes=(\d+)-$/.exec(asked[1]?.range ?? '')?.[1]);
+  expect(from).toBeLessThanOrEqual(CUT_AFTER);
+  expect(from).toBeGreaterThan(CUT_AFTER - PIECE_BYTES);
 });
 
 test('a file with the wrong hash is named, not kept, and comes right when the server does', async ({
