@@ -11,6 +11,8 @@ export default defineConfig({
   timeout: 180_000,
   expect: { timeout: 30_000 },
   forbidOnly: process.env['CI'] !== undefined,
+  // Machines of CI are noisy, and a browser's own time limits do not wait for them.
+  retries: process.env['CI'] === undefined ? 0 : 1,
   // The JSON report is for test/run.ts, which counts by it.
   reporter: process.env['PLAYWRIGHT_JSON_OUTPUT_NAME'] === undefined ? 'list' : [['list'], ['json']],
   use: {
