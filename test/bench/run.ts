@@ -19,6 +19,14 @@ import { serveFolder } from '../support/server.ts';
 const RUNS = 5;
 const DIST = path.resolve(import.meta.dirname, '../../dist');
 const REQUEST = { prompt: 'red apple', steps: 10, width: 256, height: 256, seed: 1 };
+/** The same picture from the dialect whose job history tells when the engine began and ended. */
+const FOOOCUS_REQUEST = {
+  prompt: REQUEST.prompt,
+  aspect_ratios_selection: '256*256',
+  style_selections: [],
+  image_seed: REQUEST.seed,
+  advanced_params: { overwrite_step: REQUEST.steps },
+};
 const pack = packs['emoji-mini'];
 const modelBytes = pack.files.reduce((sum, file) => sum + file.sizeBytes, 0);
 
@@ -72,14 +80,14 @@ async function measureFetch(page: Page) {
   const ratio = await repeat(async () => {
     const whole = await page.evaluate(async (request) => {
       const start = performance.now();
-      const response = await fetch('/sdapi/v1/txt2img', {
+      const response = await fetch('/v1/generation/text-to-image', {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify(request),
       });
       await response.json();
       return performance.now() - start;
-    }, REQUEST);
+    }, FOOOCUS_REQUEST);
     const { body } = await call<{ history: HistoryItem[] }>(page, '/v1/generation/job-history');
     const last = body.history.reduce((a, b) => (b.finish_mills > a.finish_mills ? b : a));
     const engine = last.finish_mills - last.start_mills;
