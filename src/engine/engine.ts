@@ -85,7 +85,7 @@ export function createEngine(
     async load(pack) {
       await prepare(pack);
     },
-    async run(pack, job, onEvent) {
+    async run(pack, addOns, job, onEvent) {
       const stop: RunControl = { cancelled: false, skipped: false };
       control = stop;
       try {

@@ -3,7 +3,7 @@ import type { BackendInfo, SamplingSummary } from '#protocol/engine-host.ts';
 import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
-import type { ModelPack } from '#protocol/model.ts';
+import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 
 /** What is needed of a Worker. */
@@ -82,6 +82,7 @@ export function createEngineProcess(
     /** Runs a job; aborting `signal` stops it before its next step, by force if it does not listen. */
     async run(
       pack: ModelPack,
+      addOns: readonly AddOnPack[],
       job: Job,
       onEvent: (event: EngineEvent) => void,
       signal: AbortSignal,
@@ -97,7 +98,7 @@ export function createEngineProcess(
             force = setTimeout(() => kill(error), stopWithinMs);
           };
           signal.addEventListener('abort', stop, { once: true, signal: ended.signal });
-          return engine.run(pack, job, proxy(onEvent));
+          return engine.run(pack, addOns, job, proxy(onEvent));
         });
       } finally {
         // Also when the worker died: there is nobody left to tell.

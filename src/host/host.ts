@@ -4,7 +4,6 @@ import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { JobRecord, JobResult } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
-import type { ModelId, ModelInfo, ModelPack, ModelState } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { PROTOCOL } from '#protocol/version.ts';
 import type { Jobs } from '#storage/jobs.ts';
@@ -12,6 +11,7 @@ import type { PublishedFiles } from '#storage/published-files.ts';
 import type { SettingsStore } from '#storage/settings.ts';
 import { createEngineProcess } from './engine-process.ts';
 import { createJobQueue } from './job-queue.ts';
+import { createPacks } from './packs.ts';
 
 /** Settings of the app itself; everything else under a dialect's own option names. */
 const BACKEND_SETTING = 'app.backend';
@@ -35,12 +35,6 @@ export interface HostParts {
 
 function toBackendChoice(value: unknown): BackendChoice {
   return value === 'webgpu' || value === 'wasm' ? value : 'auto';
-}
-
-/** The largest file names the model, as a checkpoint's hash does in A1111. */
-function modelHash(pack: ModelPack): string {
-  const largest = pack.files.reduce((best, file) => (file.sizeBytes > best.sizeBytes ? file : best));
-  return largest.sha256;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -75,11 +69,6 @@ export async function createEngineHost(parts: HostParts) {
   const watchers = new Set<(event: HostEvent) => void>();
   let settings: Settings = await parts.settings.all();
   let backend: BackendInfo | null = null;
-  const known = await library.list();
-  const states = new Map<ModelId, ModelState>(known.map(({ pack, state }) => [pack.id, state]));
-  const packs = new Map<ModelId, ModelPack>(known.map(({ pack }) => [pack.id, pack]));
-  const installs = new Map<ModelId, Promise<void>>();
-  const builtIn = known[0]?.pack;
 
   function emit(event: HostEvent): void {
     for (const watcher of watchers) watcher(event);
@@ -90,63 +79,16 @@ export async function createEngineHost(parts: HostParts) {
     backend = chosen;
     emit({ type: 'backend', backend: chosen });
   });
-
-  function findPack(id: ModelId): ModelPack {
-    const pack = packs.get(id);
-    if (!pack)
-      throw new AppError('model_not_found', `There is no model called “${id}”.`, { detail: { model: id } });
-    return pack;
-  }
-
-  function selectedModel(): ModelId | undefined {
-    const chosen = settings[MODEL_SETTING];
-    return typeof chosen === 'string' && packs.has(chosen) ? chosen : builtIn?.id;
-  }
-
-  function models(): ModelInfo[] {
-    return [...packs.values()].map((pack) => ({
-      pack,
-      sizeBytes: pack.files.reduce((sum, file) => sum + file.sizeBytes, 0),
-      sha256: modelHash(pack),
-      state: states.get(pack.id) ?? { stage: 'absent' },
-      selected: pack.id === selectedModel(),
-    }));
-  }
-
-  function setModelState(id: ModelId, state: ModelState): void {
-    states.set(id, state);
-    emit({ type: 'models', models: models() });
-  }
-
-  function isInstalled(id: ModelId): boolean {
-    return states.get(id)?.stage === 'installed';
-  }
-
-  /** Everybody who asks for the same model shares one download. */
-  function install(id: ModelId): Promise<void> {
-    findPack(id);
-    if (isInstalled(id)) return Promise.resolve();
-    const running = installs.get(id);
-    if (running) return running;
-    const started = library
-      .install(
-        id,
-        proxy((state: ModelState) => setModelState(id, state)),
-      )
-      .finally(() => installs.delete(id));
-    installs.set(id, started);
-    return started;
-  }
+  const packs = await createPacks(library, () => settings[MODEL_SETTING], emit);
 
   let shown: JobResult | null = null;
   const queue = createJobQueue(
     jobs,
     {
       async run(job, onEvent, signal) {
-        const pack = findPack(job.model);
         // The download goes on for the next job.
-        await Promise.race([install(pack.id), aborted(signal)]);
-        return engine.run(pack, job, onEvent, signal);
+        await Promise.race([packs.install(job.model), aborted(signal)]);
+        return engine.run(packs.findModel(job.model), packs.installedAddOns(), job, onEvent, signal);
       },
       ended: parts.onJobEnded,
     },
@@ -171,8 +113,8 @@ export async function createEngineHost(parts: HostParts) {
       hello: () => ({ protocol: PROTOCOL, hostId, backend }),
 
       async submit(id, job, origin) {
-        const pack = findPack(job.model);
-        if (!isInstalled(pack.id) && pack.id !== builtIn?.id) {
+        const pack = packs.findModel(job.model);
+        if (!packs.isComing(pack.id)) {
           throw new AppError(
             'model_not_found',
             `${pack.title} is not installed. Install it in the Models panel.`,
@@ -204,22 +146,24 @@ export async function createEngineHost(parts: HostParts) {
         return proxy(() => void watchers.delete(listener));
       },
 
-      models: () => Promise.resolve(models()),
-      installModel: install,
+      models: () => Promise.resolve(packs.models()),
+      addOns: () => Promise.resolve(packs.addOns()),
+      catalogue: () => library.catalogue(),
+      inspectImport: (source) => library.inspect(source, backend),
+      importModel: (source, choice) => packs.importPack(source, choice, backend),
+      installModel: (id) => packs.install(id),
       async cancelInstall(id) {
         await library.cancel(id);
       },
       async removeModel(id) {
-        findPack(id);
         await engine.unload();
-        await library.remove(id);
-        setModelState(id, { stage: 'absent' });
+        await packs.remove(id);
       },
       async selectModel(id) {
-        await update({ [MODEL_SETTING]: findPack(id).id });
-        emit({ type: 'models', models: models() });
+        await update({ [MODEL_SETTING]: packs.findModel(id).id });
+        packs.tellModels();
       },
-      samplingPlan: (choice, steps, model) => engine.samplingPlan(findPack(model), choice, steps),
+      samplingPlan: (choice, steps, model) => engine.samplingPlan(packs.findModel(model), choice, steps),
 
       settings: () => Promise.resolve(settings),
       updateSettings: update,
@@ -279,10 +223,10 @@ export async function createEngineHost(parts: HostParts) {
     serve,
     /** Loads the chosen model ahead of the first job. */
     async warmUp(): Promise<void> {
-      const selected = selectedModel();
+      const selected = packs.selected();
       // A model that cannot be loaded says so when it is first used.
-      if (selected !== undefined && isInstalled(selected))
-        await engine.load(findPack(selected)).catch(() => undefined);
+      if (selected !== undefined && packs.isInstalled(selected))
+        await engine.load(packs.findModel(selected)).catch(() => undefined);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { JobEvent, JobId, JobOrigin, JobRecord, Job } from './job.ts';
-import type { ModelId, ModelInfo } from './model.ts';
+import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from './import.ts';
+import type { AddOnInfo, ModelId, ModelInfo } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 import type { Settings, SettingValue } from './settings.ts';
 
@@ -63,6 +64,7 @@ export type StopWatching = () => void;
 export type HostEvent =
   | JobEvent
   | { type: 'models'; models: ModelInfo[] }
+  | { type: 'add-ons'; addOns: AddOnInfo[] }
   | { type: 'gallery' }
   | { type: 'settings'; settings: Settings }
   | { type: 'backend'; backend: BackendInfo };
@@ -99,6 +101,17 @@ export interface EngineHost {
   watch(listener: (event: HostEvent) => void): StopWatching | Promise<StopWatching>;
 
   models(): Promise<ModelInfo[]>;
+  /** What goes with models: LoRAs, embeddings, VAEs … They are installed and removed like models. */
+  addOns(): Promise<AddOnInfo[]>;
+  /** Well-known models to import by their `url`. */
+  catalogue(): Promise<CatalogueEntry[]>;
+  /** Tells what something is before anything is kept. @throws AppError `invalid_request`, `download_failed`, `integrity_failed` */
+  inspectImport(source: ImportSource): Promise<ImportOffer>;
+  /**
+   * Brings it here; resolves when it is installed. Progress comes through `watch`, under the id of the offer.
+   * @throws AppError as {@link installModel}, and `unsupported_feature` with the offer's problem
+   */
+  importModel(source: ImportSource, choice: ImportChoice): Promise<ModelId>;
   /** Downloads and verifies a model; resolves when it is installed. Progress comes through `watch`. */
   installModel(id: ModelId): Promise<void>;
   /** Stops a download; what has arrived is kept for resuming. */

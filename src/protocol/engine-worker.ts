@@ -1,6 +1,6 @@
 import type { BackendInfo, SamplingSummary } from './engine-host.ts';
 import type { Job, JobProgress, JobResult, Picture } from './job.ts';
-import type { ModelPack } from './model.ts';
+import type { AddOnPack, ModelPack } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 
 /** What the engine tells while it works; the last argument of {@link EngineWorker.run}. */
@@ -23,9 +23,15 @@ export interface EngineWorker {
   load(pack: ModelPack): Promise<void>;
   /**
    * Runs a job and hands over each picture as it is finished.
+   * @param addOns what is installed besides: LoRAs and embeddings that prompts name, the VAE a job names
    * @throws AppError `device_lost`, `out_of_memory`, `not_a_number`, `model_not_found`, `unsupported_feature`
    */
-  run(pack: ModelPack, job: Job, onEvent: (event: EngineEvent) => void): Promise<RunOutcome>;
+  run(
+    pack: ModelPack,
+    addOns: readonly AddOnPack[],
+    job: Job,
+    onEvent: (event: EngineEvent) => void,
+  ): Promise<RunOutcome>;
   /** Ends the running job before its next step. */
   cancel(): void;
   /** Ends the current batch before its next step. */

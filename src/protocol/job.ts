@@ -57,9 +57,19 @@ export interface TextToImageJob {
   sampler: SamplerChoice;
   noise: NoiseSpec;
   promptOptions: PromptOptions;
+  /** LoRAs besides those the prompts name, by id, for every picture. */
+  loras?: readonly LoraSpec[];
+  /** The id of an installed VAE to use in place of the model's own. */
+  vae?: ModelId;
   output: OutputSpec;
   /** Whether an interrupted batch is decoded as far as it got, as A1111 does, or dropped. */
   keepUnfinished: boolean;
+}
+
+/** A LoRA and how much of it: 1 is what it was trained for. */
+export interface LoraSpec {
+  id: ModelId;
+  strength: number;
 }
 
 /** How finished pictures are encoded. */

@@ -1,32 +1,71 @@
-/** A model pack's name, such as `emoji-mini`. */
+/** A pack's name, such as `emoji-mini`; in prompts, what a LoRA or an embedding is called. */
 export type ModelId = string;
 
 /** One file of a pack. */
 export interface PackFile {
-  /** Path in the diffusers folder layout: `unet/model.onnx`. */
+  /** Path in the diffusers folder layout: `unet/model.onnx`. A checkpoint in one file is `checkpoint.safetensors`. */
   path: string;
   sizeBytes: number;
-  sha256: string;
+  /** Null where nobody tells it before the file has arrived. */
+  sha256: string | null;
+  /** Where it is fetched from, if not from the pack's `url` and its path; relative to the app's base URL, or absolute. */
+  url?: string;
 }
 
-/** A model as data: what it is, where its files are, what it was trained for. */
-export interface ModelPack {
+/** The terms a file comes under. */
+export interface Licence {
+  /** Short name, such as `MIT`; `unknown` for files of the user's own. */
+  name: string;
+  /** Where its text is. */
+  url?: string;
+  nonCommercial?: boolean;
+}
+
+/** What all packs have in common: files and where they come from. */
+interface Pack {
   id: ModelId;
   title: string;
   description: string;
-  /** Which pipeline of the engine runs it. */
-  family: 'stable-diffusion';
-  /** Folder of the files, relative to the app's base URL, or an absolute URL. */
-  url: string;
+  /** Folder of the files, relative to the app's base URL, or absolute; null for files from the user's disk. */
+  url: string | null;
   files: readonly PackFile[];
-  licence: string;
+  licence: Licence;
   /** Whose work it stands on. */
   credits: string;
+}
+
+/** Which networks a model has; add-ons fit models of their own family. */
+export type ModelFamily = 'emoji-mini' | 'sd1' | 'sd2' | 'sdxl';
+
+/** JSON of a configuration file. */
+export type ConfigFile = Readonly<Record<string, unknown>>;
+
+/** A model as data: what it is, where its files are, what it was trained for. */
+export interface ModelPack extends Pack {
+  kind: 'model';
+  family: ModelFamily;
+  /** Graphs exported elsewhere, or weights around which the engine writes its own. */
+  weights: 'onnx' | 'safetensors';
+  /** Configuration files that nobody delivered and the import worked out, by path, as if they were in `files`. */
+  configs?: Readonly<Record<string, ConfigFile>>;
   /** Pixels: sides this model was trained for, as [width, height] pairs. */
   trainedSizes: readonly (readonly [number, number])[];
   latent: LatentShape;
   defaults: ModelDefaults;
 }
+
+/** What goes with a model. */
+export type AddOnKind = 'lora' | 'embedding' | 'vae' | 'controlnet' | 'upscaler';
+
+/** A file that changes or completes a model: one `.safetensors`. */
+export interface AddOnPack extends Pack {
+  kind: AddOnKind;
+  /** Null where any family takes it, or where the file does not tell. */
+  family: ModelFamily | null;
+}
+
+/** Everything that can be installed. */
+export type AnyPack = ModelPack | AddOnPack;
 
 /** The latent space of a model. */
 export interface LatentShape {
@@ -54,15 +93,28 @@ export type ModelState =
   | { stage: 'absent' }
   | { stage: 'downloading'; receivedBytes: number; totalBytes: number; bytesPerSecond: number | null }
   | { stage: 'verifying'; file: string }
+  | { stage: 'quantising'; doneBytes: number; totalBytes: number }
   | { stage: 'installed'; installedAt: number }
   | { stage: 'failed'; message: string; receivedBytes: number; totalBytes: number };
 
-/** A model as lists and panels show it. */
-export interface ModelInfo {
-  pack: ModelPack;
+/** A pack as lists and panels show it. */
+interface PackInfo<P extends AnyPack> {
+  pack: P;
+  /** Of all its files. */
   sizeBytes: number;
-  /** SHA-256 of the largest file, which names the model in infotexts (A1111's model hash is its start). */
+  /** SHA-256 of the largest file, which names the model in infotexts (A1111's model hash is its start); empty while unknown. */
   sha256: string;
   state: ModelState;
+}
+
+export interface ModelInfo extends PackInfo<ModelPack> {
   selected: boolean;
+}
+
+export type AddOnInfo = PackInfo<AddOnPack>;
+
+/** The SHA-256 of a pack's largest file, as far as the pack tells it. */
+export function packHash({ files }: AnyPack): string {
+  const [largest] = [...files].sort((a, b) => b.sizeBytes - a.sizeBytes);
+  return largest?.sha256 ?? '';
 }

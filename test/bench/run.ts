@@ -60,7 +60,7 @@ async function measurePipeline() {
   const ratio = await repeat(async () => {
     const before = runtime?.runMilliseconds ?? 0;
     const start = performance.now();
-    await engine.run(pack, job, () => undefined);
+    await engine.run(pack, [], job, () => undefined);
     const whole = performance.now() - start;
     wholes.push(whole);
     return whole / ((runtime?.runMilliseconds ?? 0) - before);

@@ -127,14 +127,16 @@ function describePack(unet: ReferenceModel, vae: ReferenceModel): ModelPack {
     id: 'parity',
     title: 'Tiny networks of a reference',
     description: '',
-    family: 'stable-diffusion',
+    kind: 'model',
+    family: 'emoji-mini',
+    weights: 'onnx',
     url: '',
     files: Object.entries(unet.files).map(([path, bytes]) => ({
       path: `unet/${path}`,
       sizeBytes: bytes.length,
       sha256: createHash('sha256').update(bytes).digest('hex'),
     })),
-    licence: '',
+    licence: { name: '' },
     credits: '',
     trainedSizes: [],
     latent: {

@@ -2,16 +2,12 @@ import { generationPairs, writeInfotext } from '#codecs/infotext.ts';
 import type { LoadedModel } from '#engine/models/model.ts';
 import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { PictureSpec, TextToImageJob } from '#protocol/job.ts';
+import { packHash } from '#protocol/model.ts';
 import type { Size } from './draw-size.ts';
 import { RESIZE_METHOD } from './resize.ts';
 
 /** Digits of a model's hash in infotexts. */
 const HASH_DIGITS = 10;
-
-function modelHash({ pack }: LoadedModel): string {
-  const largest = pack.files.reduce((best, file) => (file.sizeBytes > best.sizeBytes ? file : best));
-  return largest.sha256.slice(0, HASH_DIGITS);
-}
 
 /**
  * A1111's infotext of a picture. Pairs come in A1111's order (modules/processing.py, `create_infotext`); a
@@ -37,7 +33,7 @@ export function describePicture(
       seed: spec.seed,
       width: job.width,
       height: job.height,
-      modelHash: modelHash(model),
+      modelHash: packHash(model.pack).slice(0, HASH_DIGITS),
       model: model.pack.id,
       subseed: spec.subseed,
       subseedStrength: noise.subseedStrength,

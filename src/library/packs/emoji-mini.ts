@@ -5,7 +5,9 @@ export const emojiMini: ModelPack = {
   id: 'emoji-mini',
   title: 'Emoji Mini',
   description: 'Stickers and icons in six styles, 256×256. Small enough to come with the app.',
-  family: 'stable-diffusion',
+  kind: 'model',
+  family: 'emoji-mini',
+  weights: 'onnx',
   url: 'models/emoji-mini/',
   files: [
     {
@@ -59,7 +61,7 @@ export const emojiMini: ModelPack = {
       sha256: 'fb1f68e0877b7465a10eb4819ad1b5938c435069505a2c902a8fdc9c6df10724',
     },
   ],
-  licence: 'MIT',
+  licence: { name: 'MIT' },
   credits: 'Trained for Vitrine on Fluent Emoji (Microsoft, MIT) and Noto Emoji (Google, Apache-2.0).',
   trainedSizes: [[256, 256]],
   // Two halvings in the UNet, each of which must come out even.

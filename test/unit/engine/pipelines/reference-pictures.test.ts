@@ -18,7 +18,7 @@ afterAll(() => engine.unload());
 
 async function draw(job: Parameters<typeof textToImage>[0]): Promise<Picture[]> {
   const pictures: Picture[] = [];
-  await engine.run(pack, textToImage(job), (event) => {
+  await engine.run(pack, [], textToImage(job), (event) => {
     if (event.type === 'picture') pictures.push(event.picture);
   });
   return pictures;
