@@ -14,6 +14,11 @@ export interface LoadedModel {
   textEncoder: Session;
   unet: Session;
   vaeDecoder: Session;
+  /**
+   * The VAE's other half, opened when it is first asked for.
+   * @throws AppError `unsupported_feature` where the model has none, and what the runtime throws
+   */
+  vaeEncoder(): Promise<Session>;
   noiseModel: NoiseModel;
   release(): Promise<void>;
 }
@@ -59,6 +64,16 @@ export async function loadModel(pack: ModelPack, runtime: Runtime, readFile: Rea
     opened.push(session);
     return session;
   }
+  let encoder: Promise<Session> | undefined;
+  async function vaeEncoder(): Promise<Session> {
+    if (!(await readFile('vae_encoder/model.onnx'))) {
+      throw new AppError(
+        'unsupported_feature',
+        `${pack.title} has no VAE encoder: it paints from texts, not from pictures.`,
+      );
+    }
+    return (encoder ??= open('vae_encoder/model.onnx'));
+  }
   const release = async () => {
     for (const session of opened.splice(0)) await session.release();
   };
@@ -80,7 +95,7 @@ export async function loadModel(pack: ModelPack, runtime: Runtime, readFile: Rea
       merges,
       typeof padToken === 'string' ? { padToken } : {},
     );
-    return { pack, tokenizer, textEncoder, unet, vaeDecoder, noiseModel, release };
+    return { pack, tokenizer, textEncoder, unet, vaeDecoder, vaeEncoder, noiseModel, release };
   } catch (thrown) {
     await release();
     throw thrown;
