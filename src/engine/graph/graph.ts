@@ -244,7 +244,7 @@ export class Graph {
     return {
       model: encodeOnnx({
         name: this.#name,
-        nodes: this.#nodes,
+        nodes: this.#nodesInOrder(),
         initializers: this.#initializers,
         inputs: this.#inputs,
         outputs: this.#outputs,
@@ -256,6 +256,23 @@ export class Graph {
       files: [...new Set(files)].filter((file) => file !== generated?.path),
       generated,
     };
+  }
+
+  /**
+   * The nodes, those that depend on weights alone first. ONNX Runtime runs what a node needs in the reverse of their
+   * order (Graph::ReverseDFSFrom in core/graph/graph.cc), so a weight is cast or dequantised just before its one use and
+   * freed after it; the other way round all of them would be in memory at once.
+   */
+  #nodesInOrder(): OnnxNode[] {
+    const known = new Set(this.#initializers.map(({ name }) => name));
+    const ofWeights: OnnxNode[] = [];
+    const ofInputs: OnnxNode[] = [];
+    for (const node of this.#nodes) {
+      const isOfWeights = node.inputs.every((input) => input === '' || known.has(input));
+      (isOfWeights ? ofWeights : ofInputs).push(node);
+      if (isOfWeights) for (const output of node.outputs) known.add(output);
+    }
+    return [...ofWeights, ...ofInputs];
   }
 
   #constant(type: TensorType, shape: readonly number[], data: Uint8Array): Value {
