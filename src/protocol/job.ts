@@ -5,8 +5,8 @@ import type { SamplerChoice } from './sampler.ts';
 /** A UUID, drawn by whoever asks for the job. */
 export type JobId = string;
 
-/** What the engine can be asked to do. Further tasks join this union. */
-export type Job = TextToImageJob;
+/** What the engine can be asked to do. */
+export type Job = TextToImageJob | ImageToImageJob | InpaintJob;
 
 /** How prompts are read: A1111's syntax, ComfyUI's as Fooocus uses it, or as they stand. */
 export type PromptSyntax = 'a1111' | 'fooocus' | 'plain';
@@ -25,6 +25,8 @@ export interface PictureSpec {
 export interface NoiseSpec {
   /** `torch-cpu`: a torch CPU generator. `philox`: CUDA's generator, A1111's default. */
   source: 'torch-cpu' | 'philox';
+  /** The generator of the SDE samplers' Brownian paths, where it is another. */
+  brownianSource?: 'torch-cpu' | 'philox';
   /** 0 … 1: how far to go from the seed's noise to the subseed's, on a great circle. */
   subseedStrength: number;
   /** Draw the noise at this size in pixels and place it centred in the real size. */
@@ -42,9 +44,8 @@ export interface PromptOptions {
   commaPaddingBacktrack: number;
 }
 
-/** A picture from a text. */
-export interface TextToImageJob {
-  task: 'txt2img';
+/** What every task has. */
+interface PaintJob {
   model: ModelId;
   /** Pictures in the order of the answer; they are drawn `batchSize` at a time. */
   pictures: readonly PictureSpec[];
@@ -64,6 +65,35 @@ export interface TextToImageJob {
   output: OutputSpec;
   /** Whether an interrupted batch is decoded as far as it got, as A1111 does, or dropped. */
   keepUnfinished: boolean;
+}
+
+/** A picture from a text. */
+export interface TextToImageJob extends PaintJob {
+  task: 'txt2img';
+}
+
+/** A picture from another one and a text. */
+export interface ImageToImageJob extends PaintJob {
+  task: 'img2img';
+  init: InitPicture;
+}
+
+/** A part of a picture painted anew. */
+export interface InpaintJob extends PaintJob {
+  task: 'inpaint';
+  init: InitPicture;
+  /** A picture file, stretched as `init`'s: white where it is painted anew, black where it stays. */
+  mask: Blob;
+}
+
+/** The picture a run starts from. */
+export interface InitPicture {
+  /** A PNG, JPEG or WebP file; stretched to the job's size. What is transparent counts as white. */
+  image: Blob;
+  /** 0 … 1: how much of the way back to pure noise. */
+  strength: number;
+  /** Run all `steps` from there on, instead of `strength` of them. */
+  exactSteps?: boolean;
 }
 
 /** A LoRA and how much of it: 1 is what it was trained for. */
@@ -142,7 +172,7 @@ export interface JobProgress {
 
 /**
  * Where a job came from. `requestKey` and `session` let a restarted fetch find the job it already started: the same
- * request, asked by another run of the service worker, while only one runs at a time.
+ * request, not answered yet, asked by another run of the service worker, while only one runs at a time.
  */
 export interface JobOrigin {
   /** `app`, or a dialect's name. */

@@ -16,6 +16,7 @@ import { planSampling } from '#engine/samplers/index.ts';
 import { kDiffusionSamplers } from '#engine/samplers/k-diffusion/index.ts';
 import { sigmaSchedules } from '#engine/samplers/k-diffusion/sigma-schedules.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
+import { cases as kDiffusionCases } from '../parity/k-diffusion.ts';
 import { cases as schedulerCases } from '../parity/schedulers.ts';
 
 const FIXTURES = new URL('../fixtures', import.meta.url).pathname;
@@ -192,24 +193,46 @@ function costOf(choice: SamplerChoice): [string, string] {
 }
 
 async function describeSamplers(): Promise<string> {
+  const parity = await countParity();
+  const columns = [
+    'Program',
+    'A1111',
+    'SDCN',
+    'Fooocus',
+    'ModelsLab, itsrose',
+    'Left to itself',
+    `Runs in ${STEPS} steps`,
+    'Noise on the way',
+    'Reference runs within 1e-3',
+  ];
   return [
     details(
-      `<b>k-diffusion's family</b>: ${SAMPLERS.length} samplers of A1111, ${Object.keys(fooocusSamplers).length} of Fooocus`,
-      describeKDiffusion(),
+      `<b>Samplers</b>: ${SAMPLERS.length} of A1111, ${Object.keys(fooocusSamplers).length} of Fooocus, ${DIFFUSERS_SCHEDULERS.length} of ModelsLab and itsrose`,
+      table(columns, [...describeKDiffusion(parity), ...describeDiffusers(parity)]),
     ),
     details(
       `<b>Sigma schedules</b>: ${SCHEDULERS.length} of A1111, ${fooocusSchedules.length} of Fooocus`,
       describeSchedules(),
     ),
-    details(
-      `<b>diffusers' schedulers</b>: ${Object.keys(diffusersSchedulers).length}, of which ModelsLab and itsrose offer ${DIFFUSERS_SCHEDULERS.length}`,
-      await describeDiffusers(),
-    ),
   ].join('\n\n');
 }
 
-function describeKDiffusion(): string {
-  const rows = Object.entries(kDiffusionSamplers).map(([id, definition]) => {
+/** Of each program with reference trajectories: `3 of 4` of them are met. */
+async function countParity(): Promise<ReadonlyMap<string, string>> {
+  const runs = new Map<string, boolean[]>();
+  for (const suite of [kDiffusionCases, schedulerCases]) {
+    for await (const { name, error } of suite(FIXTURES)) {
+      const program = /^[\w-]+\/(\w+)/.exec(name)?.[1] ?? '';
+      runs.set(program, [...(runs.get(program) ?? []), error <= PARITY_TOLERANCE]);
+    }
+  }
+  return new Map(
+    [...runs].map(([program, met]) => [program, `${met.filter(Boolean).length} of ${met.length}`]),
+  );
+}
+
+function describeKDiffusion(parity: ReadonlyMap<string, string>): string[][] {
+  return Object.entries(kDiffusionSamplers).map(([id, definition]) => {
     const a1111 = SAMPLERS.find((sampler) => sampler.id === id)?.name ?? '';
     const sdcn = [a1111, `${a1111} Karras`].filter((name) => a1111 !== '' && samplerFor(name) === name);
     const ownSchedule = 'schedule' in definition ? definition.schedule : 'uniform';
@@ -218,14 +241,12 @@ function describeKDiffusion(): string {
       a1111,
       sdcn.join(', '),
       Object.hasOwn(fooocusSamplers, id) ? code(id) : '',
+      '',
       definition.over === 'timesteps' ? 'its own times' : code(ownSchedule),
       ...costOf({ family: 'k-diffusion', sampler: id, schedule: 'automatic', options: {} }),
+      parity.get(id) ?? parity.get(id.replace(/_gpu$/, '')) ?? 'none: a second implementation',
     ];
   });
-  return table(
-    ['Program', 'A1111', 'SDCN', 'Fooocus', 'Left to itself', `Runs in ${STEPS} steps`, 'Noise on the way'],
-    rows,
-  );
 }
 
 function describeSchedules(): string {
@@ -237,30 +258,13 @@ function describeSchedules(): string {
   return table(['Schedule', 'A1111', 'Fooocus'], rows);
 }
 
-async function describeDiffusers(): Promise<string> {
-  const runs = new Map<string, boolean[]>();
-  for await (const { name, error } of schedulerCases(FIXTURES)) {
-    const scheduler = /^schedulers\/(\w+)/.exec(name)?.[1] ?? '';
-    runs.set(scheduler, [...(runs.get(scheduler) ?? []), error <= PARITY_TOLERANCE]);
-  }
-  const rows = Object.keys(diffusersSchedulers).map((scheduler) => {
-    const results = runs.get(scheduler) ?? [];
-    const parity = results.length > 0 ? `${results.filter(Boolean).length} of ${results.length}` : 'none';
-    const cost = scheduler.startsWith('FlowMatch')
-      ? ['', '']
-      : costOf({ family: 'diffusers', scheduler, config: {} });
-    return [code(scheduler), inServices(scheduler), ...cost, parity];
+function describeDiffusers(parity: ReadonlyMap<string, string>): string[][] {
+  return Object.keys(diffusersSchedulers).map((scheduler) => {
+    const isFlow = scheduler.startsWith('FlowMatch');
+    const cost = isFlow ? ['', ''] : costOf({ family: 'diffusers', scheduler, config: {} });
+    const verdict = parity.get(scheduler) ?? 'none: its formulas';
+    return [code(scheduler), '', '', '', inServices(scheduler), 'its own times', ...cost, verdict];
   });
-  return table(
-    [
-      'Program',
-      'ModelsLab, itsrose',
-      `Runs in ${STEPS} steps`,
-      'Noise on the way',
-      'Reference runs within 1e-3',
-    ],
-    rows,
-  );
 }
 
 /** What a request for this class runs. */

@@ -8,7 +8,7 @@ import { execute } from '#engine/samplers/execute.ts';
 import { RESULT } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ParityCase } from './case.ts';
-import { hyperbolicTangent, sine } from './torch-float32.ts';
+import { largestDifference, referenceNetwork } from './analytic-network.ts';
 
 interface SchedulerCase {
   case: string;
@@ -42,13 +42,13 @@ export async function* cases(folder: string): AsyncGenerator<ParityCase> {
       try {
         const noise = Float32Array.from(x0);
         const final = await runScheduler(reference, noise);
-        const error = relativeError(final, reference.final);
+        const error = largestDifference(final, reference.final);
         if (error <= TOLERANCE) {
           yield { name, error, tolerance: TOLERANCE, supported: true };
           continue;
         }
         const nudged = await runScheduler(reference, noise, 1 + 2 ** -23);
-        const shift = relativeError(nudged, [...final]);
+        const shift = largestDifference(nudged, [...final]);
         yield {
           name,
           error,
@@ -86,21 +86,8 @@ async function runScheduler(
 
 const { fround } = Math;
 
-/** The function the reference runs had for a network: 0.7 tanh(x) cos(t / 1000) + 0.3 sin(2 x) + 0.1 t / 1000. */
-function referenceNetwork(x: number, timestep: number): number {
-  const scaled = fround(fround(fround(0.7) * hyperbolicTangent(x)) * fround(Math.cos(timestep / 1000)));
-  const wave = fround(fround(0.3) * sine(fround(2 * x)));
-  return fround(fround(scaled + wave) + fround((0.1 * timestep) / 1000));
-}
-
 /** The same for diffusers' Karras VE pipeline, whose pictures go from −1 to 1 and whose network's from 0 to 1. */
 function pixelNetwork(x: number, sigma: number): number {
   const half = fround(sigma / 2);
   return fround(half * referenceNetwork(fround(fround(x + 1) / 2), half));
-}
-
-/** Largest difference, relative to the largest reference value. */
-function relativeError(actual: Float32Array, expected: readonly number[]): number {
-  const largest = Math.max(...expected.map(Math.abs));
-  return Math.max(...expected.map((value, i) => Math.abs(value - (actual[i] ?? NaN)))) / largest;
 }

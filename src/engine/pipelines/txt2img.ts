@@ -1,6 +1,6 @@
 import type { LoadedModel } from '#engine/models/model.ts';
 import { createBrownianBatch } from '#engine/random/brownian.ts';
-import { createNoiseStream } from '#engine/random/latent-noise.ts';
+import { createNoiseStream, noiseGenerators } from '#engine/random/latent-noise.ts';
 import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
 import { execute } from '#engine/samplers/execute.ts';
 import { planSampling } from '#engine/samplers/index.ts';
@@ -73,10 +73,14 @@ export async function drawTextToImage(
         [shape.channels, shape.height, shape.width],
         latent.downscale,
       ),
-      ...(plan.brownian && {
+      ...(plan.brownianRange && {
         brownian: createBrownianBatch(
           batch.pictures.map(({ seed }) => seed),
-          latentLength(shape),
+          {
+            range: plan.brownianRange,
+            size: latentLength(shape),
+            generator: noiseGenerators[job.noise.brownianSource ?? job.noise.source],
+          },
         ),
       }),
       async show(step) {

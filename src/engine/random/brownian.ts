@@ -1,119 +1,141 @@
-import { createTorchCpuGenerator } from './torch-cpu.ts';
-
-/** Noise levels of the tree's first and last node; sigmas beyond are taken as these. */
-const LOWEST = 2 ** -10;
-const HIGHEST = 2 ** 13;
-
-/** Intervals of the tree, evenly spaced in log sigma: 0.024 % of a sigma each. */
-const NODES = 2 ** 16;
+import type { NormalGenerator } from './normal-generator.ts';
+import { seedSequence } from './seed-sequence.ts';
 
 /** The increment of a Brownian path between two noise levels, divided by its standard deviation. */
 export type BrownianPath = (sigmaFrom: number, sigmaTo: number) => Float32Array;
 
+/** What the paths of all pictures of a run have in common. */
+export interface BrownianOptions {
+  /** The lowest noise level above 0, and the highest, of the run: the ends of the path. */
+  range: readonly [sigmaMin: number, sigmaMax: number];
+  /** How many numbers a picture's latents have. */
+  size: number;
+  /** The generator that draws the tree's nodes. */
+  generator: (seed: bigint) => NormalGenerator;
+}
+
+/** torchsde's defaults: words of the seeds' state, and decimals that times are rounded to. */
+const POOL_SIZE = 24;
+const DECIMALS = 6;
+
+const { fround } = Math;
+
 /**
  * A Brownian path over sigma for each number of a picture's latents: the noise of the SDE samplers. Noise over
- * a long step is the sum of the noises over the short steps within it, whatever steps a run takes, so more
+ * a long step is the sum of the noises over the short steps within it, whatever steps a run takes, so that more
  * steps refine a picture instead of changing it.
  *
- * The path is a virtual tree (Li et al. 2020, arXiv 2001.01328, section 4): the middle of each interval is
- * drawn between its ends, from a generator seeded by `seed` and the node. k-diffusion's BrownianTreeNoiseSampler
- * does the same with torchsde's tree, whose numbers depend on the interval's ends and are not these.
+ * The path is a virtual tree (Li et al. 2020, arXiv 2001.01328): the middle of each interval is drawn between its
+ * ends, from a generator seeded by `seed` and the node's place. Numbers and rounding are those of k-diffusion's
+ * BrownianTreeNoiseSampler on torchsde's BrownianTree (torchsde/_brownian/brownian_interval.py, `halfway_tree`).
  *
  * @param seed 0 … 2^64 − 1
- * @param size how many numbers a picture's latents have
- * @returns increments of variance 1; sigmas are moved to the nearest of the tree's nodes
+ * @returns increments of variance 1; sigmas outside the range are taken as its ends
  */
-export function createBrownianPath(seed: bigint, size: number): BrownianPath {
-  const draw = (node: number) => createTorchCpuGenerator(mixSeed(seed, node)).randn(size);
-  const start = new Float64Array(size);
-  const end = bridge(start, start, 0, Math.sqrt(HIGHEST - LOWEST), draw(NODES));
-  /** Middles met on the way to the last node asked for, from the root down. */
-  const trail: Point[] = [];
+export function createBrownianPath(
+  seed: bigint,
+  { range: [sigmaMin, sigmaMax], size, generator }: BrownianOptions,
+): BrownianPath {
+  const draw = (node: readonly bigint[]) => {
+    const [weightSeed = 0] = seedSequence(seed, node, POOL_SIZE, 1);
+    return generator(BigInt(weightSeed)).randn(size);
+  };
+  const deviation = fround(Math.sqrt(sigmaMax - sigmaMin));
+  const root: Interval = {
+    start: roundTime(sigmaMin),
+    end: roundTime(sigmaMax),
+    place: 0n,
+    depth: 0n,
+    increment: draw([]).map((value) => value * deviation),
+    halves: null,
+  };
+  /** Intervals whose halves are kept: those around the last points asked for. */
+  let kept: Interval[] = [];
 
-  function valuesAt(wanted: number): Float64Array {
-    let low: Point = { node: 0, values: start };
-    let high: Point = { node: NODES, values: end };
-    for (let depth = 0; ; depth++) {
-      if (wanted === low.node) return low.values;
-      if (wanted === high.node) return high.values;
-      const node = (low.node + high.node) / 2;
-      let middle = trail[depth];
-      if (middle?.node !== node) {
-        const before = sigmaOf(node) - sigmaOf(low.node);
-        const after = sigmaOf(high.node) - sigmaOf(node);
-        const share = before / (before + after);
-        middle = {
-          node,
-          values: bridge(low.values, high.values, share, Math.sqrt(share * after), draw(node)),
-        };
-        trail.length = depth;
-        trail.push(middle);
-      }
-      if (wanted < node) high = middle;
-      else low = middle;
+  function halvesOf(interval: Interval): readonly [Interval, Interval] {
+    const { start, end, place, depth, increment } = interval;
+    if (interval.halves) return interval.halves;
+    const middle = roundTime(0.5 * (end + start));
+    const before = fround(middle - start);
+    const reciprocal = fround(1 / (end - start));
+    const spread = fround(Math.sqrt((middle - start) * (end - middle) * (1 / (end - start))));
+    const noise = draw([place, depth]);
+    const left = new Float32Array(size);
+    const right = new Float32Array(size);
+    for (let i = 0; i < size; i++) {
+      const whole = increment[i] ?? 0;
+      const mean = fround(fround(before * whole) * reciprocal);
+      left[i] = mean + fround(spread * (noise[i] ?? 0));
+      right[i] = whole - (left[i] ?? 0);
+    }
+    const below = { depth: depth + 1n, halves: null };
+    interval.halves = [
+      { ...below, start, end: middle, place: 2n * place, increment: left },
+      { ...below, start: middle, end, place: 2n * place + 1n, increment: right },
+    ];
+    return interval.halves;
+  }
+
+  /** The intervals of the tree that make up a span, in order, and on the way to them those above. */
+  function collect(interval: Interval, from: number, to: number, found: Interval[], above: Interval[]): void {
+    if (from <= interval.start && to >= interval.end) {
+      found.push(interval);
+      return;
+    }
+    above.push(interval);
+    for (const half of halvesOf(interval)) {
+      if (from < half.end && to > half.start) collect(half, from, to, found, above);
     }
   }
 
+  const clampTime = (sigma: number) => roundTime(Math.min(Math.max(sigma, root.start), root.end));
+
   return (sigmaFrom, sigmaTo) => {
-    const from = nodeOf(sigmaFrom);
-    let to = nodeOf(sigmaTo);
-    // Too short a step for the tree: the nearest one that it can tell.
-    if (from === to) to += from === NODES || (sigmaTo < sigmaFrom && from > 0) ? -1 : 1;
-    const a = valuesAt(from);
-    const b = valuesAt(to);
-    const span = sigmaOf(to) - sigmaOf(from);
-    const scale = 1 / Math.sqrt(Math.abs(span));
+    const [low, high] = sigmaFrom < sigmaTo ? [sigmaFrom, sigmaTo] : [sigmaTo, sigmaFrom];
+    const found: Interval[] = [];
+    const above: Interval[] = [];
+    const [from, to] = [clampTime(low), clampTime(high)];
+    if (from < to) collect(root, from, to, found, above);
+    for (const interval of kept) if (!above.includes(interval)) interval.halves = null;
+    kept = above;
+
     const increment = new Float32Array(size);
-    for (let i = 0; i < size; i++) increment[i] = ((b[i] ?? 0) - (a[i] ?? 0)) * scale;
-    return increment;
+    for (const part of found) {
+      for (let i = 0; i < size; i++) increment[i] = (increment[i] ?? 0) + (part.increment[i] ?? 0);
+    }
+    // torch divides float32 sigmas' difference; its root is a float32 too.
+    const scale = fround(Math.sqrt(fround(high - low))) * (sigmaFrom < sigmaTo ? 1 : -1);
+    return increment.map((value) => value / scale);
   };
 }
 
 /** The paths of a batch of pictures, each with its own seed, picture after picture. */
-export function createBrownianBatch(seeds: readonly bigint[], size: number): BrownianPath {
-  const paths = seeds.map((seed) => createBrownianPath(seed, size));
+export function createBrownianBatch(seeds: readonly bigint[], options: BrownianOptions): BrownianPath {
+  const paths = seeds.map((seed) => createBrownianPath(seed, options));
   return (sigmaFrom, sigmaTo) => {
-    const batch = new Float32Array(size * paths.length);
-    for (const [i, path] of paths.entries()) batch.set(path(sigmaFrom, sigmaTo), i * size);
+    const batch = new Float32Array(options.size * paths.length);
+    for (const [i, path] of paths.entries()) batch.set(path(sigmaFrom, sigmaTo), i * options.size);
     return batch;
   };
 }
 
-function sigmaOf(node: number): number {
-  return LOWEST * (HIGHEST / LOWEST) ** (node / NODES);
+/** A node of the tree: a span of time with the path's increment over it. */
+interface Interval {
+  start: number;
+  end: number;
+  /** Its number among those of its depth, from the left. */
+  place: bigint;
+  depth: bigint;
+  increment: Float32Array;
+  /** Made when first asked for. */
+  halves: readonly [Interval, Interval] | null;
 }
 
-function nodeOf(sigma: number): number {
-  const place = (Math.log(sigma / LOWEST) / Math.log(HIGHEST / LOWEST)) * NODES;
-  return Math.min(Math.max(Math.round(place), 0), NODES);
-}
-
-/** The path's values at a node. */
-interface Point {
-  node: number;
-  values: Float64Array;
-}
-
-/** A point between two of the path's, `share` of the way, with fresh noise. */
-function bridge(
-  low: Float64Array,
-  high: Float64Array,
-  share: number,
-  deviation: number,
-  noise: Float32Array,
-): Float64Array {
-  const values = new Float64Array(noise.length);
-  for (let i = 0; i < values.length; i++) {
-    const from = low[i] ?? 0;
-    values[i] = from + share * ((high[i] ?? 0) - from) + deviation * (noise[i] ?? 0);
-  }
-  return values;
-}
-
-/** A seed of its own for each node: SplitMix64 (Steele et al. 2014) of the path's seed, at the node's place. */
-function mixSeed(seed: bigint, node: number): bigint {
-  let z = BigInt.asUintN(64, seed + BigInt(node) * 0x9e3779b97f4a7c15n);
-  z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-  z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-  return z ^ (z >> 31n);
+/** Python's `round(time, 6)`: to the nearest, and halfway to the even digit. */
+function roundTime(time: number): number {
+  const [down, up] = [Math.floor(time * 10 ** DECIMALS), Math.ceil(time * 10 ** DECIMALS)];
+  // Exactly halfway lie only multiples of 2^-7: the product is exact there.
+  const isHalfway = time * 10 ** DECIMALS - down === 0.5 && (time * 128) % 1 === 0;
+  if (isHalfway) return (down % 2 === 0 ? down : up) / 10 ** DECIMALS;
+  return Number(time.toFixed(DECIMALS));
 }

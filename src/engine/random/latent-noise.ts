@@ -11,6 +11,12 @@ export interface NoiseStream {
   next(): Float32Array;
 }
 
+/** A generator of each source by its seed. */
+export const noiseGenerators: Readonly<Record<NoiseSpec['source'], (seed: bigint) => NormalGenerator>> = {
+  'torch-cpu': createTorchCpuGenerator,
+  philox: createPhiloxGenerator,
+};
+
 /** Channels, height and width of one picture's latents. */
 export type LatentSize = readonly [channels: number, height: number, width: number];
 
@@ -27,7 +33,7 @@ export function createNoiseStream(
   downscale: number,
 ): NoiseStream {
   const length = size[0] * size[1] * size[2];
-  const create = { 'torch-cpu': createTorchCpuGenerator, philox: createPhiloxGenerator }[spec.source];
+  const create = noiseGenerators[spec.source];
   let generators = pictures.map(({ seed }) => create(seed));
 
   const drawn: LatentSize = spec.resizeFrom

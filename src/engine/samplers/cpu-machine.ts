@@ -1,9 +1,10 @@
 import { AppError } from '#protocol/error.ts';
 import type { Machine } from './execute.ts';
-import { clampLatents, measureNorm, thresholdLatents } from './latent-math.ts';
+import { blendLatents, clampLatents, measureNorm, thresholdLatents } from './latent-math.ts';
 import {
   INIT_LATENTS,
   UNIT_NOISE,
+  type BlendInstruction,
   type DenoiseInstruction,
   type NormInstruction,
   type Register,
@@ -18,6 +19,8 @@ export interface CpuMachineOptions {
   noise: Float32Array;
   /** Clean latents, for image-to-image. */
   init?: Float32Array;
+  /** For programs that blend: of every number, 1 where it is painted anew … 0 where it stays. */
+  mask?: Float32Array;
   /**
    * The network with guidance. `input` is already scaled and is reused for the next call; the outputs are
    * kept as registers.
@@ -76,6 +79,11 @@ export class CpuMachine implements Machine {
       terms.map(([weight]) => weight),
       terms.map(([, register]) => this.read(register)),
     );
+  }
+
+  blend({ to, inside, outside }: BlendInstruction): void {
+    if (!this.#options.mask) throw new AppError('internal', 'This run has no mask.');
+    blendLatents(this.#writable(to), this.#options.mask, this.read(inside), this.read(outside));
   }
 
   noise(to: Register): void {

@@ -3,6 +3,7 @@ import {
   INIT_LATENTS,
   RESULT,
   UNIT_NOISE,
+  type BlendInstruction,
   type DenoiseInstruction,
   type Instruction,
   type NormInstruction,
@@ -19,6 +20,7 @@ export interface Machine {
   has(register: Register): boolean;
   denoise(instruction: DenoiseInstruction): void | Promise<void>;
   combine(to: Register, terms: readonly Term[]): void | Promise<void>;
+  blend(instruction: BlendInstruction): void | Promise<void>;
   /** The next draw of the job's noise stream. */
   noise(to: Register): void | Promise<void>;
   /** The Brownian path's increment between two noise levels, scaled to variance 1. */
@@ -81,6 +83,9 @@ async function carryOut(instruction: Instruction, machine: Machine): Promise<num
     case 'combine':
       await machine.combine(instruction.to, instruction.terms);
       return undefined;
+    case 'blend':
+      await machine.blend(instruction);
+      return undefined;
     case 'noise':
       await machine.noise(instruction.to);
       return undefined;
@@ -123,6 +128,8 @@ function reads(instruction: Instruction): readonly Register[] {
       return [instruction.from];
     case 'combine':
       return instruction.terms.map(([, register]) => register);
+    case 'blend':
+      return [instruction.inside, instruction.outside];
     case 'noise':
     case 'brownian':
       return [];
@@ -140,6 +147,7 @@ function writes(instruction: Instruction): readonly Register[] {
         ? [instruction.to]
         : [instruction.to, instruction.unconditionalTo];
     case 'combine':
+    case 'blend':
     case 'noise':
     case 'brownian':
       return [instruction.to];

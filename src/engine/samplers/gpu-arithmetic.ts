@@ -69,6 +69,20 @@ ${EACH_SLICE.map((k) => `  if (parameters.slices > ${k}u) { sum = add_term(sum, 
 }
 `;
 
+const BLEND = /* wgsl */ `
+@group(0) @binding(0) var<storage, read_write> result: array<f32>;
+@group(0) @binding(1) var<storage, read> mask: array<f32>;
+@group(0) @binding(2) var<storage, read> inside: array<f32>;
+@group(0) @binding(3) var<storage, read> outside: array<f32>;
+
+@compute @workgroup_size(${WORKGROUP_SIZE})
+fn blend(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.x + id.y * groups.x * ${WORKGROUP_SIZE}u;
+  if (i >= arrayLength(&result)) { return; }
+  result[i] = mask[i] * inside[i] + (1.0 - mask[i]) * outside[i];
+}
+`;
+
 /** Arithmetic on float32 buffers of a device. */
 export interface GpuArithmetic {
   /** A buffer of so many values, zero at first. */
@@ -80,16 +94,15 @@ export interface GpuArithmetic {
    * does not read and write a buffer in one pass.
    */
   combine(target: GPUBuffer, offset: number, length: number, slices: readonly WeightedSlice[]): void;
+  /** `target[i] = mask[i] · inside[i] + (1 − mask[i]) · outside[i]` for i < length. The target is none of the others. */
+  blend(target: GPUBuffer, length: number, mask: GPUBuffer, inside: GPUBuffer, outside: GPUBuffer): void;
 }
 
 /** Compiles the kernels for a device. */
 export function createGpuArithmetic(device: GPUDevice): GpuArithmetic {
-  const module = device.createShaderModule({ code: COMBINE });
-  const pipeline = device.createComputePipeline({
-    layout: 'auto',
-    compute: { module, entryPoint: 'combine' },
-  });
-  const layout = pipeline.getBindGroupLayout(0);
+  const combinePipeline = compile(COMBINE);
+  // Most runs have no mask.
+  let blendPipeline: GPUComputePipeline | undefined;
   const widest = device.limits.maxComputeWorkgroupsPerDimension;
   // Bindings a pass does not read still need a buffer.
   const unread = allocate(1);
@@ -99,6 +112,27 @@ export function createGpuArithmetic(device: GPUDevice): GpuArithmetic {
       size: Math.max(4, length * 4),
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
     });
+  }
+
+  function compile(code: string): GPUComputePipeline {
+    return device.createComputePipeline({
+      layout: 'auto',
+      compute: { module: device.createShaderModule({ code }) },
+    });
+  }
+
+  /** Runs a kernel once for each of `length` values. */
+  function dispatch(pipeline: GPUComputePipeline, length: number, buffers: readonly GPUBuffer[]): void {
+    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const groups = Math.ceil(length / WORKGROUP_SIZE);
+    const columns = Math.min(groups, widest);
+    const encoder = device.createCommandEncoder();
+    const compute = encoder.beginComputePass();
+    compute.setPipeline(pipeline);
+    compute.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+    compute.dispatchWorkgroups(columns, Math.ceil(groups / columns));
+    compute.end();
+    device.queue.submit([encoder.finish()]);
   }
 
   function pass(target: GPUBuffer, offset: number, length: number, slices: readonly WeightedSlice[]): void {
@@ -114,19 +148,7 @@ export function createGpuArithmetic(device: GPUDevice): GpuArithmetic {
     new Float32Array(mapped, 80, 8).set(slices.map(({ weight }) => weight - Math.fround(weight)));
     parameters.unmap();
     const sources = EACH_SLICE.map((k) => slices[k]?.buffer ?? unread);
-    const bindings = [parameters, target, ...sources].map((buffer, binding) => ({
-      binding,
-      resource: { buffer },
-    }));
-    const groups = Math.ceil(length / WORKGROUP_SIZE);
-    const columns = Math.min(groups, widest);
-    const encoder = device.createCommandEncoder();
-    const compute = encoder.beginComputePass();
-    compute.setPipeline(pipeline);
-    compute.setBindGroup(0, device.createBindGroup({ layout, entries: bindings }));
-    compute.dispatchWorkgroups(columns, Math.ceil(groups / columns));
-    compute.end();
-    device.queue.submit([encoder.finish()]);
+    dispatch(combinePipeline, length, [parameters, target, ...sources]);
     // Freed once the queue is through with it.
     parameters.destroy();
   }
@@ -159,6 +181,10 @@ export function createGpuArithmetic(device: GPUDevice): GpuArithmetic {
         ]);
         sofar.destroy();
       }
+    },
+    blend(target, length, ...sources) {
+      blendPipeline ??= compile(BLEND);
+      dispatch(blendPipeline, length, [target, ...sources]);
     },
   };
 }

@@ -5,6 +5,7 @@ import { clampLatents, measureNorm, thresholdLatents } from './latent-math.ts';
 import {
   INIT_LATENTS,
   UNIT_NOISE,
+  type BlendInstruction,
   type DenoiseInstruction,
   type NormInstruction,
   type Register,
@@ -19,6 +20,8 @@ export interface GpuMachineOptions {
   noise: Float32Array;
   /** Clean latents, for image-to-image. */
   init?: Float32Array;
+  /** For programs that blend: of every number, 1 where it is painted anew … 0 where it stays. */
+  mask?: Float32Array;
   /** The network with guidance: reads `from`, which is not scaled yet, and fills the other buffers. */
   denoise(
     from: GPUBuffer,
@@ -42,12 +45,17 @@ export class GpuMachine implements Machine {
   readonly #registers = new Map<Register, GPUBuffer>();
   /** Buffers no register uses at the moment. */
   readonly #free: GPUBuffer[] = [];
+  readonly #mask: GPUBuffer | null = null;
 
   constructor(options: GpuMachineOptions) {
     this.#options = options;
     this.#length = options.noise.length;
     this.#fill(UNIT_NOISE, options.noise);
     if (options.init) this.#fill(INIT_LATENTS, options.init);
+    if (options.mask) {
+      this.#mask = this.#take();
+      options.arithmetic.upload(this.#mask, options.mask);
+    }
   }
 
   has(register: Register): boolean {
@@ -84,6 +92,14 @@ export class GpuMachine implements Machine {
     this.#assign(to, sum);
   }
 
+  blend({ to, inside, outside }: BlendInstruction): void {
+    if (!this.#mask) throw new AppError('internal', 'This run has no mask.');
+    const blended = this.#take();
+    const sides = [this.buffer(inside), this.buffer(outside)] as const;
+    this.#options.arithmetic.blend(blended, this.#length, this.#mask, ...sides);
+    this.#assign(to, blended);
+  }
+
   noise(to: Register): void {
     this.#fill(to, this.#options.nextNoise());
   }
@@ -117,6 +133,7 @@ export class GpuMachine implements Machine {
   /** Frees every buffer. */
   close(): void {
     for (const buffer of [...this.#registers.values(), ...this.#free]) buffer.destroy();
+    this.#mask?.destroy();
     this.#registers.clear();
     this.#free.length = 0;
   }

@@ -31,5 +31,11 @@ export function planSampling(
   const exact = start.from === 'init' && start.exactSteps === true && start.strength > 0;
   const total = exact ? Math.ceil(steps / start.strength) : steps;
   const plan = planDiffusers(choice, model.schedulerConfig, total, { start });
-  return { ...plan, evaluations: plan.timesteps.length, usesEnsd: false, schedule: null };
+  return {
+    ...plan,
+    brownianRange: null,
+    evaluations: plan.timesteps.length,
+    usesEnsd: false,
+    schedule: null,
+  };
 }

@@ -12,6 +12,19 @@ export function clampLatents(batch: Float32Array, limit: number): void {
   for (let i = 0; i < batch.length; i++) batch[i] = Math.min(Math.max(batch[i] ?? 0, -limit), limit);
 }
 
+/** `to = mask · inside + (1 − mask) · outside`; `to` may be one of the others. */
+export function blendLatents(
+  to: Float32Array,
+  mask: Float32Array,
+  inside: Float32Array,
+  outside: Float32Array,
+): void {
+  for (let i = 0; i < to.length; i++) {
+    const share = mask[i] ?? 0;
+    to[i] = share * (inside[i] ?? 0) + (1 - share) * (outside[i] ?? 0);
+  }
+}
+
 /** Dynamic thresholding, in place; see Machine.threshold. */
 export function thresholdLatents(
   batch: Float32Array,

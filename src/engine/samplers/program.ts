@@ -6,6 +6,7 @@
 export type Instruction =
   | DenoiseInstruction
   | { op: 'combine'; to: Register; terms: readonly Term[] }
+  | BlendInstruction
   | { op: 'noise'; to: Register }
   | { op: 'brownian'; to: Register; sigmaFrom: number; sigmaTo: number }
   | { op: 'clamp'; register: Register; limit: number }
@@ -27,6 +28,17 @@ export interface DenoiseInstruction {
   unconditionalTo?: Register;
   /** Run the conditional pass only (`s_min_uncond`, `skip_early_cond`). */
   skipUnconditional?: boolean;
+}
+
+/**
+ * `to = mask · inside + (1 − mask) · outside`, with the run's mask: 1 where it paints anew, 0 where the picture
+ * stays as it is. Only in programs planned for a mask.
+ */
+export interface BlendInstruction {
+  op: 'blend';
+  to: Register;
+  inside: Register;
+  outside: Register;
 }
 
 /**

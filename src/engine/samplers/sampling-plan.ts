@@ -11,6 +11,8 @@ export type SamplingStart =
       strength: number;
       /** Run all the steps asked for from there on, instead of `strength` of them. */
       exactSteps?: boolean;
+      /** Paint anew only where the run's mask is 1. The result is still to be blended with `init` there. */
+      masked?: boolean;
     };
 
 /** A run worked out: its program, and what the program will do; of an adaptive one, about what. */
@@ -19,6 +21,8 @@ export interface SamplingPlan extends ProgramFacts {
   program(): SamplerProgram;
   /** Noise level at the start of each step, and the one where the run ends, mostly 0. */
   sigmas: number[];
+  /** The lowest sigma above 0 and the highest that a Brownian path spans; null where the run follows none. */
+  brownianRange: readonly [sigmaMin: number, sigmaMax: number] | null;
   /** Runs of the network for one picture, guidance counted once. */
   evaluations: number;
   /** Whether A1111 adds ENSD to the seed of this sampler's own noise. */

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { createBrownianBatch } from '#engine/random/brownian.ts';
+import { createTorchCpuGenerator } from '#engine/random/torch-cpu.ts';
 import { createNoiseStream, type LatentSize } from '#engine/random/latent-noise.ts';
 import { chooseBackend } from '#engine/runtime/device.ts';
 import { CpuMachine } from '#engine/samplers/cpu-machine.ts';
@@ -47,7 +48,7 @@ const arithmetic = createGpuArithmetic(device);
 afterAll(() => device.destroy());
 
 /** Fresh noise of the same seeds: what both machines draw. */
-function noises(brownian: boolean) {
+function noises({ brownianRange: range }: SamplingPlan) {
   const stream = createNoiseStream(
     { source: 'torch-cpu', subseedStrength: 0, etaNoiseSeedDelta: 0 },
     SEEDS.map((seed) => ({ seed, subseed: 0n })),
@@ -59,7 +60,9 @@ function noises(brownian: boolean) {
     noise: stream.first(),
     init: INIT,
     nextNoise: () => stream.next(),
-    ...(brownian && { brownian: createBrownianBatch(SEEDS, CELLS) }),
+    ...(range && {
+      brownian: createBrownianBatch(SEEDS, { range, size: CELLS, generator: createTorchCpuGenerator }),
+    }),
   };
 }
 
@@ -75,7 +78,7 @@ const FLOW_NETWORKS: Networks = { guided: flowNetwork, unconditional: flowNetwor
 
 async function onCpu(plan: SamplingPlan, { guided, unconditional }: Networks): Promise<Float32Array> {
   const machine = new CpuMachine({
-    ...noises(plan.brownian),
+    ...noises(plan),
     denoise: (input, { timestep }) => ({
       guided: Float32Array.from(guided([...input], timestep)),
       unconditional: Float32Array.from(unconditional([...input], timestep)),
@@ -87,7 +90,7 @@ async function onCpu(plan: SamplingPlan, { guided, unconditional }: Networks): P
 
 async function onGpu(plan: SamplingPlan, networks: Networks): Promise<Float32Array> {
   const machine = new GpuMachine({
-    ...noises(plan.brownian),
+    ...noises(plan),
     arithmetic,
     async denoise(from, guided, unconditional, { timestep, inputScale }) {
       const latents = await arithmetic.download(from, SEEDS.length * CELLS);

@@ -83,7 +83,8 @@ export function toJob(
       steps,
       guidanceScale,
       sampler: chooseSampler(settings.sampler, settings.schedule),
-      noise: TORCH_NOISE,
+      // Fooocus draws the SDE samplers' paths on the card, whatever the sampler's name says.
+      noise: { ...TORCH_NOISE, brownianSource: 'philox' },
       promptOptions: {
         syntax: 'fooocus',
         emphasis: 'original',

@@ -1,6 +1,13 @@
 import * as v from 'valibot';
 import { examineProgram, type ProgramFacts } from '#engine/samplers/examine.ts';
-import { INIT_LATENTS, RESULT, UNIT_NOISE, type SamplerProgram } from '#engine/samplers/program.ts';
+import {
+  INIT_LATENTS,
+  RESULT,
+  UNIT_NOISE,
+  type Instruction,
+  type Register,
+  type SamplerProgram,
+} from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
 import type { NoiseLevel, PredictionType } from './prediction.ts';
 
@@ -8,7 +15,7 @@ import type { NoiseLevel, PredictionType } from './prediction.ts';
 export type SchedulerConfig = Readonly<Record<string, unknown>>;
 
 /** Where a run begins: at pure noise, or at clean latents made noisy (image-to-image). */
-export type DiffusersStart = { from: 'noise' } | { from: 'init'; strength: number };
+export type DiffusersStart = { from: 'noise' } | { from: 'init'; strength: number; masked?: boolean };
 
 /** What a run is told besides the scheduler's configuration. */
 export interface DiffusersRunOptions {
@@ -103,20 +110,55 @@ export function defineScheduler<Entries extends v.ObjectEntries>(
 
 function* begin(run: SchedulerRun, start: DiffusersStart): SamplerProgram {
   const index = firstStep(run, start);
-  if (start.from === 'noise') {
+  const masked = start.from === 'init' && start.masked === true;
+  if (start.from === 'noise' || (masked && start.strength === 1)) {
     yield { op: 'combine', to: RESULT, terms: [[run.initNoiseSigma, UNIT_NOISE]] };
   } else {
-    const level = run.levelAt?.(index);
-    if (!level) {
-      throw new AppError(
-        'unsupported_feature',
-        'This scheduler cannot start from a picture. Choose another one.',
-      );
-    }
-    const terms = [[level.alpha, INIT_LATENTS] as const, [level.sigma, UNIT_NOISE] as const];
-    yield { op: 'combine', to: RESULT, terms };
+    yield addNoise(run, index, RESULT);
   }
-  yield* run.sample(index);
+  yield* masked ? keepOutside(run, index) : run.sample(index);
+}
+
+/** The picture's latents at the noise level of step `index`. */
+function addNoise(run: SchedulerRun, index: number, to: Register): Instruction {
+  const level = run.levelAt?.(index);
+  if (!level) {
+    throw new AppError(
+      'unsupported_feature',
+      'This scheduler cannot start from a picture. Choose another one.',
+    );
+  }
+  const terms = [[level.alpha, INIT_LATENTS] as const, [level.sigma, UNIT_NOISE] as const];
+  return { op: 'combine', to, terms };
+}
+
+/**
+ * The steps from `index` on, with the picture put back outside the mask before each evaluation but the first, at the
+ * noise level that the latents have come to. Source: the loop of diffusers' StableDiffusionInpaintPipeline for UNets
+ * of 4 channels, which does so after each evaluation.
+ */
+function* keepOutside(run: SchedulerRun, index: number): SamplerProgram {
+  const program = run.sample(index);
+  let ended = index;
+  /** Of the first evaluation in this step. */
+  let timestep: number | undefined;
+  let answer: number | undefined;
+  for (let next = program.next(); !next.done; next = program.next(answer)) {
+    const instruction = next.value;
+    if (instruction.op === 'denoise') {
+      // A second evaluation elsewhere in a step looks at where the step leads.
+      const moved = timestep !== undefined && instruction.timestep !== timestep;
+      if (moved || (timestep === undefined && ended > index)) {
+        yield addNoise(run, moved ? ended + 1 : ended, 'kept');
+        yield { op: 'blend', to: instruction.from, inside: instruction.from, outside: 'kept' };
+      }
+      timestep ??= instruction.timestep;
+    } else if (instruction.op === 'show') {
+      ended++;
+      timestep = undefined;
+    }
+    answer = yield instruction;
+  }
 }
 
 /** Source: `get_timesteps` of diffusers' image-to-image pipelines. */

@@ -17,7 +17,7 @@ import type { Denoiser } from './denoiser.ts';
 import { isKDiffusionSamplerName, kDiffusionSamplers } from './index.ts';
 import type { KDiffusionDefinition } from './index.ts';
 import { combine } from './run.ts';
-import type { SamplerRun } from './run.ts';
+import type { Masked, SamplerRun } from './run.ts';
 import { isSigmaScheduleName, sigmaSchedules } from './sigma-schedules.ts';
 import type { SigmaSchedule, SigmaScheduleName } from './sigma-schedules.ts';
 import { alphaOf, ddimLevels, levelOfSigma, levelOfTime, timeOfSigma } from './timestep-run.ts';
@@ -28,6 +28,8 @@ interface PlannedRun {
   program(watch?: (sigma: number) => void): SamplerProgram;
   /** Sigmas at the steps' beginnings and at the end, given those at which each step first ran the network. */
   sigmas(visited: readonly number[]): number[];
+  /** See {@link SamplingPlan.brownianRange}. */
+  brownianRange: SamplingPlan['brownianRange'];
 }
 
 /** Everything about one run that its parts need. */
@@ -74,6 +76,7 @@ export function planKDiffusion(
     ...facts,
     program: () => run.program(),
     sigmas: run.sigmas(visited),
+    brownianRange: facts.brownian ? run.brownianRange : null,
     evaluations: facts.timesteps.length,
     usesEnsd: definition.usesEnsd ?? false,
     schedule: ownTimes ? null : scheduleName,
@@ -202,20 +205,34 @@ function planSigmas(
   model: NoiseModel,
 ): PlannedRun {
   const { options, denoiser } = setup;
-  const sigmas = chooseSigmas(setup, schedule, model);
+  const { all, sigmas } = chooseSigmas(setup, schedule, model);
   const range = rangeOf(setup, sigmas);
+  // A1111's path spans the whole schedule also where the run starts from a picture, ComfyUI's only the run.
+  const spanned = (setup.reference === 'a1111' ? all : sigmas).filter((sigma) => sigma > 0);
   return {
+    brownianRange: [Math.min(...spanned), Math.max(...spanned)],
     sigmas: (visited) => [...visited, definition.overRange ? range.to : (sigmas.at(-1) ?? 0)],
     *program(watch) {
       yield combine('x', ...startTerms(setup, sigmas[0] ?? 0));
       const skipsUnconditional = createSkipRule(setup, watch);
-      yield* definition.program({ denoiser, sigmas, options, range, skipsUnconditional });
+      yield* definition.program({
+        denoiser,
+        sigmas,
+        options,
+        range,
+        skipsUnconditional,
+        masked: maskedBy(setup),
+      });
     },
   };
 }
 
-/** The falling sigmas of the run: the schedule, for image-to-image without its first part. */
-function chooseSigmas(setup: Setup, schedule: SigmaSchedule, model: NoiseModel): number[] {
+/** The falling sigmas: of the whole schedule, and of the run, for image-to-image without the first part. */
+function chooseSigmas(
+  setup: Setup,
+  schedule: SigmaSchedule,
+  model: NoiseModel,
+): { all: number[]; sigmas: number[] } {
   const { definition, options, reference, denoiser, steps, start } = setup;
   const { total, run } = countSteps(setup);
   const discards =
@@ -241,8 +258,11 @@ function chooseSigmas(setup: Setup, schedule: SigmaSchedule, model: NoiseModel):
   });
   if (discards) sigmas.splice(-2, 1);
   // A schedule may come out longer than asked for. A1111 cuts from its front, ComfyUI keeps its tail.
-  if (start.from === 'noise' || total === run) return sigmas;
-  return reference === 'a1111' ? sigmas.slice(total - run) : sigmas.slice(-(steps + 1));
+  if (start.from === 'noise' || total === run) return { all: sigmas, sigmas };
+  return {
+    all: sigmas,
+    sigmas: reference === 'a1111' ? sigmas.slice(total - run) : sigmas.slice(-(steps + 1)),
+  };
 }
 
 /**
@@ -257,6 +277,10 @@ function countSteps({ reference, steps, start }: Setup): { total: number; run: n
   }
   if (strength > 0.9999 || strength <= 0) return { total: steps, run: steps };
   return { total: Math.floor(steps / strength), run: steps };
+}
+
+function maskedBy({ reference, start }: Setup): Masked {
+  return start.from === 'init' && start.masked === true ? reference : null;
 }
 
 /** What the latents start as. */
@@ -305,10 +329,11 @@ function planTimesteps(
   const { levels, noisy } = chooseLevels(setup, definition, schedule, model);
   return {
     sigmas: () => levels.map(({ sigma }) => sigma),
+    brownianRange: null,
     *program(watch) {
       yield combine('x', ...levelStartTerms(setup, noisy));
       const skipsUnconditional = createSkipRule(setup, watch);
-      yield* definition.program({ denoiser, levels, options, skipsUnconditional });
+      yield* definition.program({ denoiser, levels, options, skipsUnconditional, masked: maskedBy(setup) });
     },
   };
 }
@@ -323,9 +348,8 @@ function chooseLevels(
   const { options, denoiser, start } = setup;
   if (definition.levels === 'sigmas') {
     // λ = −log sigma has no value at 0.
-    const levels = chooseSigmas(setup, schedule, model).map((sigma) =>
-      levelOfSigma(Math.max(sigma, 0.001), denoiser),
-    );
+    const { sigmas } = chooseSigmas(setup, schedule, model);
+    const levels = sigmas.map((sigma) => levelOfSigma(Math.max(sigma, 0.001), denoiser));
     return { levels, noisy: first(levels) };
   }
   const { total, run } = countSteps(setup);

@@ -1,4 +1,11 @@
-import type { Instruction, Register, SamplerProgram, Term } from '#engine/samplers/program.ts';
+import {
+  INIT_LATENTS,
+  UNIT_NOISE,
+  type Instruction,
+  type Register,
+  type SamplerProgram,
+  type Term,
+} from '#engine/samplers/program.ts';
 import type { KDiffusionOptions } from '#protocol/sampler.ts';
 import type { Denoiser } from './denoiser.ts';
 
@@ -12,7 +19,16 @@ export interface SamplerRun {
   range: { from: number; to: number; evaluations: number };
   /** Asked once before each evaluation of the network: whether it runs without the unconditional pass. */
   skipsUnconditional(sigma: number): boolean;
+  masked: Masked;
 }
+
+/**
+ * Whose way of keeping the picture outside a mask, if there is one. ComfyUI shows the network the picture at the
+ * latents' noise level there (samplers.py, `KSamplerX0Inpaint`); A1111 leaves the latents as they are, or with the
+ * samplers over timesteps shows it the clean picture (sd_samplers_cfg_denoiser.py, `mask_before_denoising`). Both put
+ * the picture back into the denoised one.
+ */
+export type Masked = 'a1111' | 'comfyui' | null;
 
 /** Part of a program that yields instructions and comes to a value. */
 export type Subroutine<T> = Generator<Instruction, T, number | undefined>;
@@ -31,15 +47,21 @@ export function* stepsOf(sigmas: readonly number[]): Generator<{ number: number;
 export function* denoise(run: SamplerRun, from: Register, to: Register, sigma: number): SamplerProgram {
   const { timestep, input, skip, output } = run.denoiser.at(sigma);
   const skipUnconditional = run.skipsUnconditional(sigma);
+  const seen = run.masked === 'comfyui' ? 'seen' : from;
+  if (run.masked === 'comfyui') {
+    yield combine('kept', [run.denoiser.flow ? 1 - sigma : 1, INIT_LATENTS], [sigma, UNIT_NOISE]);
+    yield { op: 'blend', to: seen, inside: from, outside: 'kept' };
+  }
   yield {
     op: 'denoise',
-    from,
+    from: seen,
     to,
     timestep,
     inputScale: input,
     ...(skipUnconditional && { skipUnconditional }),
   };
-  yield combine(to, [skip, from], [output, to]);
+  yield combine(to, [skip, seen], [output, to]);
+  if (run.masked) yield { op: 'blend', to, inside: to, outside: INIT_LATENTS };
 }
 
 /** `to = Σ weight · register` */

@@ -1,8 +1,14 @@
 import { interpolate } from '#engine/samplers/noise-schedule.ts';
-import type { Register, SamplerProgram, Term } from '#engine/samplers/program.ts';
+import {
+  INIT_LATENTS,
+  UNIT_NOISE,
+  type Register,
+  type SamplerProgram,
+  type Term,
+} from '#engine/samplers/program.ts';
 import type { KDiffusionOptions } from '#protocol/sampler.ts';
 import type { Denoiser } from './denoiser.ts';
-import { combine } from './run.ts';
+import { combine, type Masked } from './run.ts';
 
 /** A noise level with the timestep the network is told there. */
 export interface Level {
@@ -21,6 +27,7 @@ export interface TimestepRun {
   levels: readonly Level[];
   options: KDiffusionOptions;
   skipsUnconditional(sigma: number): boolean;
+  masked: Masked;
 }
 
 /** ᾱ at a noise level. */
@@ -38,13 +45,24 @@ export function* levelSteps(levels: readonly Level[]): Generator<{ number: numbe
   }
 }
 
-/** Runs the network on the variance-preserving latents in `from`; its raw output lands in `output`. */
+/**
+ * Runs the network on the variance-preserving latents in `from`; its raw output lands in `output`. With a mask it sees
+ * the picture outside; what becomes of the latents there does not matter, for it is never looked at.
+ */
 export function* evaluate(run: TimestepRun, from: Register, level: Level): SamplerProgram {
   const skipUnconditional = run.skipsUnconditional(level.sigma);
   const { input } = run.denoiser.at(level.sigma);
+  if (run.masked === 'comfyui') {
+    const alpha = alphaOf(level);
+    yield combine('kept', [Math.sqrt(alpha), INIT_LATENTS], [Math.sqrt(1 - alpha), UNIT_NOISE]);
+  }
+  if (run.masked) {
+    const outside = run.masked === 'comfyui' ? 'kept' : INIT_LATENTS;
+    yield { op: 'blend', to: 'seen', inside: from, outside };
+  }
   yield {
     op: 'denoise',
-    from,
+    from: run.masked ? 'seen' : from,
     to: 'output',
     timestep: level.timestep,
     inputScale: input * Math.sqrt(1 + level.sigma ** 2),
