@@ -173,7 +173,9 @@ export function encodeSafetensorsHeader(
 function readEntry(name: string, value: unknown, dataStart: number): SafetensorsEntry | string {
   if (!isRecord(value)) return 'is not described by a JSON object';
   const { dtype, shape, data_offsets: offsets } = value;
-  if (!isDtype(dtype)) return `has the unknown type ${shorten(JSON.stringify(dtype ?? null))}`;
+  if (!isDtype(dtype)) {
+    return typeof dtype === 'string' ? `has the unknown type "${shorten(dtype)}"` : 'has no type';
+  }
   if (!isSizes(shape) || shape.length > MAX_RANK) return 'has an invalid shape';
   const length = count(shape) * SAFETENSORS_DTYPE_BYTES[dtype];
   if (!Number.isSafeInteger(length)) return 'has an impossibly large shape';
