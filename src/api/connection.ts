@@ -4,14 +4,17 @@ import type { EngineHost } from '#protocol/engine-host.ts';
 type HostQuestion =
   | 'submit'
   | 'wait'
+  | 'answered'
   | 'job'
   | 'jobs'
+  | 'jobIds'
   | 'unfinishedJobs'
   | 'preview'
   | 'cancel'
   | 'skip'
   | 'removeJob'
   | 'models'
+  | 'addOns'
   | 'installModel'
   | 'removeModel'
   | 'selectModel'
@@ -45,24 +48,48 @@ export type Connect = () => Promise<HostConnection>;
 /** A job that takes this many tabs with it is not tried in another one. */
 const MOST_TABS = 4;
 
-/**
- * Asks the hosting tab. When the tab dies before it has answered, its successor is asked the same, so a
- * question must bear being asked twice.
- * @throws AppError whatever the host or {@link Connect} throws; `engine_crashed` when tab after tab dies
- */
-export async function ask<T>(connect: Connect, question: (host: ApiHost) => Promise<T>): Promise<T> {
-  for (let tab = 0; tab < MOST_TABS; tab++) {
-    const connection = await connect();
-    try {
-      const answered = question(connection.host).then((value) => ({ value }));
-      const answer = await Promise.race([answered, connection.ended]);
-      if (answer) return answer.value;
-    } finally {
-      connection.close?.();
-    }
+/** Asks the hosting tab. */
+export type Ask = <T>(question: (host: ApiHost) => Promise<T>) => Promise<T>;
+
+/** A conversation with the hosting tab. */
+export interface HostLine {
+  /**
+   * Asks the hosting tab. When it dies before it has answered, its successor is asked the same, so a question must bear
+   * being asked twice.
+   * @throws AppError whatever the host or {@link Connect} throws; `engine_crashed` when tab after tab dies
+   */
+  ask: Ask;
+  /** Ends the conversation; what was asked may stay unanswered. */
+  close(): void;
+}
+
+/** Opens a line with the first question, and keeps it for the next: to find the host takes longer than to ask it. */
+export function openLine(connect: Connect): HostLine {
+  let current: Promise<HostConnection> | null = null;
+
+  function hangUp(): void {
+    current?.then((connection) => connection.close?.()).catch(() => undefined);
+    current = null;
   }
-  throw new AppError(
-    'engine_crashed',
-    'Every tab that hosted the engine was closed or crashed while it worked.',
-  );
+
+  return {
+    async ask(question) {
+      for (let tab = 0; tab < MOST_TABS; tab++) {
+        const connecting = (current ??= connect());
+        const connection = await connecting.catch((error: unknown) => {
+          current = null;
+          throw error;
+        });
+        const answered = question(connection.host).then((value) => ({ value }));
+        const answer = await Promise.race([answered, connection.ended]);
+        if (answer) return answer.value;
+        if (current === connecting) hangUp();
+      }
+      throw new AppError(
+        'engine_crashed',
+        'Every tab that hosted the engine was closed or crashed while it worked.',
+      );
+    },
+    close: hangUp,
+  };
 }

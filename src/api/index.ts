@@ -1,8 +1,9 @@
 import type { ApiEvent } from '#protocol/api-event.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
+import type { Job, JobId, JobOrigin } from '#protocol/job.ts';
 import { Hono } from 'hono/tiny';
 import { readFormBody, readJsonBody, type ReceivedBody } from './body.ts';
-import { ask, type Connect } from './connection.ts';
+import { openLine, type Connect, type HostLine } from './connection.ts';
 import { dialects as allDialects } from './dialects/index.ts';
 import { httpStatus, type Invalid } from './errors.ts';
 import { defaultsOf, validate } from './fields.ts';
@@ -12,7 +13,7 @@ import { describeApi } from './openapi.ts';
 import { screenParameters } from './parameters.ts';
 import { jsonResponse } from './response.ts';
 import { defineDialect, route, type Call, type Dialect, type Rendered, type Route } from './route.ts';
-import { runJob, submitJob } from './run-job.ts';
+import { awaitJob, submitJob } from './run-job.ts';
 
 export interface ApiOptions {
   connect: Connect;
@@ -37,9 +38,6 @@ export interface Api {
 
 const MOST_IGNORED_NAMES = 60;
 
-/** This run of the service worker. */
-const SESSION = crypto.randomUUID();
-
 const OPEN_TO_ALL = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers': '*',
@@ -50,6 +48,7 @@ const OPEN_TO_ALL = {
 /** The whole API: requests in, responses out. It knows neither pages nor workers nor the engine. */
 export function createApi(options: ApiOptions): Api {
   const base = options.base ?? '/';
+  const server: Server = { ...options, base, session: crypto.randomUUID() };
   const dialects = [...(options.dialects ?? allDialects)];
   dialects.push(commonRoutes(dialects));
 
@@ -61,7 +60,7 @@ export function createApi(options: ApiOptions): Api {
       for (const mounted of mountsOf(dialect, path)) {
         app.all(mounted, (context) => {
           const params = context.req.param() as Readonly<Record<string, string>>;
-          return new Exchange(dialect, options, base, context.req.raw, mounted).answer(routes, params);
+          return new Exchange(server, dialect, context.req.raw, mounted).answer(routes, params);
         });
       }
     }
@@ -69,7 +68,7 @@ export function createApi(options: ApiOptions): Api {
   app.notFound((context) => {
     const path = pathOf(new URL(context.req.raw.url).pathname);
     const dialect = ownerOf(dialects, path) ?? commonRoutes(dialects);
-    return new Exchange(dialect, options, base, context.req.raw, path).refuseUnknownPath();
+    return new Exchange(server, dialect, context.req.raw, path).refuseUnknownPath();
   });
 
   return {
@@ -79,25 +78,33 @@ export function createApi(options: ApiOptions): Api {
   };
 }
 
+interface Server extends ApiOptions {
+  base: string;
+  /** This run of the service worker. */
+  session: string;
+}
+
 /** One request and its answer. */
 class Exchange {
+  readonly #server: Server;
   readonly #dialect: Dialect;
-  readonly #options: ApiOptions;
-  readonly #base: string;
   readonly #request: Request;
   readonly #path: string;
   readonly #startedAt = performance.now();
   readonly #id = crypto.randomUUID();
   readonly #abandoned = new AbortController();
   readonly #ignored = new Set<string>();
+  readonly #line: HostLine;
+  /** Jobs that this request asked for. */
+  readonly #jobs: JobId[] = [];
   #requestBytes = 0;
 
-  constructor(dialect: Dialect, options: ApiOptions, base: string, request: Request, path: string) {
+  constructor(server: Server, dialect: Dialect, request: Request, path: string) {
+    this.#server = server;
     this.#dialect = dialect;
-    this.#options = options;
-    this.#base = base;
     this.#request = request;
     this.#path = path;
+    this.#line = openLine(server.connect);
   }
 
   refuseUnknownPath(): Response {
@@ -125,8 +132,8 @@ class Exchange {
       const late = typeof found.late === 'function' ? found.late(this.#request) : found.late;
       if (!late) return await work;
       return await answerInTime(work, {
-        afterMs: this.#options.lateAfterMs ?? 240_000,
-        everyMs: this.#options.lateEveryMs ?? 5_000,
+        afterMs: this.#server.lateAfterMs ?? 240_000,
+        everyMs: this.#server.lateEveryMs ?? 5_000,
         headers: () => ({ 'Content-Type': 'application/json', ...this.#headers() }),
         onAbandon: () => this.#abandoned.abort(),
       });
@@ -143,6 +150,12 @@ class Exchange {
     const { received, problems } = await this.#receive(found);
     this.#requestBytes = received.bytes.length;
     this.#tellStart();
+    const { bodyLimit = Infinity } = this.#dialect;
+    if (received.bytes.length > bodyLimit) {
+      throw new AppError('invalid_request', `The request is larger than ${bodyLimit} bytes.`, {
+        detail: { status: 413 },
+      });
+    }
 
     const query = Object.fromEntries(new URL(this.#request.url).searchParams);
     const checkedQuery = found.query ? validate(found.query, query, 'query') : { value: undefined };
@@ -162,33 +175,31 @@ class Exchange {
       const names = screenParameters(found.parameters, body, defaultsOf(found.body));
       for (const name of names) this.#ignored.add(name);
     }
+    const { ask } = this.#line;
+    const signal = AbortSignal.any([this.#request.signal, this.#abandoned.signal]);
+    const submit = async (job: Job, reply: JobOrigin['reply']) => {
+      const id = await submitJob(ask, job, {
+        client: this.#dialect.name,
+        requestKey: await this.#requestKey(received),
+        session: this.#server.session,
+        ...(reply && { reply }),
+      });
+      this.#jobs.push(id);
+      return id;
+    };
     return {
       request: this.#request,
       params,
       body: 'value' in checkedBody ? checkedBody.value : undefined,
       query: 'value' in checkedQuery ? checkedQuery.value : undefined,
       received: received.value,
-      signal: AbortSignal.any([this.#request.signal, this.#abandoned.signal]),
-      ask: (question) => ask(this.#options.connect, question),
-      run: async (job, reply) =>
-        runJob({
-          connect: this.#options.connect,
-          job,
-          origin: {
-            client: this.#dialect.name,
-            requestKey: await this.#requestKey(received),
-            session: SESSION,
-            ...(reply && { reply }),
-          },
-          signal: AbortSignal.any([this.#request.signal, this.#abandoned.signal]),
-        }),
-      // Nobody waits for these, so a second one like it is a second job.
-      submit: (job, reply) =>
-        submitJob({
-          connect: this.#options.connect,
-          job,
-          origin: { client: this.#dialect.name, requestKey: null, ...(reply && { reply }) },
-        }),
+      signal,
+      ask,
+      submit,
+      run: async (job, reply) => {
+        if (signal.aborted) throw new AppError('cancelled', 'The request was cancelled.');
+        return awaitJob(ask, await submit(job, reply), signal);
+      },
       ignore: (...names) => {
         for (const name of names) this.#ignored.add(name);
       },
@@ -250,7 +261,7 @@ class Exchange {
   }
 
   #url(path: string): string {
-    return new URL(this.#base + path, this.#request.url).href;
+    return new URL(this.#server.base + path, this.#request.url).href;
   }
 
   #permit(methods: string): Response {
@@ -268,18 +279,26 @@ class Exchange {
 
   #finish(response: Response): Response {
     for (const [name, value] of Object.entries(this.#headers())) response.headers.set(name, value);
-    this.#options.onRequest?.({
+    this.#server.onRequest?.({
       ...this.#facts(),
       phase: 'end',
       status: response.status,
       ms: performance.now() - this.#startedAt,
       responseBytes: Number(response.headers.get('Content-Length') ?? 0),
     });
+    void this.#hangUp();
     return response;
   }
 
+  /** Until the host knows that its jobs are answered for, they would answer the next request like this one. */
+  async #hangUp(): Promise<void> {
+    const told = this.#jobs.map((id) => this.#line.ask((host) => host.answered(id)));
+    await Promise.allSettled(told);
+    this.#line.close();
+  }
+
   #tellStart(): void {
-    this.#options.onRequest?.({ ...this.#facts(), phase: 'start' });
+    this.#server.onRequest?.({ ...this.#facts(), phase: 'start' });
   }
 
   #facts() {

@@ -1,8 +1,17 @@
-import type { ModelInfo } from '#protocol/model.ts';
+import { AppError } from '#protocol/error.ts';
+import type { AddOnInfo, AddOnKind, ModelInfo } from '#protocol/model.ts';
 
-/** A1111's short hash: the first ten hex digits of the SHA-256. */
-export function shortHash(model: ModelInfo): string {
-  return model.sha256.slice(0, 10);
+/** Something installed that requests call by a name. */
+type Named = ModelInfo | AddOnInfo;
+
+/** A1111's short hash: the first ten hex digits of the SHA-256; empty while that is unknown. */
+export function shortHash({ sha256 }: Named): string {
+  return sha256.slice(0, 10);
+}
+
+/** What a pack is called where files have names. */
+export function fileName({ pack }: Named): string {
+  return `${pack.id}.safetensors`;
 }
 
 /** The models a client may name: installed ones, and the selected one, which is fetched on first use. */
@@ -15,22 +24,74 @@ export function selectedModel(models: readonly ModelInfo[]): ModelInfo | undefin
   return models.find((model) => model.selected) ?? usableModels(models)[0];
 }
 
+/** The installed add-ons of a kind. */
+export function installedAddOns(addOns: readonly AddOnInfo[], kind: AddOnKind): AddOnInfo[] {
+  return addOns.filter(({ pack, state }) => pack.kind === kind && state.stage === 'installed');
+}
+
 /**
  * The model a client means by an id, a title, a file name with or without extension and `[hash]`, a SHA-256
  * or the first ten of its digits; upper and lower case are the same.
  */
 export function findModel(models: readonly ModelInfo[], name: string): ModelInfo | undefined {
+  return findNamed(usableModels(models), name);
+}
+
+/** The installed add-on a client means, by the same names as {@link findModel}. */
+export function findAddOn(
+  addOns: readonly AddOnInfo[],
+  kind: AddOnKind,
+  name: string,
+): AddOnInfo | undefined {
+  return findNamed(installedAddOns(addOns, kind), name);
+}
+
+function findNamed<T extends Named>(packs: readonly T[], name: string): T | undefined {
   const wanted = name.trim().toLowerCase();
+  if (wanted === '') return undefined;
   const stem = wanted
     .replace(/\s*\[[\da-f]+\]$/, '')
     .replace(/^.*[\\/]/, '')
-    .replace(/\.(safetensors|ckpt|onnx)$/, '');
-  return usableModels(models).find(
-    (model) =>
-      [model.pack.id, model.pack.title].some(
-        (own) => own.toLowerCase() === wanted || own.toLowerCase() === stem,
-      ) ||
-      model.sha256.toLowerCase() === wanted ||
-      shortHash(model).toLowerCase() === wanted,
+    .replace(/\.(safetensors|ckpt|onnx|pt|bin)$/, '');
+  return packs.find((item) =>
+    [item.pack.id, item.pack.title, item.sha256, shortHash(item)].some((own) =>
+      [wanted, stem].includes(own.toLowerCase()),
+    ),
   );
+}
+
+/** What {@link requireAddOns} calls the kinds in its refusals. */
+const KIND_NAMES: Readonly<Record<AddOnKind, string>> = {
+  lora: 'LoRA',
+  embedding: 'embedding',
+  vae: 'VAE',
+  controlnet: 'ControlNet',
+  upscaler: 'upscaler',
+};
+
+/**
+ * The installed add-ons of a list of names with commas.
+ * @throws AppError `model_not_found`, which names the one that is not there and, as `detail.tip`, those that are
+ */
+export function requireAddOns(
+  addOns: readonly AddOnInfo[],
+  kind: AddOnKind,
+  names: string | null,
+): AddOnInfo[] {
+  return splitList(names).map((name) => {
+    const found = findAddOn(addOns, kind, name);
+    if (found) return found;
+    const installed = installedAddOns(addOns, kind).map(({ pack }) => pack.id);
+    throw new AppError('model_not_found', `${KIND_NAMES[kind]} not found: ${name}`, {
+      detail: { tip: `Installed: ${installed.join(', ') || 'none'}` },
+    });
+  });
+}
+
+/** The entries of a list with commas. */
+export function splitList(list: string | null): string[] {
+  return (list ?? '')
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
 }

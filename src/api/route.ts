@@ -2,7 +2,7 @@ import type { AppError } from '#protocol/error.ts';
 import type { Job, JobId, JobOrigin, JobRecord } from '#protocol/job.ts';
 import type * as v from 'valibot';
 import type { BodyRule } from './body.ts';
-import type { ApiHost } from './connection.ts';
+import type { Ask } from './connection.ts';
 import type { Invalid } from './errors.ts';
 import type { ParameterTable } from './parameters.ts';
 
@@ -21,14 +21,14 @@ export interface Call<Body, Query> {
   /** Aborts when the client has gone. */
   signal: AbortSignal;
   /** Asks the hosting tab, or its successor. @throws AppError `no_engine_tab` */
-  ask: <T>(question: (host: ApiHost) => Promise<T>) => Promise<T>;
+  ask: Ask;
   /**
    * Runs a job to its end.
    * @param reply kept with the job, see JobOrigin
    * @throws AppError its failure; `cancelled` when the client has gone
    */
   run: (job: Job, reply?: JobOrigin['reply']) => Promise<JobRecord>;
-  /** Queues a job without waiting. */
+  /** Queues a job without waiting; it outlives the request. */
   submit: (job: Job, reply?: JobOrigin['reply']) => Promise<JobId>;
   /** Names parameters without effect in the answer's `X-Ignored-Parameters`. */
   ignore: (...names: string[]) => void;
@@ -88,6 +88,8 @@ export interface Dialect {
   /** What it answers besides its routes, with its own 404: `/sdapi/v1/` is a subtree, `/ping` one path. */
   roots: readonly string[];
   bodyRule: BodyRule;
+  /** Bytes of a body beyond which the answer is 413. */
+  bodyLimit?: number;
   routes: readonly Route[];
   renderError(error: AppError): Rendered;
   renderInvalid(invalid: readonly [Invalid, ...Invalid[]], received: unknown): Rendered;

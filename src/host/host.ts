@@ -1,9 +1,10 @@
 import { proxy, type Remote } from 'comlink';
 import type { BackendInfo, EngineHost, GalleryItem, HostEvent, StopWatching } from '#protocol/engine-host.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
-import { AppError } from '#protocol/error.ts';
+import { AppError, toAppError } from '#protocol/error.ts';
 import type { JobRecord, JobResult } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
+import type { ModelId } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { PROTOCOL } from '#protocol/version.ts';
 import type { Jobs } from '#storage/jobs.ts';
@@ -81,13 +82,27 @@ export async function createEngineHost(parts: HostParts) {
   });
   const packs = await createPacks(library, () => settings[MODEL_SETTING], emit);
 
+  /** A download that is stopped stops the jobs that need it, but is not their own cancellation. */
+  async function bring(id: ModelId): Promise<void> {
+    try {
+      await packs.install(id);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (error.code !== 'cancelled') throw error;
+      const { title } = packs.findModel(id);
+      throw new AppError('download_failed', `${title} is not here: its download was stopped.`, {
+        cause: error,
+      });
+    }
+  }
+
   let shown: JobResult | null = null;
   const queue = createJobQueue(
     jobs,
     {
       async run(job, onEvent, signal) {
-        // The download goes on for the next job.
-        await Promise.race([packs.install(job.model), aborted(signal)]);
+        // When the job is cancelled, the download goes on for the next one.
+        await Promise.race([bring(job.model), aborted(signal)]);
         return engine.run(packs.findModel(job.model), packs.installedAddOns(), job, onEvent, signal);
       },
       ended: parts.onJobEnded,
@@ -125,9 +140,11 @@ export async function createEngineHost(parts: HostParts) {
         }
         return queue.submit(id, job, origin);
       },
-      wait: (id) => queue.wait(id, gone),
+      wait: (id) => queue.wait(id),
+      answered: (id) => queue.answered(id),
       job: (id) => queue.find(id),
       jobs: () => queue.all(),
+      jobIds: (client) => queue.idsOf(client),
       unfinishedJobs: () => queue.unfinished(),
       preview: (id) => Promise.resolve(queue.preview(id)),
       cancel: (id) => queue.cancel(id),

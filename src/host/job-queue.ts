@@ -9,8 +9,8 @@ const QUEUE_LIMIT = 100;
 /** A job that took its tab down this often is given up. */
 const ATTEMPT_LIMIT = 3;
 
-/** How long a finished job may still answer a fetch that was started again. */
-const ADOPT_FINISHED_WITHIN_MS = 60_000;
+/** How long an ended job may still answer a fetch that was started again. */
+const ADOPT_ENDED_WITHIN_MS = 60_000;
 
 interface Runner {
   /** Aborting `signal` ends the run before its next step. */
@@ -24,16 +24,19 @@ interface Live {
   preview: Blob | undefined;
   ended: PromiseWithResolvers<JobRecord>;
   stop: AbortController;
-  /** Clients waiting right now. */
-  waiting: number;
-  /** Those who waited have vanished without cancelling. */
-  abandoned: boolean;
   /** Its end is decided and being stored: nothing changes it any more. */
   ending: boolean;
 }
 
 function isEnded(record: JobRecord): boolean {
   return record.stage === 'done' || record.stage === 'failed' || record.stage === 'cancelled';
+}
+
+/** Whether `later` is the request of `earlier`, started again by the next run of the service worker. */
+function isRestarted(earlier: JobOrigin, later: JobOrigin): boolean {
+  return (
+    later.requestKey !== null && later.requestKey === earlier.requestKey && later.session !== earlier.session
+  );
 }
 
 /**
@@ -47,8 +50,10 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
   const line: Live[] = [];
   /** Ended jobs that storage did not take: they last as long as this tab. */
   const unstored = new Map<JobId, JobRecord>();
-  /** Ended jobs whose clients had vanished before. */
-  const unclaimed = new Map<JobId, { requestKey: string; endedAt: number }>();
+  /** Ended jobs whose requests have not been answered yet. */
+  const unanswered = new Map<JobId, { origin: JobOrigin; endedAt: number }>();
+  /** Who asked for each job there is, in the order they came. */
+  const clients = new Map<JobId, string>();
   let working = false;
   let writes: Promise<unknown> = Promise.resolve();
 
@@ -60,14 +65,12 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
 
   const save = (record: JobRecord) => inOrder(() => jobs.put(record));
 
-  function track(record: JobRecord, abandoned: boolean): Live {
+  function track(record: JobRecord): Live {
     const entry: Live = {
       record,
       preview: undefined,
       ended: Promise.withResolvers(),
       stop: new AbortController(),
-      waiting: 0,
-      abandoned,
       ending: false,
     };
     live.set(record.id, entry);
@@ -94,10 +97,13 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       unstored.set(record.id, record);
       await save({ ...record, stage: 'failed', result: null }).catch(() => undefined);
     }
+    // It may have been answered while this was written.
+    const { origin } = entry.record;
     entry.record = record;
     live.delete(record.id);
-    const { requestKey } = record.origin;
-    if (entry.abandoned && requestKey !== null) unclaimed.set(record.id, { requestKey, endedAt: Date.now() });
+    if (origin.requestKey !== null && record.stage !== 'cancelled') {
+      unanswered.set(record.id, { origin, endedAt: Date.now() });
+    }
     entry.ended.resolve(record);
     emit({ type: 'record', record });
     runner.ended(record);
@@ -180,7 +186,8 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
 
   async function takeUp(): Promise<void> {
     for (const record of await jobs.all()) {
-      if (!isEnded(record)) line.push(track({ ...record, stage: 'queued', progress: null }, true));
+      clients.set(record.id, record.origin.client);
+      if (!isEnded(record)) line.push(track({ ...record, stage: 'queued', progress: null }));
     }
     void work();
   }
@@ -194,24 +201,23 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
     return live.get(id)?.record ?? unstored.get(id) ?? jobs.get(id);
   }
 
-  /**
-   * The job a restarted fetch should be answered by, instead of doing the work twice: one like it that nobody waits
-   * for, or whose service worker is no more.
-   */
-  function adopt({ requestKey, session }: JobOrigin): JobId | undefined {
-    if (requestKey === null) return undefined;
+  /** The job that a restarted fetch had asked for before, and that now answers it instead of a second one. */
+  function adopt(origin: JobOrigin): JobId | undefined {
+    const { session } = origin;
+    const taken = (earlier: JobOrigin) => ({ ...earlier, ...(session !== undefined && { session }) });
     for (const entry of live.values()) {
-      const { origin, id } = entry.record;
-      if (origin.requestKey !== requestKey) continue;
-      if (!entry.abandoned && origin.session === session) continue;
-      entry.abandoned = false;
-      entry.record = { ...entry.record, origin: { ...origin, ...(session !== undefined && { session }) } };
-      return id;
+      const { record, stop } = entry;
+      if (stop.signal.aborted || !isRestarted(record.origin, origin)) continue;
+      entry.record = { ...record, origin: taken(record.origin) };
+      return record.id;
     }
-    for (const [id, ended] of unclaimed) {
-      const isLate = Date.now() - ended.endedAt > ADOPT_FINISHED_WITHIN_MS;
-      if (isLate || ended.requestKey === requestKey) unclaimed.delete(id);
-      if (!isLate && ended.requestKey === requestKey) return id;
+    for (const [id, ended] of unanswered) {
+      if (Date.now() - ended.endedAt > ADOPT_ENDED_WITHIN_MS) {
+        unanswered.delete(id);
+      } else if (isRestarted(ended.origin, origin)) {
+        unanswered.set(id, { ...ended, origin: taken(ended.origin) });
+        return id;
+      }
     }
     return undefined;
   }
@@ -239,37 +245,36 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
         result: null,
         error: null,
       };
-      const entry = track(record, false);
+      const entry = track(record);
       try {
         await change(entry, {});
       } catch (thrown) {
         live.delete(id);
         throw toAppError(thrown);
       }
+      clients.set(id, origin.client);
       line.push(entry);
       void work();
       return id;
     },
 
-    /**
-     * Resolves when the job has ended. `gone` tells that the client is no longer there to hear it.
-     * @throws AppError `not_found`
-     */
-    async wait(id: JobId, gone: Promise<unknown>): Promise<JobRecord> {
+    /** Resolves when the job has ended. @throws AppError `not_found` */
+    async wait(id: JobId): Promise<JobRecord> {
       await ready;
+      const record = (await live.get(id)?.ended.promise) ?? (await find(id));
+      if (record) return record;
+      throw new AppError('not_found', 'There is no such job.', { detail: { job: id } });
+    },
+
+    /** The request that asked for a job has its answer: the next one like it asks for another job. */
+    async answered(id: JobId): Promise<void> {
+      await ready;
+      unanswered.delete(id);
       const entry = live.get(id);
-      if (!entry) {
-        const record = await find(id);
-        if (!record) throw new AppError('not_found', 'There is no such job.', { detail: { job: id } });
-        return record;
-      }
-      entry.waiting += 1;
-      entry.abandoned = false;
-      const ended = await Promise.race([entry.ended.promise, gone.then(() => null)]);
-      entry.waiting -= 1;
-      if (ended) return ended;
-      entry.abandoned = entry.waiting === 0;
-      return entry.record;
+      if (!entry || entry.record.origin.requestKey === null) return;
+      const origin: JobOrigin = { ...entry.record.origin, requestKey: null };
+      if (entry.ending) entry.record = { ...entry.record, origin };
+      else await change(entry, { origin });
     },
 
     find,
@@ -280,6 +285,12 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       await writes;
       const stored = await jobs.all();
       return stored.map((record) => live.get(record.id)?.record ?? unstored.get(record.id) ?? record);
+    },
+
+    /** The ids of all jobs of a client, oldest first, without a look into storage. */
+    async idsOf(client: string): Promise<JobId[]> {
+      await ready;
+      return [...clients].flatMap(([id, own]) => (own === client ? [id] : []));
     },
 
     /** The running job and those that wait, oldest first, without a look into storage. */
@@ -316,7 +327,8 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
         } else {
           await jobs.remove(id);
           unstored.delete(id);
-          unclaimed.delete(id);
+          unanswered.delete(id);
+          clients.delete(id);
           emit({ type: 'removed', id });
         }
         return true;

@@ -76,10 +76,12 @@ export async function createPacks(
     emit(kind === 'model' ? { type: 'models', models: models() } : { type: 'add-ons', addOns: addOns() });
   }
 
-  const onState = proxy((pack: AnyPack, state: ModelState) => {
+  function update(pack: AnyPack, state: ModelState): void {
     known.set(pack.id, { pack, state });
     tell(pack);
-  });
+  }
+
+  const onState = proxy(update);
 
   const isInstalled = (id: ModelId) => known.get(id)?.state.stage === 'installed';
 
@@ -103,13 +105,41 @@ export async function createPacks(
       installs.set(id, running);
       await running;
     },
-    importPack: (source: ImportSource, choice: ImportChoice, device: BackendInfo | null): Promise<ModelId> =>
-      library.importPack(source, choice, device, onState),
+    /** Jobs may be asked for as soon as the first news of it has come. */
+    async importPack(
+      source: ImportSource,
+      choice: ImportChoice,
+      device: BackendInfo | null,
+    ): Promise<ModelId> {
+      const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+      done.catch(() => undefined);
+      const coming = new Set<ModelId>();
+      try {
+        const id = await library.importPack(
+          source,
+          choice,
+          device,
+          proxy((pack: AnyPack, state: ModelState) => {
+            coming.add(pack.id);
+            installs.set(pack.id, done);
+            update(pack, state);
+          }),
+        );
+        resolve();
+        return id;
+      } catch (error) {
+        reject(error);
+        throw error;
+      } finally {
+        for (const id of coming) installs.delete(id);
+      }
+    },
     async remove(id: ModelId): Promise<void> {
       const { pack } = find(id);
       await library.remove(id);
+      const left = await library.list();
       known.clear();
-      for (const entry of await library.list()) known.set(entry.pack.id, entry);
+      for (const entry of left) known.set(entry.pack.id, entry);
       tell(pack);
     },
   };

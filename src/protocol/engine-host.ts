@@ -78,16 +78,20 @@ export interface EngineHost {
 
   /**
    * Queues a job and answers once it is stored. A job with the id of a known one is not queued again; nor is one whose
-   * `origin.requestKey` equals that of an unfinished or just finished job nobody waits for any more. The id
-   * of the job that will answer is returned.
+   * `origin` says that it is the request of another, not yet {@link answered}, started again. The id of the job that
+   * will answer is returned.
    * @throws AppError `queue_full`, `model_not_found`, `unsupported_feature`, `storage_full`
    */
   submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId>;
   /** Resolves when the job has ended, in whatever stage. @throws AppError `not_found` */
   wait(id: JobId): Promise<JobRecord>;
+  /** The request that asked for a job has its answer: the next one like it asks for another job. */
+  answered(id: JobId): Promise<void>;
   job(id: JobId): Promise<JobRecord | undefined>;
   /** All stored jobs, oldest first. */
   jobs(): Promise<JobRecord[]>;
+  /** The ids of all jobs of a client, oldest first; told without a look into storage. */
+  jobIds(client: string): Promise<JobId[]>;
   /** The running job and those that wait, oldest first; told without a look into storage. */
   unfinishedJobs(): Promise<JobRecord[]>;
   /** The newest preview of a running job. */

@@ -1,6 +1,6 @@
 /// <reference lib="webworker" />
 import { cleanupOutdatedCaches, matchPrecache, precacheAndRoute } from 'workbox-precaching';
-import { ask } from '#api/connection.ts';
+import { openLine } from '#api/connection.ts';
 import { createApi } from '#api/index.ts';
 import { sendWebhook } from '#api/webhooks.ts';
 import { API_CHANNEL } from '#protocol/api-event.ts';
@@ -50,9 +50,14 @@ self.addEventListener('message', (event: ExtendableMessageEvent) => {
 
 /** Webhooks go out from here: the policy of the pages lets them reach no other server. */
 async function tellWebhook(id: JobId): Promise<void> {
-  const record = await ask(connect, (host) => host.job(id));
-  const url = (path: string) => new URL(path, base).href;
-  if (record) await sendWebhook({ ask: (question) => ask(connect, question), url }, record);
+  const line = openLine(connect);
+  try {
+    const record = await line.ask((host) => host.job(id));
+    const url = (path: string) => new URL(path, base).href;
+    if (record) await sendWebhook({ ask: line.ask, url }, record);
+  } finally {
+    line.close();
+  }
 }
 
 /** Pages and scripts from the precache, else the network; isolated either way. */

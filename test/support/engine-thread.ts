@@ -20,7 +20,7 @@ const engine: EngineWorker = {
     return Promise.resolve({ provider: 'wasm', build: 'wasm', description, float16: false });
   },
   load: () => Promise.resolve(),
-  run(_, job, onEvent) {
+  run(_, __, job, onEvent) {
     cancelled = Promise.withResolvers<RunOutcome>();
     onEvent({ type: 'preview', blob: new Blob([`thread ${String(thread)}`]) });
     const prompt = job.pictures[0]?.prompt.join() ?? '';

@@ -180,12 +180,13 @@ export function createFakeHost({
   }
 
   function hostOf({ queue, skip }: ReturnType<typeof openTab>): ApiHost {
-    const never = new Promise<never>(() => undefined);
     return {
       submit: (id, job, origin) => queue.submit(id, job, origin),
-      wait: (id) => queue.wait(id, never),
+      wait: (id) => queue.wait(id),
+      answered: (id) => queue.answered(id),
       job: (id) => queue.find(id),
       jobs: () => queue.all(),
+      jobIds: (client) => queue.idsOf(client),
       unfinishedJobs: () => queue.unfinished(),
       preview: (id) => Promise.resolve(queue.preview(id)),
       cancel: (id) => queue.cancel(id),

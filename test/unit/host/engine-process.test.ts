@@ -70,6 +70,7 @@ function openProcess(choice: () => BackendChoice = () => 'auto', stopWithinMs?: 
       const begun = Promise.withResolvers<string>();
       const outcome = process.run(
         pack,
+        [],
         textToImage({ prompt, seeds: [1n] }),
         (event) => {
           if (event.type === 'preview') void event.blob.text().then(begun.resolve);

@@ -122,7 +122,7 @@ describe('a queue', () => {
         ...jobs.slice(index + 1).map(() => 'queued'),
       ]);
       run.finish();
-      expect((await tab.queue.wait(String(index), never)).stage).toBe('done');
+      expect((await tab.queue.wait(String(index))).stage).toBe('done');
     }
     expect(await tab.queue.unfinished()).toEqual([]);
     expect((await tab.queue.all()).map(({ id }) => id)).toEqual(['0', '1', '2']);
@@ -140,7 +140,7 @@ describe('a queue', () => {
     await Promise.all([tab.queue.submit('1', apple, ofApp), tab.queue.submit('1', apple, ofApp)]);
     await tab.queue.submit('1', apple, ofApp);
     (await tab.run(0)).finish();
-    await tab.queue.wait('1', never);
+    await tab.queue.wait('1');
     expect(await tab.queue.submit('1', apple, ofApp)).toBe('1');
     expect(tab.runs).toHaveLength(1);
     expect(tab.ended).toHaveLength(1);
@@ -160,7 +160,7 @@ describe('a queue', () => {
 
   it('does not know jobs it was never given', async () => {
     const { queue } = openTab(freshJobs());
-    await expect(queue.wait('unknown', never)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(queue.wait('unknown')).rejects.toMatchObject({ code: 'not_found' });
     expect(await queue.find('unknown')).toBeUndefined();
     expect(queue.preview('unknown')).toBeUndefined();
     expect(await queue.changeEnded('unknown', () => null)).toBe(false);
@@ -194,7 +194,7 @@ describe('a running job', () => {
     expect((await jobs.get('1'))?.stage).toBe('running');
     run.send({ type: 'picture', picture: picture(1) });
     run.finish({ notes: ['The prompt was cut off.'] });
-    const record = await tab.queue.wait('1', never);
+    const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'done', attempts: 1, error: null });
     expect(record.result).toMatchObject({ interrupted: false, notes: ['The prompt was cut off.'] });
     expect(record.finishedAt).toBeGreaterThanOrEqual(record.startedAt ?? Infinity);
@@ -213,7 +213,7 @@ describe('a running job', () => {
       run.send({ type: 'picture', picture: picture(step % 2) });
     }
     run.finish();
-    await tab.queue.wait('1', never);
+    await tab.queue.wait('1');
     const steps = tab.events.flatMap((event) =>
       event.type === 'record' ? (event.record.progress?.step ?? 0) : [],
     );
@@ -231,7 +231,7 @@ describe('a running job', () => {
     run.send({ type: 'picture', picture: picture(0) });
     run.send({ type: 'picture', picture: picture(1) });
     run.finish();
-    const { result } = await tab.queue.wait('1', never);
+    const { result } = await tab.queue.wait('1');
     expect(result?.pictures.map(({ index }) => index)).toEqual([0, 1]);
   });
 
@@ -242,7 +242,7 @@ describe('a running job', () => {
     const first = await tab.run(0);
     first.send({ type: 'picture', picture: picture(0) });
     first.fail(new AppError('out_of_memory', 'There is not enough memory.'));
-    const record = await tab.queue.wait('1', never);
+    const record = await tab.queue.wait('1');
     expect(record).toMatchObject({
       stage: 'failed',
       error: { code: 'out_of_memory' },
@@ -250,7 +250,7 @@ describe('a running job', () => {
     });
     expect(record.result?.pictures).toHaveLength(1);
     (await tab.run(1)).finish();
-    expect((await tab.queue.wait('2', never)).stage).toBe('done');
+    expect((await tab.queue.wait('2')).stage).toBe('done');
   });
 
   it('hears nothing more of a run that is over', async () => {
@@ -259,7 +259,7 @@ describe('a running job', () => {
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
     run.finish();
-    await tab.queue.wait('1', never);
+    await tab.queue.wait('1');
     const told = tab.events.length;
     run.send({ type: 'progress', progress: progress(1) });
     run.send({ type: 'picture', picture: picture(0) });
@@ -280,12 +280,12 @@ describe('a running job', () => {
     });
     await tab.queue.submit('1', apple, ofApp);
     await tab.queue.submit('2', apple, ofApp);
-    expect(await tab.queue.wait('1', never)).toMatchObject({
+    expect(await tab.queue.wait('1')).toMatchObject({
       stage: 'failed',
       error: { code: 'storage_full' },
     });
     (await tab.run(0)).finish();
-    expect((await tab.queue.wait('2', never)).stage).toBe('done');
+    expect((await tab.queue.wait('2')).stage).toBe('done');
   });
 
   it('is told of once when it has ended', async () => {
@@ -294,7 +294,7 @@ describe('a running job', () => {
     await tab.queue.cancel('cancelled');
     (await tab.run(0)).finish();
     (await tab.run(1)).fail(new Error('It broke.'));
-    await tab.queue.wait('failed', never);
+    await tab.queue.wait('failed');
     expect(tab.ended.map(({ id, stage }) => [id, stage])).toEqual([
       ['cancelled', 'cancelled'],
       ['done', 'done'],
@@ -308,11 +308,11 @@ describe('cancelling', () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     await tab.queue.submit('2', apple, ofApp);
-    const waiting = tab.queue.wait('2', never);
+    const waiting = tab.queue.wait('2');
     await Promise.all([tab.queue.cancel('2'), tab.queue.cancel('2')]);
     expect(await waiting).toMatchObject({ stage: 'cancelled', result: null, attempts: 0 });
     (await tab.run(0)).finish();
-    await tab.queue.wait('1', never);
+    await tab.queue.wait('1');
     expect(tab.runs).toHaveLength(1);
     expect(tab.ended.map(({ id }) => id)).toEqual(['2', '1']);
   });
@@ -325,7 +325,7 @@ describe('cancelling', () => {
     await tab.queue.cancel('1');
     expect(run.signal.aborted).toBe(true);
     run.finish();
-    const record = await tab.queue.wait('1', never);
+    const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'cancelled', error: null, result: { interrupted: true } });
     expect(record.result?.pictures).toHaveLength(1);
   });
@@ -336,7 +336,7 @@ describe('cancelling', () => {
     const run = await tab.run(0);
     run.send({ type: 'picture', picture: picture(0) });
     run.fail(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.'));
-    const record = await tab.queue.wait('1', never);
+    const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'cancelled', result: { interrupted: true } });
     expect(record.result?.pictures).toHaveLength(1);
   });
@@ -345,7 +345,7 @@ describe('cancelling', () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     (await tab.run(0)).finish();
-    await tab.queue.wait('1', never);
+    await tab.queue.wait('1');
     await tab.queue.cancel('1');
     expect(await stageOf(tab.queue, '1')).toBe('done');
     expect(tab.ended).toHaveLength(1);
@@ -364,7 +364,7 @@ describe('after a lost tab', () => {
     first.close();
 
     const second = openTab(jobs);
-    const waiting = second.queue.wait('1', never);
+    const waiting = second.queue.wait('1');
     const again = await second.run(0);
     expect(again.job).toEqual(apple);
     expect(await stageOf(second.queue, '2')).toBe('queued');
@@ -375,7 +375,7 @@ describe('after a lost tab', () => {
     expect(record.result?.pictures).toHaveLength(1);
     expect(await record.result?.pictures[0]?.blob.text()).toBe('picture 0');
     (await second.run(1)).finish();
-    expect(await second.queue.wait('2', never)).toMatchObject({ stage: 'done', attempts: 1 });
+    expect(await second.queue.wait('2')).toMatchObject({ stage: 'done', attempts: 1 });
   });
 
   it('knows the jobs of the earlier tab from the first question on', async () => {
@@ -387,7 +387,7 @@ describe('after a lost tab', () => {
 
     const { queue, runs, run } = openTab(jobs);
     // As `ask` does with a successor: the same submit, then the wait, at once.
-    const answer = queue.submit('1', apple, ofFetch).then((id) => queue.wait(id, never));
+    const answer = queue.submit('1', apple, ofFetch).then((id) => queue.wait(id));
     (await run(0)).finish();
     expect(await answer).toMatchObject({ id: '1', stage: 'done' });
     expect(runs).toHaveLength(1);
@@ -403,7 +403,7 @@ describe('after a lost tab', () => {
       tab.close();
       tab = openTab(jobs);
     }
-    expect(await tab.queue.wait('1', never)).toMatchObject({
+    expect(await tab.queue.wait('1')).toMatchObject({
       stage: 'failed',
       error: { code: 'engine_crashed' },
     });
@@ -416,83 +416,119 @@ describe('after a lost tab', () => {
     const first = openTab(jobs);
     await first.queue.submit('1', apple, ofApp);
     (await first.run(0)).finish();
-    await first.queue.wait('1', never);
+    await first.queue.wait('1');
     const second = openTab(jobs);
     expect(await second.queue.unfinished()).toEqual([]);
-    expect(await second.queue.wait('1', never)).toMatchObject({ stage: 'done' });
+    expect(await second.queue.wait('1')).toMatchObject({ stage: 'done' });
     expect(second.runs).toEqual([]);
   });
 });
 
 describe('a fetch that is started again', () => {
+  const ofFirst: JobOrigin = { ...ofFetch, session: 'first' };
+  const ofSecond: JobOrigin = { ...ofFetch, session: 'second' };
+
   it('is answered by the job that runs for it already', async () => {
     const tab = openTab(freshJobs());
-    const id = await tab.queue.submit('1', apple, ofFetch);
+    await tab.queue.submit('1', apple, ofFirst);
     const run = await tab.run(0);
-    await tab.queue.wait(id, Promise.resolve());
-    expect(await tab.queue.submit('2', apple, ofFetch)).toBe('1');
-    const answer = tab.queue.wait('1', never);
+    expect(await tab.queue.submit('2', apple, ofSecond)).toBe('1');
+    const answer = tab.queue.wait('1');
     run.finish();
     expect((await answer).id).toBe('1');
-    // That one is answered: the next like it is a new one.
-    expect(await tab.queue.submit('3', apple, ofFetch)).toBe('3');
+    expect(tab.runs).toHaveLength(1);
   });
 
-  it('is answered by the job that ended a moment ago, once', async () => {
+  it('is answered by the job that ended a moment ago', async () => {
     const tab = openTab(freshJobs());
-    await tab.queue.submit('1', apple, ofFetch);
-    const run = await tab.run(0);
-    await tab.queue.wait('1', Promise.resolve());
-    run.finish();
-    await expect.poll(() => stageOf(tab.queue, '1')).toBe('done');
-    expect(await tab.queue.submit('2', apple, ofFetch)).toBe('1');
-    expect(await tab.queue.submit('3', apple, ofFetch)).toBe('3');
+    await tab.queue.submit('1', apple, ofFirst);
+    (await tab.run(0)).finish();
+    await tab.queue.wait('1');
+    expect(await tab.queue.submit('2', apple, ofSecond)).toBe('1');
+    // The same service worker asks for another picture with another request.
+    expect(await tab.queue.submit('3', apple, ofSecond)).toBe('3');
   });
 
   it('is a new job when the other ended more than a minute ago', async () => {
     const tab = openTab(freshJobs());
-    await tab.queue.submit('1', apple, ofFetch);
-    const run = await tab.run(0);
-    await tab.queue.wait('1', Promise.resolve());
-    run.finish();
-    await expect.poll(() => stageOf(tab.queue, '1')).toBe('done');
+    await tab.queue.submit('1', apple, ofFirst);
+    (await tab.run(0)).finish();
+    await tab.queue.wait('1');
     const later = Date.now() + 61_000;
     const clock = vi.spyOn(Date, 'now').mockReturnValue(later);
     try {
-      expect(await tab.queue.submit('2', apple, ofFetch)).toBe('2');
+      expect(await tab.queue.submit('2', apple, ofSecond)).toBe('2');
     } finally {
       clock.mockRestore();
     }
   });
 
-  it('takes no job from clients that still wait, nor one of another request', async () => {
+  it.each(['waiting', 'running', 'ended'])('is a new job once the other, %s, is answered', async (stage) => {
+    const jobs = freshJobs();
+    const tab = openTab(jobs);
+    if (stage === 'waiting') await tab.queue.submit('0', apple, ofApp);
+    await tab.queue.submit('1', apple, ofFirst);
+    const run = await tab.run(0);
+    if (stage === 'ended') {
+      run.finish();
+      await tab.queue.wait('1');
+    }
+    await tab.queue.answered('1');
+    expect(await tab.queue.submit('2', apple, ofSecond)).toBe('2');
+    // The next tab knows it too.
+    tab.close();
+    expect(await openTab(jobs).queue.submit('3', apple, { ...ofFetch, session: 'third' })).toBe('2');
+  });
+
+  it('is a new job when the answer came while the end of the other was being written', async () => {
+    const jobs = freshJobs();
+    const { promise: written, resolve: write } = Promise.withResolvers<undefined>();
+    const slow: Jobs = {
+      ...jobs,
+      put: async (record) => {
+        if (record.stage === 'done') await written;
+        await jobs.put(record);
+      },
+    };
+    const tab = openTab(slow);
+    await tab.queue.submit('1', apple, ofFirst);
+    (await tab.run(0)).finish();
+    const ended = tab.queue.wait('1');
+    await tab.queue.answered('1');
+    write(undefined);
+    expect((await ended).stage).toBe('done');
+    expect(await tab.queue.submit('2', apple, ofSecond)).toBe('2');
+  });
+
+  it('takes no job of the same service worker, of another request, or one that is cancelled', async () => {
     const tab = openTab(freshJobs());
-    await tab.queue.submit('1', apple, ofFetch);
+    await tab.queue.submit('1', apple, ofFirst);
     await tab.run(0);
-    void tab.queue.wait('1', never);
-    await tab.queue.wait('1', Promise.resolve());
-    expect(await tab.queue.submit('2', apple, ofFetch)).toBe('2');
-    await tab.queue.wait('2', Promise.resolve());
-    expect(await tab.queue.submit('3', apple, { client: 'a1111', requestKey: 'another request' })).toBe('3');
+    expect(await tab.queue.submit('2', apple, ofFirst)).toBe('2');
+    expect(await tab.queue.submit('3', apple, { ...ofSecond, requestKey: 'another request' })).toBe('3');
     expect(await tab.queue.submit('4', apple, ofApp)).toBe('4');
+    await tab.queue.cancel('1');
+    await tab.queue.cancel('2');
+    expect(await tab.queue.submit('5', apple, ofSecond)).toBe('5');
   });
 
-  it('takes the job of a service worker that was stopped, though its end has not been noticed yet', async () => {
+  it('shares two jobs out between two fetches', async () => {
     const tab = openTab(freshJobs());
-    await tab.queue.submit('1', apple, { ...ofFetch, session: 'first' });
-    void tab.queue.wait('1', never);
-    expect(await tab.queue.submit('2', apple, { ...ofFetch, session: 'first' })).toBe('2');
-    expect(await tab.queue.submit('3', apple, { ...ofFetch, session: 'second' })).toBe('1');
-    expect(await tab.queue.submit('4', apple, { ...ofFetch, session: 'second' })).toBe('2');
-    expect(await tab.queue.submit('5', apple, { ...ofFetch, session: 'second' })).toBe('5');
-  });
-
-  it('shares two abandoned jobs out between two fetches', async () => {
-    const tab = openTab(freshJobs());
-    for (const id of ['1', '2']) await tab.queue.submit(id, apple, ofFetch);
-    await Promise.all(['1', '2'].map((id) => tab.queue.wait(id, Promise.resolve())));
-    const adopted = await Promise.all(['3', '4'].map((id) => tab.queue.submit(id, apple, ofFetch)));
+    for (const id of ['1', '2']) await tab.queue.submit(id, apple, ofFirst);
+    const adopted = await Promise.all(['3', '4'].map((id) => tab.queue.submit(id, apple, ofSecond)));
     expect(adopted.toSorted()).toEqual(['1', '2']);
+    expect(await tab.queue.submit('5', apple, ofSecond)).toBe('5');
+  });
+
+  it('is answered from the next tab when the first has gone as well', async () => {
+    const jobs = freshJobs();
+    const first = openTab(jobs);
+    await first.queue.submit('1', apple, ofFirst);
+    await first.run(0);
+    first.close();
+    const second = openTab(jobs);
+    expect(await second.queue.submit('2', apple, ofSecond)).toBe('1');
+    expect(await second.queue.unfinished()).toHaveLength(1);
   });
 });
 
@@ -504,7 +540,7 @@ describe('full storage', () => {
     const run = await tab.run(0);
     run.send({ type: 'picture', picture: picture(0) });
     run.finish();
-    const record = await tab.queue.wait('1', never);
+    const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'done', error: { code: 'storage_full' } });
     expect(await record.result?.pictures[0]?.blob.text()).toBe('picture 0');
     expect(tab.ended).toEqual([record]);
@@ -514,7 +550,7 @@ describe('full storage', () => {
     expect(await tab.queue.unfinished()).toEqual([]);
 
     const next = openTab(jobs);
-    expect(await next.queue.wait('1', never)).toMatchObject({
+    expect(await next.queue.wait('1')).toMatchObject({
       stage: 'failed',
       error: { code: 'storage_full' },
       result: null,
@@ -527,11 +563,25 @@ describe('full storage', () => {
     const tab = openTab(fullOf(jobs));
     await tab.queue.submit('1', apple, ofApp);
     (await tab.run(0)).finish();
-    await tab.queue.wait('1', never);
+    await tab.queue.wait('1');
     expect(await tab.queue.changeEnded('1', () => null)).toBe(true);
     expect(await tab.queue.find('1')).toBeUndefined();
     expect(await tab.queue.all()).toEqual([]);
   });
+});
+
+it('knows whose jobs are whose', async () => {
+  const jobs = freshJobs();
+  const tab = openTab(jobs);
+  for (const [id, origin] of Object.entries({ first: ofFetch, second: ofApp, third: ofFetch }))
+    await tab.queue.submit(id, apple, origin);
+  expect(await tab.queue.idsOf('a1111')).toEqual(['first', 'third']);
+  await tab.queue.cancel('third');
+  tab.close();
+  const next = openTab(jobs);
+  expect(await next.queue.idsOf('a1111')).toEqual(['first', 'third']);
+  await next.queue.changeEnded('third', () => null);
+  expect(await next.queue.idsOf('a1111')).toEqual(['first']);
 });
 
 describe('changing an ended job', () => {
@@ -560,7 +610,7 @@ describe('changing an ended job', () => {
     const run = await tab.run(0);
     for (const index of [0, 1, 2]) run.send({ type: 'picture', picture: picture(index) });
     run.finish();
-    await tab.queue.wait('1', never);
+    await tab.queue.wait('1');
     await Promise.all([0, 2].map((index) => tab.queue.changeEnded('1', without(index))));
     expect((await jobs.get('1'))?.result?.pictures.map(({ index }) => index)).toEqual([1]);
     await tab.queue.changeEnded('1', () => null);
@@ -583,12 +633,10 @@ describe('changing an ended job', () => {
 
   it('hands a deleted job to no fetch', async () => {
     const tab = openTab(freshJobs());
-    await tab.queue.submit('1', apple, ofFetch);
-    const run = await tab.run(0);
-    await tab.queue.wait('1', Promise.resolve());
-    run.finish();
-    await expect.poll(async () => (await tab.queue.unfinished()).length).toBe(0);
+    await tab.queue.submit('1', apple, { ...ofFetch, session: 'first' });
+    (await tab.run(0)).finish();
+    await tab.queue.wait('1');
     await tab.queue.changeEnded('1', () => null);
-    expect(await tab.queue.submit('2', apple, ofFetch)).toBe('2');
+    expect(await tab.queue.submit('2', apple, { ...ofFetch, session: 'second' })).toBe('2');
   });
 });

@@ -54,6 +54,7 @@ export const sdcn = defineDialect({
   prefix: '/sdcn',
   roots: ['/txt2img', '/img2img', '/interrogate'],
   bodyRule: 'lenient',
+  bodyLimit: 4 * 1024 * 1024,
   routes: [txt2img, img2img, interrogate],
   renderError: (error) =>
     failure(
