@@ -1,4 +1,5 @@
 import { expose, proxy, wrap, type Remote } from 'comlink';
+import { emojiMini } from '#library/packs/emoji-mini.ts';
 import type {
   EngineHost,
   GalleryItem,
@@ -9,7 +10,18 @@ import type {
 } from '#protocol/engine-host.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { Job, JobId, JobOrigin, JobProgress, JobRecord, Picture } from '#protocol/job.ts';
-import type { ModelId, ModelInfo, ModelPack, ModelState } from '#protocol/model.ts';
+import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from '#protocol/import.ts';
+import {
+  packHash,
+  type AddOnInfo,
+  type AddOnKind,
+  type AddOnPack,
+  type AnyPack,
+  type ModelId,
+  type ModelInfo,
+  type ModelPack,
+  type ModelState,
+} from '#protocol/model.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 import type { Settings, SettingValue } from '#protocol/settings.ts';
 import { PROTOCOL } from '#protocol/version.ts';
@@ -19,33 +31,88 @@ export interface DemoHostOptions {
   installed?: boolean;
   /** Time for one sampling step. */
   stepMs?: number;
-  /** Time for a tenth of the model's download. */
+  /** Time for a tenth of a download. */
   downloadMs?: number;
+  /** What is installed besides the built-in model. */
+  packs?: readonly AnyPack[];
+  catalogue?: readonly CatalogueEntry[];
 }
 
-const pack: ModelPack = {
-  id: 'emoji-mini',
-  title: 'Emoji Mini',
-  description:
-    'Stickers and icons from a few words, in six styles. Trained for this project on open emoji art.',
+/** A model of Stable Diffusion's size, as an import would describe it. */
+export const demoModel: ModelPack = {
+  id: 'watercolours-v2',
+  title: 'watercolours-v2',
+  description: 'Stable Diffusion 1 checkpoint, float16, 1.1 billion parameters',
   kind: 'model',
-  family: 'emoji-mini',
-  weights: 'onnx',
-  url: 'models/emoji-mini/',
-  files: [{ path: 'unet/model.onnx', sizeBytes: 39_300_000, sha256: '0e0af9dfe1'.padEnd(64, '0') }],
-  licence: { name: 'MIT' },
-  credits: 'Fluent Emoji by Microsoft (MIT), Noto Emoji by Google (Apache-2.0)',
-  trainedSizes: [[256, 256]],
-  latent: { channels: 16, downscale: 16, scalingFactor: 1, sizeMultiple: 16 },
+  family: 'sd1',
+  weights: 'safetensors',
+  url: null,
+  files: [{ path: 'checkpoint.safetensors', sizeBytes: 2_132_650_000, sha256: '6ce0161689'.padEnd(64, '0') }],
+  licence: { name: 'unknown' },
+  credits: '',
+  trainedSizes: [
+    [512, 512],
+    [512, 768],
+    [768, 512],
+  ],
+  latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.18215 },
   defaults: {
-    width: 256,
-    height: 256,
-    steps: 20,
-    guidanceScale: 4,
-    sampler: 'dpmpp_2m',
-    schedule: 'automatic',
+    width: 512,
+    height: 768,
+    steps: 25,
+    guidanceScale: 7.5,
+    sampler: 'euler',
+    schedule: 'karras',
   },
 };
+
+/** An add-on for {@link demoModel}. */
+export function demoAddOn(kind: AddOnKind, id: string): AddOnPack {
+  return {
+    id,
+    title: id,
+    description: '',
+    kind,
+    family: kind === 'upscaler' ? null : 'sd1',
+    url: null,
+    files: [{ path: `${kind}.safetensors`, sizeBytes: 37_800_000, sha256: 'c0ffee1234'.padEnd(64, '0') }],
+    licence: { name: 'unknown' },
+    credits: '',
+  };
+}
+
+/** Something for the catalogue, as the library tells it. */
+export const demoEntries: readonly CatalogueEntry[] = [
+  {
+    id: 'sd-example',
+    title: 'Example Diffusion 1.5',
+    goodFor: 'The base that most LoRAs and embeddings are made for.',
+    kind: 'model',
+    family: 'sd1',
+    url: 'https://huggingface.co/example/diffusion/resolve/main/example.safetensors',
+    sizeBytes: 4_265_146_304,
+    memoryBytes: 3_500_000_000,
+    licence: {
+      name: 'CreativeML OpenRAIL-M',
+      url: 'https://huggingface.co/spaces/CompVis/stable-diffusion-license',
+    },
+    credits: 'Example Labs',
+    needsFloat16: false,
+  },
+  {
+    id: 'turbo-example',
+    title: 'Example Turbo',
+    goodFor: 'A picture in one to four steps.',
+    kind: 'model',
+    family: 'sd2',
+    url: 'https://huggingface.co/example/turbo',
+    sizeBytes: 2_500_000_000,
+    memoryBytes: null,
+    licence: { name: 'Research licence', url: 'https://huggingface.co/example/turbo', nonCommercial: true },
+    credits: 'Example Labs',
+    needsFloat16: true,
+  },
+];
 
 /**
  * An engine's host for the app's own tests: it keeps the protocol and paints coloured gradients instead of
@@ -61,17 +128,23 @@ export class DemoHost implements EngineHost {
   readonly #ended = new Map<JobId, PromiseWithResolvers<JobRecord>>();
   #gallery: GalleryItem[] = [];
   #settings: Settings = {};
-  #state: ModelState;
   #persisted = false;
   #working = false;
-  #downloading: Promise<void> | null = null;
-  #downloadStop = new AbortController();
+  #selected: ModelId = emojiMini.id;
+  readonly #catalogue: readonly CatalogueEntry[];
+  readonly #packs = new Map<ModelId, { pack: AnyPack; state: ModelState }>();
+  readonly #installs = new Map<ModelId, { done: Promise<void>; stop: AbortController }>();
 
   constructor(options: DemoHostOptions = {}) {
     this.#stepMs = options.stepMs ?? 40;
     this.#downloadMs = options.downloadMs ?? 60;
-    this.#state =
-      options.installed === false ? { stage: 'absent' } : { stage: 'installed', installedAt: Date.now() };
+    this.#catalogue = options.catalogue ?? [];
+    const here: ModelState = { stage: 'installed', installedAt: Date.now() };
+    this.#packs.set(emojiMini.id, {
+      pack: emojiMini,
+      state: options.installed === false ? { stage: 'absent' } : here,
+    });
+    for (const pack of options.packs ?? []) this.#packs.set(pack.id, { pack, state: here });
   }
 
   hello(): HostInfo {
@@ -83,7 +156,7 @@ export class DemoHost implements EngineHost {
   }
 
   submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId> {
-    if (this.#state.stage !== 'installed') {
+    if (!this.#isInstalled(job.model) && !this.#installs.has(job.model)) {
       return Promise.reject(new AppError('model_not_found', 'The model is not installed.'));
     }
     this.#ended.set(id, Promise.withResolvers());
@@ -108,6 +181,15 @@ export class DemoHost implements EngineHost {
     return (
       this.#ended.get(id)?.promise ?? Promise.reject(new AppError('not_found', 'There is no job of this id.'))
     );
+  }
+
+  answered(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  jobIds(client: string): Promise<JobId[]> {
+    const own = [...this.#jobs.values()].filter(({ origin }) => origin.client === client);
+    return Promise.resolve(own.map(({ id }) => id));
   }
 
   job(id: JobId): Promise<JobRecord | undefined> {
@@ -149,31 +231,73 @@ export class DemoHost implements EngineHost {
   }
 
   models(): Promise<ModelInfo[]> {
-    return Promise.resolve([this.#model()]);
+    return Promise.resolve(this.#models());
   }
 
-  installModel(): Promise<void> {
-    this.#downloading ??= this.#download().finally(() => (this.#downloading = null));
-    return this.#downloading;
+  addOns(): Promise<AddOnInfo[]> {
+    return Promise.resolve(this.#addOns());
   }
 
-  cancelInstall(): Promise<void> {
-    this.#downloadStop.abort();
+  catalogue(): Promise<CatalogueEntry[]> {
+    return Promise.resolve([...this.#catalogue]);
+  }
+
+  async inspectImport(source: ImportSource): Promise<ImportOffer> {
+    await pause(this.#downloadMs);
+    return offerOf(source);
+  }
+
+  async importModel(source: ImportSource, choice: ImportChoice): Promise<ModelId> {
+    const { id, title, kind, licence, options, problem } = offerOf(source);
+    if (problem !== null || kind === 'unknown') throw new AppError('unsupported_feature', problem ?? '');
+    const sizeBytes = options.find(({ storage }) => storage === choice.storage)?.sizeBytes ?? 0;
+    const url = source.from === 'url' ? source.url : null;
+    const pack = kind === 'model' ? demoModel : demoAddOn(kind, id);
+    const files = pack.files.map((file) => ({ ...file, sizeBytes }));
+    this.#setState(
+      { ...pack, id, title, url, licence, files },
+      this.#packs.get(id)?.state ?? { stage: 'absent' },
+    );
+    await this.installModel(id);
+    return id;
+  }
+
+  installModel(id: ModelId): Promise<void> {
+    const running = this.#installs.get(id);
+    if (running) return running.done;
+    const stop = new AbortController();
+    const done = this.#download(id, stop.signal).finally(() => this.#installs.delete(id));
+    this.#installs.set(id, { done, stop });
+    return done;
+  }
+
+  cancelInstall(id: ModelId): Promise<void> {
+    this.#installs.get(id)?.stop.abort();
+    for (const record of this.#jobs.values()) {
+      if (record.finishedAt !== null || record.job.model !== id) continue;
+      const error = new AppError('model_not_found', 'Its model did not arrive: the download was stopped.');
+      this.#end({ ...record, stage: 'failed', error: error.toData() });
+    }
     return Promise.resolve();
   }
 
-  removeModel(): Promise<void> {
-    this.#setState({ stage: 'absent' });
+  removeModel(id: ModelId): Promise<void> {
+    const pack = this.#pack(id);
+    if (id === emojiMini.id) this.#setState(pack, { stage: 'absent' });
+    else this.#packs.delete(id);
+    this.#tellPacks();
     return Promise.resolve();
   }
 
-  selectModel(): Promise<void> {
+  selectModel(id: ModelId): Promise<void> {
+    this.#selected = this.#pack(id).id;
+    this.#tellPacks();
     return Promise.resolve();
   }
 
   /** A straight line in the logarithm of sigma. */
   samplingPlan(choice: SamplerChoice, steps: number, model: ModelId): Promise<SamplingSummary> {
-    if (model !== pack.id) return Promise.reject(new AppError('model_not_found', 'No such model.'));
+    if (!this.#packs.has(model)) return Promise.reject(new AppError('model_not_found', 'No such model.'));
     const sampler = choice.family === 'k-diffusion' ? choice.sampler : choice.scheduler;
     const [highest, lowest] = [14.6, 0.03];
     const sigmas = Array.from(
@@ -226,9 +350,9 @@ export class DemoHost implements EngineHost {
 
   storage(): Promise<StorageInfo> {
     const pictures = this.#gallery.reduce((sum, item) => sum + item.blob.size, 0);
-    const model = this.#state.stage === 'installed' ? this.#model().sizeBytes : 0;
+    const packs = [...this.#models(), ...this.#addOns()].filter(({ state }) => state.stage === 'installed');
     return Promise.resolve({
-      usageBytes: pictures + model,
+      usageBytes: packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, pictures),
       quotaBytes: 12_000_000_000,
       persisted: this.#persisted,
     });
@@ -254,31 +378,53 @@ export class DemoHost implements EngineHost {
     this.#ended.get(record.id)?.resolve(ended);
   }
 
-  #model(): ModelInfo {
-    const sizeBytes = pack.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-    return { pack, sizeBytes, sha256: pack.files[0]?.sha256 ?? '', state: this.#state, selected: true };
+  #pack(id: ModelId): AnyPack {
+    const known = this.#packs.get(id);
+    if (!known) throw new AppError('model_not_found', 'No such model.');
+    return known.pack;
   }
 
-  #setState(state: ModelState): void {
-    this.#state = state;
-    this.#tell({ type: 'models', models: [this.#model()] });
+  #isInstalled(id: ModelId): boolean {
+    return this.#packs.get(id)?.state.stage === 'installed';
   }
 
-  async #download(): Promise<void> {
-    this.#downloadStop = new AbortController();
-    const { signal } = this.#downloadStop;
-    const { sizeBytes: totalBytes } = this.#model();
-    const done = 'receivedBytes' in this.#state ? this.#state.receivedBytes / totalBytes : 0;
+  #models(): ModelInfo[] {
+    return [...this.#packs.values()].flatMap(({ pack, state }) =>
+      pack.kind === 'model' ? [{ ...describe(pack), pack, state, selected: pack.id === this.#selected }] : [],
+    );
+  }
+
+  #addOns(): AddOnInfo[] {
+    return [...this.#packs.values()].flatMap(({ pack, state }) =>
+      pack.kind === 'model' ? [] : [{ ...describe(pack), pack, state }],
+    );
+  }
+
+  #tellPacks(): void {
+    this.#tell({ type: 'models', models: this.#models() });
+    this.#tell({ type: 'add-ons', addOns: this.#addOns() });
+  }
+
+  #setState(pack: AnyPack, state: ModelState): void {
+    this.#packs.set(pack.id, { pack, state });
+    this.#tellPacks();
+  }
+
+  async #download(id: ModelId, signal: AbortSignal): Promise<void> {
+    const pack = this.#pack(id);
+    const { sizeBytes: totalBytes } = describe(pack);
+    const state = this.#packs.get(id)?.state;
+    const done = state && 'receivedBytes' in state ? state.receivedBytes / totalBytes : 0;
     for (let tenth = Math.round(done * 10); tenth < 10; tenth++) {
       const receivedBytes = (tenth / 10) * totalBytes;
       if (signal.aborted) {
-        this.#setState({ stage: 'failed', message: 'Stopped.', receivedBytes, totalBytes });
+        this.#setState(pack, { stage: 'failed', message: 'Stopped.', receivedBytes, totalBytes });
         throw new AppError('cancelled', 'The download was stopped.');
       }
-      this.#setState({ stage: 'downloading', receivedBytes, totalBytes, bytesPerSecond: 4_000_000 });
+      this.#setState(pack, { stage: 'downloading', receivedBytes, totalBytes, bytesPerSecond: 4_000_000 });
       await pause(this.#downloadMs);
     }
-    this.#setState({ stage: 'installed', installedAt: Date.now() });
+    this.#setState(pack, { stage: 'installed', installedAt: Date.now() });
   }
 
   async #work(): Promise<void> {
@@ -300,13 +446,16 @@ export class DemoHost implements EngineHost {
     const { job } = queued;
     const started: JobRecord = { ...queued, stage: 'running', startedAt: Date.now(), attempts: 1 };
     this.#record(started);
+    const install = this.#installs.get(job.model);
+    if (install) await install.done.catch(() => undefined);
+    if (this.#isEnded(queued.id)) return;
     const pictures: Picture[] = [];
     for (const [index, spec] of job.pictures.entries()) {
       if (spec.prompt.join('').includes('failure'))
         throw new AppError('out_of_memory', 'There is not enough memory.');
       for (let step = 1; step <= job.steps; step++) {
         await pause(this.#stepMs);
-        if (this.#isCancelled(queued.id)) return;
+        if (this.#isEnded(queued.id)) return;
         const fraction = (index + step / job.steps) / job.pictures.length;
         const progress: JobProgress = {
           phase: 'sampling',
@@ -340,8 +489,8 @@ export class DemoHost implements EngineHost {
     this.#end({ ...started, stage: 'done', result: { pictures, interrupted: false, seconds, notes: [] } });
   }
 
-  #isCancelled(id: JobId): boolean {
-    return this.#jobs.get(id)?.stage === 'cancelled';
+  #isEnded(id: JobId): boolean {
+    return this.#jobs.get(id)?.finishedAt !== null;
   }
 
   #keep({ id, origin, job }: JobRecord, picture: Picture, index: number): void {
@@ -360,6 +509,48 @@ export class DemoHost implements EngineHost {
     });
     this.#tell({ type: 'gallery' });
   }
+}
+
+function describe(pack: AnyPack): { sizeBytes: number; sha256: string } {
+  return { sizeBytes: pack.files.reduce((sum, file) => sum + file.sizeBytes, 0), sha256: packHash(pack) };
+}
+
+/** Kinds told from the file's name, where a real library reads its header. */
+function offerOf(source: ImportSource): ImportOffer {
+  const path = source.from === 'url' ? new URL(source.url).pathname : (source.files[0]?.path ?? '');
+  const name = path.split('/').at(-1) ?? '';
+  const id = name.replace(/\.\w+$/, '');
+  const kind =
+    (['lora', 'vae', 'embedding', 'upscaler'] as const).find((word) => name.includes(word)) ?? 'model';
+  const isPickle = name.endsWith('.ckpt');
+  const exact = kind === 'model' ? 2_132_650_000 : 37_800_000;
+  const options = [
+    { storage: 'exact', sizeBytes: exact, memoryBytes: 1.5 * exact },
+    { storage: 'int8', sizeBytes: 0.52 * exact, memoryBytes: 0.9 * exact },
+    { storage: 'int4', sizeBytes: 0.33 * exact, memoryBytes: 0.7 * exact },
+  ] as const;
+  return {
+    id,
+    title: id,
+    kind: isPickle ? 'unknown' : kind,
+    family: isPickle ? null : 'sd1',
+    format: isPickle ? 'unknown' : 'safetensors',
+    summary: isPickle ? 'A pickle file.' : `Stable Diffusion 1 ${kind}, float16`,
+    type: isPickle ? null : 'float16',
+    parameters: isPickle ? null : exact / 2,
+    files: [
+      { path: name, sizeBytes: exact, sha256: source.from === 'url' ? 'ab12cd34ef'.padEnd(64, '0') : null },
+    ],
+    options: isPickle ? [] : kind === 'model' ? options : options.slice(0, 1),
+    prediction: kind === 'model' && !isPickle ? { type: 'epsilon', certain: !name.includes('768') } : null,
+    licence: source.from === 'url' ? { name: 'CreativeML OpenRAIL-M', url: source.url } : { name: 'unknown' },
+    warnings: name.includes('inpaint')
+      ? ['An inpainting model: it paints whole pictures too, though less well.']
+      : [],
+    problem: isPickle
+      ? 'This is a pickle file: to read it is to run the code in it. Look for the .safetensors of the same model.'
+      : null,
+  };
 }
 
 /** The host behind a message port, as another tab's would be. */

@@ -4,6 +4,7 @@ import type { ApiLog } from '#ui/panels/api/api-log.svelte.ts';
 import type { AppStatus } from './app-status.svelte.ts';
 import type { Engine } from './engine.svelte.ts';
 import type { Gallery } from './gallery.svelte.ts';
+import type { Imports } from './imports.svelte.ts';
 import type { Notices } from './notices.svelte.ts';
 import type { ThemeChoice } from './theme.svelte.ts';
 
@@ -12,6 +13,7 @@ export interface AppState {
   status: AppStatus;
   engine: Engine;
   gallery: Gallery;
+  imports: Imports;
   form: PaintForm;
   apiLog: ApiLog;
   notices: Notices;

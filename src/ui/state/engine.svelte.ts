@@ -2,16 +2,12 @@ import { proxy, type Remote } from 'comlink';
 import { SvelteMap } from 'svelte/reactivity';
 import type { BackendInfo, EngineHost, GalleryItem, HostEvent, StorageInfo } from '#protocol/engine-host.ts';
 import { toAppError } from '#protocol/error.ts';
+import type { CatalogueEntry } from '#protocol/import.ts';
 import type { Job, JobId, JobRecord } from '#protocol/job.ts';
-import type { ModelId, ModelInfo } from '#protocol/model.ts';
+import type { AddOnInfo, ModelId, ModelInfo } from '#protocol/model.ts';
 import type { Settings, SettingValue } from '#protocol/settings.ts';
 import type { Notices } from './notices.svelte.ts';
-
-/** A job asked for before its model was there. */
-export interface WaitingJob {
-  id: JobId;
-  job: Job;
-}
+import { fitsModel, isInstalled, type AnyPackInfo } from './packs.ts';
 
 /**
  * A live mirror of the engine's host, and the way to ask it for things. Whatever a request fails with is
@@ -20,14 +16,15 @@ export interface WaitingJob {
 export class Engine {
   readonly #notices: Notices;
   #host: Remote<EngineHost> | null = null;
-  #models = $state.raw<ModelInfo[] | null>(null);
+  #models = $state.raw<readonly ModelInfo[] | null>(null);
+  #addOns = $state.raw<readonly AddOnInfo[]>([]);
+  #catalogue = $state.raw<readonly CatalogueEntry[]>([]);
   #gallery = $state.raw<GalleryItem[]>([]);
   #settings = $state.raw<Settings>({});
   #backend = $state.raw<BackendInfo | null>(null);
   #storage = $state.raw<StorageInfo | null>(null);
   #preview = $state.raw<{ id: JobId; blob: Blob } | null>(null);
   #failure = $state.raw<JobRecord | null>(null);
-  #waiting = $state.raw<readonly WaitingJob[]>([]);
   readonly #unfinished = new SvelteMap<JobId, JobRecord>();
   /** Asked for before there was a host. */
   #whenConnected: ((host: Remote<EngineHost>) => void)[] = [];
@@ -43,6 +40,12 @@ export class Engine {
   readonly selectedModel = $derived(
     this.#models?.find((model) => model.selected) ?? this.#models?.[0] ?? null,
   );
+  readonly installedModels = $derived((this.#models ?? []).filter(isInstalled));
+  /** The add-ons that go with the selected model. */
+  readonly fittingAddOns = $derived.by(() => {
+    const pack = this.selectedModel?.pack;
+    return pack ? this.#addOns.filter((addOn) => fitsModel(addOn, pack)) : [];
+  });
 
   constructor(notices: Notices) {
     this.#notices = notices;
@@ -51,6 +54,15 @@ export class Engine {
   /** Null until the host has told. */
   get models(): readonly ModelInfo[] | null {
     return this.#models;
+  }
+
+  get addOns(): readonly AddOnInfo[] {
+    return this.#addOns;
+  }
+
+  /** Well-known models that can be had. */
+  get catalogue(): readonly CatalogueEntry[] {
+    return this.#catalogue;
   }
 
   /** Newest first. */
@@ -68,11 +80,6 @@ export class Engine {
 
   get storage(): StorageInfo | null {
     return this.#storage;
-  }
-
-  /** Jobs that start when their model has arrived. */
-  get waiting(): readonly WaitingJob[] {
-    return this.#waiting;
   }
 
   /** The newest preview of the running job. */
@@ -103,17 +110,21 @@ export class Engine {
         stop();
         return;
       }
-      const [info, models, settings, jobs] = await Promise.all([
+      const [info, models, addOns, catalogue, settings, jobs] = await Promise.all([
         host.hello(),
         host.models(),
+        host.addOns(),
+        host.catalogue(),
         host.settings(),
-        host.jobs(),
+        host.unfinishedJobs(),
       ]);
       this.#backend = info.backend;
       this.#settings = settings;
       this.#unfinished.clear();
-      for (const record of jobs) if (!record.finishedAt) this.#unfinished.set(record.id, record);
-      this.#setModels(models);
+      for (const record of jobs) this.#unfinished.set(record.id, record);
+      this.#models = models;
+      this.#addOns = addOns;
+      this.#catalogue = catalogue;
       const running = this.running;
       const blob = running && (await host.preview(running.id));
       if (running && blob && !this.preview) this.#preview = { id: running.id, blob };
@@ -131,41 +142,48 @@ export class Engine {
   /** Asks the host, as soon as there is one. A failure becomes a notice and undefined. */
   async ask<T>(request: (host: Remote<EngineHost>) => Promise<T>): Promise<T | undefined> {
     try {
-      return await request(await this.#connectedHost());
+      return await this.request(request);
     } catch (thrown) {
       this.#report(thrown);
       return undefined;
     }
   }
 
-  /** Queues a job. Where its model is not installed the download starts, and the job after it. */
+  /** Asks the host, as soon as there is one, for callers that word failures themselves. @throws AppError */
+  async request<T>(request: (host: Remote<EngineHost>) => Promise<T>): Promise<T> {
+    return request(await this.#connectedHost());
+  }
+
+  /** Queues a job. Where its model is not installed its download starts, and the job waits for it. */
   async paint(job: Job): Promise<void> {
-    const id = crypto.randomUUID();
     this.#failure = null;
-    const model = this.#models?.find((candidate) => candidate.pack.id === job.model);
-    if (model?.state.stage === 'installed') return this.#submit({ id, job });
-    this.#waiting = [...this.#waiting, { id, job }];
-    await this.install(job.model);
+    await this.ask(async (host) => {
+      // Asked for before the job, so that the host knows the model is coming. If it fails, the job says so.
+      if (!this.hasModel(job.model)) host.installModel(job.model).catch(() => undefined);
+      await host.submit(crypto.randomUUID(), job, { client: 'app', requestKey: null });
+    });
   }
 
-  /** Fetches a model; jobs that wait for it then start. */
-  async install(model: ModelId): Promise<void> {
-    await this.ask((host) => host.installModel(model));
-    await this.readStorage();
+  /** Whether a model is here. */
+  hasModel(id: ModelId): boolean {
+    return this.installedModels.some(({ pack }) => pack.id === id);
   }
 
-  /** Stops a download and forgets the jobs that waited for it. */
-  async cancelInstall(model: ModelId): Promise<void> {
-    this.#waiting = this.#waiting.filter(({ job }) => job.model !== model);
-    await this.ask((host) => host.cancelInstall(model));
+  async install(id: ModelId): Promise<void> {
+    await this.ask((host) => host.installModel(id));
+  }
+
+  /** Stops a download or an import; the host ends the jobs that wait for it. */
+  async cancelInstall(id: ModelId): Promise<void> {
+    await this.ask((host) => host.cancelInstall(id));
+  }
+
+  async selectModel(id: ModelId): Promise<void> {
+    await this.ask((host) => host.selectModel(id));
   }
 
   /** Takes a job out of the queue, or stops it. */
   async cancel(id: JobId): Promise<void> {
-    if (this.#waiting.some((waiting) => waiting.id === id)) {
-      this.#waiting = this.#waiting.filter((waiting) => waiting.id !== id);
-      return;
-    }
     await this.ask((host) => host.cancel(id));
   }
 
@@ -189,20 +207,6 @@ export class Engine {
     return new Promise((resolve) => this.#whenConnected.push(resolve));
   }
 
-  async #submit({ id, job }: WaitingJob): Promise<void> {
-    await this.ask((host) => host.submit(id, job, { client: 'app', requestKey: null }));
-  }
-
-  #setModels(models: ModelInfo[]): void {
-    this.#models = models;
-    const isInstalled = ({ job }: WaitingJob) =>
-      models.some(({ pack, state }) => pack.id === job.model && state.stage === 'installed');
-    const ready = this.#waiting.filter(isInstalled);
-    if (ready.length === 0) return;
-    this.#waiting = this.#waiting.filter((waiting) => !isInstalled(waiting));
-    for (const waiting of ready) void this.#submit(waiting);
-  }
-
   #apply(event: HostEvent): void {
     switch (event.type) {
       case 'record':
@@ -215,7 +219,12 @@ export class Engine {
         this.#unfinished.delete(event.id);
         return;
       case 'models':
-        this.#setModels(event.models);
+        if (countInstalled(event.models) !== countInstalled(this.#models ?? [])) void this.readStorage();
+        this.#models = event.models;
+        return;
+      case 'add-ons':
+        if (countInstalled(event.addOns) !== countInstalled(this.#addOns)) void this.readStorage();
+        this.#addOns = event.addOns;
         return;
       case 'gallery':
         void this.#readGallery();
@@ -253,4 +262,8 @@ export class Engine {
     const error = toAppError(thrown);
     if (error.code !== 'cancelled') this.#notices.show(error.message, { tone: 'error' });
   }
+}
+
+function countInstalled(infos: readonly AnyPackInfo[]): number {
+  return infos.filter(isInstalled).length;
 }

@@ -66,7 +66,7 @@ test('a batch takes consecutive seeds', async () => {
 
 test('the size of a download is told before it starts, and painting follows it by itself', async () => {
   const host = await open({ installed: false, downloadMs: 40 });
-  await expect.element(page.getByRole('button', { name: 'Download 39 MB and paint' })).toBeVisible();
+  await expect.element(page.getByRole('button', { name: 'Download 41 MB and paint' })).toBeVisible();
   await paint('a blue whale');
   await expect.element(page.getByRole('progressbar', { name: 'Download of Emoji Mini' })).toBeVisible();
   await expect.element(page.getByText('waits for its model')).toBeVisible();
@@ -167,10 +167,10 @@ test('a model is removed only after a second word', async () => {
   location.hash = '#/models';
   const host = await open();
   await page.getByRole('button', { name: 'Remove' }).click();
-  await expect.element(page.getByText('Remove 39 MB from this machine?')).toBeVisible();
+  await expect.element(page.getByText('Remove 41 MB from this machine?')).toBeVisible();
   expect((await host.models())[0]?.state.stage).toBe('installed');
   await page.getByRole('button', { name: 'Remove' }).click();
-  await expect.element(page.getByRole('button', { name: 'Install 39 MB' })).toBeVisible();
+  await expect.element(page.getByRole('button', { name: 'Install 41 MB' })).toBeVisible();
 });
 
 test('the app tells of its surroundings', async () => {

@@ -1,7 +1,8 @@
 import { AppError } from '#protocol/error.ts';
-import type { PictureSpec, TextToImageJob } from '#protocol/job.ts';
-import type { ModelInfo, ModelPack } from '#protocol/model.ts';
+import type { Job, PictureSpec, TextToImageJob } from '#protocol/job.ts';
+import type { AddOnInfo, AddOnPack, ModelId, ModelInfo, ModelPack } from '#protocol/model.ts';
 import type { KDiffusionSampler } from '#protocol/sampler.ts';
+import { mentionPattern, promptText } from '#ui/state/packs.ts';
 import { samplers, schedules, type SamplerOption, type ScheduleOption } from './samplers.ts';
 
 const LARGEST_SEED = 2n ** 64n - 1n;
@@ -22,11 +23,13 @@ export class PaintForm {
   guidanceScale = $state(7);
   samplerId = $state('dpmpp_2m');
   scheduleId = $state('automatic');
+  /** The id of a VAE to use in place of the model's own, or empty. */
+  vae = $state('');
   /** Decimal digits, or empty for a new seed each time. */
   seed = $state('');
   batchCount = $state(1);
   batchSize = $state(1);
-  #filledFor: string | null = null;
+  #filledFor: ModelId | null = null;
 
   readonly sampler: SamplerOption = $derived(
     samplers.find(({ id }) => id === this.samplerId) ?? samplers[0] ?? FIRST_SAMPLER,
@@ -51,6 +54,18 @@ export class PaintForm {
     this.scheduleId = schedule;
   }
 
+  /** Names an add-on at the end of the prompt, unless it is named there already. */
+  mention(addOn: AddOnPack): void {
+    const text = promptText(addOn);
+    if (text !== null && !mentionPattern(addOn).test(this.prompt))
+      this.prompt = `${this.prompt.trimEnd()} ${text}`.trimStart();
+  }
+
+  /** Takes an add-on out of the prompt. */
+  unmention(addOn: AddOnPack): void {
+    this.prompt = this.prompt.replace(mentionPattern(addOn), '').replaceAll(/ {2,}/g, ' ').trim();
+  }
+
   /** The sampler as the engine is told of it. */
   samplerChoice(): KDiffusionSampler {
     return { family: 'k-diffusion', sampler: this.samplerId, schedule: this.scheduleId, options: {} };
@@ -58,9 +73,10 @@ export class PaintForm {
 
   /**
    * The job, with its seeds drawn: picture i has seed + i, and noise is drawn as A1111 draws it.
+   * @param addOns those that go with the model; a VAE chosen for another one is left out
    * @throws AppError `invalid_request` when there is no prompt or the seed is no 64-bit number
    */
-  toJob(model: ModelInfo): TextToImageJob {
+  toJob(model: ModelInfo, addOns: readonly AddOnInfo[]): TextToImageJob {
     const prompt = this.prompt.trim();
     if (prompt === '') throw new AppError('invalid_request', 'Say what to paint first.');
     if (!this.seedIsValid) {
@@ -85,6 +101,7 @@ export class PaintForm {
       sampler: this.samplerChoice(),
       noise: { source: 'philox', subseedStrength: 0, etaNoiseSeedDelta: 0 },
       promptOptions: { syntax: 'a1111', emphasis: 'original', clipSkip: 1, commaPaddingBacktrack: 20 },
+      ...(addOns.some(({ pack }) => pack.kind === 'vae' && pack.id === this.vae) && { vae: this.vae }),
       keepUnfinished: false,
       output: {
         format: 'png',
@@ -99,10 +116,14 @@ export class PaintForm {
     };
   }
 
-  /** Takes everything from a finished picture, so that painting again gives the same one. */
-  fill(job: TextToImageJob, index: number): void {
+  /**
+   * Takes everything from a finished picture, so that painting again gives the same one.
+   * @param model what it will be painted with, whose own values are not to replace these
+   */
+  fill(job: Job, index: number, model: ModelId | null): void {
     const picture = job.pictures[index];
     if (!picture) return;
+    this.#filledFor = model;
     this.prompt = picture.prompt.join('\n');
     this.negativePrompt = picture.negativePrompt.join('\n');
     this.seed = picture.seed.toString();
@@ -110,6 +131,7 @@ export class PaintForm {
     this.height = job.height;
     this.steps = job.steps;
     this.guidanceScale = job.guidanceScale;
+    this.vae = job.vae ?? '';
     this.batchCount = 1;
     this.batchSize = 1;
     if (job.sampler.family === 'k-diffusion') {

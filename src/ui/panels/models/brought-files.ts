@@ -1,0 +1,81 @@
+import { AppError } from '#protocol/error.ts';
+import type { ImportSource } from '#protocol/import.ts';
+
+/** A file and its path from what was dropped or chosen: `sd-turbo/unet/model.onnx`, or only a name. */
+export interface BroughtFile {
+  path: string;
+  file: File;
+}
+
+/** Nobody's model has more; a whole disk dropped by mistake has. */
+const MOST_FILES = 2000;
+
+/** Files of weights that are each something by themselves. */
+const WEIGHTS = /\.(?:safetensors|ckpt|pt|pth|bin|gguf|onnx)$/i;
+
+/** Paths that make a folder one model: its index, or a network's own folder. */
+const PIPELINE =
+  /(?:^|\/)(?:model_index\.json|(?:unet|transformer|vae|vae_decoder|vae_encoder|text_encoder|text_encoder_2)\/[^/]+)$/;
+
+/**
+ * Everything in a drop, folders read to the bottom.
+ * @throws AppError `invalid_request` where there are too many files for a model
+ */
+export async function filesOfDrop(transfer: DataTransfer): Promise<BroughtFile[]> {
+  // The items are gone after the event: all of them are taken before the first wait.
+  const items = [...transfer.items].map((item) => ({
+    entry: item.webkitGetAsEntry(),
+    file: item.getAsFile(),
+  }));
+  const found: BroughtFile[] = [];
+  for (const { entry, file } of items) {
+    if (entry instanceof FileSystemDirectoryEntry) await readFolder(entry, found);
+    else if (file) found.push({ path: file.name, file });
+  }
+  return found;
+}
+
+/** What was chosen in a file picker. */
+export function filesOfPicker(files: FileList): BroughtFile[] {
+  return [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+}
+
+/**
+ * Parts files into what is imported one by one: a folder that holds the parts of one model stays together, files of
+ * weights are each their own.
+ */
+export function toSources(files: readonly BroughtFile[]): { name: string; source: ImportSource }[] {
+  const folders = Map.groupBy(files, ({ path }) => /^[^/]*/.exec(path)?.[0] ?? path);
+  return [...folders].flatMap(([name, members]) => {
+    const weights = members.filter(({ path }) => WEIGHTS.test(path));
+    if (weights.length === 0 || members.some(({ path }) => PIPELINE.test(path)))
+      return [{ name, source: { from: 'files', files: members } }];
+    return weights.map(({ file }) => ({
+      name: file.name,
+      source: { from: 'files', files: [{ path: file.name, file }] },
+    }));
+  });
+}
+
+async function readFolder(folder: FileSystemDirectoryEntry, found: BroughtFile[]): Promise<void> {
+  const reader = folder.createReader();
+  for (;;) {
+    // A folder is told a hundred entries at a time.
+    const entries = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
+    if (entries.length === 0) return;
+    for (const entry of entries) {
+      if (entry instanceof FileSystemDirectoryEntry) await readFolder(entry, found);
+      if (!(entry instanceof FileSystemFileEntry)) continue;
+      const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+      found.push({ path: entry.fullPath.replace(/^\//, ''), file });
+      if (found.length > MOST_FILES) {
+        throw new AppError(
+          'invalid_request',
+          `There are more than ${String(MOST_FILES)} files in this folder. Drop the folder of one model.`,
+        );
+      }
+    }
+  }
+}

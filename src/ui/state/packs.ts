@@ -1,0 +1,63 @@
+import type { CatalogueEntry, ImportOffer } from '#protocol/import.ts';
+import type { AddOnInfo, AnyPack, ModelInfo, ModelPack, ModelState } from '#protocol/model.ts';
+
+/** A model or an add-on with where it stands. */
+export type AnyPackInfo = ModelInfo | AddOnInfo;
+
+/** What kinds of packs are called. */
+export const kindLabels: Readonly<Record<ImportOffer['kind'], string>> = {
+  model: 'Model',
+  lora: 'LoRA',
+  embedding: 'Embedding',
+  vae: 'VAE',
+  controlnet: 'ControlNet',
+  upscaler: 'Upscaler',
+  unknown: 'Not recognised',
+};
+
+/** What families are called. */
+export const familyLabels: Readonly<Record<NonNullable<ImportOffer['family']>, string>> = {
+  'emoji-mini': 'Emoji Mini',
+  sd1: 'Stable Diffusion 1',
+  sd2: 'Stable Diffusion 2',
+  sdxl: 'Stable Diffusion XL',
+  other: 'Another family',
+};
+
+export function isInstalled({ state }: AnyPackInfo): boolean {
+  return state.stage === 'installed';
+}
+
+/** Whether it is being brought here right now. */
+export function isArriving({ stage }: ModelState): boolean {
+  return stage === 'downloading' || stage === 'verifying' || stage === 'quantising';
+}
+
+/** Whether its files came from the user's disk, so that nobody but the user can bring them again. */
+export function isFromDisk({ url, files }: AnyPack): boolean {
+  return url === null && files.some((file) => file.url === undefined);
+}
+
+/** Whether an add-on is here and goes with a model. */
+export function fitsModel(addOn: AddOnInfo, model: ModelPack): boolean {
+  return isInstalled(addOn) && (addOn.pack.family === null || addOn.pack.family === model.family);
+}
+
+/** Whether a pack is what an entry of the catalogue leads to. */
+export function isOfEntry({ id, url, files }: AnyPack, entry: CatalogueEntry): boolean {
+  return id === entry.id || url === entry.url || files.some((file) => file.url === entry.url);
+}
+
+/** What to write in a prompt for a LoRA at full strength, or for an embedding; null for what prompts do not name. */
+export function promptText({ kind, id }: AnyPack): string | null {
+  if (kind === 'lora') return `<lora:${id}:1>`;
+  return kind === 'embedding' ? id : null;
+}
+
+/** Where a prompt names an add-on, a LoRA at whatever strength. */
+export function mentionPattern({ kind, id }: AnyPack): RegExp {
+  const name = id.replaceAll(/[^\w]/g, '\\$&');
+  return kind === 'lora'
+    ? new RegExp(`<lora:${name}(?::[^>]*)?>`, 'i')
+    : new RegExp(`(?<![\\w-])${name}(?![\\w-])`, 'i');
+}
