@@ -4,7 +4,8 @@ import type { ModelId, PackFile } from '#protocol/model.ts';
 /** What is stored of one file of a model. */
 export interface StoredFile {
   sizeBytes: number;
-  sha256: string;
+  /** What it should be, or was found to be when it was sealed; null while nobody knows. */
+  sha256: string | null;
   /** Sizes of the pieces in order; their sum is what has arrived. */
   pieceBytes: readonly number[];
   /** Set once the whole file has the right hash; until then it may only be resumed. */
@@ -60,9 +61,9 @@ export function openModelFiles(database = 'vitrine-models') {
       return grown;
     },
 
-    /** Marks a file as whole and right. */
-    async seal(model: ModelId, path: string, file: StoredFile): Promise<void> {
-      await set(fileKey(model, path), { ...file, verifiedAt: Date.now() }, store);
+    /** Marks a file as whole and right; `sha256` is what was found. */
+    async seal(model: ModelId, path: string, file: StoredFile, sha256 = file.sha256): Promise<void> {
+      await set(fileKey(model, path), { ...file, sha256, verifiedAt: Date.now() }, store);
     },
 
     /** The bytes that have arrived so far, as one Blob; undefined where pieces are missing. */

@@ -30,6 +30,12 @@ const TYPES: Readonly<Record<SafetensorsDtype, TensorType>> = {
 const DTYPES = new Map<TensorType, SafetensorsDtype>();
 for (const dtype of Object.keys(TYPES) as SafetensorsDtype[]) DTYPES.set(TYPES[dtype], dtype);
 
+/** Bytes that can be read in parts: a Blob, or a file of a server that knows ranges. */
+export interface ByteSource {
+  readonly size: number;
+  slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+}
+
 /** The tensors of a `.safetensors` file. */
 export interface SafetensorsFile extends TensorSource {
   /** What the writer noted in the header. */
@@ -39,13 +45,13 @@ export interface SafetensorsFile extends TensorSource {
 }
 
 /**
- * Opens a safetensors file by reading its header only. A tensor's bytes are read from the Blob when asked for, and
+ * Opens a safetensors file by reading its header only. A tensor's bytes are read when asked for, and
  * `location` tells where they lie, so that ONNX Runtime can take them without this program touching them.
  *
  * @param name What `location` calls the file, and what errors call it.
  * @throws AppError `unsupported_feature` for other formats (pickles, GGUF), `integrity_failed` for a damaged file
  */
-export async function openSafetensors(file: Blob, name: string): Promise<SafetensorsFile> {
+export async function openSafetensors(file: ByteSource, name: string): Promise<SafetensorsFile> {
   const measured = measureSafetensorsHeader(
     await readBytes(file, 0, SAFETENSORS_PREFIX_BYTES + 1),
     file.size,
@@ -106,6 +112,6 @@ function refusal(name: string, { problem, reason }: SafetensorsProblem): AppErro
       });
 }
 
-async function readBytes(file: Blob, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readBytes(file: ByteSource, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await file.slice(offset, offset + length).arrayBuffer());
 }

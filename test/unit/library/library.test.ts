@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createLibrary } from '#library/install.ts';
+import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
 import type { ModelPack, ModelState } from '#protocol/model.ts';
+import type { OnPackState } from '#protocol/library-worker.ts';
 import { openModelFiles, type ModelFiles } from '#storage/model-files.ts';
+import { openImportedPacks } from '#storage/packs.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serveFolder, type StaticServer } from '../../support/server.ts';
 
@@ -55,9 +57,16 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-const openLibrary = (known: ModelPack = pack) => createLibrary([known], files, `${server.origin}/`);
+const openLibrary = (known: ModelPack = pack) =>
+  createLibrary({
+    packs: [known],
+    files,
+    imported: openImportedPacks(`packs-${String(databases)}`),
+    base: `${server.origin}/`,
+    estimate: () => Promise.resolve({}),
+  });
 const stateOf = async (known?: ModelPack) => (await openLibrary(known).list())[0]?.state;
-const tell = (state: ModelState) => states.push(state);
+const tell: OnPackState = (_, state) => void states.push(state);
 
 async function storedBytes(name: string): Promise<Buffer | undefined> {
   const blob = await files.open(pack.id, name);
@@ -68,8 +77,8 @@ async function storedBytes(name: string): Promise<Buffer | undefined> {
 function installUntil(bytes: number, then: (library: ReturnType<typeof openLibrary>) => unknown) {
   const library = openLibrary();
   let done = false;
-  return library.install(pack.id, (state) => {
-    tell(state);
+  return library.install(pack.id, (changed, state) => {
+    tell(changed, state);
     if (done || state.stage !== 'downloading' || state.receivedBytes < bytes) return;
     done = true;
     void then(library);

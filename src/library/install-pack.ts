@@ -1,0 +1,272 @@
+import type { Component } from '#engine/weights/checkpoint.ts';
+import { AppError, toAppError } from '#protocol/error.ts';
+import type { OnPackState } from '#protocol/library-worker.ts';
+import type { AnyPack, ModelState, PackFile } from '#protocol/model.ts';
+import type { ModelFiles, StoredFile } from '#storage/model-files.ts';
+import type { ImportedPack, ImportedPacks } from '#storage/packs.ts';
+import { bringFile, type OpenBytes } from './bring-file.ts';
+import { storedComponents, type Components } from './offers/finding.ts';
+import { openComponents } from './offers/open-components.ts';
+import { openHttp } from './sources/http.ts';
+import type { SourceFile } from './sources/source-file.ts';
+import { writeNetwork } from './write-network.ts';
+
+/** At most this often is progress told. */
+const PROGRESS_EVERY_MS = 100;
+
+/** Sources of quantised files are kept apart from the pack's own files while they are needed. */
+export const SOURCE_FOLDER = 'source/';
+
+/** Where packs and their files are kept. */
+export interface PackStorage {
+  files: ModelFiles;
+  imported: ImportedPacks;
+  /** Storage of this origin, where it can be told. */
+  estimate: () => Promise<StorageEstimate>;
+}
+
+/** A pack to install: a built-in one, or one that is imported. */
+export type Installable = Pick<ImportedPack, 'pack' | 'storage' | 'sources' | 'from'> & {
+  /** The record to be completed; null for built-in packs. */
+  record: ImportedPack | null;
+};
+
+/** Whether a file of a pack is not brought here but made here. */
+function isMade({ storage }: Pick<Installable, 'storage'>, { path }: PackFile): boolean {
+  return storage !== 'exact' && path.endsWith('model.safetensors');
+}
+
+/** What is stored of a file, where it is a piece of the file that the pack names. */
+async function storedPart(files: ModelFiles, pack: AnyPack, file: PackFile): Promise<StoredFile | undefined> {
+  const stored = await files.stored(pack.id, file.path);
+  const isIt =
+    stored?.sizeBytes === file.sizeBytes && (file.sha256 === null || stored.sha256 === file.sha256);
+  return isIt ? stored : undefined;
+}
+
+const sumSizes = (files: readonly PackFile[]) => files.reduce((sum, file) => sum + file.sizeBytes, 0);
+
+/** Bytes of these files that are here. */
+async function receivedBytes(files: ModelFiles, pack: AnyPack, wanted: readonly PackFile[]): Promise<number> {
+  const stored = await Promise.all(wanted.map((file) => storedPart(files, pack, file)));
+  return stored.flatMap((file) => file?.pieceBytes ?? []).reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Where a pack stands, told from what is stored. */
+export async function packState(files: ModelFiles, wanted: Installable): Promise<ModelState> {
+  const { pack, record } = wanted;
+  const stored = await Promise.all(pack.files.map((file) => storedPart(files, pack, file)));
+  const sealed = stored.map((file) => file?.verifiedAt ?? null);
+  if (sealed.every((at) => at !== null)) return { stage: 'installed', installedAt: Math.max(...sealed) };
+  const all = [...wanted.sources, ...pack.files];
+  const received = await receivedBytes(files, pack, all);
+  if (received === 0 && record === null) return { stage: 'absent' };
+  return {
+    stage: 'failed',
+    message:
+      wanted.from === 'disk'
+        ? `The import is not complete. Drop ${pack.title} here again to go on.`
+        : 'The download is not complete.',
+    receivedBytes: received,
+    totalBytes: sumSizes(all),
+  };
+}
+
+/**
+ * Brings a pack here, going on where an earlier try stopped: fetches or copies its files, makes those that are kept
+ * quantised, and drops what they were made of.
+ * @param local files on the user's disk, by their place in the pack or, where they are to be quantised, as sources
+ * @param urlOf where a file is fetched from; undefined for files from the disk
+ * @throws AppError as {@link LibraryWorker.install}
+ */
+export async function installPack(
+  { files, imported, estimate }: PackStorage,
+  wanted: Installable,
+  local: ReadonlyMap<string, SourceFile>,
+  urlOf: (file: PackFile) => string | undefined,
+  signal: AbortSignal,
+  onState: OnPackState,
+): Promise<void> {
+  let { pack } = wanted;
+  let { record } = wanted;
+  const made = pack.files.filter((file) => isMade(wanted, file));
+  const brought = [...wanted.sources, ...pack.files.filter((file) => !isMade(wanted, file))];
+  const all = [...brought, ...made];
+  const tell = (state: ModelState) => onState(pack, state);
+
+  /** Notes a hash that was not known before. */
+  async function complete(path: string, sha256: string): Promise<void> {
+    if (record === null || pack.files.every((file) => file.path !== path || file.sha256 === sha256)) return;
+    const filled = pack.files.map((file) => (file.path === path ? { ...file, sha256 } : file));
+    pack = { ...pack, files: filled };
+    record = { ...record, pack };
+    await imported.put(record);
+  }
+
+  function openerOf(file: PackFile): OpenBytes {
+    const onDisk = local.get(file.path);
+    if (onDisk) return onDisk.open;
+    const url = urlOf(file);
+    if (url !== undefined) return openHttp(url, file.path);
+    return () =>
+      Promise.reject(
+        new AppError('download_failed', `${pack.title} comes from your disk. Drop it here again to go on.`, {
+          detail: { file: file.path },
+        }),
+      );
+  }
+
+  async function bringAll(): Promise<void> {
+    const total = sumSizes(brought);
+    const started = performance.now();
+    let done = 0;
+    let fetched = 0;
+    let toldAt = 0;
+    for (const file of brought) {
+      /** Null until it is known what an earlier try left of it. */
+      let current: number | null = null;
+      const progress = (force: boolean) => {
+        const now = performance.now();
+        if (!force && now - toldAt < PROGRESS_EVERY_MS) return;
+        toldAt = now;
+        const seconds = (now - started) / 1000;
+        tell({
+          stage: 'downloading',
+          receivedBytes: done + (current ?? 0),
+          totalBytes: total,
+          bytesPerSecond: seconds > 0.5 ? fetched / seconds : null,
+        });
+      };
+      const sha256 = await bringFile({
+        files,
+        model: pack.id,
+        file,
+        open: openerOf(file),
+        signal,
+        onProgress(received) {
+          fetched += Math.max(0, received - (current ?? received));
+          current = received;
+          progress(false);
+        },
+        onVerify: () => tell({ stage: 'verifying', file: file.path }),
+      });
+      await complete(file.path, sha256);
+      done += file.sizeBytes;
+      current = null;
+      progress(true);
+    }
+  }
+
+  /** The networks to be quantised, from the disk or from what was fetched. */
+  async function openSources(): Promise<Components> {
+    if (wanted.sources.length === 0) {
+      const sources = [...local].filter(([path]) => path.startsWith(SOURCE_FOLDER));
+      return openComponents(sources.map(([path, file]) => ({ path: stripSource(path), file })));
+    }
+    const opened: { path: string; file: Blob }[] = [];
+    for (const { path } of wanted.sources) {
+      const file = await files.open(pack.id, path);
+      if (file) opened.push({ path: stripSource(path), file });
+    }
+    return openComponents(opened);
+  }
+
+  async function makeAll(): Promise<void> {
+    const total = sumSizes(made);
+    let done = 0;
+    let toldAt = 0;
+    let components: Components | undefined;
+    for (const file of made) {
+      const stored = await storedPart(files, pack, file);
+      if (stored?.verifiedAt == null || stored.sha256 === null) {
+        components ??= storedComponents(await openSources(), wanted.storage);
+        const network = components.get(componentOf(file.path));
+        if (!network) {
+          throw new AppError(
+            'download_failed',
+            `${pack.title} comes from your disk. Drop it here again to go on.`,
+            {
+              detail: { file: file.path },
+            },
+          );
+        }
+        const sha256 = await writeNetwork(files, pack.id, file, network, signal, (bytes) => {
+          const now = performance.now();
+          if (now - toldAt < PROGRESS_EVERY_MS) return;
+          toldAt = now;
+          tell({ stage: 'quantising', doneBytes: done + bytes, totalBytes: total });
+        });
+        await complete(file.path, sha256);
+      } else {
+        await complete(file.path, stored.sha256);
+      }
+      done += file.sizeBytes;
+      tell({ stage: 'quantising', doneBytes: done, totalBytes: total });
+    }
+  }
+
+  try {
+    await checkRoom(all, estimate, await receivedBytes(files, pack, all));
+    await bringAll();
+    if (made.length > 0) await makeAll();
+    for (const { path } of wanted.sources) await files.remove(pack.id, path);
+    if (record && record.sources.length > 0) await imported.put({ ...record, sources: [] });
+    tell({ stage: 'installed', installedAt: Date.now() });
+  } catch (thrown) {
+    const received = await receivedBytes(files, pack, all);
+    const error = await withNumbers(toAppError(thrown), sumSizes(all) - received, estimate);
+    tell({ stage: 'failed', message: error.message, receivedBytes: received, totalBytes: sumSizes(all) });
+    throw error;
+  }
+}
+
+/**
+ * Looks whether there is room before the first byte.
+ * @param hereBytes of the files that are here already
+ * @throws AppError `storage_full` where the browser says it has less room than is needed
+ */
+export async function checkRoom(
+  files: readonly PackFile[],
+  estimate: PackStorage['estimate'],
+  hereBytes = 0,
+): Promise<void> {
+  const neededBytes = sumSizes(files) - hereBytes;
+  const { quota, usage } = await estimate();
+  if (quota === undefined || usage === undefined || neededBytes <= quota - usage) return;
+  throw storageFull(neededBytes, quota - usage);
+}
+
+function storageFull(neededBytes: number, freeBytes: number): AppError {
+  return new AppError(
+    'storage_full',
+    `It needs ${inGigabytes(neededBytes)}, and the browser has ${inGigabytes(freeBytes)} left for this site. Remove models or pictures, or choose a smaller storage.`,
+    { detail: { neededBytes, freeBytes } },
+  );
+}
+
+/** The error with how much is missing, where storage ran out on the way. */
+async function withNumbers(
+  error: AppError,
+  neededBytes: number,
+  estimate: PackStorage['estimate'],
+): Promise<AppError> {
+  if (error.code !== 'storage_full' || error.detail !== undefined) return error;
+  const { quota, usage } = await estimate();
+  return quota === undefined || usage === undefined ? error : storageFull(neededBytes, quota - usage);
+}
+
+function inGigabytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(0, Math.ceil(bytes / 1e6))} MB`;
+}
+
+function stripSource(path: string): string {
+  return path.slice(SOURCE_FOLDER.length);
+}
+
+/** The network in a file that was made here: that of its folder; a ControlNet has none. */
+function componentOf(path: string): Component {
+  const [folder] = path.split('/');
+  return folder === 'unet' || folder === 'vae' || folder === 'text_encoder' || folder === 'text_encoder_2'
+    ? folder
+    : 'controlnet';
+}

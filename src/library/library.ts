@@ -1,0 +1,220 @@
+import type { ImportOffer } from '#protocol/import.ts';
+import type { LibraryWorker } from '#protocol/library-worker.ts';
+import { AppError } from '#protocol/error.ts';
+import type { AnyPack, Licence, ModelId, ModelPack, PackFile } from '#protocol/model.ts';
+import type { ImportedPack } from '#storage/packs.ts';
+import { catalogue } from './catalogue/index.ts';
+import {
+  checkRoom,
+  installPack,
+  packState,
+  SOURCE_FOLDER,
+  type Installable,
+  type PackStorage,
+} from './install-pack.ts';
+import type { Finding, PackDraft } from './offers/finding.ts';
+import { fingerprint, inspectListing } from './offers/inspect.ts';
+import { listSource } from './sources/list.ts';
+import type { Listing, SourceFile } from './sources/source-file.ts';
+
+const HUB = 'https://huggingface.co';
+
+const UNKNOWN_LICENCE: Licence = { name: 'unknown' };
+
+/** What a library is made of. */
+export interface LibraryParts extends PackStorage {
+  /** The packs that can be installed by name; the first is the built-in one. */
+  packs: readonly ModelPack[];
+  /** What relative URLs of packs are resolved against. */
+  base: string;
+  /** Origin of the Hugging Face hub. */
+  hub?: string;
+}
+
+interface Running {
+  abort: AbortController;
+  /** Resolves when nothing of it is written any more. */
+  ended: Promise<unknown>;
+}
+
+/** Lists, installs, imports and removes packs. */
+export function createLibrary(parts: LibraryParts): LibraryWorker {
+  const { packs, files, imported, base, hub = HUB } = parts;
+  const running = new Map<ModelId, Running>();
+
+  const builtIn = (pack: ModelPack): Installable => ({
+    pack,
+    storage: 'exact',
+    from: 'url',
+    sources: [],
+    record: null,
+  });
+  const fromRecord = (record: ImportedPack): Installable => ({ ...record, record });
+
+  async function all(): Promise<Installable[]> {
+    return [...packs.map(builtIn), ...(await imported.all()).map(fromRecord)];
+  }
+
+  async function find(id: ModelId): Promise<Installable> {
+    const known = packs.find((pack) => pack.id === id);
+    if (known) return builtIn(known);
+    const record = await imported.get(id);
+    if (record) return fromRecord(record);
+    throw new AppError('model_not_found', `There is no model called “${id}”.`, { detail: { model: id } });
+  }
+
+  function urlOf(pack: AnyPack, file: PackFile): string | undefined {
+    if (file.url !== undefined) return new URL(file.url, base).href;
+    return pack.url === null ? undefined : new URL(file.path, new URL(pack.url, base)).href;
+  }
+
+  /** Runs one install of a pack; there is never a second one at the same time. */
+  async function run(
+    wanted: Installable,
+    local: ReadonlyMap<string, SourceFile>,
+    onState: Parameters<LibraryWorker['install']>[1],
+  ): Promise<void> {
+    const { pack } = wanted;
+    if (running.has(pack.id))
+      throw new AppError('invalid_request', `${pack.title} is being installed already.`);
+    const abort = new AbortController();
+    const installing = installPack(
+      parts,
+      wanted,
+      local,
+      (file) => urlOf(pack, file),
+      abort.signal,
+      onState,
+    ).finally(() => running.delete(pack.id));
+    running.set(pack.id, { abort, ended: installing.catch(() => undefined) });
+    await installing;
+  }
+
+  /** The name it has here already, or a free one. */
+  async function chooseId(title: string, print: string): Promise<ModelId> {
+    const stem = title.replace(/[^\w.-]+/g, '-').replace(/^[-.]+|[-.]+$/g, '') || 'model';
+    const known = await imported.all();
+    const same = known.find((record) => record.fingerprint === print);
+    if (same) return same.pack.id;
+    const taken = new Set([...packs.map((pack) => pack.id), ...known.map((record) => record.pack.id)]);
+    let id = stem;
+    for (let number = 2; taken.has(id); number++) id = `${stem}-${number}`;
+    return id;
+  }
+
+  async function look(
+    source: Parameters<LibraryWorker['inspect']>[0],
+    device: Parameters<LibraryWorker['inspect']>[1],
+  ): Promise<{ listing: Listing; finding: Finding; print: string; offer: ImportOffer }> {
+    const listing = await listSource(source, hub);
+    const finding = await inspectListing(listing, device);
+    const print = await fingerprint(finding.files);
+    const offer: ImportOffer = {
+      ...finding.offer,
+      id: await chooseId(listing.title, print),
+      title: listing.title,
+      licence: listing.licence ?? finding.licence ?? UNKNOWN_LICENCE,
+      files: finding.files.map(({ path, file }) => ({ path, sizeBytes: file.size, sha256: file.sha256 })),
+    };
+    return { listing, finding, print, offer };
+  }
+
+  return {
+    list: async () =>
+      Promise.all(
+        (await all()).map(async (known) => ({ pack: known.pack, state: await packState(files, known) })),
+      ),
+
+    async install(id, onState) {
+      await run(await find(id), new Map(), onState);
+    },
+
+    cancel: (id) => running.get(id)?.abort.abort(),
+
+    async remove(id) {
+      const { record } = await find(id);
+      const install = running.get(id);
+      install?.abort.abort();
+      // What it still writes would outlive the rest.
+      await install?.ended;
+      await files.removeModel(id);
+      if (record) await imported.remove(id);
+    },
+
+    inspect: async (source, device) => (await look(source, device)).offer,
+
+    async importPack(source, choice, device, onState) {
+      const { listing, finding, print, offer } = await look(source, device);
+      if (offer.problem !== null) throw new AppError('unsupported_feature', offer.problem);
+      if (offer.options.every(({ storage }) => storage !== choice.storage)) {
+        throw new AppError('invalid_request', `${offer.title} cannot be kept as ${choice.storage}.`);
+      }
+      const { id } = offer;
+      if (running.has(id))
+        throw new AppError('invalid_request', `${offer.title} is being installed already.`);
+
+      const isDisk = listing.from === 'disk';
+      const draft = await finding.draft(choice);
+      const isQuantised = choice.storage !== 'exact';
+      // What is quantised is not among the pack's files under its own name.
+      const weights = finding.files.filter(({ path }) => isQuantised && path.endsWith('.safetensors'));
+      const fresh: ImportedPack = {
+        pack: toPack(draft, offer, listing),
+        storage: choice.storage,
+        from: isDisk ? 'disk' : 'url',
+        sources: isDisk ? [] : weights.map(toSource),
+        fingerprint: print,
+        importedAt: Date.now(),
+      };
+      const earlier = await imported.get(id);
+      const record = earlier && isSameImport(earlier, fresh) ? earlier : fresh;
+      if (record === fresh) {
+        await files.removeModel(id);
+        await checkRoom([...fresh.sources, ...fresh.pack.files], parts.estimate);
+        await imported.put(fresh);
+      }
+      const local = new Map<string, SourceFile>();
+      if (isDisk) {
+        for (const { path, file } of finding.files) {
+          const isSource = weights.some((weight) => weight.path === path);
+          local.set(isSource ? SOURCE_FOLDER + path : path, file);
+        }
+      }
+      await run(fromRecord(record), local, onState);
+      return id;
+    },
+
+    catalogue: () => [...catalogue],
+  };
+}
+
+function toSource({ path, file }: Finding['files'][number]): PackFile {
+  return {
+    path: SOURCE_FOLDER + path,
+    sizeBytes: file.size,
+    sha256: file.sha256,
+    ...(file.url !== null && { url: file.url }),
+  };
+}
+
+function toPack(draft: PackDraft, offer: ImportOffer, listing: Listing): AnyPack {
+  return {
+    ...draft,
+    id: offer.id,
+    title: offer.title,
+    url: null,
+    licence: offer.licence,
+    credits: listing.origin === '' ? 'From your disk.' : `From ${listing.origin}.`,
+  };
+}
+
+/** Whether an import goes on with an earlier one: the same files, kept the same way, told to predict the same. */
+function isSameImport(earlier: ImportedPack, fresh: ImportedPack): boolean {
+  const configs = ({ pack }: ImportedPack) => JSON.stringify(pack.kind === 'model' ? pack.configs : null);
+  return (
+    earlier.fingerprint === fresh.fingerprint &&
+    earlier.storage === fresh.storage &&
+    earlier.from === fresh.from &&
+    configs(earlier) === configs(fresh)
+  );
+}

@@ -1,0 +1,57 @@
+import type { Listing, SourceFile } from '#library/sources/source-file.ts';
+import type { BackendInfo } from '#protocol/engine-host.ts';
+import { inspectFolder } from './folder.ts';
+import { refusedFinding, type Finding } from './finding.ts';
+import { inspectSafetensors } from './single-file.ts';
+
+/** Files by themselves that are no use here, by how they end. */
+const REFUSED: readonly (readonly [name: RegExp, problem: string])[] = [
+  [
+    /\.(?:ckpt|pt|pth|bin|pkl)$/i,
+    'It is a PyTorch pickle, and opening a pickle can run any program hidden in it. Look for the .safetensors version, or convert it.',
+  ],
+  [/\.gguf$/i, 'It is a GGUF file, which is not supported. Look for the .safetensors version.'],
+  [
+    /\.onnx(?:_data)?$/i,
+    'An ONNX graph by itself is not a whole model. Drop the folder it is in, with unet, text_encoder, vae_decoder and tokenizer.',
+  ],
+  [/\.(?:zip|7z|rar|tar|gz)$/i, 'It is an archive. Unpack it and drop what is inside.'],
+];
+
+/**
+ * Tells what a listing holds.
+ * @param device what it would run on, where that is known
+ * @throws AppError `integrity_failed` for damaged files, `download_failed`, `cancelled`
+ */
+export async function inspectListing(listing: Listing, device: BackendInfo | null): Promise<Finding> {
+  const [only, ...more] = listing.files;
+  if (!only || more.length > 0) return inspectFolder(listing, device);
+  const refused = REFUSED.find(([name]) => name.test(only.path));
+  if (refused) {
+    const format = /\.onnx/i.test(only.path) ? 'onnx' : 'unknown';
+    return refusedFinding(refused[1], { format }, [{ path: only.path, file: only }]);
+  }
+  return inspectSafetensors(only, listing.title, device);
+}
+
+/** Samples of a file that tell it from others with the same header. */
+const SAMPLES = 8;
+const SAMPLE_BYTES = 4096;
+
+/**
+ * A name for exactly these files. On the disk it is a hash over some of their bytes, for to read them all takes as
+ * long as importing them; from a server over their addresses, sizes and hashes.
+ */
+export async function fingerprint(files: readonly { path: string; file: SourceFile }[]): Promise<string> {
+  const parts: BlobPart[] = [];
+  for (const { path, file } of files) {
+    parts.push(JSON.stringify([path, file.size, file.url, file.sha256]));
+    if (file.url !== null) continue;
+    for (let i = 0; i < SAMPLES; i++) {
+      const start = Math.floor((i / SAMPLES) * file.size);
+      parts.push(await file.slice(start, start + SAMPLE_BYTES).arrayBuffer());
+    }
+  }
+  const digest = await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer());
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}

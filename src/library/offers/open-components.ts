@@ -1,0 +1,53 @@
+import { openCheckpoint, type Component } from '#engine/weights/checkpoint.ts';
+import { openSafetensors, type ByteSource } from '#engine/weights/safetensors-source.ts';
+import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { AppError } from '#protocol/error.ts';
+import type { Components } from './finding.ts';
+
+/** The folders of a diffusers pipeline that hold networks this engine runs. */
+const FOLDERS = ['unet', 'vae', 'text_encoder', 'text_encoder_2'] as const satisfies readonly Component[];
+
+/** The parts of one network as one source. */
+function joinShards(shards: readonly TensorSource[]): TensorSource {
+  const holders = new Map<string, TensorSource>();
+  for (const shard of shards) for (const name of shard.names()) holders.set(name, shard);
+  return {
+    names: () => holders.keys(),
+    info: (name) => holders.get(name)?.info(name),
+    read: (name) =>
+      holders.get(name)?.read(name) ??
+      Promise.reject(new AppError('not_found', `There is no tensor "${name}".`)),
+    location: (name) => holders.get(name)?.location?.(name),
+  };
+}
+
+/**
+ * The networks in the safetensors files of a pack: a checkpoint or a single network at the top, or in the folders of
+ * diffusers, where one may be in several files.
+ * @throws AppError `integrity_failed` for damaged files or a folder with another network in it
+ */
+export async function openComponents(
+  files: readonly { path: string; file: ByteSource }[],
+): Promise<Components> {
+  const components = new Map<Component, TensorSource>();
+  for (const { path, file } of files) {
+    if (path.includes('/')) continue;
+    for (const [component, network] of openCheckpoint(await openSafetensors(file, path)).components)
+      components.set(component, network);
+  }
+  for (const folder of FOLDERS) {
+    const shards: TensorSource[] = [];
+    for (const { path, file } of files) {
+      if (path.startsWith(`${folder}/`)) shards.push(await openSafetensors(file, path));
+    }
+    if (shards.length === 0) continue;
+    const [network] = openCheckpoint(joinShards(shards)).components.values();
+    if (!network) {
+      throw new AppError('integrity_failed', `The folder ${folder} does not hold the network it should.`, {
+        detail: { file: folder },
+      });
+    }
+    components.set(folder, network);
+  }
+  return components;
+}

@@ -1,0 +1,143 @@
+import type { OpenBytes } from '#library/bring-file.ts';
+import { AppError } from '#protocol/error.ts';
+import type { SourceFile } from './source-file.ts';
+
+/** What is fetched at least when something is looked up in a file; the next look is often close by. */
+const WINDOW_BYTES = 64 * 1024;
+
+/** Servers without ranges send everything from the start: so far that is borne. */
+const MAX_PASSED_OVER_BYTES = 128 * 1024 * 1024;
+
+/** Why a server did not answer as hoped, and what to do. */
+function refusal(url: string, status: number, file: string): AppError {
+  const { host } = new URL(url);
+  const sentences: Readonly<Record<number, string>> = {
+    401: `${host} wants a login for ${file}: it is gated, private, or not there. Download it in a browser where you are logged in, and drop it here.`,
+    404: `${host} has no ${file} (404). Check the address.`,
+    429: `${host} takes no more requests from here for now (429). Wait some minutes and try again.`,
+  };
+  const known = sentences[status === 403 ? 401 : status];
+  return new AppError(
+    'download_failed',
+    known ?? `${host} answered ${status} for ${file}. Try again later.`,
+    {
+      detail: { file, status },
+    },
+  );
+}
+
+/**
+ * A GET that is not cached: model files have a better place than the browser's HTTP cache.
+ * @param what names the thing in messages
+ * @throws AppError `download_failed` where nobody answers or not with success; `cancelled`
+ */
+export async function get(
+  url: string,
+  what: string,
+  options: { range?: string; method?: 'GET' | 'HEAD'; signal?: AbortSignal | undefined } = {},
+): Promise<Response> {
+  const { range, method = 'GET', signal } = options;
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method,
+      cache: 'no-store',
+      ...(range !== undefined && { headers: { Range: range } }),
+      ...(signal && { signal }),
+    });
+  } catch (thrown) {
+    if (signal?.aborted) throw new AppError('cancelled', 'The download was stopped.', { cause: thrown });
+    throw new AppError(
+      'download_failed',
+      `${new URL(url).host} cannot be reached, or does not let other sites read ${what}. Check the connection, or download it in a browser and drop it here.`,
+      { detail: { file: what }, cause: thrown },
+    );
+  }
+  if (response.ok || response.status === 416) return response;
+  await response.body?.cancel();
+  throw refusal(url, response.status, what);
+}
+
+/** Opens a file's bytes by `Range`. Errors are those of {@link get}. */
+export function openHttp(url: string, path: string): OpenBytes {
+  return async (from, signal) => {
+    const response = await get(url, path, { signal, ...(from > 0 && { range: `bytes=${from}-` }) });
+    if (response.status === 416) return 'no-such-range';
+    if (!response.body) throw refusal(url, response.status, path);
+    return { stream: response.body, from: response.status === 206 ? from : 0 };
+  };
+}
+
+/** Bytes `start` to `end` of a body that begins at byte `position`; what follows is not waited for. */
+async function cutOut(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  position: number,
+  start: number,
+  end: number,
+): Promise<ArrayBuffer> {
+  const found = new Uint8Array(end - start);
+  let filled = 0;
+  // Leaving the loop ends the connection.
+  for await (const chunk of body) {
+    const skip = Math.max(0, start - position);
+    position += chunk.length;
+    if (skip >= chunk.length) continue;
+    const part = chunk.subarray(skip, skip + found.length - filled);
+    found.set(part, filled);
+    filled += part.length;
+    if (filled === found.length) break;
+  }
+  return found.buffer.slice(0, filled);
+}
+
+/** A file on a server, looked into by `Range` requests. Its size must be known. */
+export function remoteFile(file: Pick<SourceFile, 'path' | 'size' | 'sha256'> & { url: string }): SourceFile {
+  const { url, path, size } = file;
+  let window: { start: number; bytes: ArrayBuffer } = { start: 0, bytes: new ArrayBuffer(0) };
+
+  async function read(start: number, end: number): Promise<ArrayBuffer> {
+    const to = Math.min(end, size);
+    if (to <= start) return new ArrayBuffer(0);
+    if (start < window.start || to > window.start + window.bytes.byteLength) {
+      const last = Math.min(Math.max(to, start + WINDOW_BYTES), size);
+      const response = await get(url, path, { range: `bytes=${start}-${last - 1}` });
+      const position = response.status === 206 ? start : 0;
+      if (!response.body || response.status === 416 || start - position > MAX_PASSED_OVER_BYTES) {
+        await response.body?.cancel();
+        throw new AppError(
+          'download_failed',
+          `${new URL(url).host} does not hand out parts of ${path}. Download it in a browser and drop it here.`,
+          { detail: { file: path, status: response.status } },
+        );
+      }
+      window = { start, bytes: await cutOut(response.body, position, start, last) };
+    }
+    return window.bytes.slice(start - window.start, to - window.start);
+  }
+
+  return {
+    ...file,
+    open: openHttp(url, path),
+    slice: (start, end) => ({ arrayBuffer: () => read(start, end) }),
+  };
+}
+
+/**
+ * How large a file on a server is.
+ * @throws AppError `download_failed`, also where the server does not tell
+ */
+export async function measureRemote(url: string, path: string): Promise<number> {
+  const ranged = await get(url, path, { range: 'bytes=0-0' });
+  await ranged.body?.cancel();
+  const total = /\/(\d+)$/.exec(ranged.headers.get('Content-Range') ?? '')?.[1];
+  if (total !== undefined) return Number(total);
+  // Servers need not let other sites see the range; the length they must.
+  const whole = ranged.status === 200 ? ranged : await get(url, path, { method: 'HEAD' });
+  const length = whole.headers.get('Content-Length');
+  if (length !== null && !whole.headers.has('Content-Encoding')) return Number(length);
+  throw new AppError(
+    'download_failed',
+    `${new URL(url).host} does not tell how large ${path} is. Download it in a browser and drop it here.`,
+    { detail: { file: path } },
+  );
+}

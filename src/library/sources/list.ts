@@ -1,0 +1,40 @@
+import { AppError } from '#protocol/error.ts';
+import type { ImportSource } from '#protocol/import.ts';
+import { listDisk } from './disk.ts';
+import { measureRemote, remoteFile } from './http.ts';
+import { decodePathPart, listHub, parseHubAddress } from './hub.ts';
+import type { Listing } from './source-file.ts';
+
+/**
+ * What the user gave, as files.
+ * @param hub the Hugging Face hub's origin
+ * @throws AppError `invalid_request` for an address that cannot be one of a model, `download_failed`
+ */
+export async function listSource(source: ImportSource, hub: string): Promise<Listing> {
+  if (source.from === 'files') return listDisk(source);
+  const url = toAddress(source.url);
+  const address = parseHubAddress(url, hub);
+  if (address) return listHub(address, hub);
+  if (url.origin === hub) {
+    throw new AppError('invalid_request', `${url.href} is no address of a model, its folder or its file.`);
+  }
+  const path = decodePathPart(url.pathname.split('/').pop() ?? '');
+  if (path === '') throw new AppError('invalid_request', `${url.href} is not the address of a file.`);
+  const size = await measureRemote(url.href, path);
+  return {
+    from: 'url',
+    title: path.replace(/\.\w+$/, ''),
+    origin: url.href,
+    files: [remoteFile({ path, size, sha256: null, url: url.href })],
+    licence: null,
+  };
+}
+
+/** @throws AppError `invalid_request` */
+function toAddress(text: string): URL {
+  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
+  const isLocal = url?.hostname === 'localhost' || url?.hostname === '127.0.0.1';
+  // Pages served by https may read nothing else, but from their own machine.
+  if (url && (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) return url;
+  throw new AppError('invalid_request', `“${text}” is not an https address.`);
+}

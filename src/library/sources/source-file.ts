@@ -1,0 +1,49 @@
+import type { ByteSource } from '#engine/weights/safetensors-source.ts';
+import type { OpenBytes } from '#library/bring-file.ts';
+import { AppError } from '#protocol/error.ts';
+import type { Licence } from '#protocol/model.ts';
+
+/** A file where the user has it: on the disk or on a server. It can be looked into before it is brought here. */
+export interface SourceFile extends ByteSource {
+  /** Relative to what was given: a folder, a repository. */
+  path: string;
+  sha256: string | null;
+  /** Its address; null on the disk. */
+  url: string | null;
+  open: OpenBytes;
+}
+
+/** What the user gave, as files. */
+export interface Listing {
+  from: 'disk' | 'url';
+  /** What people would call it: the file's name without its end, or the repository's. */
+  title: string;
+  /** Where it is from, for the pack's credits; empty for the disk. */
+  origin: string;
+  files: readonly SourceFile[];
+  /** As the repository states it. */
+  licence: Licence | null;
+}
+
+/** Configuration files are a few kilobytes; nothing of this size is one. */
+const MAX_JSON_BYTES = 8 * 1024 * 1024;
+
+/**
+ * A small JSON file as an object.
+ * @throws AppError `integrity_failed` for anything else; what reading the file throws
+ */
+export async function readJsonFile(file: SourceFile): Promise<Readonly<Record<string, unknown>>> {
+  if (file.size <= MAX_JSON_BYTES) {
+    const text = new TextDecoder().decode(await file.slice(0, file.size).arrayBuffer());
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      json = null;
+    }
+    if (typeof json === 'object' && json !== null && !Array.isArray(json)) return { ...json };
+  }
+  throw new AppError('integrity_failed', `${file.path} is not the JSON object it should be.`, {
+    detail: { file: file.path },
+  });
+}

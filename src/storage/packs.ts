@@ -1,0 +1,33 @@
+import { createStore, del, get, set, values } from 'idb-keyval';
+import type { WeightStorage } from '#protocol/import.ts';
+import type { AnyPack, ModelId, PackFile } from '#protocol/model.ts';
+
+/** A pack that was imported, and what going on with it takes. */
+export interface ImportedPack {
+  /** As it will be; hashes join as files arrive. */
+  pack: AnyPack;
+  storage: WeightStorage;
+  from: 'disk' | 'url';
+  /** Files that quantised ones are still to be made of; they go when those are there. */
+  sources: readonly PackFile[];
+  /** Equal for the same files, so that what is dropped again is told from what merely has its name. */
+  fingerprint: string;
+  importedAt: number;
+}
+
+/** Imported packs by id. */
+export function openImportedPacks(database = 'vitrine-packs') {
+  const store = createStore(database, 'packs');
+  return {
+    get: (id: ModelId): Promise<ImportedPack | undefined> => get(id, store),
+    put: (imported: ImportedPack): Promise<void> => set(imported.pack.id, imported, store),
+    remove: (id: ModelId): Promise<void> => del(id, store),
+    /** All of them, oldest first. */
+    async all(): Promise<ImportedPack[]> {
+      const imported = await values<ImportedPack>(store);
+      return imported.sort((a, b) => a.importedAt - b.importedAt);
+    },
+  };
+}
+
+export type ImportedPacks = ReturnType<typeof openImportedPacks>;
