@@ -36,6 +36,12 @@ export function inferConfig(component: Component, network: TensorSource): Inferr
   }
 }
 
+/** More than any side of a known network; CLIP's 49,408 tokens are the most. Tables are made of such sizes. */
+const LARGEST_SIDE = 65_536;
+
+/** What every CLIP text encoder reads at once, and prompts are cut for. */
+const CLIP_TOKENS = 77;
+
 /** Questions to the names and shapes of a network. */
 class Sizes {
   readonly #component: Component;
@@ -63,6 +69,7 @@ class Sizes {
         `This ${this.#component} is of no known kind: it has no "${name}".`,
       );
     }
+    if (side > LARGEST_SIDE) throw this.refuse(`a side of "${name}" is ${side}`);
     return side;
   }
 
@@ -182,11 +189,13 @@ function inferTextEncoder(sizes: Sizes): InferredConfig {
   const width = sizes.side('text_model.embeddings.token_embedding.weight', 1);
   const layers = sizes.count((layer) => `text_model.encoder.layers.${layer}.mlp.fc1.weight`);
   const projection = sizes.shape('text_projection.weight')?.[0];
+  const tokens = sizes.side('text_model.embeddings.position_embedding.weight', 0);
+  if (tokens > CLIP_TOKENS) throw sizes.refuse(`it reads ${tokens} tokens at once`);
   return {
     architectures: [projection === undefined ? 'CLIPTextModel' : 'CLIPTextModelWithProjection'],
     model_type: 'clip_text_model',
     vocab_size: sizes.side('text_model.embeddings.token_embedding.weight', 0),
-    max_position_embeddings: sizes.side('text_model.embeddings.position_embedding.weight', 0),
+    max_position_embeddings: tokens,
     hidden_size: width,
     intermediate_size: sizes.side('text_model.encoder.layers.0.mlp.fc1.weight', 0),
     // SD 2.x reads the last layer but one; where the file has the last, transformers' configuration leaves it out.
