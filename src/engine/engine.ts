@@ -1,9 +1,10 @@
 import type { EngineEvent, EngineWorker, BackendChoice, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { Job, JobProgress } from '#protocol/job.ts';
-import type { ModelPack } from '#protocol/model.ts';
-import { loadModel, readNoiseModel, type LoadedModel, type ReadFile } from './models/model.ts';
-import { createPromptEncoder, type PromptEncoder } from './pipelines/conditioning.ts';
+import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
+import { openAddOns, packKey } from './models/add-ons.ts';
+import { openModel, readNoiseModel, type Model } from './models/model.ts';
+import type { ReadFile } from './models/pack-files.ts';
 import { drawTextToImage, type RunControl } from './pipelines/txt2img.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { planSampling } from './samplers/index.ts';
@@ -11,23 +12,18 @@ import { planSampling } from './samplers/index.ts';
 /** Failures after which the same job may well succeed on a new device. */
 const WORTH_REPEATING: readonly AppError['code'][] = ['device_lost', 'not_a_number'];
 
-interface Ready {
-  model: LoadedModel;
-  prompts: PromptEncoder;
-}
-
 /**
- * The engine: one runtime, one loaded model, one job at a time.
+ * The engine: one runtime, one model, one job at a time.
  * @param openRuntimeFor opens the runtime of a backend; called again after the device was lost
  * @param filesOf where the files of a pack are read from
  */
 export function createEngine(
   openRuntimeFor: (choice: BackendChoice) => Promise<Runtime>,
-  filesOf: (pack: ModelPack) => ReadFile,
+  filesOf: (pack: AnyPack) => ReadFile,
 ): EngineWorker {
   let choice: BackendChoice = 'auto';
   let runtime: Promise<Runtime> | null = null;
-  let ready: { id: string; loading: Promise<Ready> } | null = null;
+  let ready: { key: string; opening: Promise<Model> } | null = null;
   let control: RunControl | null = null;
 
   const open = () => (runtime ??= openRuntimeFor(choice));
@@ -35,23 +31,21 @@ export function createEngine(
   async function unload(): Promise<void> {
     const previous = ready;
     ready = null;
-    // A model that failed to load holds nothing.
-    const loaded = await previous?.loading.catch(() => null);
-    await loaded?.model.release();
+    // A model that failed to open holds nothing.
+    const model = await previous?.opening.catch(() => null);
+    await model?.release();
   }
 
   /** Only one model at a time: two would not fit where one just does. */
-  async function prepare(pack: ModelPack): Promise<Ready> {
-    if (ready?.id === pack.id) return ready.loading;
+  async function prepare(pack: ModelPack): Promise<Model> {
+    const key = packKey(pack);
+    if (ready?.key === key) return ready.opening;
     await unload();
-    const loading = (async () => {
-      const model = await loadModel(pack, await open(), filesOf(pack));
-      return { model, prompts: createPromptEncoder(model) };
-    })();
-    const entry = { id: pack.id, loading };
+    const opening = open().then((opened) => openModel(pack, opened, filesOf(pack)));
+    const entry = { key, opening };
     ready = entry;
     try {
-      return await loading;
+      return await opening;
     } catch (thrown) {
       if (ready === entry) ready = null;
       throw thrown;
@@ -68,13 +62,14 @@ export function createEngine(
 
   async function attempt(
     pack: ModelPack,
+    addOns: readonly AddOnPack[],
     job: Job,
     stop: RunControl,
     onEvent: (event: EngineEvent) => void,
   ): Promise<RunOutcome> {
     onEvent({ type: 'progress', progress: { ...LOADING, pictures: job.pictures.length } });
-    const { model, prompts } = await prepare(pack);
-    return drawTextToImage(await open(), model, prompts, job, stop, onEvent);
+    const model = await prepare(pack);
+    return drawTextToImage(await open(), model, openAddOns(addOns, filesOf), job, stop, onEvent);
   }
 
   return {
@@ -83,19 +78,20 @@ export function createEngine(
       return (await open()).backend;
     },
     async load(pack) {
-      await prepare(pack);
+      const model = await prepare(pack);
+      await model.load({}, openAddOns([], filesOf));
     },
     async run(pack, addOns, job, onEvent) {
       const stop: RunControl = { cancelled: false, skipped: false };
       control = stop;
       try {
-        return await attempt(pack, job, stop, onEvent);
+        return await attempt(pack, addOns, job, stop, onEvent);
       } catch (thrown) {
         const error = toAppError(thrown);
         if (stop.cancelled || !WORTH_REPEATING.includes(error.code)) throw error;
         // Jobs are deterministic: what was handed over already is only made again.
         await reset();
-        return await attempt(pack, job, stop, onEvent);
+        return await attempt(pack, addOns, job, stop, onEvent);
       } finally {
         control = null;
       }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { openRuntime, type Runtime } from '#engine/runtime/runtime.ts';
-import type { ReadFile } from '#engine/models/model.ts';
+import type { ReadFile } from '#engine/models/pack-files.ts';
 
 const require = createRequire(import.meta.url);
 

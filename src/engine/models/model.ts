@@ -1,109 +1,150 @@
-import { AppError } from '#protocol/error.ts';
-import type { ModelPack } from '#protocol/model.ts';
 import type { Runtime, Session } from '#engine/runtime/runtime.ts';
 import type { NoiseModel } from '#engine/samplers/noise-model.ts';
-import { createClipTokenizer, type ClipTokenizer } from '#engine/tokenizers/clip.ts';
+import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
+import { AppError } from '#protocol/error.ts';
+import type { AddOnPack, ModelPack } from '#protocol/model.ts';
+import type { AddOns, ChosenLora } from './add-ons.ts';
+import { builtAutoencoder, builtNetworks } from './built.ts';
+import { exportedNetworks } from './exported.ts';
+import type { Networks, TokenTable, UnetOptions } from './networks.ts';
+import { openPackFiles, type PackFiles, type ReadFile } from './pack-files.ts';
+import { createSessionCache } from './session-cache.ts';
+import { openTokenizer } from './tokenizers.ts';
 
-/** Reads a file of a model by its path in the diffusers layout; undefined when it is not there. */
-export type ReadFile = (path: string) => Promise<Blob | undefined>;
+/** A text encoder and what fills its runs behind the end of the text. */
+export interface TextEncoder {
+  session: Session;
+  padId: number;
+  /** Undefined where no words can be added. */
+  tokenTable: TokenTable | undefined;
+}
 
-/** A Stable Diffusion pipeline ready to run. */
+/** Networks ready to paint with. */
 export interface LoadedModel {
   pack: ModelPack;
   tokenizer: ClipTokenizer;
-  textEncoder: Session;
+  /** One, or SDXL's two. The same list for the same sessions. */
+  textEncoders: readonly TextEncoder[];
   unet: Session;
   vaeDecoder: Session;
   /**
    * The VAE's other half, opened when it is first asked for.
-   * @throws AppError `unsupported_feature` where the model has none, and what the runtime throws
+   * @throws AppError `unsupported_feature` where there is none, and what the runtime throws
    */
   vaeEncoder(): Promise<Session>;
+  /** Latents are divided by this before the VAE's decoder and multiplied behind its encoder. */
+  scalingFactor: number;
+  /** Whether UNet and VAE take latents as they are in GPU buffers: in float32. */
+  takesBuffers: boolean;
   noiseModel: NoiseModel;
+}
+
+/** What a job changes of a model. */
+export interface ModelChanges {
+  loras?: readonly ChosenLora[];
+  /** In place of the model's own. */
+  vae?: AddOnPack | undefined;
+  /** Only for networks the engine writes itself. */
+  unet?: UnetOptions;
+}
+
+/** A model on a runtime. Its networks exist once for each way they are asked for, as far as memory allows. */
+export interface Model {
+  pack: ModelPack;
+  tokenizer: ClipTokenizer;
+  noiseModel: NoiseModel;
+  /** See {@link Networks.tokenTables}. */
+  tokenTables: Networks['tokenTables'];
+  /**
+   * The networks, changed as asked for; those given out before may be released by it.
+   * @throws AppError `invalid_request` for LoRAs or a VAE that do not fit, and what the runtime throws
+   */
+  load(changes: ModelChanges, addOns: AddOns): Promise<LoadedModel>;
+  /** @throws AppError `invalid_request` when the LoRA was made for another kind of model */
+  checkLora(lora: ChosenLora): void;
   release(): Promise<void>;
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** A file of a pack. @throws AppError `model_not_found` when it is missing */
-async function readOf(pack: ModelPack, readFile: ReadFile, path: string): Promise<Blob> {
-  const blob = await readFile(path);
-  if (blob) return blob;
-  throw new AppError(
-    'model_not_found',
-    `${pack.title} is not complete: ${path} is missing. Install it again.`,
-    {
-      detail: { model: pack.id, file: path },
-    },
-  );
-}
-
-async function readJsonOf(pack: ModelPack, readFile: ReadFile, path: string): Promise<Json> {
-  const value: unknown = JSON.parse(await (await readOf(pack, readFile, path)).text());
-  if (typeof value === 'object' && value !== null) return { ...value };
-  throw new AppError('integrity_failed', `${path} of ${pack.title} is not a JSON object.`, {
-    detail: { file: path },
-  });
 }
 
 /** What samplers must know of a pack; needs none of its weights. @throws AppError `model_not_found` */
 export async function readNoiseModel(pack: ModelPack, readFile: ReadFile): Promise<NoiseModel> {
-  return { schedulerConfig: await readJsonOf(pack, readFile, 'scheduler/scheduler_config.json') };
+  const schedulerConfig = await openPackFiles(pack, readFile).readJson('scheduler/scheduler_config.json');
+  return { schedulerConfig, ...(pack.family === 'sdxl' && { alignYourSteps: 'sdxl' }) };
 }
 
 /**
- * Loads a pack's graphs and tokenizer.
- * @throws AppError `model_not_found` when a file is missing, `integrity_failed` when one is not what it
- *   should be, and what the runtime throws
+ * Opens a pack: tokenizer, scheduler configuration and what its networks are made of. Nothing is on the device yet.
+ * @throws AppError `model_not_found` when a file is missing, `integrity_failed` when one is not what it should be,
+ *   `unsupported_feature` for networks the engine cannot run
  */
-export async function loadModel(pack: ModelPack, runtime: Runtime, readFile: ReadFile): Promise<LoadedModel> {
-  const opened: Session[] = [];
-  async function open(path: string): Promise<Session> {
-    const bytes = new Uint8Array(await (await readOf(pack, readFile, path)).arrayBuffer());
-    const session = await runtime.createSession(bytes, { foldDequantization: true });
-    opened.push(session);
-    return session;
-  }
-  let encoder: Promise<Session> | undefined;
-  async function vaeEncoder(): Promise<Session> {
-    if (!(await readFile('vae_encoder/model.onnx'))) {
-      throw new AppError(
-        'unsupported_feature',
-        `${pack.title} has no VAE encoder: it paints from texts, not from pictures.`,
-      );
-    }
-    return (encoder ??= open('vae_encoder/model.onnx'));
-  }
-  const release = async () => {
-    for (const session of opened.splice(0)) await session.release();
+export async function openModel(pack: ModelPack, runtime: Runtime, readFile: ReadFile): Promise<Model> {
+  const files = openPackFiles(pack, readFile);
+  const networks =
+    pack.weights === 'safetensors'
+      ? await builtNetworks(pack, files, runtime)
+      : exportedNetworks(pack, files, runtime);
+  const { tokenizer, padIds } = await openTokenizer(files, pack.family);
+  const noiseModel = await readNoiseModel(pack, readFile);
+  const cache = createSessionCache();
+  const encoderNames = (['text_encoder', 'text_encoder_2'] as const).filter((name) => networks.has(name));
+  let lastEncoders: readonly TextEncoder[] = [];
+
+  return {
+    pack,
+    tokenizer,
+    noiseModel,
+    tokenTables: networks.tokenTables,
+    checkLora(lora) {
+      for (const name of ['unet', ...encoderNames] as const)
+        networks.prepare(name, { loras: [lora], unet: {} });
+    },
+    async load({ loras = [], vae, unet: unetOptions = {} }, addOns) {
+      const changes = { loras, unet: unetOptions };
+      const autoencoder = vae ? await openAutoencoder(vae, addOns.files(vae)) : { networks, isTiny: false };
+      const [unet, vaeDecoder, ...encoders] = await cache.open([
+        networks.prepare('unet', changes),
+        autoencoder.networks.prepare('vae_decoder', changes),
+        ...encoderNames.map((name) => networks.prepare(name, changes)),
+      ]);
+      if (!unet || !vaeDecoder) throw new AppError('internal', 'The model has no UNet or no VAE.');
+      if (lastEncoders.length === 0 || lastEncoders.some(({ session }, i) => session !== encoders[i])) {
+        lastEncoders = encoders.map((session, index) => ({
+          session,
+          padId: padIds[index] ?? padIds[0],
+          tokenTable: networks.tokenTables[index],
+        }));
+      }
+      return {
+        pack,
+        tokenizer,
+        textEncoders: lastEncoders,
+        unet,
+        vaeDecoder,
+        async vaeEncoder() {
+          if (autoencoder.networks.has('vae_encoder')) {
+            return cache.add(autoencoder.networks.prepare('vae_encoder', changes));
+          }
+          throw new AppError(
+            'unsupported_feature',
+            `${(vae ?? pack).title} has no VAE encoder: it paints from texts, not from pictures.`,
+          );
+        },
+        // TAESD takes latents at the scale the UNet has them.
+        scalingFactor: autoencoder.isTiny ? 1 : pack.latent.scalingFactor,
+        takesBuffers: [unet, vaeDecoder].every(({ inputNames, inputType }) =>
+          inputNames.every((name) => inputType(name) !== 'float16'),
+        ),
+        noiseModel,
+      };
+    },
+    release: () => cache.release(),
   };
 
-  try {
-    // The largest graph goes first, while the memory is in one piece.
-    const unet = await open('unet/model.onnx');
-    const textEncoder = await open('text_encoder/model.onnx');
-    const vaeDecoder = await open('vae_decoder/model.onnx');
-    const [vocabulary, merges, tokenizerConfig, noiseModel] = await Promise.all([
-      readJsonOf(pack, readFile, 'tokenizer/vocab.json'),
-      readOf(pack, readFile, 'tokenizer/merges.txt').then((blob) => blob.text()),
-      readJsonOf(pack, readFile, 'tokenizer/tokenizer_config.json'),
-      readNoiseModel(pack, readFile),
-    ]);
-    const padToken = tokenizerConfig['pad_token'];
-    const tokenizer = createClipTokenizer(
-      toVocabulary(vocabulary),
-      merges,
-      typeof padToken === 'string' ? { padToken } : {},
-    );
-    return { pack, tokenizer, textEncoder, unet, vaeDecoder, vaeEncoder, noiseModel, release };
-  } catch (thrown) {
-    await release();
-    throw thrown;
+  async function openAutoencoder(
+    vae: AddOnPack,
+    vaeFiles: PackFiles,
+  ): Promise<{ networks: Networks; isTiny: boolean }> {
+    const opened = await builtAutoencoder(vae, vaeFiles, pack, runtime);
+    if (opened.networks.has('vae_decoder')) return opened;
+    throw new AppError('invalid_request', `${vae.title} has no VAE decoder.`);
   }
-}
-
-function toVocabulary(json: Json): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(json).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
-  );
 }

@@ -1,4 +1,5 @@
-import type { LoadedModel } from '#engine/models/model.ts';
+import type { AddOns } from '#engine/models/add-ons.ts';
+import type { Model } from '#engine/models/model.ts';
 import { createBrownianBatch } from '#engine/random/brownian.ts';
 import { createNoiseStream, noiseGenerators } from '#engine/random/latent-noise.ts';
 import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
@@ -6,9 +7,13 @@ import { execute } from '#engine/samplers/execute.ts';
 import { planSampling } from '#engine/samplers/index.ts';
 import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
+import { AppError } from '#protocol/error.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
-import type { PictureSpec, TextToImageJob } from '#protocol/job.ts';
-import type { PromptEncoder } from './conditioning.ts';
+import type { Job, PictureSpec } from '#protocol/job.ts';
+import type { AddOnPack } from '#protocol/model.ts';
+import { prepareStart, samplingStart } from './batch-start.ts';
+import { chooseLoras, type LoraChoice } from './choose-loras.ts';
+import { encodePrompts } from './conditioning.ts';
 import { decodeLatents } from './decode.ts';
 import { describePicture } from './describe.ts';
 import { chooseDrawSize } from './draw-size.ts';
@@ -16,7 +21,8 @@ import { encodePicture, toPng } from './encode-picture.ts';
 import { openSamplingRun, type SamplingRun } from './sampling-run.ts';
 import { createPreviewClock } from './previews.ts';
 import { createProgress } from './progress.ts';
-import { resizeToCover } from './resize.ts';
+import { readPrompts, type ReadPrompts } from './read-prompts.ts';
+import { resizeToCover, stretch, type Pixels } from './resize.ts';
 import { latentLength, type LatentShape } from './unet.ts';
 import { yieldToEvents } from './yield-to-events.ts';
 
@@ -31,6 +37,10 @@ interface Batch {
   pictures: readonly PictureSpec[];
   /** Position of its first picture in the job. */
   from: number;
+  /** Of its pictures, in order. */
+  prompts: readonly ReadPrompts[];
+  /** The same for all of them. */
+  loras: LoraChoice;
 }
 
 /**
@@ -41,15 +51,22 @@ interface Batch {
  */
 export async function drawTextToImage(
   runtime: Runtime,
-  model: LoadedModel,
-  prompts: PromptEncoder,
-  job: TextToImageJob,
+  source: Model,
+  addOns: AddOns,
+  job: Job,
   control: RunControl,
   emit: (event: EngineEvent) => void,
 ): Promise<RunOutcome> {
-  const { latent } = model.pack;
-  const plan = planSampling(job.sampler, model.noiseModel, job.steps);
-  const drawn = chooseDrawSize(model.pack, job);
+  const { latent } = source.pack;
+  const notes = new Set<string>();
+  const note = (text: string) => void notes.add(text);
+  const vae = findVae(job, addOns);
+  const loras = await chooseLoras(source, addOns, job, note);
+  let model = await source.load({ loras: loras[0]?.loras ?? [], vae }, addOns);
+  const start = samplingStart(job, model);
+  const plan = planSampling(job.sampler, source.noiseModel, job.steps, start);
+  const prompts = await readPrompts(source, addOns, job, plan, note);
+  const drawn = chooseDrawSize(source.pack, job);
   const shape: LatentShape = {
     channels: latent.channels,
     height: drawn.height / latent.downscale,
@@ -59,20 +76,25 @@ export async function drawTextToImage(
     emit({ type: 'progress', progress: state }),
   );
   const previews = createPreviewClock();
-  const notes = new Set<string>();
   const stopped = () => control.cancelled || control.skipped;
 
+  progress.encoding();
+  const begin = await prepareStart(runtime, model, job, start, drawn, shape);
+  const decode = (run: SamplingRun, latents: TensorValue) => decodeLatents(runtime, model, latents, run.read);
+
   function openRun(batch: Batch, encoded: readonly EncodedPrompt[]): SamplingRun {
-    const run = openSamplingRun(runtime, model.unet, {
+    const noise = createNoiseStream(
+      { ...job.noise, etaNoiseSeedDelta: plan.usesEnsd ? job.noise.etaNoiseSeedDelta : 0 },
+      batch.pictures,
+      [shape.channels, shape.height, shape.width],
+      latent.downscale,
+    );
+    const run = openSamplingRun(model.takesBuffers ? runtime.device : null, model.unet, {
       shape,
       prompts: encoded,
       guidanceScale: job.guidanceScale,
-      noise: createNoiseStream(
-        { ...job.noise, etaNoiseSeedDelta: plan.usesEnsd ? job.noise.etaNoiseSeedDelta : 0 },
-        batch.pictures,
-        [shape.channels, shape.height, shape.width],
-        latent.downscale,
-      ),
+      start: begin(noise, batch.pictures.length),
+      nextNoise: () => noise.next(),
       ...(plan.brownianRange && {
         brownian: createBrownianBatch(
           batch.pictures.map(({ seed }) => seed),
@@ -88,17 +110,26 @@ export async function drawTextToImage(
         await yieldToEvents();
         if (stopped()) return;
         await previews.offer(async () => {
-          const estimate = run.estimate(0, latent.scalingFactor);
-          if (estimate) emit({ type: 'preview', blob: toPng(await decodeLatents(model, estimate)) });
+          const estimate = run.estimate(0, model.scalingFactor);
+          if (estimate) emit({ type: 'preview', blob: toPng(await decode(run, estimate)) });
         });
       },
     });
     return run;
   }
 
-  async function finish(spec: PictureSpec, index: number, latents: TensorValue): Promise<void> {
-    const pixels = await resizeToCover(await decodeLatents(model, latents), job);
-    const infotext = describePicture(job, spec, model, plan, drawn);
+  async function finish(batch: Batch, offset: number, decoded: Pixels): Promise<void> {
+    const index = batch.from + offset;
+    const spec = batch.pictures[offset];
+    if (!spec) return;
+    // A picture that came in stretched goes out the same way.
+    const resize = job.task === 'txt2img' ? resizeToCover : stretch;
+    const pixels = await resize(decoded, job);
+    const infotext = describePicture(job, spec, model, plan, drawn, {
+      vae,
+      loras: batch.loras.loras.map(({ pack }) => pack),
+      embeddings: batch.prompts[offset]?.embeddings ?? [],
+    });
     const texts = job.output.texts?.[index] ?? (job.output.metadata ? { parameters: infotext } : {});
     emit({
       type: 'picture',
@@ -115,10 +146,11 @@ export async function drawTextToImage(
   }
 
   async function draw(batch: Batch): Promise<void> {
+    model = await source.load({ loras: batch.loras.loras, vae }, addOns);
     progress.encoding();
     const encoded: EncodedPrompt[] = [];
-    for (const picture of batch.pictures) {
-      encoded.push(await prompts.encode(picture, job.promptOptions, plan, (note) => notes.add(note)));
+    for (const read of batch.prompts) {
+      encoded.push(await encodePrompts(model, read, { job, size: drawn }, note));
     }
     progress.sampling(plan.steps);
     const run = openRun(batch, encoded);
@@ -126,18 +158,18 @@ export async function drawTextToImage(
       const through = await execute(plan.program(), run.machine, { stopped });
       if (!through && !job.keepUnfinished) return;
       progress.decoding();
-      for (const [offset, spec] of batch.pictures.entries()) {
+      for (const offset of batch.pictures.keys()) {
         const latents = through
-          ? run.result(offset, latent.scalingFactor)
-          : run.estimate(offset, latent.scalingFactor);
-        if (latents) await finish(spec, batch.from + offset, latents);
+          ? run.result(offset, model.scalingFactor)
+          : run.estimate(offset, model.scalingFactor);
+        if (latents) await finish(batch, offset, await decode(run, latents));
       }
     } finally {
       run.close();
     }
   }
 
-  for (const batch of splitBatches(job, plan)) {
+  for (const batch of splitBatches(job, plan, prompts, loras)) {
     if (control.cancelled) break;
     control.skipped = false;
     await draw(batch);
@@ -145,10 +177,28 @@ export async function drawTextToImage(
   return { interrupted: control.cancelled, notes: [...notes] };
 }
 
-/** Adaptive samplers look at a whole batch's error, so that they run picture by picture. */
-function* splitBatches(job: TextToImageJob, plan: SamplingPlan): Generator<Batch> {
-  const size = plan.adaptive ? 1 : Math.max(1, job.batchSize);
-  for (let from = 0; from < job.pictures.length; from += size) {
-    yield { pictures: job.pictures.slice(from, from + size), from };
+/**
+ * Adaptive samplers look at a whole batch's error, so that they run picture by picture; and a batch has one set of LoRAs.
+ */
+function* splitBatches(
+  { pictures, batchSize }: Job,
+  plan: SamplingPlan,
+  prompts: readonly ReadPrompts[],
+  choices: readonly LoraChoice[],
+): Generator<Batch> {
+  const size = plan.adaptive ? 1 : Math.max(1, batchSize);
+  for (let from = 0, to = 0; from < pictures.length; from = to) {
+    const loras = choices[from];
+    if (!loras) return;
+    for (to = from + 1; to < Math.min(from + size, pictures.length) && choices[to]?.key === loras.key;) to++;
+    yield { pictures: pictures.slice(from, to), from, prompts: prompts.slice(from, to), loras };
   }
+}
+
+/** @throws AppError `model_not_found` when the VAE that a job names is not installed */
+function findVae({ vae }: Job, addOns: AddOns): AddOnPack | undefined {
+  if (vae === undefined) return undefined;
+  const found = addOns.find('vae', vae);
+  if (found) return found;
+  throw new AppError('model_not_found', `The VAE “${vae}” is not installed.`, { detail: { model: vae } });
 }

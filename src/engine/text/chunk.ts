@@ -4,7 +4,7 @@ import type { Embedding } from './embeddings.ts';
 /** One run of the text encoder. */
 export interface PromptChunk {
   /** {@link CHUNK_LENGTH} token ids: start, text, end, padding. */
-  ids: Int32Array;
+  ids: Int32Array<ArrayBuffer>;
   /** The emphasis of each token; 1 for start, end and padding. */
   weights: Float32Array;
   /** Vectors that replace the token embeddings from `offset` on. */
@@ -43,9 +43,28 @@ export function sealChunk(content: ChunkContent, tokenizer: ClipTokenizer): Prom
   return { ids, weights, embeddings };
 }
 
+/**
+ * A chunk's ids padded as another text encoder wants it; what stands before the end of the text stays.
+ *
+ * @param tokenizer the one that sealed the chunk
+ */
+export function repadIds(
+  ids: Int32Array<ArrayBuffer>,
+  tokenizer: ClipTokenizer,
+  padId: number,
+): Int32Array<ArrayBuffer> {
+  let end = ids.length - 1;
+  while (
+    ids[end] === tokenizer.padId &&
+    (ids[end - 1] === tokenizer.padId || ids[end - 1] === tokenizer.endId)
+  )
+    end--;
+  return ids.slice().fill(padId, end + 1);
+}
+
 /** What equal chunks share: the text encoder gives the same for them. Weights do not matter to it. */
 export function chunkKey(chunk: PromptChunk): string {
-  const names = chunk.embeddings.map(({ offset, embedding }) => `${offset}:${embedding.name}`);
+  const names = chunk.embeddings.map(({ offset, embedding }) => `${offset}:${embedding.key}`);
   return `${chunk.ids.join(' ')}|${names.join('|')}`;
 }
 

@@ -3,10 +3,12 @@ import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 /** A textual inversion embedding: learned vectors that stand in the prompt where its name is written. */
 export interface Embedding {
   name: string;
-  /** `count` rows of `width` values. */
-  vectors: Float32Array;
+  /** Tells it from another of the same name. */
+  key: string;
+  /** Rows, which are the tokens it takes up. */
   count: number;
-  width: number;
+  /** For each text encoder, `count` rows of the encoder's width. */
+  vectors: readonly Float32Array[];
 }
 
 /** Installed embeddings by name. */

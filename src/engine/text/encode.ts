@@ -22,7 +22,10 @@ export interface EncodedChunk {
  * @param ids [77] token ids
  * @param embeddings vectors to put in place of token embeddings; usually none
  */
-export type EncodeChunk = (ids: Int32Array, embeddings: readonly PlacedEmbedding[]) => Promise<EncodedChunk>;
+export type EncodeChunk = (
+  ids: Int32Array<ArrayBuffer>,
+  embeddings: readonly PlacedEmbedding[],
+) => Promise<EncodedChunk>;
 
 /** What the UNet attends to. */
 export interface Context {
@@ -32,6 +35,8 @@ export interface Context {
   width: number;
   /** The sum over the texts of the pooled output of their first chunk; null if the encoder has none. */
   pooled: Float32Array | null;
+  /** What else the UNet is told with it, by the names of its inputs: one vector each. */
+  added?: Readonly<Record<string, Float32Array>>;
 }
 
 /** The contexts of one call of the denoiser. */

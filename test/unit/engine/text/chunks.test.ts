@@ -16,7 +16,7 @@ interface ChunkCase {
 const tokenizer = loadClipTokenizer();
 
 function embedding(name: string, count: number): [string, Embedding] {
-  return [name, { name, count, width: 4, vectors: new Float32Array(count * 4) }];
+  return [name, { name, key: name, count, vectors: [new Float32Array(count * 4)] }];
 }
 
 const embeddings = new Map([embedding('bad-hands', 3), embedding('bad', 1), embedding('EasyNeg', 40)]);

@@ -8,7 +8,7 @@ import { readFixture } from '../../../support/fixtures.ts';
 const tokenizer = loadClipTokenizer();
 
 function embedding(name: string, count: number): [string, Embedding] {
-  return [name, { name, count, width: 4, vectors: new Float32Array(count * 4) }];
+  return [name, { name, key: name, count, vectors: [new Float32Array(count * 4)] }];
 }
 
 const embeddings = new Map([embedding('easy', 3), embedding('neg', 2)]);

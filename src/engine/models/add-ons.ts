@@ -1,0 +1,66 @@
+import { parseLora, type Lora } from '#engine/weights/lora.ts';
+import { openSafetensors, type SafetensorsFile } from '#engine/weights/safetensors-source.ts';
+import { readTextualInversion, type TextualInversion } from '#engine/weights/textual-inversion.ts';
+import { AppError } from '#protocol/error.ts';
+import { packHash, type AddOnKind, type AddOnPack, type AnyPack } from '#protocol/model.ts';
+import { openPackFiles, type PackFiles, type ReadFile } from './pack-files.ts';
+
+/** A LoRA and how much of it goes into which networks. */
+export interface ChosenLora {
+  pack: AddOnPack;
+  lora: Lora;
+  /** Of its changes to the UNet. */
+  strength: number;
+  textEncoderStrength: number;
+}
+
+/** What is installed besides the model. */
+export interface AddOns {
+  /** By id or title, whatever the case. */
+  find(kind: AddOnKind, name: string): AddOnPack | undefined;
+  ofKind(kind: AddOnKind): readonly AddOnPack[];
+  files(pack: AddOnPack): PackFiles;
+  /** @throws AppError `unsupported_feature`, `invalid_request` for what is none; `model_not_found`, `integrity_failed` */
+  readLora(pack: AddOnPack): Promise<Lora>;
+  /** @throws AppError `invalid_request` for what is none; `model_not_found`, `integrity_failed` */
+  readEmbedding(pack: AddOnPack): Promise<TextualInversion>;
+}
+
+/** The names an add-on answers to. */
+export function namesOf({ id, title }: AddOnPack): readonly string[] {
+  return id.toLowerCase() === title.toLowerCase() ? [id] : [id, title];
+}
+
+/** Tells a pack from another that had the same name before. */
+export function packKey(pack: AnyPack): string {
+  const bytes = pack.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return `${pack.id}@${packHash(pack)}:${String(bytes)}`;
+}
+
+/** Opens what is installed; files are read when they are asked for, headers of LoRAs once. */
+export function openAddOns(packs: readonly AddOnPack[], filesOf: (pack: AddOnPack) => ReadFile): AddOns {
+  const loras = new Map<string, Promise<Lora>>();
+  const files = (pack: AddOnPack) => openPackFiles(pack, filesOf(pack));
+
+  async function openWeights(pack: AddOnPack): Promise<SafetensorsFile> {
+    const file = pack.files.find(({ path }) => path.endsWith('.safetensors'));
+    if (!file) throw new AppError('model_not_found', `${pack.title} has no .safetensors file.`);
+    return openSafetensors(await files(pack).read(file.path), pack.title);
+  }
+
+  return {
+    files,
+    ofKind: (kind) => packs.filter((pack) => pack.kind === kind),
+    find: (kind, name) =>
+      packs.find(
+        (pack) =>
+          pack.kind === kind && namesOf(pack).some((each) => each.toLowerCase() === name.toLowerCase()),
+      ),
+    readLora(pack) {
+      const reading = loras.get(pack.id) ?? openWeights(pack).then((file) => parseLora(file, pack.title));
+      loras.set(pack.id, reading);
+      return reading;
+    },
+    readEmbedding: async (pack) => readTextualInversion(await openWeights(pack), pack.title),
+  };
+}

@@ -1,0 +1,69 @@
+import type { ExternalData, Runtime, Session } from '#engine/runtime/runtime.ts';
+import { AppError } from '#protocol/error.ts';
+import type { ModelPack } from '#protocol/model.ts';
+import { foldsWeights, type NetworkName, type Networks } from './networks.ts';
+import type { PackFiles } from './pack-files.ts';
+
+/** Inputs the engine knows how to feed. Networks with one input take it whatever it is called. */
+const KNOWN_INPUTS: readonly string[] = [
+  'sample',
+  'timestep',
+  'encoder_hidden_states',
+  'text_embeds',
+  'time_ids',
+  'timestep_cond',
+];
+
+/**
+ * The networks of a pipeline in ONNX files, as diffusers exports lie on the Hugging Face hub: a folder for each with its
+ * graph, and its weights within the graph or in files beside it.
+ */
+export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Runtime): Networks {
+  /** `model.onnx`, or what a folder has in its place. */
+  const graphOf = (name: NetworkName) => {
+    const graphs = files.list(name).filter(({ path }) => path.endsWith('.onnx'));
+    return graphs.find(({ path }) => path === `${name}/model.onnx`) ?? graphs[0];
+  };
+  /** Files that hold weights: whatever is in the folder and no graph or text. */
+  const weightsOf = (name: NetworkName) =>
+    files.list(name).filter(({ path }) => !/\.(?:onnx|json|txt|md)$/.test(path));
+
+  return {
+    tokenTables: [],
+    has: (name) => graphOf(name) !== undefined,
+    prepare(name) {
+      const graph = graphOf(name);
+      const weights = weightsOf(name);
+      const bytes = [...weights, ...(graph ? [graph] : [])].reduce((sum, file) => sum + file.sizeBytes, 0);
+      return {
+        key: `${pack.id}/${name}`,
+        bytes,
+        async open() {
+          const model = await files.read(graph?.path ?? `${name}/model.onnx`);
+          const externalData: ExternalData[] = [];
+          for (const { path } of weights) {
+            externalData.push({ path: path.slice(name.length + 1), data: await files.read(path) });
+          }
+          const session = await runtime.createSession(new Uint8Array(await model.arrayBuffer()), {
+            externalData,
+            foldWeights: foldsWeights(bytes),
+          });
+          return checkInputs(pack, name, session);
+        },
+      };
+    },
+  };
+}
+
+/** @throws AppError `unsupported_feature` naming the inputs that nothing could be given for */
+async function checkInputs(pack: ModelPack, name: NetworkName, session: Session): Promise<Session> {
+  const { inputNames } = session;
+  const unknown = inputNames.filter((input) => !KNOWN_INPUTS.includes(input));
+  if (unknown.length === 0 || inputNames.length === 1) return session;
+  await session.release();
+  throw new AppError(
+    'unsupported_feature',
+    `The ${name} of ${pack.title} wants inputs that this engine cannot give it: ${unknown.join(', ')}.`,
+    { detail: { model: pack.id, inputs: unknown.join(', ') } },
+  );
+}

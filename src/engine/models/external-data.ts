@@ -1,0 +1,40 @@
+import type { BuiltGraph } from '#engine/graph/graph.ts';
+import { readGeneratedFile } from '#engine/graph/weight-binder.ts';
+import type { ExternalData } from '#engine/runtime/runtime.ts';
+import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { AppError } from '#protocol/error.ts';
+
+/** Generated weights leave JavaScript's memory in parts of this size. */
+const PART_BYTES = 32e6;
+
+/**
+ * What a graph's weights are read from: the user's own files where they hold the very bytes, and a Blob of those that are
+ * computed, made part by part.
+ *
+ * @param files the user's files by the names that the weights' locations call them
+ */
+export async function externalDataOf(
+  graph: BuiltGraph,
+  weights: TensorSource,
+  files: ReadonlyMap<string, Blob>,
+): Promise<ExternalData[]> {
+  const externalData = graph.files.map((path) => {
+    const data = files.get(path);
+    if (!data) throw new AppError('internal', `The graph reads a file ${path} that nobody gave it.`);
+    return { path, data };
+  });
+  if (!graph.generated) return externalData;
+
+  const blobs: Blob[] = [];
+  let parts: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  for await (const part of readGeneratedFile(graph.generated, weights)) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes < PART_BYTES) continue;
+    blobs.push(new Blob(parts));
+    parts = [];
+    bytes = 0;
+  }
+  return [...externalData, { path: graph.generated.path, data: new Blob([...blobs, ...parts]) }];
+}

@@ -1,0 +1,59 @@
+import type { Unet2dConditionOptions } from '#engine/architectures/unet-2d-condition.ts';
+import type { Session } from '#engine/runtime/runtime.ts';
+import type { ChosenLora } from './add-ons.ts';
+
+/** A network of a pipeline, by the folder it has in ONNX exports. */
+export type NetworkName = 'unet' | 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder';
+
+/** How the UNet is written, where the engine writes it. */
+export type UnetOptions = Omit<Unet2dConditionOptions, 'weights' | 'precision' | 'size'>;
+
+/** What networks are made with besides their own weights. */
+export interface NetworkChanges {
+  /** Merged into the weights, in an order that does not matter. */
+  loras: readonly ChosenLora[];
+  unet: UnetOptions;
+}
+
+/** A network that can be opened. */
+export interface PreparedNetwork {
+  /** The same for what would be the same session. */
+  key: string;
+  /** Of its weights as they are stored. */
+  bytes: number;
+  /** @throws AppError `unsupported_feature`, `integrity_failed`, `model_not_found`, and what the runtime throws */
+  open(): Promise<Session>;
+}
+
+/** A text encoder's table of token embeddings. */
+export interface TokenTable {
+  /** Token ids from here on are added ones. */
+  rows: number;
+  width: number;
+}
+
+/** Where a pack's networks come from: graphs exported elsewhere, or graphs written around weights. */
+export interface Networks {
+  has(name: NetworkName): boolean;
+  /**
+   * Tells what a network is opened from; nothing of its weights is read.
+   * @throws AppError `invalid_request` when a LoRA does not fit
+   */
+  prepare(name: NetworkName, changes: NetworkChanges): PreparedNetwork;
+  /**
+   * The token embeddings of the text encoders, in order, to which words can be added; none where graphs were exported
+   * elsewhere, which take no LoRAs either.
+   */
+  tokenTables: readonly TokenTable[];
+}
+
+/**
+ * Weights of at most this many bytes are widened when they are loaded. Beyond, memory is dearer than time: a UNet of
+ * SD 1.5 in float16 has 1.7 GB, and twice of it does not fit beside it into the 4 GB of WebAssembly.
+ */
+const FOLDED_BYTES = 300e6;
+
+/** Whether weights of this size are widened at load; see `SessionOptions.foldWeights`. */
+export function foldsWeights(bytes: number): boolean {
+  return bytes <= FOLDED_BYTES;
+}

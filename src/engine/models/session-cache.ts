@@ -1,0 +1,66 @@
+import type { Session } from '#engine/runtime/runtime.ts';
+import { AppError } from '#protocol/error.ts';
+import type { PreparedNetwork } from './networks.ts';
+
+/** Sessions kept after their use, those in use included, may have weights of so many bytes. */
+const KEPT_BYTES = 2e9;
+
+/** Open sessions by key; see {@link createSessionCache}. */
+export interface SessionCache {
+  /**
+   * The sessions of these networks, in their order. Those that are not open yet are opened, the largest first while the
+   * memory is in one piece; others make room for them, those whose last use is longest ago before the rest.
+   */
+  open(networks: readonly PreparedNetwork[]): Promise<Session[]>;
+  /** One session more beside those of the last {@link open}. */
+  add(network: PreparedNetwork): Promise<Session>;
+  release(): Promise<void>;
+}
+
+/** Keeps a model's sessions, so that changing a LoRA back and forth does not load weights each time. */
+export function createSessionCache(): SessionCache {
+  /** The one used last is the last. */
+  const kept = new Map<string, { session: Session; bytes: number }>();
+
+  async function releaseBut(keys: ReadonlySet<string>, allowedBytes: number): Promise<void> {
+    const others = [...kept].filter(([key]) => !keys.has(key));
+    let bytes = others.reduce((sum, [, entry]) => sum + entry.bytes, 0);
+    for (const [key, entry] of others) {
+      if (bytes <= allowedBytes) return;
+      kept.delete(key);
+      bytes -= entry.bytes;
+      await entry.session.release();
+    }
+  }
+
+  async function add({ key, bytes, open }: PreparedNetwork): Promise<Session> {
+    const known = kept.get(key);
+    const session = known?.session ?? (await open());
+    kept.delete(key);
+    kept.set(key, { session, bytes });
+    return session;
+  }
+
+  return {
+    add,
+    async open(networks) {
+      const keys = new Set(networks.map(({ key }) => key));
+      const needed = networks.reduce((sum, { bytes }) => sum + bytes, 0);
+      await releaseBut(keys, KEPT_BYTES - needed);
+      const sessions = new Map<PreparedNetwork, Session>();
+      for (const network of networks.toSorted((a, b) => b.bytes - a.bytes)) {
+        try {
+          sessions.set(network, await add(network));
+        } catch (thrown) {
+          if (!(thrown instanceof AppError) || thrown.code !== 'out_of_memory') throw thrown;
+          await releaseBut(keys, 0);
+          sessions.set(network, await add(network));
+        }
+      }
+      return networks.flatMap((network) => sessions.get(network) ?? []);
+    },
+    async release() {
+      await releaseBut(new Set(), -1);
+    },
+  };
+}

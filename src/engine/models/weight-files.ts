@@ -1,0 +1,104 @@
+import type { ConfigJson } from '#engine/architectures/config.ts';
+import { openCheckpoint, type Component } from '#engine/weights/checkpoint.ts';
+import { inferConfig } from '#engine/weights/infer-config.ts';
+import { dequantiseTensors } from '#engine/weights/quantise.ts';
+import { openSafetensors } from '#engine/weights/safetensors-source.ts';
+import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { AppError } from '#protocol/error.ts';
+import type { AnyPack, ModelFamily } from '#protocol/model.ts';
+import type { PackFiles } from './pack-files.ts';
+
+/** Weights of a pack's networks, understood and not yet read. */
+export interface WeightFiles {
+  networks: ReadonlyMap<Component, NetworkWeights>;
+  /** By the names that the weights' locations call them: their paths in the pack. */
+  files: ReadonlyMap<string, Blob>;
+}
+
+/** One network: its weights under the names of diffusers, and what they are for. */
+export interface NetworkWeights {
+  source: TensorSource;
+  config: ConfigJson;
+}
+
+/** Folders of a pack that has one for each network. */
+const FOLDERS = ['unet', 'vae', 'text_encoder', 'text_encoder_2'] as const;
+
+/** A checkpoint in one file. */
+const CHECKPOINT = 'checkpoint.safetensors';
+
+const isWeights = ({ path }: { path: string }) => path.endsWith('.safetensors');
+
+/**
+ * Opens the `.safetensors` files of a pack by their headers: a whole checkpoint, a folder for each network (in one or
+ * several files), or the one file of an add-on.
+ *
+ * @param family of the model they are for
+ * @throws AppError `model_not_found` for a missing file, `integrity_failed` for a damaged one, `unsupported_feature` for
+ *   networks of no known kind
+ */
+export async function openWeightFiles(
+  pack: AnyPack,
+  files: PackFiles,
+  family: ModelFamily,
+): Promise<WeightFiles> {
+  const blobs = new Map<string, Blob>();
+  const open = async (path: string) => {
+    const blob = await files.read(path);
+    blobs.set(path, blob);
+    return openSafetensors(blob, path);
+  };
+  const networks = new Map<Component, NetworkWeights>();
+  const add = async (component: Component, source: TensorSource, configPath: string) => {
+    const config = (await files.findJson(configPath)) ?? configOf(component, source, family);
+    networks.set(component, { source, config });
+  };
+
+  const atTop = files.list('').filter(isWeights);
+  const single = atTop.find(({ path }) => path === CHECKPOINT) ?? atTop[0];
+  if (single) {
+    for (const [component, source] of openCheckpoint(await open(single.path)).components) {
+      await add(component, source, pack.kind === 'model' ? `${component}/config.json` : 'config.json');
+    }
+  } else {
+    for (const folder of FOLDERS) {
+      const shards: TensorSource[] = [];
+      for (const { path } of files.list(folder).filter(isWeights)) shards.push(await open(path));
+      if (shards.length === 0) continue;
+      const [source] = openCheckpoint(joinShards(shards)).components.values();
+      if (!source) {
+        throw new AppError(
+          'integrity_failed',
+          `The files in ${folder} of ${pack.title} hold no network that this engine knows.`,
+        );
+      }
+      await add(folder, source, `${folder}/config.json`);
+    }
+  }
+  return { networks, files: blobs };
+}
+
+/** A network's configuration as far as its tensors and the family tell it. */
+function configOf(component: Component, source: TensorSource, family: ModelFamily): ConfigJson {
+  const config = inferConfig(component, dequantiseTensors(source));
+  // Its activations pass float16's largest number, which no tensor shows.
+  return component === 'vae' && family === 'sdxl' ? { ...config, force_upcast: true } : config;
+}
+
+/** The tensors of several files as one source. */
+function joinShards(shards: readonly TensorSource[]): TensorSource {
+  const [only] = shards;
+  if (only && shards.length === 1) return only;
+  const holders = new Map<string, TensorSource>();
+  for (const shard of shards) for (const name of shard.names()) holders.set(name, shard);
+  return {
+    names: () => holders.keys(),
+    info: (name) => holders.get(name)?.info(name),
+    read(name) {
+      const holder = holders.get(name);
+      if (!holder) throw new AppError('not_found', `The weights have no tensor "${name}".`);
+      return holder.read(name);
+    },
+    location: (name) => holders.get(name)?.location?.(name),
+  };
+}

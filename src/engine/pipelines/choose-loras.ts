@@ -1,0 +1,82 @@
+import { packKey, type AddOns, type ChosenLora } from '#engine/models/add-ons.ts';
+import { explainMisfit } from '#engine/models/misfit.ts';
+import type { Model } from '#engine/models/model.ts';
+import { parseExtraNetworks } from '#engine/text/extra-networks.ts';
+import { isLoraTag, readLoraTag, type LoraTag } from '#engine/text/lora-tags.ts';
+import { toAppError } from '#protocol/error.ts';
+import type { Job, PictureSpec } from '#protocol/job.ts';
+
+/** The LoRAs of a picture. */
+export interface LoraChoice {
+  loras: readonly ChosenLora[];
+  /** The same for pictures that one set of networks can draw. */
+  key: string;
+}
+
+/**
+ * The LoRAs of each of a job's pictures: those its prompt names, and those of the job.
+ *
+ * @param note told what has no effect
+ * @throws AppError `unsupported_feature` for LoRAs of kinds that cannot be merged, and what reading their files throws
+ */
+export async function chooseLoras(
+  model: Model,
+  addOns: AddOns,
+  job: Pick<Job, 'pictures' | 'promptOptions' | 'loras'>,
+  note: (text: string) => void,
+): Promise<LoraChoice[]> {
+  const ofJob = (job.loras ?? []).map(({ id, strength }): LoraTag => ({
+    name: id,
+    strength,
+    textEncoderStrength: strength,
+  }));
+  const choices: LoraChoice[] = [];
+  for (const picture of job.pictures) {
+    const ofPrompt = job.promptOptions.syntax === 'a1111' ? readTags(picture, note) : [];
+    const loras: ChosenLora[] = [];
+    for (const tag of [...ofPrompt, ...ofJob]) {
+      const { name, strength, textEncoderStrength } = tag;
+      const found = await findLora(model, addOns, tag);
+      if (typeof found === 'string') note(`The LoRA “${name}” had no effect: ${found}`);
+      else loras.push({ ...found, strength, textEncoderStrength });
+    }
+    const keys = loras.map(({ pack, strength, textEncoderStrength }) =>
+      [packKey(pack), strength, textEncoderStrength].join('*'),
+    );
+    choices.push({ loras, key: keys.sort().join('|') });
+  }
+  return choices;
+}
+
+/** The LoRAs that a prompt names. */
+function readTags({ prompt }: PictureSpec, note: (text: string) => void): LoraTag[] {
+  const { networks } = parseExtraNetworks(prompt[0] ?? '');
+  return networks.flatMap((network) => {
+    const tag = isLoraTag(network) ? readLoraTag(network) : undefined;
+    if (tag) return tag;
+    const reason = isLoraTag(network) ? 'its strength is no number' : 'there is nothing of this kind here';
+    note(`<${[network.kind, ...network.positional].join(':')}> had no effect: ${reason}.`);
+    return [];
+  });
+}
+
+/** The LoRA of a tag, or why it has no effect. */
+async function findLora(
+  model: Model,
+  addOns: AddOns,
+  { name }: LoraTag,
+): Promise<Pick<ChosenLora, 'pack' | 'lora'> | string> {
+  const pack = addOns.find('lora', name);
+  if (!pack) return 'it is not installed.';
+  const misfit = explainMisfit(model, pack);
+  if (misfit !== null) return misfit;
+  const lora = await addOns.readLora(pack);
+  try {
+    model.checkLora({ pack, lora, strength: 1, textEncoderStrength: 1 });
+    return { pack, lora };
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (error.code !== 'invalid_request') throw error;
+    return error.message;
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * A Blob for ONNX Runtime's builds without JSPI, which hold every external file in JavaScript's memory as a whole while a
+ * session is made: an array that reads the parts they copy out of it, one at a time. They (1.30) ask it for nothing but
+ * `byteLength` and `subarray`, from the thread that makes the session.
+ */
+class LazyBytes extends Uint8Array<ArrayBuffer> {
+  readonly #blob: Blob;
+
+  constructor(blob: Blob) {
+    super(new ArrayBuffer(0));
+    this.#blob = blob;
+    // The array's own property is an accessor that subclasses cannot override in TypeScript.
+    Object.defineProperty(this, 'byteLength', { value: blob.size });
+  }
+
+  override subarray(start = 0, end = this.#blob.size): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(new FileReaderSync().readAsArrayBuffer(this.#blob.slice(start, end)));
+  }
+}
+
+/** The Blob as such an array where the thread can wait for a disk, as workers can; else the Blob. */
+export function readLazily(blob: Blob): Blob | Uint8Array {
+  return 'FileReaderSync' in globalThis ? new LazyBytes(blob) : blob;
+}
