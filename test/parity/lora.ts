@@ -5,7 +5,8 @@ import { dequantiseTensors, quantiseTensors, type Storage } from '#engine/weight
 import { openSafetensors, type SafetensorsFile } from '#engine/weights/safetensors-source.ts';
 import type { TensorInfo, TensorSource } from '#engine/weights/tensor-source.ts';
 import type { ParityCase } from './case.ts';
-import { openReference, readFloats, relativeError, runReference, type ReferenceModel } from './models.ts';
+import { openReference, readFloats, runReference, type ReferenceModel } from './models.ts';
+import { relativeError } from '../support/relative-error.ts';
 
 const TOLERANCE = 1e-4;
 

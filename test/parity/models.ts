@@ -17,6 +17,7 @@ import type { BuiltGraph } from '#engine/graph/graph.ts';
 import { openSafetensors, type SafetensorsFile } from '#engine/weights/safetensors-source.ts';
 import { toAppError } from '#protocol/error.ts';
 import { openGraph, type Numbers } from '../support/onnx-session.ts';
+import { relativeError } from '../support/relative-error.ts';
 import type { ParityCase } from './case.ts';
 import { checkpointCases } from './checkpoint-names.ts';
 
@@ -234,18 +235,4 @@ async function readIntegers(source: SafetensorsFile, name: string): Promise<Int3
   return source.info(name)?.type === 'int64'
     ? Int32Array.from(new BigInt64Array(bytes.buffer), Number)
     : new Int32Array(bytes.buffer);
-}
-
-/** The largest difference, relative to the largest expected value. */
-export function relativeError(actual: Float32Array, expected: Float32Array): number {
-  if (actual.length !== expected.length) return Infinity;
-  let difference = 0;
-  let largest = 0;
-  for (let i = 0; i < expected.length; i++) {
-    const distance = Math.abs((actual[i] ?? NaN) - (expected[i] ?? NaN));
-    if (Number.isNaN(distance)) return Infinity;
-    difference = Math.max(difference, distance);
-    largest = Math.max(largest, Math.abs(expected[i] ?? 0));
-  }
-  return difference / largest;
 }

@@ -1,24 +1,21 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodePng } from '#codecs/png.ts';
-import { buildAutoencoderKlDecoder } from '#engine/architectures/autoencoder-kl.ts';
-import { buildClipText } from '#engine/architectures/clip-text.ts';
-import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
-import type { BuiltGraph } from '#engine/graph/graph.ts';
-import type { LoadedModel } from '#engine/models/model.ts';
-import { createPromptEncoder } from '#engine/pipelines/conditioning.ts';
+import type { ConfigJson } from '#engine/architectures/config.ts';
+import { openAddOns } from '#engine/models/add-ons.ts';
+import { openModel, type Model } from '#engine/models/model.ts';
 import { drawTextToImage } from '#engine/pipelines/txt2img.ts';
 import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
-import { toAppError } from '#protocol/error.ts';
+import { AppError, toAppError } from '#protocol/error.ts';
+import type { Job } from '#protocol/job.ts';
 import type { ModelPack } from '#protocol/model.ts';
 import { textToImage } from '../support/jobs.ts';
-import { openNodeRuntime } from '../support/node-engine.ts';
-import { readExternalData } from '../support/onnx-session.ts';
+import { openNodeRuntime, readFrom } from '../support/node-engine.ts';
+import { relativeError } from '../support/relative-error.ts';
 import type { ParityCase } from './case.ts';
-import { openReference, readFloats, relativeError, type ReferenceModel } from './models.ts';
-import { openTokenizer } from './tokens.ts';
+import { readFloats } from './models.ts';
+import { tokenizerFolder } from './tokens.ts';
 
 /** The arguments of one call of a diffusers pipeline. */
 interface PipelineCase {
@@ -32,6 +29,8 @@ interface PipelineCase {
   seed: number;
   width: number;
   height: number;
+  /** Of img2img and inpaint. */
+  strength?: number;
 }
 
 const LATENTS_TOLERANCE = 1e-3;
@@ -51,14 +50,17 @@ const SCHEDULER_CONFIG = {
   steps_offset: 1,
 };
 
+/** The networks' folders in a pipeline, and their names among the reference's models. */
+const NETWORKS = { unet: 'unet-sd1', vae: 'autoencoder-kl', text_encoder: 'clip-text' } as const;
+
 /**
- * Runs the calls in `models/pipelines/cases.json` through the pipeline that paints the app's pictures, with networks
- * built from `unet-sd1`, `autoencoder-kl` and `clip-text`, and compares the final latents and the picture.
+ * Runs the calls in `models/pipelines/cases.json` through the pipeline that paints the app's pictures, with the reference's
+ * tiny networks loaded as an imported model is, and compares the final latents and the picture.
  */
 export async function* cases(dir: string): AsyncGenerator<ParityCase> {
   const folder = join(dir, 'models', 'pipelines');
-  const parts = ['unet-sd1', 'autoencoder-kl', 'clip-text'].map((name) => join(dir, 'models', name));
-  if (![join(folder, 'cases.json'), ...parts].every(existsSync)) return;
+  const networks = Object.values(NETWORKS).map((name) => join(dir, 'models', name));
+  if (![join(folder, 'cases.json'), ...networks].every(existsSync)) return;
   const runtime = await openNodeRuntime();
   const model = await openTinyModel(runtime, dir);
   for (const reference of JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as PipelineCase[]) {
@@ -70,21 +72,16 @@ export async function* cases(dir: string): AsyncGenerator<ParityCase> {
 
 async function* pipelineCases(
   runtime: Runtime,
-  model: LoadedModel,
+  model: Model,
   folder: string,
   reference: PipelineCase,
 ): AsyncGenerator<ParityCase> {
   const latents = { name: `pipelines/${reference.name} latents`, tolerance: LATENTS_TOLERANCE };
   const image = { name: `pipelines/${reference.name} image`, tolerance: IMAGE_TOLERANCE };
-  if (reference.task !== 'txt2img') {
-    const note = `the engine has no ${reference.task} pipeline yet`;
-    for (const line of [latents, image]) yield { ...line, error: Infinity, supported: false, note };
-    return;
-  }
   try {
     const path = join(folder, `${reference.name}.safetensors`);
     const expected = await openSafetensors(new Blob([readFileSync(path)]), path);
-    const drawn = await draw(runtime, model, reference);
+    const drawn = await draw(runtime, model, jobOf(reference, folder));
     const difference = relativeError(drawn.latents, await readFloats(expected, 'latents'));
     yield { ...latents, error: difference, supported: true };
     const off = largestDifference(drawn.image, await readFloats(expected, 'image'));
@@ -96,54 +93,70 @@ async function* pipelineCases(
   }
 }
 
-/** The tiny networks as the app's own models are loaded, made of graphs of ours around the reference's weights. */
-async function openTinyModel(runtime: Runtime, dir: string): Promise<LoadedModel> {
-  const models = join(dir, 'models');
-  const unet = await openReference(join(models, 'unet-sd1'));
-  const vae = await openReference(join(models, 'autoencoder-kl'));
-  const text = await openReference(join(models, 'clip-text'));
-  const load = async ({ weights, files }: ReferenceModel, graph: BuiltGraph): Promise<Session> =>
-    runtime.createSession(graph.model, { externalData: await readExternalData(graph, weights, files) });
-  const sessions = {
-    unet: await load(unet, buildUnet2dCondition(unet.config, { weights: unet.weights })),
-    textEncoder: await load(text, buildClipText(text.config, { weights: text.weights })),
-    vaeDecoder: await load(vae, buildAutoencoderKlDecoder(vae.config, { weights: vae.weights })),
-  };
-  return {
-    ...sessions,
-    pack: describePack(unet, vae),
-    tokenizer: await openTokenizer(dir),
-    noiseModel: { schedulerConfig: SCHEDULER_CONFIG },
-    async release() {
-      for (const session of Object.values(sessions)) await session.release();
-    },
-  };
+/** The call as a job of the app. */
+function jobOf(reference: PipelineCase, folder: string): Job {
+  const job = textToImage({
+    model: 'parity',
+    prompt: reference.prompt,
+    negativePrompt: reference.negative_prompt ?? '',
+    seeds: [BigInt(reference.seed)],
+    steps: reference.num_inference_steps,
+    guidanceScale: reference.guidance_scale,
+    width: reference.width,
+    height: reference.height,
+    sampler: { family: 'diffusers', scheduler: reference.scheduler, config: {} },
+  });
+  if (reference.task === 'txt2img') return job;
+  const read = (name: string) => new Blob([readFileSync(join(folder, name))]);
+  const init = { image: read('init.png'), strength: reference.strength ?? NaN };
+  if (reference.task === 'img2img') return { ...job, task: 'img2img', init };
+  if (reference.task === 'inpaint') return { ...job, task: 'inpaint', init, mask: read('mask.png') };
+  throw new AppError('unsupported_feature', `the engine has no ${reference.task} pipeline yet`);
 }
 
-function describePack(unet: ReferenceModel, vae: ReferenceModel): ModelPack {
-  const halvings = (model: ReferenceModel) => (model.config['block_out_channels'] as number[]).length - 1;
+/** The reference's networks as one pack in the diffusers layout. */
+function openTinyModel(runtime: Runtime, dir: string): Promise<Model> {
+  const folders = new Map([['tokenizer', tokenizerFolder(dir)]]);
+  for (const [folder, name] of Object.entries(NETWORKS)) folders.set(folder, join(dir, 'models', name));
+  return openModel(describePack(folders), runtime, (path) => {
+    const [name = '', file = ''] = path.split('/');
+    const folder = folders.get(name);
+    return folder === undefined ? Promise.resolve(undefined) : readFrom(folder)(file);
+  });
+}
+
+function describePack(folders: ReadonlyMap<string, string>): ModelPack {
+  const configOf = (name: keyof typeof NETWORKS) =>
+    JSON.parse(readFileSync(join(folders.get(name) ?? '', 'config.json'), 'utf8')) as ConfigJson;
+  const halvings = (config: ConfigJson) => (config['block_out_channels'] as number[]).length - 1;
+  const vae = configOf('vae');
   const downscale = 2 ** halvings(vae);
   return {
     id: 'parity',
     title: 'Tiny networks of a reference',
     description: '',
     kind: 'model',
-    family: 'emoji-mini',
-    weights: 'onnx',
-    url: '',
-    files: Object.entries(unet.files).map(([path, bytes]) => ({
-      path: `unet/${path}`,
-      sizeBytes: bytes.length,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
-    })),
+    family: 'sd1',
+    weights: 'safetensors',
+    url: null,
+    files: [...folders].flatMap(([folder, path]) =>
+      readdirSync(path)
+        .filter((file) => file !== 'io.safetensors')
+        .map((file) => ({
+          path: `${folder}/${file}`,
+          sizeBytes: statSync(join(path, file)).size,
+          sha256: null,
+        })),
+    ),
+    configs: { 'scheduler/scheduler_config.json': SCHEDULER_CONFIG },
     licence: { name: '' },
     credits: '',
     trainedSizes: [],
     latent: {
-      channels: Number(vae.config['latent_channels']),
+      channels: Number(vae['latent_channels']),
       downscale,
-      sizeMultiple: downscale * 2 ** halvings(unet),
-      scalingFactor: Number(vae.config['scaling_factor']),
+      sizeMultiple: downscale * 2 ** halvings(configOf('unet')),
+      scalingFactor: Number(vae['scaling_factor']),
     },
     defaults: {
       width: 64,
@@ -159,28 +172,26 @@ function describePack(unet: ReferenceModel, vae: ReferenceModel): ModelPack {
 /** One picture, and the latents it was decoded from: the last ones the decoder was given, at their own scale. */
 async function draw(
   runtime: Runtime,
-  model: LoadedModel,
-  reference: PipelineCase,
+  model: Model,
+  job: Job,
 ): Promise<{ latents: Float32Array; image: Float32Array }> {
-  const { prompt, negative_prompt: negativePrompt, width, height } = reference;
-  const watched = watchInput(model.vaeDecoder);
-  const pack = { ...model.pack, trainedSizes: [[width, height]] as const };
+  const pack = { ...model.pack, trainedSizes: [[job.width, job.height]] as const };
+  let decoderInput: TensorValue | undefined;
   let file: Blob | undefined;
+  const watched: Model = {
+    ...model,
+    pack,
+    async load(changes, addOns) {
+      const loaded = await model.load(changes, addOns);
+      const vaeDecoder = watchInput(loaded.vaeDecoder, (input) => (decoderInput = input));
+      return { ...loaded, pack, vaeDecoder };
+    },
+  };
   await drawTextToImage(
     runtime,
-    { ...model, pack, vaeDecoder: watched.session },
-    createPromptEncoder(model),
-    textToImage({
-      model: pack.id,
-      prompt,
-      negativePrompt: negativePrompt ?? '',
-      seeds: [BigInt(reference.seed)],
-      steps: reference.num_inference_steps,
-      guidanceScale: reference.guidance_scale,
-      width,
-      height,
-      sampler: { family: 'diffusers', scheduler: reference.scheduler, config: {} },
-    }),
+    watched,
+    openAddOns([], () => () => Promise.resolve(undefined)),
+    job,
     { cancelled: false, skipped: false },
     (event) => {
       if (event.type === 'picture') file = event.picture.blob;
@@ -190,27 +201,25 @@ async function draw(
   const { channels, data } = decodePng(new Uint8Array(await file.arrayBuffer()));
   if (channels !== 3) throw new Error(`The picture has ${channels} channels.`);
   return {
-    latents: watched.last().map((value) => value * pack.latent.scalingFactor),
+    latents: floatsOf(decoderInput).map((value) => value * pack.latent.scalingFactor),
     image: Float32Array.from(data, (value) => value / 255),
   };
 }
 
-/** A session, and what its first input was in the last run. */
-function watchInput(session: Session): { session: Session; last(): Float32Array } {
-  let last: TensorValue | undefined;
+/** A session that tells what its first input is in each run. */
+function watchInput(session: Session, tell: (input: TensorValue | undefined) => void): Session {
   return {
-    session: {
-      ...session,
-      run(inputs) {
-        [last] = Object.values(inputs);
-        return session.run(inputs);
-      },
-    },
-    last() {
-      if (!last || !('data' in last) || last.type !== 'float32') throw new Error('No floats went in.');
-      return last.data;
+    ...session,
+    run(inputs) {
+      tell(Object.values(inputs)[0]);
+      return session.run(inputs);
     },
   };
+}
+
+function floatsOf(value: TensorValue | undefined): Float32Array {
+  if (!value || !('data' in value) || value.type !== 'float32') throw new Error('No floats went in.');
+  return value.data;
 }
 
 function largestDifference(actual: Float32Array, expected: Float32Array): number {

@@ -32,10 +32,14 @@ export async function* cases(folder: string): AsyncGenerator<ParityCase> {
   }
 }
 
-/** The tokenizer in `clip-tokenizer` of a folder of references; where it has none, that of test/fixtures. */
-export async function openTokenizer(folder: string): Promise<ClipTokenizer> {
+/** Where the vocabulary of a folder of references is: its own, or that of test/fixtures. */
+export function tokenizerFolder(folder: string): string {
   const theirs = join(folder, 'clip-tokenizer');
-  const files = existsSync(theirs) ? theirs : OWN_TOKENIZER;
+  return existsSync(theirs) ? theirs : OWN_TOKENIZER;
+}
+
+async function openTokenizer(folder: string): Promise<ClipTokenizer> {
+  const files = tokenizerFolder(folder);
   const vocabulary = JSON.parse(await readFile(join(files, 'vocab.json'), 'utf8')) as Record<string, number>;
   return createClipTokenizer(vocabulary, await readFile(join(files, 'merges.txt'), 'utf8'));
 }

@@ -4,7 +4,14 @@ import type { DenoiseInstruction } from '#engine/samplers/program.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import { groupRows, planGuidance } from './guidance.ts';
-import { conditioningInputs, latentLength, outputName, rowsPerRun, type LatentShape } from './unet.ts';
+import {
+  conditioningInputs,
+  latentLength,
+  outputName,
+  rowsPerRun,
+  type ExtraChannels,
+  type LatentShape,
+} from './unet.ts';
 
 /**
  * The guided network on arrays: called with the scaled latents of a batch, picture after picture, it answers
@@ -15,8 +22,11 @@ export function createCpuDenoiser(
   shape: LatentShape,
   prompts: readonly EncodedPrompt[],
   guidanceScale: number,
+  extra?: ExtraChannels,
 ): (input: Float32Array, instruction: DenoiseInstruction) => Promise<DenoiserOutput> {
   const length = latentLength(shape);
+  const channels = shape.channels + (extra?.channels ?? 0);
+  const rowLength = latentLength({ ...shape, channels });
   const limit = rowsPerRun(shape);
   const output = outputName(unet);
   let evaluation = 0;
@@ -28,21 +38,25 @@ export function createCpuDenoiser(
     const unconditional = wants.unconditional ? new Float32Array(input.length) : undefined;
 
     for (const group of groupRows(rows, limit)) {
-      const sample = new Float32Array(group.length * length);
+      const sample = new Float32Array(group.length * rowLength);
       group.forEach(({ picture }, row) => {
-        sample.set(input.subarray(picture * length, (picture + 1) * length), row * length);
+        sample.set(input.subarray(picture * length, (picture + 1) * length), row * rowLength);
+        if (!extra) return;
+        const extraLength = rowLength - length;
+        const own = extra.data.subarray(picture * extraLength, (picture + 1) * extraLength);
+        sample.set(own, row * rowLength + length);
       });
       const outputs = await unet.run({
         sample: {
           type: 'float32',
           data: sample,
-          dims: [group.length, shape.channels, shape.height, shape.width],
+          dims: [group.length, channels, shape.height, shape.width],
         },
         ...conditioningInputs(unet, timestep, group),
       });
       const result = outputs[output]?.data;
-      if (result?.length !== sample.length) {
-        throw new AppError('integrity_failed', 'The UNet’s output has another shape than its input.');
+      if (result?.length !== group.length * length) {
+        throw new AppError('integrity_failed', 'The UNet’s output has another shape than the latents.');
       }
       group.forEach((row, index) => {
         const from = index * length;

@@ -1,25 +1,60 @@
 import type { LoadedModel } from '#engine/models/model.ts';
-import type { TensorValue } from '#engine/runtime/runtime.ts';
+import type { FloatTensor, Runtime, TensorValue } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Pixels } from './resize.ts';
+import { runInTiles, runWholeOrTiled, tileSide, type Planes } from './tiles.ts';
 
-/** Latents of one picture, scaled for the VAE, as pixels. @throws AppError `not_a_number` for a broken picture */
-export async function decodeLatents(model: LoadedModel, latents: TensorValue): Promise<Pixels> {
-  const [input, output] = [model.vaeDecoder.inputNames[0], model.vaeDecoder.outputNames[0]];
+/**
+ * Latents of one picture, scaled for the VAE, as pixels; in tiles where one pass over the picture does not fit.
+ * @param read hands over the latents' numbers, for tiles to be cut from
+ * @throws AppError `not_a_number` for a broken picture
+ */
+export async function decodeLatents(
+  runtime: Runtime,
+  model: LoadedModel,
+  latents: TensorValue,
+  read: (latents: TensorValue) => Promise<Float32Array>,
+): Promise<Pixels> {
+  const { vaeDecoder, pack } = model;
+  const [input, output] = [vaeDecoder.inputNames[0], vaeDecoder.outputNames[0]];
   if (input === undefined || output === undefined) {
     throw new AppError('integrity_failed', 'The VAE decoder has no input or no output.');
   }
-  const outputs = await model.vaeDecoder.run({ [input]: latents });
-  const sample = outputs[output];
-  const [, , height, width] = sample?.dims ?? [];
-  if (!sample || height === undefined || width === undefined) {
+  const [, channels = 0, height = 0, width = 0] = latents.dims;
+  const { downscale } = pack.latent;
+  const side = tileSide(pack);
+
+  const decode = async (value: TensorValue): Promise<Planes> =>
+    toPlanes((await vaeDecoder.run({ [input]: value }))[output]);
+  const planes = await runWholeOrTiled(
+    { width: width * downscale, height: height * downscale },
+    runtime.backend.provider,
+    side,
+    {
+      whole: () => decode(latents),
+      tiled: async () =>
+        runInTiles(
+          { channels, height, width, data: await read(latents) },
+          { input: side / downscale, output: side },
+          (tile) =>
+            decode({ type: 'float32', data: tile.data, dims: [1, tile.channels, tile.height, tile.width] }),
+        ),
+    },
+  );
+  return { width: planes.width, height: planes.height, data: toBytes(planes) };
+}
+
+function toPlanes(sample: FloatTensor | undefined): Planes {
+  const [, channels, height, width] = sample?.dims ?? [];
+  if (!sample || channels === undefined || height === undefined || width === undefined) {
     throw new AppError('integrity_failed', 'The VAE decoder’s output is not a picture.');
   }
-  return { width, height, data: toBytes(sample.data, width * height) };
+  return { channels, height, width, data: sample.data };
 }
 
 /** Planes of red, green and blue in −1 … 1 as opaque RGBA, rounded to the nearest as diffusers does. */
-function toBytes(planes: Float32Array, area: number): Uint8ClampedArray<ArrayBuffer> {
+function toBytes({ width, height, data: planes }: Planes): Uint8ClampedArray<ArrayBuffer> {
+  const area = width * height;
   const data = new Uint8ClampedArray(area * 4);
   for (let i = 0; i < area; i++) {
     for (let channel = 0; channel < 3; channel++) {

@@ -9,6 +9,7 @@ import {
   latentLength,
   outputName,
   rowsPerRun,
+  type ExtraChannels,
   type LatentShape,
 } from './unet.ts';
 
@@ -31,8 +32,13 @@ export function createGpuDenoiser(
   shape: LatentShape,
   prompts: readonly EncodedPrompt[],
   guidanceScale: number,
+  extra?: ExtraChannels,
 ): GpuDenoiser {
   const length = latentLength(shape);
+  const channels = shape.channels + (extra?.channels ?? 0);
+  const rowLength = latentLength({ ...shape, channels });
+  const extraBuffer = extra && arithmetic.allocate(extra.data.length);
+  if (extraBuffer) arithmetic.upload(extraBuffer, extra.data);
   const limit = rowsPerRun(shape);
   const output = outputName(unet);
   const runs = new Map<string, RunBuffers>();
@@ -46,7 +52,7 @@ export function createGpuDenoiser(
     const known = runs.get(key);
     if (known) return known;
     const buffers = {
-      sample: arithmetic.allocate(rows * length),
+      sample: arithmetic.allocate(rows * rowLength),
       output: arithmetic.allocate(rows * length),
     };
     runs.set(key, buffers);
@@ -81,12 +87,20 @@ export function createGpuDenoiser(
         const buffers = buffersOf(index, group.length);
         for (const [row, { picture }] of group.entries()) {
           const slice = { weight: inputScale, buffer: from, offset: picture * length };
-          arithmetic.combine(buffers.sample, row * length, length, [slice]);
+          arithmetic.combine(buffers.sample, row * rowLength, length, [slice]);
+          if (!extraBuffer) continue;
+          const extraLength = rowLength - length;
+          const own = { weight: 1, buffer: extraBuffer, offset: picture * extraLength };
+          arithmetic.combine(buffers.sample, row * rowLength + length, extraLength, [own]);
         }
         const dims = [group.length, shape.channels, shape.height, shape.width];
         await unet.runInto(
           {
-            sample: { type: 'float32', buffer: buffers.sample, dims },
+            sample: {
+              type: 'float32',
+              buffer: buffers.sample,
+              dims: [group.length, channels, shape.height, shape.width],
+            },
             ...conditioningInputs(unet, timestep, group),
             encoder_hidden_states: contexts(group),
           },
@@ -115,6 +129,7 @@ export function createGpuDenoiser(
         result.destroy();
       }
       for (const buffer of uploaded.values()) buffer.destroy();
+      extraBuffer?.destroy();
     },
   };
 }

@@ -15,21 +15,31 @@ const pica = createPica({ features: ['js', 'wasm'] });
 /** Scales a picture to cover a size exactly, by Lanczos; what an uneven aspect leaves over is cut on both sides. */
 export async function resizeToCover(pixels: Pixels, size: Size): Promise<Pixels> {
   const { width, height } = pixels;
-  if (width === size.width && height === size.height) return pixels;
   const scale = Math.max(size.width / width, size.height / height);
   const source = crop(pixels, {
     width: Math.min(width, Math.round(size.width / scale)),
     height: Math.min(height, Math.round(size.height / scale)),
   });
+  return stretch(source, size);
+}
+
+/** Scales a picture to a size whatever its aspect. */
+export async function stretch(
+  pixels: Pixels,
+  size: Size,
+  filter: 'lanczos2' | 'lanczos3' = 'lanczos3',
+): Promise<Pixels> {
+  const { width, height } = pixels;
+  if (width === size.width && height === size.height) return pixels;
   const data = await pica.resizeBuffer({
-    src: new Uint8Array(source.data.buffer),
-    width: source.width,
-    height: source.height,
+    src: new Uint8Array(pixels.data.buffer, pixels.data.byteOffset, pixels.data.byteLength),
+    width,
+    height,
     toWidth: size.width,
     toHeight: size.height,
-    filter: 'lanczos3',
+    filter,
   });
-  return { ...size, data: new Uint8ClampedArray(data) };
+  return { width: size.width, height: size.height, data: new Uint8ClampedArray(data) };
 }
 
 /** The middle of a picture. */

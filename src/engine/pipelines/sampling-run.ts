@@ -1,15 +1,26 @@
-import type { NoiseStream } from '#engine/random/latent-noise.ts';
-import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
+import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { CpuMachine } from '#engine/samplers/cpu-machine.ts';
 import type { Machine } from '#engine/samplers/execute.ts';
 import { createGpuArithmetic } from '#engine/samplers/gpu-arithmetic.ts';
 import { GpuMachine } from '#engine/samplers/gpu-machine.ts';
-import { RESULT, type Register } from '#engine/samplers/program.ts';
+import { blendLatents } from '#engine/samplers/latent-math.ts';
+import { INIT_LATENTS, RESULT, type Register } from '#engine/samplers/program.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import { createCpuDenoiser } from './cpu-denoiser.ts';
 import { createGpuDenoiser } from './gpu-denoiser.ts';
-import { latentLength, type LatentShape } from './unet.ts';
+import { latentLength, summedGuidanceScale, type ExtraChannels, type LatentShape } from './unet.ts';
+
+/** What the latents of a batch begin as, picture after picture. */
+export interface BatchStart {
+  /** Unit noise. */
+  noise: Float32Array;
+  /** Clean latents, for runs that start from a picture. */
+  init?: Float32Array;
+  /** For runs that paint a part of it only: of every latent, 1 where it is painted anew … 0 where it stays. */
+  mask?: Float32Array;
+  extraChannels?: ExtraChannels;
+}
 
 /** What a batch is drawn with. */
 export interface SamplingSetup {
@@ -18,7 +29,9 @@ export interface SamplingSetup {
   /** One for each picture of the batch. */
   prompts: readonly EncodedPrompt[];
   guidanceScale: number;
-  noise: NoiseStream;
+  start: BatchStart;
+  /** The sampler's own noise. */
+  nextNoise: () => Float32Array;
   /** For samplers that follow a Brownian path. */
   brownian?: (sigmaFrom: number, sigmaTo: number) => Float32Array;
   /** A step has ended. */
@@ -28,34 +41,39 @@ export interface SamplingSetup {
 /** The executor of a batch, and the way its latents come out: where they are, as input of the VAE. */
 export interface SamplingRun {
   machine: Machine;
-  /** Finished latents of a picture, divided by `divisor`; for the VAE, valid until the run is closed. */
+  /**
+   * Finished latents of a picture, outside the mask those it began with, divided by `divisor`; for the VAE, valid
+   * until the run is closed.
+   */
   result(picture: number, divisor: number): TensorValue;
   /** The same of the last estimate of the clean latents; null before the first step has ended. */
   estimate(picture: number, divisor: number): TensorValue | null;
+  /** The numbers of either. */
+  read: (latents: TensorValue) => Promise<Float32Array>;
   /** Frees what the run holds. */
   close(): void;
 }
 
-/** Opens the executor that fits the runtime: latents in GPU buffers where sessions run on the GPU. */
-export function openSamplingRun(runtime: Runtime, unet: Session, setup: SamplingSetup): SamplingRun {
-  return runtime.device ? openGpuRun(runtime.device, unet, setup) : openCpuRun(unet, setup);
+/** Opens an executor with latents in buffers of a GPU device, or in arrays where there is none. */
+export function openSamplingRun(device: GPUDevice | null, unet: Session, setup: SamplingSetup): SamplingRun {
+  const summed = { ...setup, guidanceScale: summedGuidanceScale(unet, setup.guidanceScale) };
+  return device ? openGpuRun(device, unet, summed) : openCpuRun(unet, summed);
 }
 
 function vaeDims({ channels, height, width }: LatentShape): readonly number[] {
   return [1, channels, height, width];
 }
 
-function openCpuRun(
-  unet: Session,
-  { shape, prompts, guidanceScale, noise, brownian, show }: SamplingSetup,
-): SamplingRun {
+function openCpuRun(unet: Session, setup: SamplingSetup): SamplingRun {
+  const { shape, prompts, guidanceScale, start, nextNoise, brownian, show } = setup;
+  const { init, mask } = start;
   const length = latentLength(shape);
   let estimated: Float32Array | null = null;
   const machine = new CpuMachine({
+    ...start,
     pictures: prompts.length,
-    noise: noise.first(),
-    nextNoise: () => noise.next(),
-    denoise: createCpuDenoiser(unet, shape, prompts, guidanceScale),
+    nextNoise,
+    denoise: createCpuDenoiser(unet, shape, prompts, guidanceScale, start.extraChannels),
     ...(brownian && { brownian }),
     async show(latents, step) {
       if (!latents.every(Number.isFinite)) {
@@ -65,34 +83,33 @@ function openCpuRun(
       await show(step);
     },
   });
-  const pick = (batch: Float32Array, picture: number, divisor: number): TensorValue => ({
-    type: 'float32',
-    data: batch.subarray(picture * length, (picture + 1) * length).map((value) => value / divisor),
-    dims: vaeDims(shape),
-  });
+  const pick = (batch: Float32Array, picture: number, divisor: number): TensorValue => {
+    const own = (values: Float32Array) => values.subarray(picture * length, (picture + 1) * length);
+    const data = own(batch).slice();
+    if (init && mask) blendLatents(data, own(mask), data, own(init));
+    return { type: 'float32', data: data.map((value) => value / divisor), dims: vaeDims(shape) };
+  };
   return {
     machine,
     result: (picture, divisor) => pick(machine.read(RESULT), picture, divisor),
     estimate: (picture, divisor) => estimated && pick(estimated, picture, divisor),
+    read: (latents) => Promise.resolve(numbersOf(latents)),
     close: () => undefined,
   };
 }
 
-function openGpuRun(
-  device: GPUDevice,
-  unet: Session,
-  { shape, prompts, guidanceScale, noise, brownian, show }: SamplingSetup,
-): SamplingRun {
+function openGpuRun(device: GPUDevice, unet: Session, setup: SamplingSetup): SamplingRun {
+  const { shape, prompts, guidanceScale, start, nextNoise, brownian, show } = setup;
   const length = latentLength(shape);
   const arithmetic = createGpuArithmetic(device);
-  const denoiser = createGpuDenoiser(arithmetic, unet, shape, prompts, guidanceScale);
+  const denoiser = createGpuDenoiser(arithmetic, unet, shape, prompts, guidanceScale, start.extraChannels);
   const vaeInput = arithmetic.allocate(length);
   let estimated: Register | null = null;
   const machine = new GpuMachine({
+    ...start,
     arithmetic,
     pictures: prompts.length,
-    noise: noise.first(),
-    nextNoise: () => noise.next(),
+    nextNoise,
     denoise: denoiser.denoise,
     ...(brownian && { brownian }),
     async show(register, step) {
@@ -101,18 +118,27 @@ function openGpuRun(
     },
   });
   const pick = (register: Register, picture: number, divisor: number): TensorValue => {
-    const buffer = machine.buffer(register);
-    arithmetic.combine(vaeInput, 0, length, [{ weight: 1 / divisor, buffer, offset: picture * length }]);
+    const whole = start.mask ? 'picked' : register;
+    if (start.mask) machine.blend({ op: 'blend', to: whole, inside: register, outside: INIT_LATENTS });
+    const slice = { weight: 1 / divisor, buffer: machine.buffer(whole), offset: picture * length };
+    arithmetic.combine(vaeInput, 0, length, [slice]);
     return { type: 'float32', buffer: vaeInput, dims: vaeDims(shape) };
   };
   return {
     machine,
     result: (picture, divisor) => pick(RESULT, picture, divisor),
     estimate: (picture, divisor) => (estimated === null ? null : pick(estimated, picture, divisor)),
+    read: async (latents) =>
+      'buffer' in latents ? arithmetic.download(latents.buffer, length) : numbersOf(latents),
     close() {
       machine.close();
       denoiser.close();
       vaeInput.destroy();
     },
   };
+}
+
+function numbersOf(latents: TensorValue): Float32Array {
+  if ('data' in latents && latents.type === 'float32') return latents.data;
+  throw new AppError('internal', 'The latents are not numbers in memory.');
 }

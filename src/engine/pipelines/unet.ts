@@ -9,6 +9,13 @@ export interface LatentShape {
   width: number;
 }
 
+/** Channels that inpainting models take besides the latents, the same in each step: the mask and the masked picture's. */
+export interface ExtraChannels {
+  channels: number;
+  /** Picture after picture. */
+  data: Float32Array;
+}
+
 /** Latent cells of one run: SD 1.5 at 512×512 with guidance and two pictures. More go in several runs. */
 const CELLS_PER_RUN = 4 * 64 * 64;
 
@@ -30,7 +37,10 @@ function timestepInput(unet: Session, timestep: number, rows: number): TensorVal
   switch (unet.inputType('timestep')) {
     case 'int64':
       return { type: 'int64', data: new BigInt64Array(count).fill(BigInt(Math.round(timestep))), dims };
+    case 'int32':
+      return { type: 'int32', data: new Int32Array(count).fill(Math.round(timestep)), dims };
     case 'float32':
+    case 'float16':
       return { type: 'float32', data: new Float32Array(count).fill(timestep), dims };
     default:
       throw new AppError(
@@ -48,13 +58,27 @@ export function contextInput(rows: readonly GuidanceRow[]): Extract<TensorValue,
   return { type: 'float32', data, dims: [rows.length, tokens, width] };
 }
 
-/** Everything a run of the UNet takes besides the latents. */
+/** Everything a run of the UNet takes besides the latents: timestep, contexts, and what goes with them. */
 export function conditioningInputs(
   unet: Session,
   timestep: number,
   rows: readonly GuidanceRow[],
-): { timestep: TensorValue; encoder_hidden_states: TensorValue } {
-  return { timestep: timestepInput(unet, timestep, rows.length), encoder_hidden_states: contextInput(rows) };
+): Record<string, TensorValue> {
+  const inputs: Record<string, TensorValue> = {
+    timestep: timestepInput(unet, timestep, rows.length),
+    encoder_hidden_states: contextInput(rows),
+  };
+  for (const [name, { length }] of Object.entries(rows[0]?.context.added ?? {})) {
+    const data = new Float32Array(rows.length * length);
+    rows.forEach(({ context }, row) => data.set(context.added?.[name] ?? [], row * length));
+    inputs[name] = { type: 'float32', data, dims: [rows.length, length] };
+  }
+  return inputs;
+}
+
+/** The scale that guidance is summed up with: 1, no guidance, where the UNet is told the scale itself. */
+export function summedGuidanceScale(unet: Session, guidanceScale: number): number {
+  return unet.inputNames.includes('timestep_cond') ? 1 : guidanceScale;
 }
 
 /** The UNet's one output. */

@@ -4,9 +4,10 @@ import {
   buildAutoencoderKlDecoder,
   buildAutoencoderKlEncoder,
 } from '#engine/architectures/autoencoder-kl.ts';
-import { openReference, relativeError, type ReferenceModel } from '../../../parity/models.ts';
+import { openReference, type ReferenceModel } from '../../../parity/models.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { joinSources, pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
+import { relativeError } from '../../../support/relative-error.ts';
 
 let vae: ReferenceModel;
 

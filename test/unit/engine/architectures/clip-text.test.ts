@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { buildClipText, type ClipTextOptions } from '#engine/architectures/clip-text.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
-import { relativeError } from '../../../parity/models.ts';
 import { openGraph, type Numbers } from '../../../support/onnx-session.ts';
 import { randomTensors, tensorsOf } from '../../../support/random-weights.ts';
+import { relativeError } from '../../../support/relative-error.ts';
 
 const config = {
   architectures: ['CLIPTextModelWithProjection'],

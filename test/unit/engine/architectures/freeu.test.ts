@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { applyFreeU } from '#engine/architectures/freeu.ts';
 import { Graph } from '#engine/graph/graph.ts';
-import { relativeError } from '../../../parity/models.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { pseudoRandom, tensorsOf } from '../../../support/random-weights.ts';
+import { relativeError } from '../../../support/relative-error.ts';
 
 const [height, width] = [6, 8];
 

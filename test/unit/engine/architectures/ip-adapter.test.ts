@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { buildIpAdapterProjection, ipAdapterModules } from '#engine/architectures/ip-adapter.ts';
-import { relativeError } from '../../../parity/models.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
+import { relativeError } from '../../../support/relative-error.ts';
 
 type Rows = number[][];
 type Tensors = ReturnType<typeof randomTensors>;

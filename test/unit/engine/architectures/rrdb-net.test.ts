@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
-import { relativeError } from '../../../parity/models.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
+import { relativeError } from '../../../support/relative-error.ts';
 
 const [FEATURES, GROWTH] = [4, 2];
 

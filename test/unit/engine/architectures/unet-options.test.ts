@@ -6,9 +6,10 @@ import {
 } from '#engine/architectures/unet-2d-condition.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
 import { ipAdapterModules } from '#engine/architectures/ip-adapter.ts';
-import { openReference, relativeError, type ReferenceModel } from '../../../parity/models.ts';
+import { openReference, type ReferenceModel } from '../../../parity/models.ts';
 import { openGraph, type Numbers } from '../../../support/onnx-session.ts';
 import { joinSources, pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
+import { relativeError } from '../../../support/relative-error.ts';
 
 const size = { height: 16, width: 16 };
 let unet: ReferenceModel;

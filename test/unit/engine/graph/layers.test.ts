@@ -4,9 +4,9 @@ import { conv2d, groupNorm, linear, pixelUnshuffle } from '#engine/graph/layers.
 import { pixelShuffle } from '#engine/graph/operators.ts';
 import { dequantiseTensors, quantiseTensors, type Storage } from '#engine/weights/quantise.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
-import { relativeError } from '../../../parity/models.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
+import { relativeError } from '../../../support/relative-error.ts';
 
 /** Builds a graph of one layer and runs it once. */
 async function run(

@@ -1,0 +1,145 @@
+import type { BackendInfo } from '#protocol/engine-host.ts';
+import { AppError } from '#protocol/error.ts';
+import type { ModelPack } from '#protocol/model.ts';
+
+/** Numbers of one picture, plane after plane. */
+export interface Planes {
+  channels: number;
+  height: number;
+  width: number;
+  data: Float32Array;
+}
+
+/** Sides of a tile before and after the network. */
+export interface TileSize {
+  input: number;
+  output: number;
+}
+
+/** Pixels that a VAE pass on the wasm provider is tried with in one piece: its memory ends at 4 GB. */
+const LARGEST_ON_WASM = 1024 * 1024;
+
+/** SD 1's tile. SDXL's own, 1024, would need as much as the pictures that did not fit. */
+const LARGEST_TILE = 512;
+
+/** Of a tile's side: what it shares with its neighbour. `tile_overlap_factor` of diffusers' AutoencoderKL. */
+const OVERLAP = 0.25;
+
+/** Pixels of a tile's side: what the VAE was trained on, within limits. */
+export function tileSide({ trainedSizes }: Pick<ModelPack, 'trainedSizes'>): number {
+  return Math.min(LARGEST_TILE, Math.max(...trainedSizes.flat()));
+}
+
+/**
+ * Runs a VAE pass over a picture of so many pixels in one piece where that fits, and else in tiles.
+ * @param side pixels of a tile's side
+ */
+export async function runWholeOrTiled<T>(
+  { width, height }: { width: number; height: number },
+  provider: BackendInfo['provider'],
+  side: number,
+  run: { whole: () => Promise<T>; tiled: () => Promise<T> },
+): Promise<T> {
+  if (width <= side && height <= side) return run.whole();
+  if (provider === 'wasm' && width * height > LARGEST_ON_WASM) return run.tiled();
+  try {
+    return await run.whole();
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === 'out_of_memory') return run.tiled();
+    throw thrown;
+  }
+}
+
+/**
+ * Runs a network tile by tile. Neighbours overlap by a quarter, where one fades linearly into the other.
+ * Source: diffusers, models/autoencoders/autoencoder_kl.py, `tiled_decode` and `_tiled_encode`.
+ */
+export async function runInTiles(
+  input: Planes,
+  tile: TileSize,
+  run: (part: Planes) => Promise<Planes>,
+): Promise<Planes> {
+  const scale = tile.output / tile.input;
+  const stride = Math.floor(tile.input * (1 - OVERLAP));
+  const fade = Math.floor(tile.output * OVERLAP);
+  const height = Math.round(input.height * scale);
+  const width = Math.round(input.width * scale);
+  let output: Planes | undefined;
+  let above: Planes[] = [];
+  for (let top = 0; top < input.height; top += stride) {
+    const row: Planes[] = [];
+    for (let left = 0; left < input.width; left += stride) {
+      const part = await run(cut(input, top, left, tile.input));
+      output ??= {
+        channels: part.channels,
+        height,
+        width,
+        data: new Float32Array(part.channels * height * width),
+      };
+      const [over, before] = [above[row.length], row.at(-1)];
+      if (over) fadeDown(over, part, fade);
+      if (before) fadeRight(before, part, fade);
+      // The rest lies under the next tile.
+      paste(part, output, Math.round(top * scale), Math.round(left * scale), tile.output - fade);
+      row.push(part);
+    }
+    above = row;
+  }
+  if (!output) throw new AppError('internal', 'There is nothing to run in tiles.');
+  return output;
+}
+
+/** A square of a picture, smaller at its right and lower edges. */
+function cut(from: Planes, top: number, left: number, side: number): Planes {
+  const height = Math.min(side, from.height - top);
+  const width = Math.min(side, from.width - left);
+  const data = new Float32Array(from.channels * height * width);
+  for (let line = 0; line < from.channels * height; line++) {
+    const channel = Math.floor(line / height);
+    const start = (channel * from.height + top + (line % height)) * from.width + left;
+    data.set(from.data.subarray(start, start + width), line * width);
+  }
+  return { channels: from.channels, height, width, data };
+}
+
+/** Copies the first `limit` rows and columns of a tile to its place. */
+function paste(tile: Planes, to: Planes, top: number, left: number, limit: number): void {
+  const rows = Math.min(limit, tile.height);
+  const columns = Math.min(limit, tile.width);
+  for (let channel = 0; channel < tile.channels; channel++) {
+    for (let y = 0; y < rows; y++) {
+      const start = (channel * tile.height + y) * tile.width;
+      const place = (channel * to.height + top + y) * to.width + left;
+      to.data.set(tile.data.subarray(start, start + columns), place);
+    }
+  }
+}
+
+/** Lets the last rows of the tile above fade into the first ones of a tile. */
+function fadeDown(above: Planes, tile: Planes, extent: number): void {
+  const rows = Math.min(above.height, tile.height, extent);
+  const { width } = tile;
+  for (let channel = 0; channel < tile.channels; channel++) {
+    for (let y = 0; y < rows; y++) {
+      const from = (channel * above.height + above.height - rows + y) * width;
+      const to = (channel * tile.height + y) * width;
+      const share = y / rows;
+      for (let x = 0; x < width; x++) {
+        tile.data[to + x] = (1 - share) * (above.data[from + x] ?? 0) + share * (tile.data[to + x] ?? 0);
+      }
+    }
+  }
+}
+
+/** Lets the last columns of the tile before fade into the first ones of a tile. */
+function fadeRight(before: Planes, tile: Planes, extent: number): void {
+  const columns = Math.min(before.width, tile.width, extent);
+  for (let line = 0; line < tile.channels * tile.height; line++) {
+    const from = line * before.width + before.width - columns;
+    const to = line * tile.width;
+    for (let x = 0; x < columns; x++) {
+      const share = x / columns;
+      tile.data[to + x] = (1 - share) * (before.data[from + x] ?? 0) + share * (tile.data[to + x] ?? 0);
+    }
+  }
+}
