@@ -1,4 +1,3 @@
-import { AppError } from '#protocol/error.ts';
 import type { AddOnInfo, AddOnKind, ModelInfo } from '#protocol/model.ts';
 
 /** Something installed that requests call by a name. */
@@ -54,44 +53,8 @@ function findNamed<T extends Named>(packs: readonly T[], name: string): T | unde
     .replace(/^.*[\\/]/, '')
     .replace(/\.(safetensors|ckpt|onnx|pt|bin)$/, '');
   return packs.find((item) =>
-    [item.pack.id, item.pack.title, item.sha256, shortHash(item)].some((own) =>
-      [wanted, stem].includes(own.toLowerCase()),
+    [item.pack.id, item.pack.title, item.sha256, shortHash(item)].some(
+      (own) => own !== '' && [wanted, stem].includes(own.toLowerCase()),
     ),
   );
-}
-
-/** What {@link requireAddOns} calls the kinds in its refusals. */
-const KIND_NAMES: Readonly<Record<AddOnKind, string>> = {
-  lora: 'LoRA',
-  embedding: 'embedding',
-  vae: 'VAE',
-  controlnet: 'ControlNet',
-  upscaler: 'upscaler',
-};
-
-/**
- * The installed add-ons of a list of names with commas.
- * @throws AppError `model_not_found`, which names the one that is not there and, as `detail.tip`, those that are
- */
-export function requireAddOns(
-  addOns: readonly AddOnInfo[],
-  kind: AddOnKind,
-  names: string | null,
-): AddOnInfo[] {
-  return splitList(names).map((name) => {
-    const found = findAddOn(addOns, kind, name);
-    if (found) return found;
-    const installed = installedAddOns(addOns, kind).map(({ pack }) => pack.id);
-    throw new AppError('model_not_found', `${KIND_NAMES[kind]} not found: ${name}`, {
-      detail: { tip: `Installed: ${installed.join(', ') || 'none'}` },
-    });
-  });
-}
-
-/** The entries of a list with commas. */
-export function splitList(list: string | null): string[] {
-  return (list ?? '')
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
 }

@@ -32,7 +32,7 @@ export async function createPacks(
   const known = new Map<ModelId, Known>();
   for (const { pack, state } of await library.list()) known.set(pack.id, { pack, state });
   const builtIn = [...known.keys()][0];
-  const installs = new Map<ModelId, Promise<void>>();
+  const installs = new Map<ModelId, Promise<unknown>>();
 
   function find(id: ModelId): Known {
     const found = known.get(id);
@@ -111,7 +111,7 @@ export async function createPacks(
       choice: ImportChoice,
       device: BackendInfo | null,
     ): Promise<ModelId> {
-      const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+      const { promise: done, resolve, reject } = Promise.withResolvers<undefined>();
       done.catch(() => undefined);
       const coming = new Set<ModelId>();
       try {
@@ -125,7 +125,7 @@ export async function createPacks(
             update(pack, state);
           }),
         );
-        resolve();
+        resolve(undefined);
         return id;
       } catch (error) {
         reject(error);

@@ -42,6 +42,8 @@ export interface PromptOptions {
   /** 1 takes the text encoder's last hidden layer. */
   clipSkip: number;
   commaPaddingBacktrack: number;
+  /** Those of the installed embeddings that count in prompts read as they stand; in the other syntaxes all do. */
+  embeddings?: readonly ModelId[];
 }
 
 /** What every task has. */

@@ -11,6 +11,8 @@ export interface DiffusersSampler {
   scheduler: string;
   /** Keys of the scheduler's `config.json` that differ from the model's own. */
   config: Readonly<Record<string, string | number | boolean>>;
+  /** DDIM's share of fresh noise, 0 (none, the default) to 1 (DDPM's). */
+  eta?: number;
 }
 
 /** A sampler of k-diffusion as A1111, ComfyUI and Fooocus run it. */
@@ -60,6 +62,8 @@ export interface KDiffusionOptions {
   betaDistAlpha?: number;
   betaDistBeta?: number;
   solverType?: 'midpoint' | 'heun';
+  /** Tell the network the nearest training timestep instead of a fraction (A1111's `enable_quantization`). */
+  quantize?: boolean;
   /** Zero-terminal-SNR rescaling of the model's noise schedule. */
   noiseSchedule?: 'default' | 'zero_terminal_snr';
 }

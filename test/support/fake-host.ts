@@ -4,7 +4,7 @@ import { encodePng } from '#codecs/png.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job, JobId, JobRecord } from '#protocol/job.ts';
-import type { ModelId, ModelInfo, ModelState } from '#protocol/model.ts';
+import type { AddOnInfo, AddOnPack, ModelId, ModelInfo, ModelState } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { createJobQueue } from '#host/job-queue.ts';
 
@@ -39,6 +39,38 @@ export const TEST_MODEL: ModelInfo = {
   selected: true,
 };
 
+/** An installed add-on of the tests. */
+export function testAddOn(
+  kind: AddOnPack['kind'],
+  id: string,
+  {
+    family = null,
+    sizeBytes = 4000,
+    installed = true,
+  }: {
+    family?: AddOnPack['family'];
+    sizeBytes?: number;
+    installed?: boolean;
+  } = {},
+): AddOnInfo {
+  return {
+    pack: {
+      id,
+      title: id,
+      description: 'An add-on of the tests',
+      kind,
+      family,
+      url: null,
+      files: [],
+      licence: { name: 'unknown' },
+      credits: '',
+    },
+    sizeBytes,
+    sha256: 'fedcba9876543210'.repeat(4),
+    state: installed ? { stage: 'installed', installedAt: 0 } : { stage: 'absent' },
+  };
+}
+
 /** The colour a seed is painted in. */
 export function colourOf(seed: bigint): [number, number, number] {
   return [Number(seed & 255n), Number((seed >> 8n) & 255n), Number((seed >> 16n) & 255n)];
@@ -57,6 +89,7 @@ export interface FakeHost {
 
 interface Options {
   models?: readonly ModelInfo[];
+  addOns?: readonly AddOnInfo[];
   settings?: Settings;
   /** Milliseconds per step; 0 paints at once. */
   stepMs?: number;
@@ -72,6 +105,7 @@ interface Options {
  */
 export function createFakeHost({
   models = [TEST_MODEL],
+  addOns = [],
   settings = {},
   stepMs = 0,
   failure,
@@ -199,6 +233,7 @@ export function createFakeHost({
         Promise.resolve(
           [...catalogue.values()].map((model) => ({ ...model, selected: model.pack.id === selected })),
         ),
+      addOns: () => Promise.resolve([...addOns]),
       installModel: (id) => {
         setState(id, { stage: 'installed', installedAt: Date.now() });
         return Promise.resolve();

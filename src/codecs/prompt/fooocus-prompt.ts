@@ -56,7 +56,8 @@ export interface FooocusPrompts {
 
 export const RANDOM_STYLE = 'Random Style';
 export const PROMPT_EXPANSION = 'Fooocus V2';
-const MAX_LORAS = 5;
+/** LoRAs of one request. */
+export const MAX_LORAS = 5;
 const SEEDS = 1n << 63n;
 const WILDCARD_ROUNDS = 64;
 

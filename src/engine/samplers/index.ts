@@ -30,7 +30,9 @@ export function planSampling(
   // diffusers has no way to ask for the steps after the cut: ask for so many that they are left.
   const exact = start.from === 'init' && start.exactSteps === true && start.strength > 0;
   const total = exact ? Math.ceil(steps / start.strength) : steps;
-  const plan = planDiffusers(choice, model.schedulerConfig, total, { start });
+  const { eta } = choice;
+  const options = { start, ...(eta !== undefined && { eta }) };
+  const plan = planDiffusers(choice, model.schedulerConfig, total, options);
   return {
     ...plan,
     brownianRange: null,

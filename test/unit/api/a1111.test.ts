@@ -5,7 +5,7 @@ import { fromBase64 } from '#codecs/base64.ts';
 import { decodePng } from '#codecs/png.ts';
 import { readPngText } from '#codecs/png-text.ts';
 import type { TextToImageJob } from '#protocol/job.ts';
-import { colourOf, createFakeHost } from '../../support/fake-host.ts';
+import { colourOf, createFakeHost, TEST_MODEL, testAddOn } from '../../support/fake-host.ts';
 import { jsonOf, post } from '../../support/http.ts';
 
 const SMALL = { prompt: 'a red apple', width: 64, height: 64, steps: 3, seed: 1000 };
@@ -239,21 +239,83 @@ describe('POST /sdapi/v1/txt2img', () => {
   it('names what it does not use', async () => {
     const { response } = await txt2img({
       ...SMALL,
-      prompt: 'apple <lora:shiny:0.7>',
+      prompt: 'apple <lora:shiny:0.7> <hypernet:old:1>',
       clip_skip: 2,
       comments: { note: 'mine' },
       denoising_strength: 0.5,
-      override_settings: { js_modal_lightbox: false, sd_model_checkpoint: 'nowhere', own_key: 1 },
+      override_settings: {
+        js_modal_lightbox: false,
+        sd_model_checkpoint: 'nowhere',
+        own_key: 1,
+        sd_vae: 'my.vae.pt',
+        sd_lora: 'shiny',
+        img2img_extra_noise: 0.1,
+      },
     });
     expect(response.status).toBe(200);
     expect(response.headers.get('X-Ignored-Parameters')?.split(', ').sort()).toEqual([
       'clip_skip',
       'comments',
+      'override_settings.img2img_extra_noise',
       'override_settings.js_modal_lightbox',
       'override_settings.own_key',
+      'override_settings.sd_lora',
       'override_settings.sd_model_checkpoint',
+      'override_settings.sd_vae',
+      'prompt.<hypernet:old>',
       'prompt.<lora:shiny>',
     ]);
+  });
+
+  describe('with add-ons', () => {
+    const addOns = [
+      testAddOn('lora', 'shiny'),
+      testAddOn('lora', 'matte'),
+      testAddOn('vae', 'soft', { family: 'sd1' }),
+    ];
+    const draw = async (body: object) => {
+      const fake = createFakeHost({ addOns });
+      const response = await post(createApi(fake), '/sdapi/v1/txt2img', { ...SMALL, ...body });
+      const { info } = await jsonOf<{ info: string }>(response);
+      const ignored = response.headers.get('X-Ignored-Parameters');
+      return { job: fake.jobs[0], info: JSON.parse(info) as Record<string, unknown>, ignored };
+    };
+
+    it('leaves LoRAs in the prompt, for the engine to read', async () => {
+      const { job, ignored } = await draw({ prompt: 'apple <lora:shiny:0.7>' });
+      expect(job?.pictures[0]?.prompt).toEqual(['apple <lora:shiny:0.7>']);
+      expect(ignored).toBeNull();
+    });
+
+    it('takes them out where the request disables them', async () => {
+      const { job } = await draw({
+        prompt: 'apple <lora:shiny:0.7>, red',
+        disable_extra_networks: true,
+        override_settings: { sd_lora: 'matte' },
+      });
+      expect(job?.pictures[0]?.prompt).toEqual(['apple , red']);
+      expect(job?.loras).toBeUndefined();
+    });
+
+    it('adds the LoRA of the options, unless the prompt has it', async () => {
+      const options = { sd_lora: 'matte', extra_networks_default_multiplier: 0.6 };
+      const added = await draw({ prompt: 'apple <lora:shiny:1>', override_settings: options });
+      expect(added.job?.loras).toEqual([{ id: 'matte', strength: 0.6 }]);
+      const named = await draw({ prompt: 'apple <lora:matte:1>', override_settings: options });
+      expect(named.job?.loras).toBeUndefined();
+      expect(named.ignored).toBeNull();
+    });
+
+    it('draws with another VAE and says so', async () => {
+      const { job, info } = await draw({ override_settings: { sd_vae: 'soft.safetensors' } });
+      expect(job?.vae).toBe('soft');
+      expect(info).toMatchObject({ sd_vae_name: 'soft.safetensors', sd_vae_hash: 'fedcba9876' });
+      for (const sd_vae of ['Automatic', 'None']) {
+        const own = await draw({ override_settings: { sd_vae } });
+        expect(own.job?.vae).toBeUndefined();
+        expect(own.ignored).toBeNull();
+      }
+    });
   });
 
   it.each([
@@ -261,7 +323,6 @@ describe('POST /sdapi/v1/txt2img', () => {
     [{ restore_faces: true }, 'face restoration'],
     [{ tiling: true }, 'tiling'],
     [{ refiner_checkpoint: 'xl' }, 'refiner'],
-    [{ override_settings: { sd_vae: 'my.vae.pt' } }, 'VAE'],
     [{ alwayson_scripts: { refiner: { args: [true, 'xl', 0.8] } } }, 'refiner'],
   ])('refuses %j before any work', async (body, words) => {
     const { response, answer, job } = await txt2img({ ...SMALL, ...body });
@@ -487,6 +548,35 @@ describe('lists', () => {
     const list = await jsonOf<unknown[]>(createApi(createFakeHost()).request(`/sdapi/v1/${path}`));
     expect(list).toHaveLength(length);
     expect(list[0]).toEqual(first);
+  });
+
+  it('tells of installed add-ons', async () => {
+    const addOns = [
+      testAddOn('lora', 'shiny'),
+      testAddOn('vae', 'soft'),
+      testAddOn('embedding', 'bad-hands', { family: 'emoji-mini', sizeBytes: 3 * 256 * 4 + 200 }),
+      testAddOn('embedding', 'large', { family: 'sdxl', sizeBytes: 2048 * 4 + 200 }),
+      testAddOn('lora', 'on-its-way', { installed: false }),
+    ];
+    const api = createApi(createFakeHost({ addOns }));
+    const get = (path: string) => jsonOf(api.request(`/sdapi/v1/${path}`));
+    expect(await get('loras')).toEqual([
+      { name: 'shiny', alias: 'shiny', path: 'models/Lora/shiny.safetensors', metadata: {} },
+    ]);
+    expect(await get('sd-vae')).toEqual([
+      { model_name: 'soft.safetensors', filename: 'models/VAE/soft.safetensors' },
+    ]);
+    const unknown = { step: null, sd_checkpoint: null, sd_checkpoint_name: null };
+    expect(await get('embeddings')).toEqual({
+      loaded: { 'bad-hands': { ...unknown, shape: 256, vectors: 3 } },
+      skipped: { large: { ...unknown, shape: 2048, vectors: 1 } },
+    });
+  });
+
+  it('names a checkpoint without its hash while that is unknown', async () => {
+    const api = createApi(createFakeHost({ models: [{ ...TEST_MODEL, sha256: '' }] }));
+    const [model] = await jsonOf<{ title: string }[]>(api.request('/sdapi/v1/sd-models'));
+    expect(model?.title).toBe('emoji-mini.safetensors');
   });
 
   it('has 126 flags, 277 styles and the rest', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { dialects } from '#api/dialects/index.ts';
-import { createApi } from '#api/index.ts';
+import type { Connect } from '#api/connection.ts';
+import { createApi, type Api } from '#api/index.ts';
 import type { ApiEvent } from '#protocol/api-event.ts';
 import { AppError } from '#protocol/error.ts';
 import { createFakeHost } from '../../support/fake-host.ts';
@@ -146,6 +147,20 @@ describe.each(Object.entries(CASES))('%s', (name, { path, body, wrong, said, wai
     expect(fake.jobs[1]).toEqual(fake.jobs[0]);
   });
 
+  it('draws once for a fetch that is started again because its service worker was killed', async () => {
+    const fake = createFakeHost({ stepMs: 20 });
+    const first = post(createApi(fake), path, body);
+    await expect.poll(async () => (await fake.host.jobs())[0]?.stage).toBe('running');
+    const restarted = createApi(fake);
+    const answer = await (await post(restarted, path, body)).text();
+    expect(fake.jobs).toHaveLength(1);
+    expect(picturesIn(answer)).toEqual(picturesIn(await (await first).text()));
+    // It is answered: a client that asks for the same again wants another picture.
+    await post(restarted, path, body);
+    await post(createApi(fake), path, body);
+    expect(fake.jobs).toHaveLength(3);
+  });
+
   it.runIf(waits)('begins its answer in time and ends it when the picture is there', async () => {
     const api = createApi({ ...createFakeHost({ stepMs: 10 }), lateAfterMs: 15, lateEveryMs: 5 });
     const response = await post(api, path, body);
@@ -202,6 +217,57 @@ describe.each(Object.entries(CASES))('%s', (name, { path, body, wrong, said, wai
     }
   });
 });
+
+/** Where an answer has its pictures: base64 or URLs. */
+function picturesIn(answer: string): string[] {
+  return answer.match(/"(iVBOR[^"]+|http[^"]+png)"/g) ?? [];
+}
+
+describe.each([
+  {
+    path: '/v1/generation/text-to-image',
+    body: { ...CASES.fooocus.body, async_process: true },
+    idOf: (answer: Record<string, unknown>) => answer['job_id'],
+  },
+  {
+    path: '/api/v1/enterprise/text2img',
+    body: CASES.modelslab.body,
+    idOf: (answer: Record<string, unknown>) => answer['id'],
+  },
+])('an asynchronous $path', ({ path, body, idOf }) => {
+  const settings = { 'modelslab.wait_seconds': 0 };
+  const ask = async (api: Api) => idOf(await jsonOf<Record<string, unknown>>(post(api, path, body)));
+
+  it('started again before it was answered finds its job, done or not', async () => {
+    const fake = createFakeHost({ stepMs: 5, settings });
+    const id = await ask(createApi({ connect: dyingBeforeTheAnswer(fake.connect) }));
+    const again = createApi({ connect: dyingBeforeTheAnswer(fake.connect) });
+    expect(await ask(again)).toBe(id);
+    await expect.poll(async () => (await fake.host.jobs())[0]?.stage, { timeout: 20_000 }).toBe('done');
+    expect(await ask(createApi(fake))).toBe(id);
+    expect(fake.jobs).toHaveLength(1);
+    expect(await ask(createApi(fake))).not.toBe(id);
+  });
+
+  it('is another job each time it was answered', async () => {
+    const fake = createFakeHost({ stepMs: 5, settings });
+    const ids = [];
+    const api = createApi(fake);
+    for (const next of [api, api, createApi(fake)]) ids.push(await ask(next));
+    expect(new Set(ids).size).toBe(3);
+  });
+});
+
+/** A connection whose service worker does not live to tell that a request is answered. */
+function dyingBeforeTheAnswer(connect: Connect): Connect {
+  return async () => {
+    const connection = await connect();
+    return {
+      ...connection,
+      host: { ...connection.host, answered: () => new Promise(() => undefined) },
+    };
+  };
+}
 
 /** Keys and kinds of values, deep. */
 function shapeOf(value: unknown): unknown {

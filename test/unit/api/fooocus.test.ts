@@ -7,7 +7,7 @@ import { samplers, schedules } from '#api/dialects/fooocus/samplers.ts';
 import { isKDiffusionSamplerName } from '#engine/samplers/k-diffusion/index.ts';
 import { isSigmaScheduleName } from '#engine/samplers/k-diffusion/sigma-schedules.ts';
 import { AppError } from '#protocol/error.ts';
-import { colourOf, createFakeHost } from '../../support/fake-host.ts';
+import { colourOf, createFakeHost, TEST_MODEL, testAddOn } from '../../support/fake-host.ts';
 
 const TEXT_TO_IMAGE = '/v1/generation/text-to-image';
 
@@ -223,7 +223,7 @@ describe('text-to-image', () => {
       loras: [{ model_name: 'a.safetensors', weight: 0.5 }],
       sharpness: 5,
       surprise: true,
-      advanced_params: { sampler_name: 'magic', scheduler_name: 'none', adaptive_cfg: 3 },
+      advanced_params: { sampler_name: 'magic', scheduler_name: 'none', adaptive_cfg: 3, vae_name: 'no.pt' },
     });
     expect(response.status).toBe(200);
     expect(host.jobs[0]).toMatchObject({
@@ -236,14 +236,108 @@ describe('text-to-image', () => {
       'advanced_params.adaptive_cfg',
       'advanced_params.sampler_name',
       'advanced_params.scheduler_name',
+      'advanced_params.vae_name',
       'base_model_name',
-      'loras',
+      'loras:a.safetensors',
       'prompt:lora:shiny',
       'refiner_model_name',
       'sharpness',
       'style_selections:No Such Style',
       'surprise',
     ]);
+  });
+
+  describe('with add-ons', () => {
+    const addOns = [
+      testAddOn('lora', 'shiny'),
+      testAddOn('lora', 'sdxl_lightning_4step_lora'),
+      testAddOn('lora', 'sd_xl_offset_example-lora_1.0', { family: 'sdxl' }),
+      testAddOn('lora', 'on-its-way', { installed: false }),
+      testAddOn('vae', 'soft'),
+    ];
+
+    it('draws with the LoRAs of the list and of the prompt, and with the VAE', async () => {
+      const host = createFakeHost({ addOns });
+      const response = await post(createApi(host), TEXT_TO_IMAGE, {
+        ...example,
+        prompt: 'an apple, <lora:sdxl_lightning_4step_lora:0.3>',
+        loras: [
+          { model_name: 'None', weight: 1 },
+          { model_name: 'shiny.safetensors', weight: 0.5 },
+          { model_name: 'on-its-way.safetensors', weight: 0.5 },
+        ],
+        advanced_params: { vae_name: 'soft.safetensors' },
+      });
+      expect(host.jobs[0]).toMatchObject({
+        loras: [
+          { id: 'shiny', strength: 0.5 },
+          { id: 'sdxl_lightning_4step_lora', strength: 0.3 },
+        ],
+        vae: 'soft',
+        pictures: [{ prompt: ['an apple'] }],
+      });
+      expect(response.headers.get('X-Ignored-Parameters')).toBe('loras:on-its-way.safetensors');
+    });
+
+    it("adds a fast mode's LoRA with its weight, once", async () => {
+      const host = createFakeHost({ addOns });
+      const response = await post(createApi(host), TEXT_TO_IMAGE, {
+        ...example,
+        prompt: 'an apple, <lora:sdxl_lightning_4step_lora:0.3>',
+        loras: [{ model_name: 'shiny', weight: -1 }],
+        performance_selection: 'Lightning',
+      });
+      expect(host.jobs[0]?.loras).toEqual([
+        { id: 'shiny', strength: -1 },
+        { id: 'sdxl_lightning_4step_lora', strength: 1 },
+      ]);
+      expect(response.headers.get('X-Ignored-Parameters')).toBe('prompt:lora:sdxl_lightning_4step_lora');
+    });
+
+    it("uses the default preset's LoRA with models of its family only", async () => {
+      const loras = undefined;
+      const host = createFakeHost({ addOns });
+      const response = await post(createApi(host), TEXT_TO_IMAGE, { ...example, loras });
+      expect(host.jobs[0]?.loras).toBeUndefined();
+      expect(response.headers.has('X-Ignored-Parameters')).toBe(false);
+      const pack = { ...TEST_MODEL.pack, family: 'sdxl' } as const;
+      const large = createFakeHost({ addOns, models: [{ ...TEST_MODEL, pack }] });
+      await post(createApi(large), TEXT_TO_IMAGE, { ...example, loras });
+      expect(large.jobs[0]?.loras).toEqual([{ id: 'sd_xl_offset_example-lora_1.0', strength: 0.1 }]);
+    });
+
+    it('lists the LoRAs that are installed', async () => {
+      const api = createApi(createFakeHost({ addOns }));
+      expect(await jsonOf(api.request('/v1/engines/all-models'))).toEqual({
+        model_filenames: ['emoji-mini.safetensors'],
+        lora_filenames: [
+          'shiny.safetensors',
+          'sdxl_lightning_4step_lora.safetensors',
+          'sd_xl_offset_example-lora_1.0.safetensors',
+        ],
+      });
+    });
+
+    it('writes them into the picture in both schemes', async () => {
+      const asked = {
+        loras: [{ model_name: 'shiny', weight: 1 }],
+        advanced_params: { vae_name: 'soft' },
+      };
+      const textOf = async (request: Json) => {
+        const api = createApi(createFakeHost({ addOns }));
+        const [result] = await generate(api, { ...asked, ...request });
+        const texts = await readPngText(await bytesOf(api.request(result?.url ?? '')));
+        return texts['parameters'];
+      };
+      const json = await textOf({});
+      expect(json).toContain('"lora_combined_1": "shiny : 1.0", "loras": [["shiny", 1.0, "fedcba9876"]]');
+      expect(json).toContain('"vae": "soft"');
+      const infotext = await textOf({ meta_scheme: 'a1111' });
+      expect(infotext).toContain('VAE: soft,');
+      expect(infotext).toContain(
+        'Lora hashes: "shiny: fedcba9876", Lora weights: "shiny: 1.0", Version: Fooocus v2.5.3',
+      );
+    });
   });
 
   it('says nothing of LoRAs that are switched off', async () => {
@@ -703,18 +797,13 @@ describe('refused requests', () => {
     expect(host.jobs).toEqual([]);
   });
 
-  it('501 for FreeU and for other VAEs, by name', async () => {
-    const api = createApi(createFakeHost());
-    for (const [name, value, missing] of [
-      ['freeu_enabled', true, 'FreeU'],
-      ['vae_name', 'other.safetensors', 'replacement VAEs'],
-    ] as const) {
-      const response = await post(api, TEXT_TO_IMAGE, { ...example, advanced_params: { [name]: value } });
-      expect(response.status).toBe(501);
-      expect(await jsonOf(response)).toEqual({
-        detail: `'${name}' needs ${missing}, which is not available here yet.`,
-      });
-    }
+  it('501 for FreeU, by name', async () => {
+    const body = { ...example, advanced_params: { freeu_enabled: true } };
+    const response = await post(createApi(createFakeHost()), TEXT_TO_IMAGE, body);
+    expect(response.status).toBe(501);
+    expect(await jsonOf(response)).toEqual({
+      detail: "'freeu_enabled' needs FreeU, which is not available here yet.",
+    });
   });
 });
 

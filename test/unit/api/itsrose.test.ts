@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { decodePng } from '#codecs/png.ts';
-import { colourOf, createFakeHost } from '../../support/fake-host.ts';
+import { colourOf, createFakeHost, testAddOn } from '../../support/fake-host.ts';
 import { jsonOf, post } from '../../support/http.ts';
 
 const request = {
@@ -112,7 +112,9 @@ describe('POST /sdapi/txt2img', () => {
     [{ samples: 2 }, 'must be <= 1'],
     [{ safety_checker_type: 'none' }, 'must be equal to one of the allowed values'],
     [{ prompt: {} }, 'must be string'],
-    [{ lora_model: 'shiny' }, "'lora_model' needs LoRA files, which is not available here yet."],
+    [{ lora_model: 'shiny' }, 'LoRA not found: shiny'],
+    [{ vae: 'soft' }, 'VAE not found: soft'],
+    [{ embeddings_model: 'bad-hands' }, 'Embedding not found: bad-hands'],
     [{ scheduler: 'Nonsense' }, 'scheduler must be equal to one of the allowed values'],
     [{ model_id: 'dreams' }, "model 'dreams' not found"],
   ])('answers 400 for %j', async (change, message) => {
@@ -124,6 +126,55 @@ describe('POST /sdapi/txt2img', () => {
       message: expect.stringContaining(message) as string,
     });
     expect(fake.jobs).toEqual([]);
+  });
+});
+
+it('takes installed add-ons, and repeats the names the client used', async () => {
+  const addOns = [testAddOn('lora', 'shiny'), testAddOn('embedding', 'bad-hands'), testAddOn('vae', 'soft')];
+  const fake = createFakeHost({ addOns });
+  const asked = {
+    lora_model: 'shiny',
+    lora_strength: '0.4',
+    embeddings_model: 'bad-hands',
+    vae: 'soft.safetensors',
+  };
+  const { result } = await jsonOf<Answer>(post(createApi(fake), '/sdapi/txt2img', { ...request, ...asked }));
+  expect(fake.jobs[0]).toMatchObject({
+    loras: [{ id: 'shiny', strength: 0.4 }],
+    vae: 'soft',
+    promptOptions: { embeddings: ['bad-hands'] },
+  });
+  expect(result.meta).toMatchObject(asked);
+});
+
+describe('a key that is set', () => {
+  const api = createApi(createFakeHost({ settings: { 'itsrose.key': 'secret' } }));
+  const ask = (headers: Record<string, string>, path = '/sdapi/get_all_models') =>
+    api.request(path, { headers });
+
+  it.each([[{ Authorization: 'Bearer secret' }], [{ Authorization: 'secret' }]])(
+    'lets %j in',
+    async (headers) => {
+      expect((await ask(headers)).status).toBe(200);
+    },
+  );
+
+  it.each([
+    [{}, 'Authorization header is missing'],
+    [{ Authorization: 'Basic c2VjcmV0 or so' }, 'Authorization header is invalid'],
+    [{ Authorization: 'Bearer wrong' }, 'Invalid or expired access token'],
+  ])('answers 401 for %j', async (headers, message) => {
+    const response = await ask(headers);
+    expect([response.status, await jsonOf(response)]).toEqual([401, { status: false, message, result: {} }]);
+    const drawing = await post(api, '/sdapi/txt2img', request, {
+      headers: { 'Content-Type': 'application/json', ...headers },
+    });
+    expect(drawing.status).toBe(401);
+  });
+
+  it('is not asked for otherwise', async () => {
+    const open = createApi(createFakeHost());
+    expect((await open.request('/sdapi/get_all_models')).status).toBe(200);
   });
 });
 

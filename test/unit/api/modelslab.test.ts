@@ -5,7 +5,7 @@ import { decodePng } from '#codecs/png.ts';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { isDiffusersSchedulerName } from '#engine/samplers/diffusers/index.ts';
 import { AppError } from '#protocol/error.ts';
-import { colourOf, createFakeHost, TEST_MODEL } from '../../support/fake-host.ts';
+import { colourOf, createFakeHost, TEST_MODEL, testAddOn } from '../../support/fake-host.ts';
 
 const BASE = '/api/v1/enterprise';
 
@@ -51,6 +51,40 @@ async function colourAt(api: Api, url: string): Promise<number[]> {
 }
 
 describe('text2img', () => {
+  it('draws with installed LoRAs, embeddings and VAE', async () => {
+    const addOns = [
+      testAddOn('lora', 'shiny'),
+      testAddOn('lora', 'matte'),
+      testAddOn('lora', 'plain'),
+      testAddOn('embedding', 'bad-hands'),
+      testAddOn('vae', 'soft'),
+    ];
+    const host = createFakeHost({ addOns });
+    const body = {
+      ...example,
+      lora_model: 'shiny,Matte, plain',
+      lora_strength: '0.3,0.9',
+      embeddings_model: 'bad-hands',
+      vae: 'soft',
+    };
+    const { meta } = await answerOf(post(createApi(host), 'text2img', body));
+    expect(host.jobs[0]).toMatchObject({
+      loras: [
+        { id: 'shiny', strength: 0.3 },
+        { id: 'matte', strength: 0.9 },
+        { id: 'plain', strength: 1 },
+      ],
+      vae: 'soft',
+      promptOptions: { syntax: 'plain', embeddings: ['bad-hands'] },
+    });
+    expect(meta).toMatchObject({
+      lora: 'shiny,matte,plain',
+      lora_strength: '0.3,0.9,1',
+      embeddings: 'bad-hands',
+      vae: 'soft',
+    });
+  });
+
   it('answers with success, the URL of each sample and the meta of the request', async () => {
     const host = createFakeHost();
     const api = createApi(host);
@@ -445,15 +479,29 @@ describe('errors', () => {
   });
 
   it.each([
-    ['lora_model', 'my-lora', 'LoRA files'],
-    ['vae', 'my-vae', 'replacement VAEs'],
-    ['embeddings_model', 'my-embedding', 'textual inversion embeddings'],
-    ['panorama', 'yes', 'panorama drawing'],
-  ])('refuses %s, naming what is missing', async (name, value, missing) => {
-    const response = await post(createApi(createFakeHost()), 'text2img', { ...example, [name]: value });
+    ['lora_model', 'shiny, matte', 'LoRA not found: matte', 'Installed: shiny'],
+    ['vae', 'my-vae', 'VAE not found: my-vae', 'Installed: none'],
+    ['embeddings_model', 'shiny', 'Embedding not found: shiny', 'Installed: none'],
+  ])('404 for a %s that is not installed', async (name, value, message, tip) => {
+    const host = createFakeHost({ addOns: [testAddOn('lora', 'shiny')] });
+    const response = await post(createApi(host), 'text2img', { ...example, [name]: value });
+    expect(response.status).toBe(404);
+    expect(await answerOf(response)).toMatchObject({ status: 'error', message, tip });
+    expect(host.jobs).toEqual([]);
+  });
+
+  it('400 for a strength that is no number', async () => {
+    const body = { ...example, lora_model: 'shiny', lora_strength: 'much' };
+    const response = await post(createApi(createFakeHost()), 'text2img', body);
+    expect(response.status).toBe(400);
+    expect((await answerOf(response))['message']).toContain('lora_strength must be a number');
+  });
+
+  it('501 for panorama, naming what is missing', async () => {
+    const response = await post(createApi(createFakeHost()), 'text2img', { ...example, panorama: 'yes' });
     expect(response.status).toBe(501);
     expect((await answerOf(response))['message']).toBe(
-      `'${name}' needs ${missing}, which is not available here yet.`,
+      "'panorama' needs panorama drawing, which is not available here yet.",
     );
   });
 });

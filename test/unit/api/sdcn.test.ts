@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { fromBase64 } from '#codecs/base64.ts';
 import { decodePng } from '#codecs/png.ts';
-import { colourOf, createFakeHost } from '../../support/fake-host.ts';
+import { colourOf, createFakeHost, testAddOn } from '../../support/fake-host.ts';
 import { jsonOf, post } from '../../support/http.ts';
 
 const request = {
@@ -50,6 +50,34 @@ describe('POST /txt2img', () => {
       noise: { source: 'philox' },
     });
     expect(response.headers.get('X-Ignored-Parameters')).toBe('sampler_name');
+  });
+
+  it('appends LoRAs to the prompt, called by name, file or hash', async () => {
+    const fake = createFakeHost({ addOns: [testAddOn('lora', 'shiny'), testAddOn('vae', 'soft')] });
+    const loras = [
+      ['shiny.safetensors', 0.5],
+      ['fedcba9876', -1],
+    ];
+    await post(createApi(fake), '/txt2img', { ...request, loras });
+    expect(fake.jobs[0]?.pictures[0]?.prompt).toEqual(['A dog,<lora:shiny:0.5>,<lora:shiny:-1>']);
+    for (const wrong of [['soft', 1], ['shiny', '1'], ['shiny'], 'shiny']) {
+      const response = await post(createApi(fake), '/txt2img', { ...request, loras: [wrong] });
+      expect([response.status, await jsonOf(response)]).toEqual([400, { msg: 'Invalid lora param' }]);
+    }
+    expect(fake.jobs).toHaveLength(1);
+  });
+
+  it('answers 413 for bodies above 4 MiB', async () => {
+    const fake = createFakeHost();
+    const whole = { ...request, prompt: 'x'.repeat(4 * 1024 * 1024 - JSON.stringify(request).length + 5) };
+    expect(JSON.stringify(whole)).toHaveLength(4 * 1024 * 1024);
+    expect((await post(createApi(fake), '/txt2img', whole)).status).toBe(200);
+    const response = await post(createApi(fake), '/txt2img', { ...whole, prompt: `${whole.prompt}!` });
+    expect([response.status, await jsonOf(response)]).toEqual([
+      413,
+      { msg: 'The request is larger than 4194304 bytes.' },
+    ]);
+    expect(fake.jobs).toHaveLength(1);
   });
 
   it('uses the current model and usable sizes when nothing is said', async () => {

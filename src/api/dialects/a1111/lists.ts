@@ -1,6 +1,6 @@
-import { shortHash, usableModels } from '#api/models.ts';
+import { fileName, installedAddOns, selectedModel, shortHash, usableModels } from '#api/models.ts';
 import { route, type Route } from '#api/route.ts';
-import type { ModelInfo } from '#protocol/model.ts';
+import type { AddOnInfo, ModelFamily, ModelInfo } from '#protocol/model.ts';
 import { CMD_FLAGS } from './cmd-flags.ts';
 import { DEFAULT_OPTIONS } from './default-options.ts';
 import { VERSION } from './map.ts';
@@ -8,13 +8,10 @@ import { SAMPLERS, SCHEDULERS } from './samplers.ts';
 import { SCRIPT_INFO, SCRIPTS } from './scripts.ts';
 import { PROMPT_STYLES } from './styles.ts';
 
-/** `emoji-mini.safetensors [0123456789]`: how the original names a checkpoint. */
+/** `emoji-mini.safetensors [0123456789]`: how the original names a checkpoint; without the hash while that is unknown. */
 export function titleOf(model: ModelInfo): string {
-  return `${fileName(model)} [${shortHash(model)}]`;
-}
-
-function fileName(model: ModelInfo): string {
-  return `${model.pack.id}.safetensors`;
+  const hash = shortHash(model);
+  return hash === '' ? fileName(model) : `${fileName(model)} [${hash}]`;
 }
 
 const upscaler = (name: string) => ({ name, model_name: null, model_path: null, model_url: null, scale: 4 });
@@ -41,13 +38,10 @@ const fixed: Readonly<Record<string, { summary: string; answer: unknown }>> = {
     summary: 'Latent upscalers of the hires pass',
     answer: LATENT_UPSCALE_MODES.map((name) => ({ name })),
   },
-  '/sdapi/v1/sd-vae': { summary: 'Replacement VAEs', answer: [] },
   '/sdapi/v1/hypernetworks': { summary: 'Hypernetworks', answer: [] },
   '/sdapi/v1/face-restorers': { summary: 'Face restorers', answer: [] },
   '/sdapi/v1/realesrgan-models': { summary: 'Real-ESRGAN models', answer: [] },
   '/sdapi/v1/prompt-styles': { summary: 'Styles', answer: PROMPT_STYLES },
-  '/sdapi/v1/embeddings': { summary: 'Textual inversions', answer: { loaded: {}, skipped: {} } },
-  '/sdapi/v1/loras': { summary: 'LoRA files', answer: [] },
   '/sdapi/v1/extensions': { summary: 'Extensions', answer: [] },
   '/sdapi/v1/scripts': { summary: 'Scripts', answer: SCRIPTS },
   '/sdapi/v1/script-info': { summary: "Scripts and their arguments' controls", answer: SCRIPT_INFO },
@@ -87,6 +81,66 @@ const models = route({
     })),
 });
 
+const vaes = route({
+  method: 'GET',
+  path: '/sdapi/v1/sd-vae',
+  summary: 'The installed replacement VAEs',
+  run: async (call) =>
+    installedAddOns(await call.ask((host) => host.addOns()), 'vae').map((vae) => ({
+      model_name: fileName(vae),
+      filename: `models/VAE/${fileName(vae)}`,
+    })),
+});
+
+const loras = route({
+  method: 'GET',
+  path: '/sdapi/v1/loras',
+  summary: 'The installed LoRA files',
+  run: async (call) =>
+    installedAddOns(await call.ask((host) => host.addOns()), 'lora').map((lora) => ({
+      name: lora.pack.id,
+      alias: lora.pack.id,
+      path: `models/Lora/${fileName(lora)}`,
+      metadata: {},
+    })),
+});
+
+/** Numbers in one vector of an embedding: the text encoders' widths together. */
+const EMBEDDING_WIDTH: Readonly<Record<ModelFamily, number>> = {
+  'emoji-mini': 256,
+  sd1: 768,
+  sd2: 1024,
+  sdxl: 2048,
+};
+
+/** The number of vectors is worked out from the size of the file, as those of most are float32. */
+function describeEmbedding({ pack, sizeBytes }: AddOnInfo, family: ModelFamily) {
+  const shape = EMBEDDING_WIDTH[family];
+  const vectors = Math.max(1, Math.floor(sizeBytes / (shape * Float32Array.BYTES_PER_ELEMENT)));
+  return [pack.id, { step: null, sd_checkpoint: null, sd_checkpoint_name: null, shape, vectors }] as const;
+}
+
+const embeddings = route({
+  method: 'GET',
+  path: '/sdapi/v1/embeddings',
+  summary: 'The installed textual inversions: those that the selected model can read, and the others',
+  run: async (call) => {
+    const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+    const current = selectedModel(models)?.pack.family ?? 'sd1';
+    const installed = installedAddOns(addOns, 'embedding').map((embedding) => ({
+      embedding,
+      family: embedding.pack.family ?? current,
+    }));
+    const describe = (fitting: boolean) =>
+      Object.fromEntries(
+        installed
+          .filter(({ family }) => (family === current) === fitting)
+          .map(({ embedding, family }) => describeEmbedding(embedding, family)),
+      );
+    return { loaded: describe(true), skipped: describe(false) };
+  },
+});
+
 /** There is nothing to look for anew: the lists are read at each request. */
 const refreshRoutes: readonly Route[] = ['checkpoints', 'vae', 'embeddings', 'loras'].map((what) =>
   route({
@@ -107,4 +161,12 @@ const loadRoutes: readonly Route[] = ['unload-checkpoint', 'reload-checkpoint'].
   }),
 );
 
-export const listRoutes: readonly Route[] = [...fixedRoutes, models, ...refreshRoutes, ...loadRoutes];
+export const listRoutes: readonly Route[] = [
+  ...fixedRoutes,
+  models,
+  vaes,
+  loras,
+  embeddings,
+  ...refreshRoutes,
+  ...loadRoutes,
+];

@@ -1,18 +1,19 @@
 import { multipleOf8, randomSeed } from '#api/job.ts';
-import { findModel, selectedModel, shortHash } from '#api/models.ts';
+import { fileName, findAddOn, findModel, selectedModel, shortHash } from '#api/models.ts';
 import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
 import { stringifyJson } from '#codecs/json.ts';
 import { applyStyles, stripComments } from '#codecs/prompt/a1111-prompt.ts';
 import { AppError } from '#protocol/error.ts';
 import type {
   JobRecord,
+  LoraSpec,
   OutputSpec,
   Picture,
   PictureSpec,
   PromptOptions,
   TextToImageJob,
 } from '#protocol/job.ts';
-import type { ModelInfo } from '#protocol/model.ts';
+import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { KDiffusionOptions } from '#protocol/sampler.ts';
 import { httpException } from './errors.ts';
 import type { Options } from './options.ts';
@@ -34,6 +35,8 @@ export interface Plan {
   body: Txt2imgBody;
   options: Options;
   model: ModelInfo;
+  /** The replacement VAE; null is the model's own. */
+  vae: AddOnInfo | null;
   resolved: ResolvedSampler;
   /** Extra pairs of the infotext. */
   extra: InfotextPair[];
@@ -45,7 +48,12 @@ export interface Plan {
  * @param options the options in force, the request's overrides included
  * @throws AppError `invalid_request` for sizes and counts that cannot be drawn, `model_not_found` when there is no model at all
  */
-export function planJob(body: Txt2imgBody, options: Options, models: readonly ModelInfo[]): Plan {
+export function planJob(
+  body: Txt2imgBody,
+  options: Options,
+  models: readonly ModelInfo[],
+  addOns: readonly AddOnInfo[],
+): Plan {
   checkCounts(body);
   const resolved = resolveSampler(body.sampler_name || body.sampler_index, body.scheduler);
   const named =
@@ -53,6 +61,8 @@ export function planJob(body: Txt2imgBody, options: Options, models: readonly Mo
   const model = named ?? selectedModel(models);
   if (!model)
     throw new AppError('model_not_found', 'No model is installed. Install one in the Models panel.');
+  const vae = findAddOn(addOns, 'vae', options.sd_vae) ?? null;
+  const loras = body.disable_extra_networks ? [] : extraLoras(body, options, addOns);
   const sampling = samplingOptions(body, options, resolved);
   const extra = extraPairs(options, resolved, sampling);
   const pictures = planPictures(body);
@@ -86,10 +96,26 @@ export function planJob(body: Txt2imgBody, options: Options, models: readonly Mo
       clipSkip: Math.max(1, Math.trunc(options.CLIP_stop_at_last_layers)),
       commaPaddingBacktrack: options.comma_padding_backtrack,
     },
+    ...(loras.length > 0 && { loras }),
+    ...(vae && { vae: vae.pack.id }),
     output: planOutput(options, resolved, extra, pictures.length),
     keepUnfinished: true,
   };
-  return { body, options, model, resolved, extra, job };
+  return { body, options, model, vae, resolved, extra, job };
+}
+
+/** Tags of LoRAs and the like in a prompt, with the kind and the name of each (A1111, modules/extra_networks.py). */
+export const EXTRA_NETWORK = /<(\w+):([^:>]+)[^>]*>/g;
+
+/** The LoRA that an option adds to every prompt, unless the prompt names it itself (extra_networks_lora.py). */
+function extraLoras(
+  { prompt }: Txt2imgBody,
+  { sd_lora: name, extra_networks_default_multiplier: strength }: Options,
+  addOns: readonly AddOnInfo[],
+): LoraSpec[] {
+  const lora = findAddOn(addOns, 'lora', name);
+  const named = [...prompt.matchAll(EXTRA_NETWORK)].some(([, kind, own]) => kind === 'lora' && own === name);
+  return lora && !named ? [{ id: lora.pack.id, strength }] : [];
 }
 
 function checkCounts({ width, height, steps, batch_size, n_iter }: Txt2imgBody): void {
@@ -110,6 +136,8 @@ function fixedSeed(seed: bigint): bigint {
 
 /** Pictures differ in their seeds; with a variation strength, in their variations only. */
 function planPictures(body: Txt2imgBody): PictureSpec[] {
+  const finish = (text: string) =>
+    body.disable_extra_networks ? stripComments(text).replaceAll(EXTRA_NETWORK, '') : stripComments(text);
   const styles = findStyles(body.styles ?? []);
   const prompt = applyStyles(
     body.prompt,
@@ -122,7 +150,7 @@ function planPictures(body: Txt2imgBody): PictureSpec[] {
   const seed = fixedSeed(body.seed);
   const subseed = fixedSeed(body.subseed);
   return Array.from({ length: body.batch_size * body.n_iter }, (_, index) => ({
-    prompt: [stripComments(prompt)],
+    prompt: [finish(prompt)],
     negativePrompt: [stripComments(negativePrompt)],
     seed: BigInt.asUintN(64, seed + (body.subseed_strength === 0 ? BigInt(index) : 0n)),
     subseed: BigInt.asUintN(64, subseed + BigInt(index)),
@@ -206,6 +234,7 @@ function samplingOptions(
     betaDistAlpha: options.beta_dist_alpha,
     betaDistBeta: options.beta_dist_beta,
     ...(sampler.options['solver_type'] === 'heun' && { solverType: 'heun' }),
+    quantize: options.enable_quantization,
     noiseSchedule: options.sd_noise_schedule === 'Zero Terminal SNR' ? 'zero_terminal_snr' : 'default',
   };
 }
@@ -266,7 +295,7 @@ export function timestamp(milliseconds: number): string {
  * @param grid the infotext of the grid in front of the pictures, if there is one
  */
 export function describeRun(
-  { body, options, model, resolved, extra, job }: Plan,
+  { body, options, model, vae, resolved, extra, job }: Plan,
   record: JobRecord,
   pictures: readonly Picture[],
   grid: string | null,
@@ -292,8 +321,8 @@ export function describeRun(
     face_restoration_model: null,
     sd_model_name: model.pack.id,
     sd_model_hash: shortHash(model),
-    sd_vae_name: null,
-    sd_vae_hash: null,
+    sd_vae_name: vae && fileName(vae),
+    sd_vae_hash: vae && shortHash(vae),
     seed_resize_from_w: body.seed_resize_from_w,
     seed_resize_from_h: body.seed_resize_from_h,
     denoising_strength: body.denoising_strength,

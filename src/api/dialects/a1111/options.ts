@@ -62,22 +62,28 @@ const HONOURED = [
   'uni_pc_order',
   'uni_pc_lower_order_final',
   'sd_noise_schedule',
+  'enable_quantization',
+  'sd_vae',
+  'sd_lora',
+  'extra_networks_default_multiplier',
   'skip_early_cond',
   'beta_dist_alpha',
   'beta_dist_beta',
 ] as const satisfies readonly OptionName[];
 
-const asksByName = (value: unknown) =>
+/** Whether an option that names a file names one. */
+export const asksByName = (value: unknown) =>
   typeof value === 'string' && !['', 'none', 'automatic'].includes(value.toLowerCase());
 
 const REFUSED: Partial<Record<OptionName, ParameterRule>> = {
   face_restoration: refused('face restoration'),
   tiling: refused('seamless tiling'),
-  sd_vae: refused('replacement VAEs', asksByName),
   sd_hypernetwork: refused('hypernetworks', asksByName),
-  sd_lora: refused('LoRA files', asksByName),
   token_merging_ratio: refused('token merging'),
 };
+
+/** Options of drawing over pictures, which text to image does without in the original too. */
+const OF_OTHER_TASKS = /img2img|inpaint|^initial_noise_multiplier$|^interrogate_|^deepbooru_/;
 
 /** What each option does here: for `POST /options` and for `override_settings`. */
 export const optionTable: ParameterTable = Object.fromEntries(
@@ -87,7 +93,9 @@ export const optionTable: ParameterTable = Object.fromEntries(
       (HONOURED.some((own) => own === name)
         ? honoured
         : ignored(
-            'a setting of the original program or its page, without a counterpart here',
+            OF_OTHER_TASKS.test(name)
+              ? 'nothing that is drawn from a text alone depends on it'
+              : 'a setting of the original program or its page, without a counterpart here',
             (value) => JSON.stringify(value) !== JSON.stringify(initial),
           )),
   ]),

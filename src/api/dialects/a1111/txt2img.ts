@@ -1,16 +1,17 @@
 import { screenParameters } from '#api/parameters.ts';
-import { findModel } from '#api/models.ts';
+import { findAddOn, findModel } from '#api/models.ts';
 import { validate } from '#api/fields.ts';
 import { route, type Call } from '#api/route.ts';
 import { resultOf } from '#api/run-job.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { Picture } from '#protocol/job.ts';
+import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { SettingValue } from '#protocol/settings.ts';
 import { httpException } from './errors.ts';
 import { drawGrid } from './grid.ts';
 import { fieldsOfInfotext } from './infotext-fields.ts';
-import { describeRun, planJob, type Plan } from './map.ts';
-import { effectiveOptions, isOption, optionTable, readOption } from './options.ts';
+import { describeRun, EXTRA_NETWORK, planJob, type Plan } from './map.ts';
+import { asksByName, effectiveOptions, isOption, optionTable, readOption } from './options.ts';
 import { refuseScripts } from './scripts.ts';
 import { txt2imgAnswer, txt2imgBody, txt2imgParameters, type Txt2imgBody } from './schema.ts';
 import { findStyles } from './styles.ts';
@@ -28,19 +29,15 @@ export const txt2img = route({
   run: async (call) => {
     const { body, overrides } = applyInfotext(call);
     refuseScripts(body.script_name, body.alwayson_scripts, call.ignore);
-    const { models, settings } = await call.ask(async (host) => ({
-      models: await host.models(),
-      settings: await host.settings(),
-    }));
+    const [models, addOns, settings] = await call.ask((host) =>
+      Promise.all([host.models(), host.addOns(), host.settings()]),
+    );
     screenOverrides(call, overrides);
     const options = effectiveOptions(settings, overrides);
     // What was switched on by POST /options earlier is asked for as much as what the request says.
     screenParameters(optionTable, options, {});
-    const plan = planJob(body, options, models);
-    nameUnknown(call, plan);
-    if (options.sd_model_checkpoint !== null && !findModel(models, options.sd_model_checkpoint)) {
-      call.ignore('override_settings.sd_model_checkpoint');
-    }
+    const plan = planJob(body, options, models, addOns);
+    nameUnknown(call, plan, models, addOns);
     const record = await call.run(plan.job, { taskId: body.force_task_id });
     if (!body.override_settings_restore_afterwards) await keepOverrides(call, plan, overrides);
     const { pictures } = resultOf(record);
@@ -77,14 +74,28 @@ function screenOverrides(call: Txt2imgCall, overrides: Readonly<Record<string, u
 }
 
 /** Names of things that are not there lead nowhere in the original, which says so only in its log. */
-function nameUnknown(call: Txt2imgCall, { body, resolved }: Plan): void {
+function nameUnknown(
+  call: Txt2imgCall,
+  { body, options, resolved, vae }: Plan,
+  models: readonly ModelInfo[],
+  addOns: readonly AddOnInfo[],
+): void {
   call.ignore(...resolved.unknown);
   const styles = body.styles ?? [];
   if (findStyles(styles).length < styles.length) call.ignore('styles');
-  for (const [, kind, name] of body.prompt.matchAll(/<(lora|lyco|hypernet):([^:>]+)/g)) {
-    call.ignore(`prompt.<${kind ?? ''}:${name ?? ''}>`);
+  const { sd_model_checkpoint: checkpoint, sd_lora: lora } = options;
+  if (checkpoint !== null && !findModel(models, checkpoint))
+    call.ignore('override_settings.sd_model_checkpoint');
+  if (asksByName(options.sd_vae) && !vae) call.ignore('override_settings.sd_vae');
+  if (asksByName(lora) && !findAddOn(addOns, 'lora', lora)) call.ignore('override_settings.sd_lora');
+  for (const [, kind = '', name = ''] of body.prompt.matchAll(EXTRA_NETWORK)) {
+    if (!LORA_TAGS.includes(kind) || !findAddOn(addOns, 'lora', name))
+      call.ignore(`prompt.<${kind}:${name}>`);
   }
 }
+
+/** Kinds of tags that name LoRA files; `lyco` is of an extension that the original took in. */
+const LORA_TAGS = ['lora', 'lyco'];
 
 async function keepOverrides(
   call: Txt2imgCall,

@@ -1,6 +1,6 @@
 import { httpStatus } from '#api/errors.ts';
 import { fastApi2 } from '#api/fastapi.ts';
-import { usableModels } from '#api/models.ts';
+import { fileName, installedAddOns, usableModels } from '#api/models.ts';
 import { missingCapability, screenParameters, type ParameterTable } from '#api/parameters.ts';
 import { bytesResponse, jsonResponse } from '#api/response.ts';
 import { defineDialect, route, type Call, type Route } from '#api/route.ts';
@@ -52,7 +52,8 @@ function wantsPng(request: Request): boolean {
 async function generate(call: GenerationCall, jobType: string): Promise<unknown> {
   const png = wantsPng(call.request);
   const request = png ? { ...call.body, image_number: 1 } : call.body;
-  const { job, withoutEffect } = toJob(request, await call.ask((host) => host.models()), screen(call));
+  const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+  const { job, withoutEffect } = toJob(request, models, addOns, screen(call));
   call.ignore(...withoutEffect);
   const reply = toReply(request, jobType);
   try {
@@ -258,12 +259,14 @@ const jobQueue = ['/v1/generation/job-queue', '/v1/engines/job-queue'].map((path
     path,
     summary: 'How many jobs there are',
     run: async (call) => {
-      const records = await ownJobs(call);
-      const finished = records.filter(isEnded).length;
+      const [ids, unfinished] = await call.ask((host) =>
+        Promise.all([host.jobIds(fooocus.name), host.unfinishedJobs()]),
+      );
+      const running = unfinished.filter(({ origin }) => origin.client === fooocus.name).length;
       return {
-        running_size: records.length - finished,
-        finished_size: finished,
-        last_job_id: records.at(-1)?.id ?? null,
+        running_size: running,
+        finished_size: ids.length - running,
+        last_job_id: ids.at(-1) ?? null,
       };
     },
   }),
@@ -314,10 +317,13 @@ const allModels = (
   route({
     method,
     path,
-    summary: 'The installed models',
+    summary: 'The installed models and LoRAs',
     run: async (call) => {
-      const models = usableModels(await call.ask((host) => host.models()));
-      return { model_filenames: models.map(({ pack }) => `${pack.id}.safetensors`), lora_filenames: [] };
+      const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+      return {
+        model_filenames: usableModels(models).map(fileName),
+        lora_filenames: installedAddOns(addOns, 'lora').map(fileName),
+      };
     },
   }),
 );

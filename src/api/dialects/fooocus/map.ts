@@ -1,15 +1,17 @@
 import { multipleOf8, TORCH_NOISE } from '#api/job.ts';
-import { findModel, selectedModel, shortHash } from '#api/models.ts';
+import { findAddOn, findModel, selectedModel, shortHash } from '#api/models.ts';
 import {
   expandFooocusPrompt,
+  MAX_LORAS,
   splitPromptLines,
   type FooocusPictureTexts,
+  type LoraChoice,
 } from '#codecs/prompt/fooocus-prompt.ts';
 import { AppError } from '#protocol/error.ts';
 import type { OutputSpec, TextToImageJob } from '#protocol/job.ts';
-import type { ModelInfo } from '#protocol/model.ts';
+import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { Reply } from './jobs.ts';
-import { describePicture } from './metadata.ts';
+import { DEFAULT_VAE, describePicture, type DescribedLora } from './metadata.ts';
 import { performances, type Performance } from './performance.ts';
 import { chooseSampler, isSampler, isSchedule } from './samplers.ts';
 import type { CommonRequest } from './schema.ts';
@@ -33,6 +35,7 @@ export interface JobPlan {
 export function toJob(
   request: CommonRequest,
   models: readonly ModelInfo[],
+  addOns: readonly AddOnInfo[],
   sent: ReadonlySet<string>,
 ): JobPlan {
   const withoutEffect: string[] = [];
@@ -45,6 +48,16 @@ export function toJob(
   withoutEffect.push(...settings.withoutEffect);
   const { steps, guidanceScale, width, height } = settings;
 
+  const { vae_name: vaeName } = request.advanced_params;
+  const vae = findAddOn(addOns, 'vae', vaeName) ?? null;
+  if (!vae && namesVae(vaeName)) withoutEffect.push('advanced_params.vae_name');
+
+  const asked = readLoras(request, model, addOns);
+  if (sent.has('loras')) withoutEffect.push(...asked.missing.map((name) => `loras:${name}`));
+  // The mode's own LoRA cannot be named in the prompt (util.py, `remove_performance_lora`).
+  const modeLora = settings.lora && findAddOn(addOns, 'lora', settings.lora.name);
+  if (settings.lora && !modeLora) withoutEffect.push(`performance_selection:${settings.lora.name}`);
+
   const prompts = expandFooocusPrompt({
     prompt: request.prompt,
     negativePrompt: request.negative_prompt,
@@ -53,8 +66,10 @@ export function toJob(
     seed: chooseSeed(request.image_seed),
     sameSeed: request.advanced_params.disable_seed_increment,
     wildcardsInOrder: request.read_wildcards_in_order,
-    loras: [],
+    loras: asked.loras,
     findLora: (stem) => {
+      const lora = findAddOn(addOns, 'lora', stem);
+      if (lora && lora !== modeLora) return lora.pack.id;
       withoutEffect.push(`prompt:lora:${stem}`);
       return undefined;
     },
@@ -64,6 +79,15 @@ export function toJob(
   if (sent.has('style_selections')) {
     withoutEffect.push(...prompts.stylesWithoutEffect.map((name) => `style_selections:${name}`));
   }
+
+  const loras = [
+    ...prompts.loras,
+    ...(settings.lora && modeLora ? [{ name: modeLora.pack.id, weight: settings.lora.weight }] : []),
+  ];
+  const described = loras.map((lora) => {
+    const installed = findAddOn(addOns, 'lora', lora.name);
+    return { ...lora, hash: installed ? shortHash(installed) : '' };
+  });
 
   return {
     withoutEffect,
@@ -91,10 +115,41 @@ export function toJob(
         clipSkip: request.advanced_params.clip_skip,
         commaPaddingBacktrack: 0,
       },
-      output: describeOutput(request, settings, model, prompts.pictures),
+      ...(loras.length > 0 && { loras: loras.map(({ name, weight }) => ({ id: name, strength: weight })) }),
+      ...(vae && { vae: vae.pack.id }),
+      output: describeOutput(
+        request,
+        { ...settings, vae: vae?.pack.id ?? DEFAULT_VAE },
+        model,
+        described,
+        prompts.pictures,
+      ),
       keepUnfinished: false,
     },
   };
+}
+
+/** Whether `vae_name` names a file. */
+function namesVae(name: string): boolean {
+  return !['', 'None', DEFAULT_VAE].includes(name);
+}
+
+/** As many LoRAs of a request as Fooocus takes; `missing` ones are not installed. */
+function readLoras(
+  request: CommonRequest,
+  model: ModelInfo,
+  addOns: readonly AddOnInfo[],
+): { loras: LoraChoice[]; missing: string[] } {
+  const loras: LoraChoice[] = [];
+  const missing: string[] = [];
+  for (const { enabled, model_name: name, weight } of request.loras.slice(0, MAX_LORAS)) {
+    if (!enabled || name === 'None') continue;
+    const lora = findAddOn(addOns, 'lora', name);
+    const fits = lora && [null, model.pack.family].includes(lora.pack.family);
+    if (fits) loras.push({ name: lora.pack.id, weight });
+    else missing.push(name);
+  }
+  return { loras, missing };
 }
 
 /** What is kept with the job for its later answers. */
@@ -131,7 +186,7 @@ function readSettings(request: CommonRequest) {
   };
   if (mode.distilled) {
     // `set_lcm_defaults` and its siblings in async_worker.py.
-    const { lora } = mode.distilled;
+    const { lora, weight } = mode.distilled;
     return {
       ...shared,
       sampler: mode.distilled.sampler,
@@ -141,7 +196,8 @@ function readSettings(request: CommonRequest) {
       refinerSwitch: 1,
       adaptiveCfg: 1,
       admGuidance: [1, 1, 0] as const,
-      withoutEffect: [`performance_selection:${lora}`],
+      lora: { name: lora, weight },
+      withoutEffect: [],
     };
   }
   const withoutEffect: string[] = [];
@@ -160,6 +216,7 @@ function readSettings(request: CommonRequest) {
       advanced.adm_scaler_negative,
       advanced.adm_scaler_end,
     ] as const,
+    lora: null,
     withoutEffect,
   };
 }
@@ -169,8 +226,9 @@ const FORMATS = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp' } as const
 /** How the pictures are encoded; those saved as `jpg` carry no texts, as in Fooocus. */
 function describeOutput(
   request: CommonRequest,
-  settings: Settings,
+  settings: Settings & { vae: string },
   model: ModelInfo,
+  loras: readonly DescribedLora[],
   pictures: readonly FooocusPictureTexts[],
 ): OutputSpec {
   const output: OutputSpec = { format: FORMATS[request.save_extension], quality: 0.95, metadata: null };
@@ -188,6 +246,7 @@ function describeOutput(
         performance: request.performance_selection,
         model: model.pack.id,
         modelHash: shortHash(model),
+        loras,
         clipSkip: request.advanced_params.clip_skip,
       },
       request.meta_scheme,

@@ -1,5 +1,14 @@
 import { labelForA1111, type FooocusSampler, type FooocusSchedule } from './samplers.ts';
 
+/** A LoRA as Fooocus writes of it. */
+export interface DescribedLora {
+  /** File name without its ending. */
+  name: string;
+  weight: number;
+  /** The first 10 hexadecimal digits of its SHA-256. */
+  hash: string;
+}
+
 /** What Fooocus writes into a picture about how it was made. */
 export interface PictureFacts {
   /** As asked for, its lines after wildcards and arrays. */
@@ -20,6 +29,8 @@ export interface PictureFacts {
   /** File name without its ending, and the first 10 hexadecimal digits of its SHA-256. */
   model: string;
   modelHash: string;
+  vae: string;
+  loras: readonly DescribedLora[];
   refinerSwitch: number;
   adaptiveCfg: number;
   clipSkip: number;
@@ -33,7 +44,8 @@ export const metadataSchemes = ['fooocus', 'a1111'] as const;
 export type MetadataScheme = (typeof metadataSchemes)[number];
 
 const VERSION = 'Fooocus v2.5.3';
-const VAE = 'Default (model)';
+/** What Fooocus calls the model's own VAE. */
+export const DEFAULT_VAE = 'Default (model)';
 const DEFAULT_ADAPTIVE_CFG = 7;
 
 /** The text chunks of a PNG by keyword: `parameters` in the given scheme, and the scheme's name. */
@@ -51,7 +63,11 @@ function toJson(facts: PictureFacts): string {
     ['full_negative_prompt', toPythonJson(facts.fullNegativePrompt)],
     ['full_prompt', toPythonJson(facts.fullPrompt)],
     ['guidance_scale', toPythonFloat(facts.guidanceScale)],
-    ['loras', '[]'],
+    ['loras', `[${facts.loras.map(loraJson).join(', ')}]`],
+    ...facts.loras.map(({ name, weight }, index): [string, string] => [
+      `lora_combined_${index + 1}`,
+      toPythonJson(`${name} : ${toPythonFloat(weight)}`),
+    ]),
     ['metadata_scheme', '"fooocus"'],
     ['negative_prompt', toPythonJson(facts.negativePrompt)],
     ['performance', toPythonJson(facts.performance)],
@@ -66,7 +82,7 @@ function toJson(facts: PictureFacts): string {
     ['sharpness', toPythonFloat(facts.sharpness)],
     ['steps', String(facts.steps)],
     ['styles', toPythonJson(`[${facts.styles.map(toPythonText).join(', ')}]`)],
-    ['vae', toPythonJson(VAE)],
+    ['vae', toPythonJson(facts.vae)],
     ['version', toPythonJson(VERSION)],
   ];
   if (facts.adaptiveCfg !== DEFAULT_ADAPTIVE_CFG)
@@ -74,6 +90,10 @@ function toJson(facts: PictureFacts): string {
   if (facts.clipSkip > 1) pairs.push(['clip_skip', String(facts.clipSkip)]);
   pairs.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${pairs.map(([name, value]) => `"${name}": ${value}`).join(', ')}}`;
+}
+
+function loraJson({ name, weight, hash }: DescribedLora): string {
+  return `[${toPythonJson(name)}, ${toPythonFloat(weight)}, ${toPythonJson(hash)}]`;
 }
 
 /** A1111's infotext with Fooocus's own keys. */
@@ -90,13 +110,20 @@ function toInfotext(facts: PictureFacts): string {
     ['Model hash', facts.modelHash],
     ['Performance', facts.performance],
     ['Scheduler', facts.schedule],
-    ['VAE', VAE],
+    ['VAE', facts.vae],
     ['Raw prompt', facts.prompt],
     ['Raw negative prompt', facts.negativePrompt],
   ];
   if (facts.adaptiveCfg !== DEFAULT_ADAPTIVE_CFG)
     pairs.push(['Adaptive CFG', toPythonFloat(facts.adaptiveCfg)]);
   if (facts.clipSkip > 1) pairs.push(['Clip skip', String(facts.clipSkip)]);
+  if (facts.loras.length > 0) {
+    pairs.push(['Lora hashes', facts.loras.map(({ name, hash }) => `${name}: ${hash}`).join(', ')]);
+    pairs.push([
+      'Lora weights',
+      facts.loras.map(({ name, weight }) => `${name}: ${toPythonFloat(weight)}`).join(', '),
+    ]);
+  }
   pairs.push(['Version', VERSION]);
   const lines = [facts.fullPrompt.join(', ')];
   const negative = facts.fullNegativePrompt.join(', ');

@@ -19,13 +19,6 @@ const enhancing = detailOf('enhance_input_image', 'finding things in a picture')
 const noRefiner = ignored('refiners are SDXL models of their own');
 const sdxlOnly = ignored('scales a conditioning that SDXL models have');
 
-function isEnabledLora(value: unknown): boolean {
-  const loras: unknown[] = Array.isArray(value) ? value : [value];
-  return loras.some(
-    (lora) => typeof lora !== 'object' || lora === null || Reflect.get(lora, 'enabled') !== false,
-  );
-}
-
 /** What each parameter that all generations share does here. */
 export const commonParameters: ParameterTable = {
   prompt: honoured,
@@ -43,7 +36,7 @@ export const commonParameters: ParameterTable = {
     (value) => value !== '' && value !== 'None',
   ),
   refiner_switch: noRefiner,
-  loras: ignored('as in the original, files that are not there are left out', isEnabledLora),
+  loras: honoured,
   advanced_params: honoured,
   save_meta: honoured,
   meta_scheme: honoured,
@@ -96,10 +89,7 @@ export const advancedParameters: ParameterTable = {
   invert_mask_checkbox: inpainting,
   inpaint_erode_or_dilate: inpainting,
   black_out_nsfw: ignored('nothing leaves the machine, and nothing is judged'),
-  vae_name: refused(
-    'replacement VAEs',
-    (value) => value !== '' && value !== 'None' && value !== 'Default (model)',
-  ),
+  vae_name: honoured,
   debugging_dino: enhancing,
   dino_erode_or_dilate: enhancing,
   debugging_enhance_masks_checkbox: enhancing,

@@ -3,9 +3,9 @@ import { httpStatus, type Invalid } from '#api/errors.ts';
 import { publishPictures } from '#api/files.ts';
 import { usableModels } from '#api/models.ts';
 import { missingCapability } from '#api/parameters.ts';
-import { defineDialect, route, type Rendered } from '#api/route.ts';
+import { defineDialect, route, type Call, type Rendered, type Route } from '#api/route.ts';
 import { resultOf } from '#api/run-job.ts';
-import type { ErrorCode } from '#protocol/error.ts';
+import { AppError, type ErrorCode } from '#protocol/error.ts';
 import { toAnswer, toJob } from './map.ts';
 import { txt2imgAnswer, txt2imgBody, txt2imgParameters } from './schema.ts';
 
@@ -18,7 +18,8 @@ const txt2img = route({
   answer: txt2imgAnswer,
   late: true,
   run: async (call) => {
-    const job = toJob(call.body, await call.ask((host) => host.models()));
+    const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+    const job = toJob(call.body, models, addOns);
     const record = await call.run(job);
     return toAnswer(call.body, job, resultOf(record), await publishPictures(call, record, record.id));
   },
@@ -67,6 +68,30 @@ const unavailable = (
   }),
 );
 
+/** Setting: the only key accepted; empty accepts every key, and none. */
+const KEY_SETTING = 'itsrose.key';
+
+/** The key comes as `Bearer <key>`; older clients send the bare key. @throws AppError `unauthorized` */
+async function checkKey({ ask, request }: Call<unknown, unknown>): Promise<void> {
+  const wanted = (await ask((host) => host.settings()))[KEY_SETTING];
+  if (typeof wanted !== 'string' || wanted === '') return;
+  const header = request.headers.get('Authorization')?.trim() ?? '';
+  const [, key] = /^(?:Bearer\s+)?(\S+)$/i.exec(header) ?? [];
+  if (key === wanted) return;
+  const malformed = header === '' ? 'Authorization header is missing' : 'Authorization header is invalid';
+  throw new AppError('unauthorized', key === undefined ? malformed : 'Invalid or expired access token');
+}
+
+function withKey(open: Route): Route {
+  return {
+    ...open,
+    run: async (call) => {
+      await checkKey(call);
+      return open.run(call);
+    },
+  };
+}
+
 /** What the original's validation would have stopped. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['model_not_found', 'unsupported_feature']);
 
@@ -76,7 +101,7 @@ export const itsrose = defineDialect({
   prefix: '/itsrose',
   roots: ['/sdapi/'],
   bodyRule: 'lenient',
-  routes: [txt2img, modelList, schedulerList, systemDetails, ...unavailable],
+  routes: [txt2img, modelList, schedulerList, systemDetails, ...unavailable].map(withKey),
   renderError: (error) => failure(REFUSALS.has(error.code) ? 400 : httpStatus(error), error.message),
   renderInvalid: ([invalid]) => failure(400, wordInvalid(invalid), describeInvalid(invalid)),
   renderNotFound: (method, path) =>

@@ -1,16 +1,21 @@
+import { chooseAddOns } from '#api/diffusers-add-ons.ts';
 import { diffusersSampler, DIFFUSERS_SCHEDULERS, findDiffusersScheduler } from '#api/diffusers-scheduler.ts';
 import { countingSeeds, multipleOf8, PLAIN_PROMPT, randomSeed, TORCH_NOISE } from '#api/job.ts';
 import { findModel, usableModels } from '#api/models.ts';
 import { enhancePrompt } from '#codecs/prompt/enhance.ts';
 import { AppError } from '#protocol/error.ts';
 import type { JobResult, TextToImageJob } from '#protocol/job.ts';
-import type { ModelInfo } from '#protocol/model.ts';
+import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { Txt2imgBody } from './schema.ts';
 
 const DEFAULT_GUIDANCE = 7.5;
 
 /** The job a request asks for. @throws AppError `invalid_request`, `model_not_found` */
-export function toJob(body: Txt2imgBody, models: readonly ModelInfo[]): TextToImageJob {
+export function toJob(
+  body: Txt2imgBody,
+  models: readonly ModelInfo[],
+  addOns: readonly AddOnInfo[],
+): TextToImageJob {
   const scheduler = findDiffusersScheduler(body.scheduler);
   if (!scheduler) {
     throw new AppError(
@@ -26,6 +31,7 @@ export function toJob(body: Txt2imgBody, models: readonly ModelInfo[]): TextToIm
       `model '${body.model_id}' not found. Installed: ${installed.join(', ')}`,
     );
   }
+  const chosen = chooseAddOns(body, addOns);
   const enlarge = body.upscale === 'yes' ? 2 : 1;
   return {
     task: 'txt2img',
@@ -45,7 +51,12 @@ export function toJob(body: Txt2imgBody, models: readonly ModelInfo[]): TextToIm
       algorithmType: body.algorithm_type,
     }),
     noise: TORCH_NOISE,
-    promptOptions: { ...PLAIN_PROMPT, clipSkip: body.clip_skip ?? PLAIN_PROMPT.clipSkip },
+    promptOptions: {
+      ...PLAIN_PROMPT,
+      clipSkip: body.clip_skip ?? PLAIN_PROMPT.clipSkip,
+      ...chosen.prompt,
+    },
+    ...chosen.job,
     output: { format: 'png', quality: 1, metadata: null },
     keepUnfinished: false,
   };

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { defineFields, type Coercion } from '#api/fields.ts';
-import { detailOf, honoured, ignored, refused, type ParameterTable } from '#api/parameters.ts';
+import { honoured, ignored, type ParameterTable } from '#api/parameters.ts';
 
 /** Reads values as Fastify's validator (ajv with type coercion) does. */
 const ajvCoercion: Coercion = {
@@ -88,13 +88,13 @@ export const txt2imgParameters: ParameterTable = {
   self_attention: ignored('documented as on by default; a quality setting of the original'),
   upscale: honoured,
   highres_fix: ignored('always so: models draw at a size they were trained for, and the result is enlarged'),
-  embeddings_model: refused('textual inversion embeddings'),
+  embeddings_model: honoured,
   tomesd: ignored('token merging trades quality for speed'),
   use_karras_sigmas: honoured,
   algorithm_type: honoured,
-  vae: refused('replacement VAEs'),
-  lora_model: refused('LoRA files'),
-  lora_strength: detailOf('lora_model', 'LoRA files'),
+  vae: honoured,
+  lora_model: honoured,
+  lora_strength: honoured,
   scheduler: honoured,
   clip_skip: honoured,
   server_id: ignored('there is one server'),

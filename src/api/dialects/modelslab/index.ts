@@ -87,10 +87,12 @@ const text2img = endpoints(inGenerationBases('text2img'), {
   parameters: schema.text2imgParameters,
   answer: schema.generationAnswer,
   run: async (call) => {
-    const job = toJob(call.body, await call.ask((host) => host.models()));
+    const [models, addOns, settings] = await call.ask((host) =>
+      Promise.all([host.models(), host.addOns(), host.settings()]),
+    );
+    const job = toJob(call.body, models, addOns);
     const reply = toReply(call.body, job);
     const id = await call.submit(job, reply);
-    const settings = await call.ask((host) => host.settings());
     const seconds = settings[WAIT_SETTING];
     const patience = Math.min(
       typeof seconds === 'number' ? seconds : DEFAULT_WAIT_SECONDS,
@@ -132,11 +134,9 @@ async function wordEnded(call: Pick<Call<unknown, unknown>, 'ask' | 'url'>, reco
 
 /** The answer for a job asked for by its integer id. @throws AppError `not_found` */
 async function answerFetch(call: Pick<Call<unknown, unknown>, 'ask' | 'url'>, requestId: string) {
-  const records = await call.ask((host) => host.jobs());
-  const record = records.find(
-    ({ id, origin }) =>
-      origin.client === modelslab.name && (String(toRequestId(id)) === requestId || id === requestId),
-  );
+  const ids = await call.ask((host) => host.jobIds(modelslab.name));
+  const id = ids.find((own) => String(toRequestId(own)) === requestId || own === requestId);
+  const record = id === undefined ? undefined : await call.ask((host) => host.job(id));
   if (!record) throw new AppError('not_found', 'Request not found');
   const underWay = record.stage === 'queued' || record.stage === 'running';
   return underWay ? wordStillProcessing(record) : wordEnded(call, record);

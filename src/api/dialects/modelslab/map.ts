@@ -1,3 +1,4 @@
+import { chooseAddOns } from '#api/diffusers-add-ons.ts';
 import { diffusersSampler } from '#api/diffusers-scheduler.ts';
 import { picturePaths, pictureUrl, publishPictures } from '#api/files.ts';
 import { countingSeeds, PLAIN_PROMPT, randomSeed, TORCH_NOISE } from '#api/job.ts';
@@ -6,7 +7,7 @@ import type { Call } from '#api/route.ts';
 import { enhancePrompt } from '#codecs/prompt/enhance.ts';
 import { AppError } from '#protocol/error.ts';
 import type { JobId, JobRecord, TextToImageJob } from '#protocol/job.ts';
-import type { ModelInfo } from '#protocol/model.ts';
+import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import * as v from 'valibot';
 import { replySchema, type Reply, type Text2imgBody } from './schema.ts';
 
@@ -17,10 +18,15 @@ const MOST_STEPS = 50;
 const UNKNOWN_ETA = 5;
 
 /** The job a request asks for. @throws AppError `model_not_found` */
-export function toJob(body: Text2imgBody, models: readonly ModelInfo[]): TextToImageJob {
+export function toJob(
+  body: Text2imgBody,
+  models: readonly ModelInfo[],
+  addOns: readonly AddOnInfo[],
+): TextToImageJob {
   if (body.height % 8 !== 0) throw new AppError('invalid_request', 'height must be divisible by 8');
   if (body.width % 8 !== 0) throw new AppError('invalid_request', 'width must be divisible by 8');
   const enlarge = body.upscale ? 2 : 1;
+  const chosen = chooseAddOns(body, addOns);
   return {
     task: 'txt2img',
     model: chooseModel(body.model_id, models).pack.id,
@@ -39,7 +45,8 @@ export function toJob(body: Text2imgBody, models: readonly ModelInfo[]): TextToI
       algorithmType: body.algorithm_type === 'none' ? null : body.algorithm_type,
     }),
     noise: TORCH_NOISE,
-    promptOptions: { ...PLAIN_PROMPT, clipSkip: body.clip_skip },
+    promptOptions: { ...PLAIN_PROMPT, clipSkip: body.clip_skip, ...chosen.prompt },
+    ...chosen.job,
     output: { format: 'png', quality: 1, metadata: null },
     keepUnfinished: false,
   };
@@ -81,14 +88,14 @@ export function toReply(body: Text2imgBody, job: TextToImageJob): Reply {
       multi_lingual: toYesNo(body.multi_lingual),
       seed: job.pictures[0]?.seed ?? 0n,
       outdir: 'out',
-      vae: null,
-      lora: null,
-      lora_strength: null,
+      vae: job.vae ?? null,
+      lora: job.loras?.map(({ id }) => id).join(',') ?? null,
+      lora_strength: job.loras?.map(({ strength }) => strength).join(',') ?? null,
       clip_skip: job.promptOptions.clipSkip,
       use_karras_sigmas: toYesNo(body.use_karras_sigmas),
       algorithm_type: body.algorithm_type,
       tomesd: toYesNo(body.tomesd),
-      embeddings: null,
+      embeddings: job.promptOptions.embeddings?.join(',') ?? null,
     },
   };
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
-import { detailOf, honoured, ignored, refused, type ParameterTable } from '#api/parameters.ts';
+import { honoured, ignored, refused, type ParameterTable } from '#api/parameters.ts';
 import { body, listOf, number, oneOf, requiredText, saysYes, seed, text, yesNo } from './fields.ts';
 
 /** The service writes its SDE variant with three plus signs; diffusers' own names are understood. */
@@ -82,9 +82,9 @@ export const text2imgParameters: ParameterTable = {
   tomesd: ignored('token merging trades quality for speed', saysYes),
   use_karras_sigmas: honoured,
   algorithm_type: honoured,
-  vae: refused('replacement VAEs'),
-  lora_model: refused('LoRA files'),
-  lora_strength: detailOf('lora_model', 'LoRA files'),
+  vae: honoured,
+  lora_model: honoured,
+  lora_strength: honoured,
   scheduler: honoured,
   clip_skip: honoured,
   webhook: honoured,
@@ -92,7 +92,7 @@ export const text2imgParameters: ParameterTable = {
   base64: honoured,
   temp: ignored('pictures stay on this machine until they are deleted', saysYes),
   multi_lingual: ignored('prompts are read as they stand', saysYes),
-  embeddings_model: refused('textual inversion embeddings'),
+  embeddings_model: honoured,
   loadbalancer: ignored('there is one server'),
   panorama: refused('panorama drawing', saysYes),
   self_attention: ignored('a quality setting of the original', saysYes),

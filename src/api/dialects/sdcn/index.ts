@@ -16,7 +16,8 @@ const txt2img = route({
   answer: txt2imgAnswer,
   late: true,
   run: async (call) => {
-    const job = toJob(call.body, await call.ask((host) => host.models()));
+    const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+    const job = toJob(call.body, models, addOns);
     const { sampler_name: sampler } = call.body;
     if (sampler !== '' && sampler !== samplerFor(sampler)) call.ignore('sampler_name');
     const { pictures } = resultOf(await call.run(job));

@@ -1,10 +1,10 @@
-import { findModel, selectedModel } from '#api/models.ts';
+import { findAddOn, findModel, selectedModel } from '#api/models.ts';
 import { planJob } from '#api/dialects/a1111/map.ts';
 import { effectiveOptions } from '#api/dialects/a1111/options.ts';
 import { txt2imgBody as a1111Body } from '#api/dialects/a1111/schema.ts';
 import { AppError } from '#protocol/error.ts';
 import type { TextToImageJob } from '#protocol/job.ts';
-import type { ModelInfo } from '#protocol/model.ts';
+import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import { parse } from 'valibot';
 import type { Txt2imgBody } from './schema.ts';
 
@@ -20,10 +20,13 @@ export function samplerFor(name: string): string {
  * The job a request asks for: the gateway's translation into a request to A1111, which has drawn all its pictures.
  * @throws AppError in the gateway's words
  */
-export function toJob(body: Txt2imgBody, models: readonly ModelInfo[]): TextToImageJob {
-  refuseLoras(body.loras);
+export function toJob(
+  body: Txt2imgBody,
+  models: readonly ModelInfo[],
+  addOns: readonly AddOnInfo[],
+): TextToImageJob {
   const request = parse(a1111Body, {
-    prompt: body.prompt,
+    prompt: body.prompt + writeLoras(body.loras, addOns),
     negative_prompt: body.negative_prompt,
     seed: body.seed,
     sampler_name: samplerFor(body.sampler_name),
@@ -33,7 +36,7 @@ export function toJob(body: Txt2imgBody, models: readonly ModelInfo[]): TextToIm
     height: Math.trunc(body.height),
   });
   const options = effectiveOptions({}, { sd_model_checkpoint: chooseModel(body.model, models).pack.id });
-  return planJob(request, options, models).job;
+  return planJob(request, options, models, addOns).job;
 }
 
 function chooseModel(name: unknown, models: readonly ModelInfo[]): ModelInfo {
@@ -47,8 +50,14 @@ function chooseModel(name: unknown, models: readonly ModelInfo[]): ModelInfo {
   return model;
 }
 
-/** There are no LoRA files, so that each name is as unknown as the gateway's check finds it. */
-function refuseLoras(loras: unknown): void {
-  if (loras === undefined || loras === null || (Array.isArray(loras) && loras.length === 0)) return;
-  throw new AppError('invalid_request', 'Invalid lora param');
+/** What the gateway appends to the prompt for a request's `loras`, pairs of a name and a weight. */
+function writeLoras(loras: unknown, addOns: readonly AddOnInfo[]): string {
+  if (loras === undefined || loras === null) return '';
+  const tags = (Array.isArray(loras) ? (loras as unknown[]) : [loras]).map((entry) => {
+    const [name, weight] = Array.isArray(entry) ? (entry as unknown[]) : [];
+    const lora = typeof name === 'string' ? findAddOn(addOns, 'lora', name) : undefined;
+    if (!lora || typeof weight !== 'number') throw new AppError('invalid_request', 'Invalid lora param');
+    return `,<lora:${lora.pack.id}:${weight}>`;
+  });
+  return tags.join('');
 }

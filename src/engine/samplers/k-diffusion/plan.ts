@@ -62,7 +62,8 @@ export function planKDiffusion(
   const schedule: SigmaSchedule = sigmaSchedules[scheduleName ?? 'uniform'];
   const process = readTrainingProcess(model, options.noiseSchedule === 'zero_terminal_snr');
   const distilled = choice.sampler === 'lcm' && reference === 'a1111' ? 'lcm' : schedule.patch;
-  const denoiser = createDenoiser(process, distilled, reference);
+  const wholeTimesteps = reference === 'comfyui' || options.quantize === true;
+  const denoiser = createDenoiser(process, distilled, wholeTimesteps);
   refuseImpossible(choice, definition, denoiser);
   const setup = { definition, options, reference, denoiser, steps, start };
   const ownTimes = definition.over === 'timesteps' && definition.levels !== 'sigmas';
@@ -153,13 +154,13 @@ const EDM = { sigmaMin: 0.002, sigmaMax: 120, sigmaData: 0.5 };
 function createDenoiser(
   process: TrainingProcess,
   patch: SigmaSchedule['patch'],
-  reference: Setup['reference'],
+  wholeTimesteps: boolean,
 ): Denoiser {
   if (patch === 'edm') return createEdmDenoiser(EDM.sigmaMin, EDM.sigmaMax, EDM.sigmaData);
   if (process.kind === 'diffusion') {
     return patch
       ? createDistilledDenoiser(process, patch === 'lcm')
-      : createDiscreteDenoiser(process, reference === 'comfyui');
+      : createDiscreteDenoiser(process, wholeTimesteps);
   }
   if (patch) {
     throw new AppError(
