@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildClipText } from '#engine/architectures/clip-text.ts';
+import type { ConfigFile, ModelPack } from '#protocol/model.ts';
+import type { EngineWorker } from '#protocol/engine-worker.ts';
+import type { TextToImageJob } from '#protocol/job.ts';
+import { loadClipTokenizer } from '../../../support/clip-tokenizer.ts';
+import { textToImage } from '../../../support/jobs.ts';
+import { openGraph } from '../../../support/onnx-session.ts';
+import { comparePictures } from '../../../support/pictures.ts';
+import { tensorsOf } from '../../../support/random-weights.ts';
+import { relativeError } from '../../../support/relative-error.ts';
+import { clipConfig, tinyClip } from '../../../support/tiny-clip.ts';
+import {
+  addOnPack,
+  engineFor,
+  fileOf,
+  modelPack,
+  paint,
+  type FilledPack,
+} from '../../../support/tiny-packs.ts';
+import { openNodeRuntime } from '../../../support/node-engine.ts';
+import { openModel } from '#engine/models/model.ts';
+import { openAddOns } from '#engine/models/add-ons.ts';
+import { encodePrompts } from '#engine/pipelines/conditioning.ts';
+import { readPrompts } from '#engine/pipelines/read-prompts.ts';
+import { planSampling } from '#engine/samplers/index.ts';
+import { AppError } from '#protocol/error.ts';
+
+/** The reference's UNet reads 32 numbers of context and 32 pooled ones: 16 of each encoder, and the second's. */
+const FIRST = { width: 16, layers: 3 };
+const SECOND = { width: 16, layers: 4, projection: 32 };
+
+const fixture = (path: string) => readFileSync(`test/fixtures/models/${path}`);
+const json = (path: string) => JSON.parse(fixture(path).toString()) as ConfigFile;
+
+let model: FilledPack<ModelPack>;
+let engine: EngineWorker;
+const packs: Parameters<typeof engineFor>[0][number][] = [];
+
+const JOB = textToImage({ prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 2 });
+const jobOf = (
+  prompt: string,
+  syntax: 'plain' | 'a1111' | 'fooocus' = 'a1111',
+  clipSkip = 1,
+): TextToImageJob => ({
+  ...JOB,
+  pictures: JOB.pictures.map((picture) => ({ ...picture, prompt: [prompt] })),
+  promptOptions: { ...JOB.promptOptions, syntax, clipSkip },
+});
+
+beforeAll(async () => {
+  const files = {
+    'unet/model.safetensors': new Blob([fixture('unet-sdxl/diffusion_pytorch_model.safetensors')]),
+    'vae/model.safetensors': new Blob([fixture('autoencoder-kl/diffusion_pytorch_model.safetensors')]),
+    'text_encoder/model.safetensors': await fileOf(tinyClip(FIRST)),
+    'text_encoder_2/model.safetensors': await fileOf(tinyClip(SECOND)),
+  };
+  const configs = {
+    'unet/config.json': json('unet-sdxl/config.json'),
+    'vae/config.json': json('autoencoder-kl/config.json'),
+    'text_encoder/config.json': clipConfig(FIRST),
+    'text_encoder_2/config.json': clipConfig(SECOND),
+  };
+  model = await modelPack(files, { id: 'xl', family: 'sdxl', configs });
+  packs.push(model);
+  engine = engineFor(packs);
+});
+afterAll(() => engine.unload());
+
+/** The conditioning of a prompt's first call, through the app's own code. */
+async function conditioningOf(job: TextToImageJob) {
+  const runtime = await openNodeRuntime();
+  const opened = await openModel(model.pack, runtime, (path) => Promise.resolve(model.files[path]));
+  const addOns = openAddOns([], () => () => Promise.resolve(undefined));
+  const loaded = await opened.load({}, addOns);
+  const sampling = planSampling(job.sampler, opened.noiseModel, job.steps);
+  const [read] = await readPrompts(opened, addOns, job, sampling, () => undefined);
+  if (!read) throw new Error('There are no prompts.');
+  const encoded = await encodePrompts(
+    loaded,
+    read,
+    { job, size: { width: 64, height: 128 } },
+    () => undefined,
+  );
+  const conditioning = encoded.conditioningAt(0);
+  await opened.release();
+  await runtime.close();
+  return conditioning;
+}
+
+/** One text encoder alone, on ids written here by hand. */
+async function encodeAlone(sizes: typeof FIRST & { projection?: number }, padId: number) {
+  const weights = tinyClip(sizes);
+  const layer = `hidden_states.${sizes.layers - 1}` as const;
+  const graph = buildClipText(clipConfig(sizes), {
+    weights,
+    outputs: sizes.projection === undefined ? [layer] : [layer, 'text_embeds'],
+  });
+  const ids = new Int32Array(77).fill(padId);
+  const text = loadClipTokenizer().encode('a cat');
+  ids.set([49406, ...text, 49407]);
+  const session = await openGraph(graph, weights, {});
+  const outputs = await session.run({ input_ids: { data: ids, shape: [1, 77] } });
+  await session.release();
+  return { hidden: outputs[layer]?.data, pooled: outputs['text_embeds']?.data };
+}
+
+describe('SDXL', () => {
+  test('reads both encoders, one padded with zeros, and tells the UNet sizes and the pooled text', async () => {
+    const { positive, negative } = await conditioningOf(jobOf('a cat'));
+    const first = await encodeAlone(FIRST, 49407);
+    const second = await encodeAlone(SECOND, 0);
+    const context = positive[0]?.context;
+    expect(context).toMatchObject({ tokens: 77, width: 32 });
+    const columns = (from: number) =>
+      Float32Array.from(
+        { length: 77 * 16 },
+        (_, i) => context?.data[Math.floor(i / 16) * 32 + from + (i % 16)] ?? NaN,
+      );
+    expect(relativeError(columns(0), first.hidden ?? new Float32Array())).toBeLessThan(1e-5);
+    expect(relativeError(columns(16), second.hidden ?? new Float32Array())).toBeLessThan(1e-5);
+    const { text_embeds: pooled, time_ids: ids } = context?.added ?? {};
+    expect(relativeError(pooled ?? new Float32Array(), second.pooled ?? new Float32Array())).toBeLessThan(
+      1e-5,
+    );
+    expect([...(ids ?? [])]).toEqual([128, 64, 0, 0, 128, 64]);
+    // No negative prompt is zeros, in diffusers and A1111.
+    expect(negative.data.every((value) => value === 0)).toBe(true);
+    expect(negative.added?.['text_embeds']?.every((value) => value === 0)).toBe(true);
+    const { negative: ofFooocus } = await conditioningOf(jobOf('a cat', 'fooocus'));
+    expect(ofFooocus.data.some((value) => value !== 0)).toBe(true);
+  });
+
+  test('paints what the prompt, its embeddings and clip skip say', async () => {
+    const vectors = (width: number, seed: number) => ({
+      shape: [2, width],
+      data: Float32Array.from({ length: 2 * width }, (_, i) => Math.sin(seed + i)),
+    });
+    const embedding = await addOnPack(
+      'embedding',
+      'zoo',
+      await fileOf(tensorsOf({ clip_l: vectors(16, 1), clip_g: vectors(16, 2) })),
+      { family: 'sdxl' },
+    );
+    packs.push(embedding);
+    const png = async (job: TextToImageJob) => {
+      const { pngs, notes } = await paint(engine, model, job, [embedding]);
+      expect(notes).toEqual([]);
+      return pngs[0] ?? new Uint8Array();
+    };
+    const cat = await png(jobOf('a cat'));
+    expect(comparePictures(await png(jobOf('a dog')), cat).mean).toBeGreaterThan(0.01);
+    expect(comparePictures(await png(jobOf('a zoo')), cat).mean).toBeGreaterThan(0.01);
+    // Fooocus counts from 2: its default is the layer that SDXL reads anyway.
+    expect(comparePictures(await png(jobOf('a cat', 'a1111', 2)), cat).largest).toBe(0);
+    expect(comparePictures(await png(jobOf('a cat', 'a1111', 3)), cat).mean).toBeGreaterThan(0.01);
+  });
+
+  test('without its first text encoder is a refiner, and refused', async () => {
+    const { 'text_encoder/model.safetensors': first, ...files } = model.files;
+    expect(first).toBeDefined();
+    const refiner = {
+      files,
+      pack: { ...model.pack, id: 'refiner', files: model.pack.files.filter(({ path }) => path in files) },
+    };
+    packs.push(refiner);
+    const refused = paint(engine, refiner, jobOf('a cat'));
+    await expect(refused).rejects.toBeInstanceOf(AppError);
+    await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature', message: /refiner/ });
+  });
+});
