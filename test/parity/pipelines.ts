@@ -1,21 +1,19 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodePng } from '#codecs/png.ts';
-import type { ConfigJson } from '#engine/architectures/config.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
-import { openModel, type Model } from '#engine/models/model.ts';
+import type { Model } from '#engine/models/model.ts';
 import { drawTextToImage } from '#engine/pipelines/txt2img.ts';
 import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
-import type { ModelPack } from '#protocol/model.ts';
 import { textToImage } from '../support/jobs.ts';
-import { openNodeRuntime, readFrom } from '../support/node-engine.ts';
+import { openNodeRuntime } from '../support/node-engine.ts';
 import { relativeError } from '../support/relative-error.ts';
+import { hasTinyPipeline, openTinyPipeline } from '../support/tiny-pipeline.ts';
 import type { ParityCase } from './case.ts';
 import { readFloats } from './models.ts';
-import { tokenizerFolder } from './tokens.ts';
 
 /** The arguments of one call of a diffusers pipeline. */
 interface PipelineCase {
@@ -38,31 +36,15 @@ const LATENTS_TOLERANCE = 1e-3;
 /** Of pictures whose values go from 0 to 1. */
 const IMAGE_TOLERANCE = 2 / 255;
 
-/** SD 1.5's `scheduler_config.json` for DDIM, which the reference pipelines made their schedulers from. */
-const SCHEDULER_CONFIG = {
-  _class_name: 'DDIMScheduler',
-  num_train_timesteps: 1000,
-  beta_start: 0.00085,
-  beta_end: 0.012,
-  beta_schedule: 'scaled_linear',
-  clip_sample: false,
-  set_alpha_to_one: false,
-  steps_offset: 1,
-};
-
-/** The networks' folders in a pipeline, and their names among the reference's models. */
-const NETWORKS = { unet: 'unet-sd1', vae: 'autoencoder-kl', text_encoder: 'clip-text' } as const;
-
 /**
  * Runs the calls in `models/pipelines/cases.json` through the pipeline that paints the app's pictures, with the reference's
  * tiny networks loaded as an imported model is, and compares the final latents and the picture.
  */
 export async function* cases(dir: string): AsyncGenerator<ParityCase> {
   const folder = join(dir, 'models', 'pipelines');
-  const networks = Object.values(NETWORKS).map((name) => join(dir, 'models', name));
-  if (![join(folder, 'cases.json'), ...networks].every(existsSync)) return;
+  if (!existsSync(join(folder, 'cases.json')) || !hasTinyPipeline(dir)) return;
   const runtime = await openNodeRuntime();
-  const model = await openTinyModel(runtime, dir);
+  const model = await openTinyPipeline(runtime, dir);
   for (const reference of JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as PipelineCase[]) {
     yield* pipelineCases(runtime, model, folder, reference);
   }
@@ -112,61 +94,6 @@ function jobOf(reference: PipelineCase, folder: string): Job {
   if (reference.task === 'img2img') return { ...job, task: 'img2img', init };
   if (reference.task === 'inpaint') return { ...job, task: 'inpaint', init, mask: read('mask.png') };
   throw new AppError('unsupported_feature', `the engine has no ${reference.task} pipeline yet`);
-}
-
-/** The reference's networks as one pack in the diffusers layout. */
-function openTinyModel(runtime: Runtime, dir: string): Promise<Model> {
-  const folders = new Map([['tokenizer', tokenizerFolder(dir)]]);
-  for (const [folder, name] of Object.entries(NETWORKS)) folders.set(folder, join(dir, 'models', name));
-  return openModel(describePack(folders), runtime, (path) => {
-    const [name = '', file = ''] = path.split('/');
-    const folder = folders.get(name);
-    return folder === undefined ? Promise.resolve(undefined) : readFrom(folder)(file);
-  });
-}
-
-function describePack(folders: ReadonlyMap<string, string>): ModelPack {
-  const configOf = (name: keyof typeof NETWORKS) =>
-    JSON.parse(readFileSync(join(folders.get(name) ?? '', 'config.json'), 'utf8')) as ConfigJson;
-  const halvings = (config: ConfigJson) => (config['block_out_channels'] as number[]).length - 1;
-  const vae = configOf('vae');
-  const downscale = 2 ** halvings(vae);
-  return {
-    id: 'parity',
-    title: 'Tiny networks of a reference',
-    description: '',
-    kind: 'model',
-    family: 'sd1',
-    weights: 'safetensors',
-    url: null,
-    files: [...folders].flatMap(([folder, path]) =>
-      readdirSync(path)
-        .filter((file) => file !== 'io.safetensors')
-        .map((file) => ({
-          path: `${folder}/${file}`,
-          sizeBytes: statSync(join(path, file)).size,
-          sha256: null,
-        })),
-    ),
-    configs: { 'scheduler/scheduler_config.json': SCHEDULER_CONFIG },
-    licence: { name: '' },
-    credits: '',
-    trainedSizes: [],
-    latent: {
-      channels: Number(vae['latent_channels']),
-      downscale,
-      sizeMultiple: downscale * 2 ** halvings(configOf('unet')),
-      scalingFactor: Number(vae['scaling_factor']),
-    },
-    defaults: {
-      width: 64,
-      height: 64,
-      steps: 20,
-      guidanceScale: 7.5,
-      sampler: 'ddim',
-      schedule: 'automatic',
-    },
-  };
 }
 
 /** One picture, and the latents it was decoded from: the last ones the decoder was given, at their own scale. */

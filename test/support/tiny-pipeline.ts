@@ -1,0 +1,92 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ConfigJson } from '#engine/architectures/config.ts';
+import { openModel, type Model } from '#engine/models/model.ts';
+import type { Runtime } from '#engine/runtime/runtime.ts';
+import type { ModelPack } from '#protocol/model.ts';
+import { tokenizerFolder } from '../parity/tokens.ts';
+import { readFrom } from './node-engine.ts';
+
+/** SD 1.5's `scheduler_config.json` for DDIM, which the reference pipelines made their schedulers from. */
+const SCHEDULER_CONFIG = {
+  _class_name: 'DDIMScheduler',
+  num_train_timesteps: 1000,
+  beta_start: 0.00085,
+  beta_end: 0.012,
+  beta_schedule: 'scaled_linear',
+  clip_sample: false,
+  set_alpha_to_one: false,
+  steps_offset: 1,
+};
+
+/** The networks' folders in a pipeline, and their names among the reference's models. */
+const NETWORKS = { unet: 'unet-sd1', vae: 'autoencoder-kl', text_encoder: 'clip-text' } as const;
+
+/** Whether a folder of references has the networks of a pipeline. */
+export function hasTinyPipeline(dir: string): boolean {
+  return Object.values(NETWORKS).every((name) => existsSync(join(dir, 'models', name)));
+}
+
+/**
+ * The tiny networks of a folder of references, loaded as an imported model is: one pack in the diffusers layout.
+ * @param unet the folder of another UNet than usual
+ */
+export function openTinyPipeline(
+  runtime: Runtime,
+  dir: string,
+  unet: string = NETWORKS.unet,
+): Promise<Model> {
+  const folders = new Map([['tokenizer', tokenizerFolder(dir)]]);
+  for (const [folder, name] of Object.entries({ ...NETWORKS, unet })) {
+    folders.set(folder, join(dir, 'models', name));
+  }
+  return openModel(describePack(folders), runtime, (path) => {
+    const [name = '', file = ''] = path.split('/');
+    const folder = folders.get(name);
+    return folder === undefined ? Promise.resolve(undefined) : readFrom(folder)(file);
+  });
+}
+
+function describePack(folders: ReadonlyMap<string, string>): ModelPack {
+  const configOf = (name: keyof typeof NETWORKS) =>
+    JSON.parse(readFileSync(join(folders.get(name) ?? '', 'config.json'), 'utf8')) as ConfigJson;
+  const halvings = (config: ConfigJson) => (config['block_out_channels'] as number[]).length - 1;
+  const vae = configOf('vae');
+  const downscale = 2 ** halvings(vae);
+  return {
+    id: 'parity',
+    title: 'Tiny networks of a reference',
+    description: '',
+    kind: 'model',
+    family: 'sd1',
+    weights: 'safetensors',
+    url: null,
+    files: [...folders].flatMap(([folder, path]) =>
+      readdirSync(path)
+        .filter((file) => file !== 'io.safetensors')
+        .map((file) => ({
+          path: `${folder}/${file}`,
+          sizeBytes: statSync(join(path, file)).size,
+          sha256: null,
+        })),
+    ),
+    configs: { 'scheduler/scheduler_config.json': SCHEDULER_CONFIG },
+    licence: { name: '' },
+    credits: '',
+    trainedSizes: [[vae['sample_size'] as number, vae['sample_size'] as number]],
+    latent: {
+      channels: Number(vae['latent_channels']),
+      downscale,
+      sizeMultiple: downscale * 2 ** halvings(configOf('unet')),
+      scalingFactor: Number(vae['scaling_factor']),
+    },
+    defaults: {
+      width: 64,
+      height: 64,
+      steps: 20,
+      guidanceScale: 7.5,
+      sampler: 'ddim',
+      schedule: 'automatic',
+    },
+  };
+}
