@@ -8,6 +8,7 @@ import type {
   SamplingSummary,
   StorageInfo,
 } from '#protocol/engine-host.ts';
+import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { Job, JobId, JobOrigin, JobProgress, JobRecord, Picture } from '#protocol/job.ts';
 import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from '#protocol/import.ts';
@@ -49,7 +50,8 @@ export const demoModel: ModelPack = {
   url: null,
   files: [{ path: 'checkpoint.safetensors', sizeBytes: 2_132_650_000, sha256: '6ce0161689'.padEnd(64, '0') }],
   licence: { name: 'unknown' },
-  credits: '',
+  credits: 'From your disk.',
+  importedFrom: null,
   trainedSizes: [
     [512, 512],
     [512, 768],
@@ -77,7 +79,8 @@ export function demoAddOn(kind: AddOnKind, id: string): AddOnPack {
     url: null,
     files: [{ path: `${kind}.safetensors`, sizeBytes: 37_800_000, sha256: 'c0ffee1234'.padEnd(64, '0') }],
     licence: { name: 'unknown' },
-    credits: '',
+    credits: 'From your disk.',
+    importedFrom: null,
   };
 }
 
@@ -251,11 +254,11 @@ export class DemoHost implements EngineHost {
     const { id, title, kind, licence, options, problem } = offerOf(source);
     if (problem !== null || kind === 'unknown') throw new AppError('unsupported_feature', problem ?? '');
     const sizeBytes = options.find(({ storage }) => storage === choice.storage)?.sizeBytes ?? 0;
-    const url = source.from === 'url' ? source.url : null;
+    const importedFrom = source.from === 'url' ? source.url : null;
     const pack = kind === 'model' ? demoModel : demoAddOn(kind, id);
     const files = pack.files.map((file) => ({ ...file, sizeBytes }));
     this.#setState(
-      { ...pack, id, title, url, licence, files },
+      { ...pack, id, title, importedFrom, licence, files },
       this.#packs.get(id)?.state ?? { stage: 'absent' },
     );
     await this.installModel(id);
@@ -555,6 +558,7 @@ function offerOf(source: ImportSource): ImportOffer {
 
 /** The host behind a message port, as another tab's would be. */
 export function connectDemoHost(host: DemoHost): Remote<EngineHost> {
+  carryErrorCodes();
   const { port1, port2 } = new MessageChannel();
   expose(host, port1);
   return wrap<EngineHost>(port2);

@@ -34,8 +34,8 @@ export function isArriving({ stage }: ModelState): boolean {
 }
 
 /** Whether its files came from the user's disk, so that nobody but the user can bring them again. */
-export function isFromDisk({ url, files }: AnyPack): boolean {
-  return url === null && files.some((file) => file.url === undefined);
+export function isFromDisk({ importedFrom }: AnyPack): boolean {
+  return importedFrom === null;
 }
 
 /** Whether an add-on is here and goes with a model. */
@@ -44,8 +44,8 @@ export function fitsModel(addOn: AddOnInfo, model: ModelPack): boolean {
 }
 
 /** Whether a pack is what an entry of the catalogue leads to. */
-export function isOfEntry({ id, url, files }: AnyPack, entry: CatalogueEntry): boolean {
-  return id === entry.id || url === entry.url || files.some((file) => file.url === entry.url);
+export function isOfEntry({ importedFrom }: AnyPack, entry: CatalogueEntry): boolean {
+  return importedFrom === entry.url;
 }
 
 /** What to write in a prompt for a LoRA at full strength, or for an embedding; null for what prompts do not name. */

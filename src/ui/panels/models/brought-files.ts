@@ -29,7 +29,7 @@ export async function filesOfDrop(transfer: DataTransfer): Promise<BroughtFile[]
   }));
   const found: BroughtFile[] = [];
   for (const { entry, file } of items) {
-    if (entry instanceof FileSystemDirectoryEntry) await readFolder(entry, found);
+    if (entry && isFolder(entry)) await readFolder(entry, found);
     else if (file) found.push({ path: file.name, file });
   }
   return found;
@@ -57,6 +57,15 @@ export function toSources(files: readonly BroughtFile[]): { name: string; source
   });
 }
 
+// Not by `instanceof`: Chromium has these classes under other names.
+function isFolder(entry: FileSystemEntry): entry is FileSystemDirectoryEntry {
+  return entry.isDirectory;
+}
+
+function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
+  return entry.isFile;
+}
+
 async function readFolder(folder: FileSystemDirectoryEntry, found: BroughtFile[]): Promise<void> {
   const reader = folder.createReader();
   for (;;) {
@@ -66,8 +75,8 @@ async function readFolder(folder: FileSystemDirectoryEntry, found: BroughtFile[]
     );
     if (entries.length === 0) return;
     for (const entry of entries) {
-      if (entry instanceof FileSystemDirectoryEntry) await readFolder(entry, found);
-      if (!(entry instanceof FileSystemFileEntry)) continue;
+      if (isFolder(entry)) await readFolder(entry, found);
+      if (!isFile(entry)) continue;
       const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
       found.push({ path: entry.fullPath.replace(/^\//, ''), file });
       if (found.length > MOST_FILES) {
