@@ -159,7 +159,7 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
       // What is quantised is not among the pack's files under its own name.
       const weights = finding.files.filter(({ path }) => isQuantised && path.endsWith('.safetensors'));
       const fresh: ImportedPack = {
-        pack: toPack(draft, offer, listing),
+        pack: { ...toPack(draft, offer, listing), importedFrom: source.from === 'url' ? source.url : null },
         storage: choice.storage,
         from: isDisk ? 'disk' : 'url',
         sources: isDisk ? [] : weights.map(toSource),

@@ -32,6 +32,8 @@ interface Pack {
   licence: Licence;
   /** Whose work it stands on. */
   credits: string;
+  /** Of imported packs: the address they were imported from, or null for the user's disk. */
+  importedFrom?: string | null;
 }
 
 /** Which networks a model has; add-ons fit models of their own family. */
@@ -114,7 +116,7 @@ export interface ModelInfo extends PackInfo<ModelPack> {
 export type AddOnInfo = PackInfo<AddOnPack>;
 
 /** The SHA-256 of a pack's largest file, as far as the pack tells it. */
-export function packHash({ files }: AnyPack): string {
+export function packHash({ files }: Pick<AnyPack, 'files'>): string {
   const [largest] = [...files].sort((a, b) => b.sizeBytes - a.sizeBytes);
   return largest?.sha256 ?? '';
 }
