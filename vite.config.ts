@@ -14,13 +14,16 @@ const isolationHeaders = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 };
 
-/** Everything comes from our own origin; wasm needs its own permission to compile. */
+/**
+ * The app comes from our own origin; wasm needs its own permission to compile. Only data may come from elsewhere: the
+ * models that people import by address.
+ */
 const contentSecurityPolicy = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
   "img-src 'self' blob: data:",
-  "connect-src 'self' blob: data:",
+  "connect-src 'self' blob: data: https: http://localhost:* http://127.0.0.1:*",
   "worker-src 'self'",
   "object-src 'none'",
   "base-uri 'self'",
