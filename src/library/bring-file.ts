@@ -93,6 +93,7 @@ export async function bringFile(transfer: FileTransfer): Promise<string> {
     }
   }
 
+  if (signal.aborted) throw new AppError('cancelled', 'The download was stopped.');
   onVerify();
   const found = hash.digest('hex');
   if (received !== file.sizeBytes || (file.sha256 !== null && found !== file.sha256)) {

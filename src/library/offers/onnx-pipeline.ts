@@ -1,5 +1,5 @@
 import { readOnnxHeader, type OnnxHeader } from '#codecs/onnx-header.ts';
-import { readJsonFile, type Listing, type SourceFile } from '#library/sources/source-file.ts';
+import type { Listing, SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ConfigFile, PackFile } from '#protocol/model.ts';
