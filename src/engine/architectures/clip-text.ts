@@ -6,6 +6,7 @@ import {
   layerNormalization,
   maximum,
   minimum,
+  multiply,
   subtract,
   where,
 } from '#engine/graph/operators.ts';
@@ -57,9 +58,9 @@ export function buildClipText(json: ConfigJson, options: ClipTextOptions): Built
 
   const table = graph.parameter(`${model}embeddings.token_embedding.weight`, [vocabulary, sizes.width]);
   const positions = graph.parameter(`${model}embeddings.position_embedding.weight`, [tokens, sizes.width]);
-  const embedded = options.addedEmbeddings
+  const { embedded, known } = options.addedEmbeddings
     ? embedWithAdded(graph, { ids, table, vocabulary })
-    : gather(graph, table, ids);
+    : { embedded: gather(graph, table, ids), known: ids };
   const states = clipEncoder(
     graph,
     add(graph, embedded, positions),
@@ -77,7 +78,7 @@ export function buildClipText(json: ConfigJson, options: ClipTextOptions): Built
     return found;
   };
   const last = finalNorm(state(`hidden_states.${sizes.layers}`));
-  const pooled = () => pickToken(graph, { hidden: last, picked: endOfText(graph, ids, config) });
+  const pooled = () => pickToken(graph, { hidden: last, picked: endOfText(graph, known, config) });
   for (const output of outputs) {
     if (output === 'last_hidden_state') graph.output(output, last);
     else if (output === 'pooler_output') graph.output(output, pooled());
@@ -111,22 +112,28 @@ function layerNormOnce(
   };
 }
 
-/** Rows of the token table, and of the added embeddings for ids beyond it. */
+/** Rows of the token table, and of the added embeddings for ids beyond it; and the ids with 0 for the latter. */
 function embedWithAdded(
   graph: Graph,
   { ids, table, vocabulary }: { ids: Value; table: Value; vocabulary: number },
-): Value {
+): { embedded: Value; known: Value } {
   const width = table.shape[1] ?? 1;
   const added = graph.input('added_embeddings', 'float32', ['added', width]);
   const numbers = graph.cast(ids, 'float32');
   const number = (value: number) => graph.floats([value], [], 'float32');
-  const known = graph.cast(minimum(graph, numbers, number(vocabulary - 1)), 'int32');
   const beyond = maximum(graph, subtract(graph, numbers, number(vocabulary)), number(0));
-  const isAdded = maximum(graph, subtract(graph, numbers, number(vocabulary - 1)), number(0));
-  return where(
+  const isAdded = minimum(
+    graph,
+    maximum(graph, subtract(graph, numbers, number(vocabulary - 1)), number(0)),
+    number(1),
+  );
+  const isKnown = subtract(graph, number(1), isAdded);
+  const known = graph.cast(multiply(graph, numbers, isKnown), 'int32');
+  const embedded = where(
     graph,
     graph.reshape(isAdded, [...ids.shape, 1]),
     gather(graph, added, graph.cast(beyond, 'int32')),
     gather(graph, table, known),
   );
+  return { embedded, known };
 }

@@ -113,4 +113,12 @@ test('ids beyond the vocabulary read the added embeddings', async () => {
     { extra: { added_embeddings: added } },
   );
   expect(inverted).toEqual(await run(ids, {}));
+  // They are no ends of the text where the largest id is.
+  const old = { json: { ...config, eos_token_id: 2 } };
+  const pooled = await run(
+    [18, 21, 20, 19, 19, 19],
+    { addedEmbeddings: true },
+    { ...old, extra: { added_embeddings: added } },
+  );
+  expect(pooled).toEqual(await run(ids, {}, old));
 });
