@@ -81,7 +81,8 @@ export async function listHub(address: HubAddress, hub: string): Promise<Listing
     const response: Response = await get(next, repository);
     const listed: unknown = await response.json();
     if (Array.isArray(listed)) entries.push(...(listed as unknown[]));
-    next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('Link') ?? '')?.[1];
+    const link = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('Link') ?? '')?.[1];
+    next = link?.startsWith(`${hub}/`) ? link : undefined;
   }
 
   const prefix = path === '' || isFile ? '' : `${path}/`;

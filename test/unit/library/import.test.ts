@@ -1,7 +1,12 @@
 import 'fake-indexeddb/auto';
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { openCheckpoint } from '#engine/weights/checkpoint.ts';
+import { buildAutoencoderKlDecoder } from '#engine/architectures/autoencoder-kl.ts';
+import { buildClipText } from '#engine/architectures/clip-text.ts';
+import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
+import { openCheckpoint, type Component } from '#engine/weights/checkpoint.ts';
+import { inferConfig } from '#engine/weights/infer-config.ts';
 import { storageOf } from '#engine/weights/quantise.ts';
 import { openSafetensors, writeSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
@@ -522,6 +527,114 @@ describe('importing from the hub', () => {
       code: 'download_failed',
       message: expect.stringContaining('cannot be reached') as string,
     });
+  });
+});
+
+describe('importing add-ons', () => {
+  it.each([
+    ['lora-kohya.safetensors', 'lora', 'LoRA'],
+    ['autoencoder-tiny/diffusion_pytorch_model.safetensors', 'vae', 'Tiny VAE'],
+    ['autoencoder-kl/diffusion_pytorch_model.safetensors', 'vae', 'VAE'],
+  ])('knows %s', async (fixture, kind, title) => {
+    const content = await readFile(path.resolve(import.meta.dirname, '../../fixtures/models', fixture));
+    const source = drop('my add-on.safetensors', content);
+    const offer = await openLibrary().inspect(source, CPU);
+    expect(offer).toMatchObject({ id: 'my-add-on', kind, problem: null, prediction: null });
+    expect(offer.summary).toContain(title);
+    expect(offer.options.map(({ storage, sizeBytes }) => [storage, sizeBytes])).toEqual([
+      ['exact', content.length],
+    ]);
+    const id = await openLibrary().importPack(source, { storage: 'exact' }, CPU, tell);
+    const found = await listed(id);
+    expect(found?.state.stage).toBe('installed');
+    expect(found?.pack).toMatchObject({
+      kind,
+      files: [{ path: 'model.safetensors', sha256: sha256(content) }],
+    });
+  });
+});
+
+describe('importing ONNX pipelines', () => {
+  /** Graphs that keep their float16 weights in a file beside them. */
+  async function onnxPipeline(): Promise<Record<string, Uint8Array>> {
+    const { components } = openCheckpoint(await openSafetensors(new Blob([bytes]), 'model.onnx_data'));
+    const weightsOf = (component: Component) => {
+      const weights = components.get(component);
+      if (!weights) throw new Error(`There is no ${component}.`);
+      return { config: inferConfig(component, weights), weights };
+    };
+    const [unet, text, vae] = [weightsOf('unet'), weightsOf('text_encoder'), weightsOf('vae')];
+    const graphs = {
+      unet: buildUnet2dCondition(unet.config, unet),
+      text_encoder: buildClipText(text.config, text),
+      vae_decoder: buildAutoencoderKlDecoder(vae.config, vae),
+    };
+    return Object.fromEntries(
+      Object.entries(graphs).flatMap(([folder, graph]) => [
+        [`${folder}/model.onnx`, graph.model],
+        [`${folder}/model.onnx_data`, bytes],
+      ]),
+    );
+  }
+
+  it('brings graphs with the files beside them, and what the repository lacks', async () => {
+    const server = await serveHub({ 'someone/tiny-onnx': { files: await onnxPipeline() } });
+    const library = createLibrary({
+      packs: [packs['emoji-mini']],
+      files,
+      imported,
+      base: `${app.origin}/`,
+      hub: server.origin,
+      estimate: () => Promise.resolve(quota),
+    });
+    const source: ImportSource = { from: 'url', url: `${server.origin}/someone/tiny-onnx` };
+    const offer = await library.inspect(source, CPU);
+    expect(offer).toMatchObject({
+      kind: 'model',
+      family: 'sd1',
+      format: 'onnx',
+      type: 'float16',
+      problem: null,
+    });
+    expect(offer.options.map(({ storage }) => storage)).toEqual(['exact']);
+    const id = await library.importPack(source, { storage: 'exact' }, CPU, tell);
+    const pack = await modelOf(id);
+    expect(pack.weights).toBe('onnx');
+    expect(pathsOf(pack)).toEqual([
+      'text_encoder/model.onnx',
+      'text_encoder/model.onnx_data',
+      'tokenizer/merges.txt',
+      'tokenizer/vocab.json',
+      'unet/model.onnx',
+      'unet/model.onnx_data',
+      'vae_decoder/model.onnx',
+      'vae_decoder/model.onnx_data',
+    ]);
+    expect(pack.configs?.['scheduler/scheduler_config.json']).toMatchObject({
+      beta_schedule: 'scaled_linear',
+    });
+
+    const withoutHalf: BackendInfo = {
+      provider: 'webgpu',
+      build: 'jspi',
+      description: 'GPU',
+      float16: false,
+    };
+    expect((await library.inspect(source, withoutHalf)).problem).toContain('shader-f16');
+    await server.close();
+  });
+
+  it('says which file is missing', async () => {
+    const { 'unet/model.onnx_data': weights, ...rest } = await onnxPipeline();
+    expect(weights).toBeDefined();
+    const source: ImportSource = {
+      from: 'files',
+      files: Object.entries(rest).map(([name, content]) => ({
+        path: name,
+        file: new File([Uint8Array.from(content)], name),
+      })),
+    };
+    expect((await openLibrary().inspect(source, CPU)).problem).toContain('unet/model.onnx_data');
   });
 });
 
