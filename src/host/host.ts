@@ -10,7 +10,7 @@ import { PROTOCOL } from '#protocol/version.ts';
 import type { Jobs } from '#storage/jobs.ts';
 import type { PublishedFiles } from '#storage/published-files.ts';
 import type { SettingsStore } from '#storage/settings.ts';
-import { createEngineProcess } from './engine-process.ts';
+import { createEngineProcess, type EngineThread } from './engine-process.ts';
 import { createJobQueue } from './job-queue.ts';
 import { createPacks } from './packs.ts';
 
@@ -23,7 +23,7 @@ const GALLERY_ID = /^(.+)\/(\d+)$/;
 
 export interface HostParts {
   hostId: string;
-  startEngineWorker: () => Worker;
+  startEngineWorker: () => EngineThread;
   library: Remote<LibraryWorker>;
   jobs: Jobs;
   files: PublishedFiles;

@@ -2,7 +2,7 @@ import { proxy, type Remote } from 'comlink';
 import type { BackendInfo, HostEvent } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ImportChoice, ImportSource } from '#protocol/import.ts';
-import type { LibraryWorker } from '#protocol/library-worker.ts';
+import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
 import {
   packHash,
   type AddOnInfo,
@@ -30,9 +30,10 @@ export async function createPacks(
   emit: (event: HostEvent) => void,
 ) {
   const known = new Map<ModelId, Known>();
-  for (const { pack, state } of await library.list()) known.set(pack.id, { pack, state });
+  for (const entry of await library.list()) known.set(entry.pack.id, entry);
   const builtIn = [...known.keys()][0];
-  const installs = new Map<ModelId, Promise<unknown>>();
+  /** Downloads under way, each with the packs it brings. */
+  const downloads = new Map<Promise<unknown>, ReadonlySet<ModelId>>();
 
   function find(id: ModelId): Known {
     const found = known.get(id);
@@ -72,16 +73,49 @@ export async function createPacks(
     );
   }
 
-  function tell({ kind }: AnyPack): void {
-    emit(kind === 'model' ? { type: 'models', models: models() } : { type: 'add-ons', addOns: addOns() });
+  const tellModels = () => emit({ type: 'models', models: models() });
+  const tellAddOns = () => emit({ type: 'add-ons', addOns: addOns() });
+
+  /** Looks at these packs anew; what the others' downloads tell stays. */
+  async function refresh(ids: ReadonlySet<ModelId>): Promise<void> {
+    const entries = new Map((await library.list()).map((entry) => [entry.pack.id, entry]));
+    for (const id of ids) {
+      const entry = entries.get(id);
+      if (entry) known.set(id, entry);
+      else known.delete(id);
+    }
+    tellModels();
+    tellAddOns();
   }
 
-  function update(pack: AnyPack, state: ModelState): void {
-    known.set(pack.id, { pack, state });
-    tell(pack);
+  /**
+   * Runs a download and hears its news. Its end comes by another port and can overtake them: then it is looked at.
+   * @param ids the packs it brings, as far as they are known before; those of the news are added
+   */
+  async function follow<T>(ids: Set<ModelId>, start: (onState: OnPackState) => Promise<T>): Promise<T> {
+    let isOver = false;
+    const onState: OnPackState = (pack, state) => {
+      if (isOver) return;
+      ids.add(pack.id);
+      known.set(pack.id, { pack, state });
+      if (pack.kind === 'model') tellModels();
+      else tellAddOns();
+    };
+    try {
+      return await start(proxy(onState));
+    } finally {
+      isOver = true;
+      await refresh(ids);
+    }
   }
 
-  const onState = proxy(update);
+  function begin<T>(ids: Set<ModelId>, start: (onState: OnPackState) => Promise<T>): Promise<T> {
+    const running = follow(ids, start).finally(() => downloads.delete(running));
+    downloads.set(running, ids);
+    return running;
+  }
+
+  const runningFor = (id: ModelId) => [...downloads].find(([, ids]) => ids.has(id))?.[0];
 
   const isInstalled = (id: ModelId) => known.get(id)?.state.stage === 'installed';
 
@@ -92,55 +126,24 @@ export async function createPacks(
     isInstalled,
     selected,
     /** Whether it is here, comes along by itself, or is on its way. */
-    isComing: (id: ModelId) => isInstalled(id) || id === builtIn || installs.has(id),
+    isComing: (id: ModelId) => isInstalled(id) || id === builtIn || runningFor(id) !== undefined,
     installedAddOns: (): AddOnPack[] =>
       addOns().flatMap(({ pack, state }) => (state.stage === 'installed' ? [pack] : [])),
-    tellModels: () => emit({ type: 'models', models: models() }),
+    tellModels,
 
     /** Everybody who asks for the same pack shares one download. */
     async install(id: ModelId): Promise<void> {
       find(id);
       if (isInstalled(id)) return;
-      const running = installs.get(id) ?? library.install(id, onState).finally(() => installs.delete(id));
-      installs.set(id, running);
-      await running;
+      await (runningFor(id) ?? begin(new Set([id]), (onState) => library.install(id, onState)));
     },
     /** Jobs may be asked for as soon as the first news of it has come. */
-    async importPack(
-      source: ImportSource,
-      choice: ImportChoice,
-      device: BackendInfo | null,
-    ): Promise<ModelId> {
-      const { promise: done, resolve, reject } = Promise.withResolvers<undefined>();
-      done.catch(() => undefined);
-      const coming = new Set<ModelId>();
-      try {
-        const id = await library.importPack(
-          source,
-          choice,
-          device,
-          proxy((pack: AnyPack, state: ModelState) => {
-            coming.add(pack.id);
-            installs.set(pack.id, done);
-            update(pack, state);
-          }),
-        );
-        resolve(undefined);
-        return id;
-      } catch (error) {
-        reject(error);
-        throw error;
-      } finally {
-        for (const id of coming) installs.delete(id);
-      }
-    },
+    importPack: (source: ImportSource, choice: ImportChoice, device: BackendInfo | null): Promise<ModelId> =>
+      begin(new Set(), (onState) => library.importPack(source, choice, device, onState)),
     async remove(id: ModelId): Promise<void> {
-      const { pack } = find(id);
+      find(id);
       await library.remove(id);
-      const left = await library.list();
-      known.clear();
-      for (const entry of left) known.set(entry.pack.id, entry);
-      tell(pack);
+      await refresh(new Set([id]));
     },
   };
 }

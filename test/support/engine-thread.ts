@@ -7,7 +7,7 @@ import { expose } from 'comlink';
 
 /**
  * An engine in a thread of its own whose jobs do what their prompt says: `draw`, `wait` until cancelled, hear
- * nothing (`deaf`), `crash`, or throw the error of that code.
+ * nothing (`deaf`), `crash`, `name add-ons`, or throw the error of that code.
  */
 const { port, thread } = workerData as { port: MessagePort; thread: number };
 let cancelled = Promise.withResolvers<RunOutcome>();
@@ -20,13 +20,15 @@ const engine: EngineWorker = {
     return Promise.resolve({ provider: 'wasm', build: 'wasm', description, float16: false });
   },
   load: () => Promise.resolve(),
-  run(_, __, job, onEvent) {
+  run(_, addOns, job, onEvent) {
     cancelled = Promise.withResolvers<RunOutcome>();
     onEvent({ type: 'preview', blob: new Blob([`thread ${String(thread)}`]) });
     const prompt = job.pictures[0]?.prompt.join() ?? '';
     switch (prompt) {
       case 'draw':
         return Promise.resolve({ interrupted: false, notes: [] });
+      case 'name add-ons':
+        return Promise.resolve({ interrupted: false, notes: addOns.map(({ id }) => id) });
       case 'wait':
         return cancelled.promise;
       case 'deaf':

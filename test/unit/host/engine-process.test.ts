@@ -1,53 +1,13 @@
-import { Worker } from 'node:worker_threads';
-import { createEngineProcess, type EngineThread } from '#host/engine-process.ts';
+import { createEngineProcess } from '#host/engine-process.ts';
 import { packs } from '#library/packs/index.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { textToImage } from '../../support/jobs.ts';
+import { threads, ThreadWorker } from '../../support/thread-worker.ts';
 
 const pack = packs['emoji-mini'];
-const threads: Worker[] = [];
-
-/** A browser's Worker on a thread of Node's: messages go through a port, uncaught errors become events. */
-class ThreadWorker extends EventTarget implements EngineThread {
-  onerror = null;
-  readonly #thread: Worker;
-  readonly #port: MessagePort;
-
-  constructor() {
-    super();
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    const script = new URL('../../support/engine-thread.ts', import.meta.url).href;
-    // Threads of Node 20 read no TypeScript from the command line's loader.
-    const start = `import('tsx/esm/api').then(({ tsImport }) => tsImport('${script}', '${script}'))`;
-    this.#thread = new Worker(start, {
-      eval: true,
-      workerData: { port: port2, thread: threads.length },
-      transferList: [port2 as never],
-    });
-    threads.push(this.#thread);
-    port1.addEventListener('message', ({ data, ports }: MessageEvent<unknown>) => {
-      this.dispatchEvent(new MessageEvent('message', { data, ports: [...ports] }));
-    });
-    port1.start();
-    this.#thread.on('error', ({ message }) => {
-      this.dispatchEvent(Object.assign(new Event('error', { cancelable: true }), { message }));
-    });
-  }
-
-  postMessage(message: unknown, transfer: Transferable[] = []): void {
-    this.#port.postMessage(message, transfer);
-  }
-
-  terminate(): void {
-    this.#port.close();
-    void this.#thread.terminate();
-  }
-}
-
 beforeAll(carryErrorCodes);
 
 afterEach(async () => {

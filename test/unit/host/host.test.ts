@@ -1,0 +1,267 @@
+import 'fake-indexeddb/auto';
+import { expose, wrap, type Remote } from 'comlink';
+import { createEngineHost } from '#host/host.ts';
+import type { HostEvent } from '#protocol/engine-host.ts';
+import { AppError } from '#protocol/error.ts';
+import { carryErrorCodes } from '#protocol/error-transfer.ts';
+import type { JobOrigin, JobRecord } from '#protocol/job.ts';
+import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
+import type { AnyPack, ModelId, ModelState } from '#protocol/model.ts';
+import { openJobs } from '#storage/jobs.ts';
+import { openPublishedFiles } from '#storage/published-files.ts';
+import { openSettings } from '#storage/settings.ts';
+import { afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { TEST_MODEL, testAddOn } from '../../support/fake-host.ts';
+import { textToImage } from '../../support/jobs.ts';
+import { threads, ThreadWorker } from '../../support/thread-worker.ts';
+
+const builtIn = TEST_MODEL.pack;
+const other = { ...builtIn, id: 'other', title: 'Other model' };
+const ofApp: JobOrigin = { client: 'app', requestKey: null };
+const never = new Promise<never>(() => undefined);
+const installed: ModelState = { stage: 'installed', installedAt: 0 };
+
+beforeAll(carryErrorCodes);
+
+afterEach(async () => {
+  await Promise.all(threads.splice(0).map((thread) => thread.terminate()));
+});
+
+/** A download under way, as the test leads it. */
+interface Download {
+  pack: AnyPack;
+  tell(state: ModelState): void;
+  finish(): void;
+  fail(error: AppError): void;
+}
+
+/** A library whose downloads do what the test says. Imports bring `other`. */
+function createTestLibrary(states: Record<ModelId, [AnyPack, ModelState]>) {
+  const known = new Map(Object.entries(states));
+  const downloads: Download[] = [];
+
+  const bring = (pack: AnyPack, onState: OnPackState): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const tell = (state: ModelState) => {
+        known.set(pack.id, [pack, state]);
+        onState(pack, state);
+      };
+      downloads.push({
+        pack,
+        tell,
+        finish: () => {
+          tell(installed);
+          resolve();
+        },
+        fail: reject,
+      });
+    });
+
+  const library: LibraryWorker = {
+    list: () => Promise.resolve([...known.values()].map(([pack, state]) => ({ pack, state }))),
+    install: (id, onState) => bring(known.get(id)?.[0] ?? other, onState),
+    cancel: (id) => {
+      for (const { pack, fail } of downloads) {
+        if (pack.id === id) fail(new AppError('cancelled', 'Cancelled.'));
+      }
+    },
+    remove: (id) => {
+      known.delete(id);
+      return Promise.resolve();
+    },
+    inspect: () => Promise.reject(new AppError('invalid_request', 'There is nothing to look at.')),
+    importPack: async (_source, _choice, _device, onState) => {
+      await bring(other, onState);
+      return other.id;
+    },
+    catalogue: () => [],
+  };
+  const { port1, port2 } = new MessageChannel();
+  expose(library, port1);
+  return {
+    remote: wrap<LibraryWorker>(port2),
+    download: (index: number): Promise<Download> =>
+      vi.waitFor(
+        () => {
+          const begun = downloads[index];
+          if (!begun) throw new Error(`Download ${String(index)} has not begun.`);
+          return begun;
+        },
+        { timeout: 20_000 },
+      ),
+    downloads,
+  };
+}
+
+let databases = 0;
+
+/** A tab that hosts the engine, on stores that outlive it. */
+async function openTab(library: Remote<LibraryWorker>, database = String(databases++)) {
+  const ended: JobRecord[] = [];
+  const tab = await createEngineHost({
+    hostId: 'tab',
+    startEngineWorker: () => new ThreadWorker(),
+    library,
+    jobs: openJobs(`host-jobs-${database}`),
+    files: openPublishedFiles(`host-files-${database}`),
+    settings: openSettings(`host-settings-${database}`),
+    forcedBackend: null,
+    onJobEnded: (record) => ended.push(record),
+  });
+  const host = tab.serve(never);
+  const events: HostEvent[] = [];
+  await host.watch((event) => events.push(event));
+  return { host, events, ended, database };
+}
+
+const draw = (prompt = 'draw', model: ModelId = builtIn.id) => textToImage({ prompt, model, seeds: [1n] });
+
+it('shares one download between all who want a model', async () => {
+  const library = createTestLibrary({ other: [other, { stage: 'absent' }] });
+  const { host } = await openTab(library.remote);
+  const installs = Promise.all([host.installModel('other'), host.installModel('other')]);
+  (await library.download(0)).finish();
+  await installs;
+  await host.installModel('other');
+  expect(library.downloads).toHaveLength(1);
+  expect((await host.models())[0]?.state).toEqual(installed);
+});
+
+it('takes jobs for the built-in model at once, and runs them when it is here', async () => {
+  const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
+  const { host, events } = await openTab(library.remote);
+  await host.submit('1', draw(), ofApp);
+  const download = await library.download(0);
+  download.tell({ stage: 'downloading', receivedBytes: 5, totalBytes: 10, bytesPerSecond: null });
+  await vi.waitFor(() => {
+    expect(events.at(-1)).toMatchObject({
+      type: 'models',
+      models: [{ pack: builtIn, selected: true, state: { stage: 'downloading', receivedBytes: 5 } }],
+    });
+  });
+  expect((await host.job('1'))?.stage).toBe('running');
+  download.finish();
+  expect((await host.wait('1')).stage).toBe('done');
+});
+
+it('takes jobs for another model only when it is here or on its way', async () => {
+  const library = createTestLibrary({
+    'emoji-mini': [builtIn, installed],
+    other: [other, { stage: 'absent' }],
+    shiny: [testAddOn('lora', 'shiny').pack, installed],
+  });
+  const { host } = await openTab(library.remote);
+  const refusal = { code: 'model_not_found' };
+  await expect(host.submit('1', draw('draw', 'other'), ofApp)).rejects.toMatchObject({
+    ...refusal,
+    message: 'Other model is not installed. Install it in the Models panel.',
+  });
+  await expect(host.submit('2', draw('draw', 'nowhere'), ofApp)).rejects.toMatchObject(refusal);
+  await expect(host.submit('3', draw('draw', 'shiny'), ofApp)).rejects.toMatchObject(refusal);
+  const install = host.installModel('other');
+  await host.submit('4', draw('draw', 'other'), ofApp);
+  (await library.download(0)).finish();
+  await install;
+  expect((await host.wait('4')).stage).toBe('done');
+  expect(library.downloads).toHaveLength(1);
+});
+
+it.each([
+  ['stopped', new AppError('cancelled', 'Cancelled.'), 'Emoji Mini is not here: its download was stopped.'],
+  ['cut off', new AppError('download_failed', 'The connection was lost.'), 'The connection was lost.'],
+])('ends jobs whose model’s download is %s with the reason', async (_, error, message) => {
+  const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
+  const { host } = await openTab(library.remote);
+  await host.submit('1', draw(), ofApp);
+  const download = await library.download(0);
+  if (error.code === 'cancelled') await host.cancelInstall(builtIn.id);
+  else download.fail(error);
+  expect(await host.wait('1')).toMatchObject({
+    stage: 'failed',
+    error: { code: 'download_failed', message },
+  });
+  // The next one tries again.
+  await host.submit('2', draw(), ofApp);
+  (await library.download(1)).finish();
+  expect((await host.wait('2')).stage).toBe('done');
+});
+
+it('lets a download go on whose job is cancelled', async () => {
+  const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
+  const { host } = await openTab(library.remote);
+  await host.submit('1', draw(), ofApp);
+  const download = await library.download(0);
+  await host.cancel('1');
+  expect((await host.wait('1')).stage).toBe('cancelled');
+  await host.submit('2', draw(), ofApp);
+  download.finish();
+  expect((await host.wait('2')).stage).toBe('done');
+  expect(library.downloads).toHaveLength(1);
+});
+
+it('runs a job that waited for its model in the tab before', async () => {
+  const before = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
+  const first = await openTab(before.remote);
+  await first.host.submit('1', draw(), ofApp);
+  await before.download(0);
+
+  const after = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
+  const second = await openTab(after.remote, first.database);
+  expect((await second.host.unfinishedJobs()).map(({ id }) => id)).toEqual(['1']);
+  (await after.download(0)).finish();
+  expect(await second.host.wait('1')).toMatchObject({ stage: 'done', attempts: 2 });
+});
+
+it('takes jobs for an import as soon as it is known, and runs them when it is here', async () => {
+  const library = createTestLibrary({ 'emoji-mini': [builtIn, installed] });
+  const { host, events } = await openTab(library.remote);
+  const importing = host.importModel({ from: 'url', url: 'https://example.com/other' }, { storage: 'exact' });
+  const download = await library.download(0);
+  download.tell({ stage: 'quantising', doneBytes: 1, totalBytes: 2 });
+  await vi.waitFor(() => {
+    expect(events.at(-1)).toMatchObject({
+      type: 'models',
+      models: [{ pack: { id: builtIn.id } }, { pack: { id: 'other' }, state: { stage: 'quantising' } }],
+    });
+  });
+  await host.submit('1', draw('draw', 'other'), ofApp);
+  download.finish();
+  expect(await importing).toBe('other');
+  expect((await host.wait('1')).stage).toBe('done');
+  expect(library.downloads).toHaveLength(1);
+});
+
+it('hands the engine the add-ons that are installed', async () => {
+  const [shiny, coming] = [testAddOn('lora', 'shiny').pack, testAddOn('lora', 'coming').pack];
+  const library = createTestLibrary({
+    'emoji-mini': [builtIn, installed],
+    shiny: [shiny, installed],
+    coming: [coming, { stage: 'absent' }],
+  });
+  const { host, events } = await openTab(library.remote);
+  expect((await host.models()).map(({ pack }) => pack.id)).toEqual(['emoji-mini']);
+  await host.submit('1', draw('name add-ons'), ofApp);
+  expect((await host.wait('1')).result?.notes).toEqual(['shiny']);
+
+  const install = host.installModel('coming');
+  (await library.download(0)).finish();
+  await install;
+  expect(events.filter(({ type }) => type === 'add-ons').at(-1)).toMatchObject({
+    addOns: [{ pack: shiny }, { pack: coming, state: { stage: 'installed' } }],
+  });
+  await host.submit('2', draw('name add-ons'), ofApp);
+  expect((await host.wait('2')).result?.notes).toEqual(['shiny', 'coming']);
+
+  await host.removeModel('shiny');
+  expect((await host.addOns()).map(({ pack }) => pack.id)).toEqual(['coming']);
+});
+
+it('falls back to the built-in model when the selected one is removed', async () => {
+  const library = createTestLibrary({ 'emoji-mini': [builtIn, installed], other: [other, installed] });
+  const { host } = await openTab(library.remote);
+  const selected = async () => (await host.models()).find((model) => model.selected)?.pack.id;
+  await host.selectModel('other');
+  expect(await selected()).toBe('other');
+  await host.removeModel('other');
+  expect(await selected()).toBe('emoji-mini');
+});
