@@ -8,12 +8,20 @@ import { gzipSync } from 'node:zlib';
 import { chromium, type Page } from '@playwright/test';
 import { build } from 'vite';
 import { createEngine } from '#engine/engine.ts';
+import type { ReadFile } from '#engine/models/pack-files.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { packs } from '#library/packs/index.ts';
 import { call, openApp } from '../e2e/app.ts';
+import { chooseStorage, quantiseTensors } from '#engine/weights/quantise.ts';
+import type { ModelPack } from '#protocol/model.ts';
 import { LAUNCH_ARGUMENTS, findChromium } from '../support/chromium.ts';
+import { buildEmoji, buildEmojiPack, readExported } from '../support/emoji-weights.ts';
 import { textToImage } from '../support/jobs.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../support/node-engine.ts';
+import { openGraph, openModel, type Session } from '../support/onnx-session.ts';
+import { comparePictures } from '../support/pictures.ts';
+import { pseudoRandom } from '../support/random-weights.ts';
+import { relativeError } from '../support/relative-error.ts';
 import { serveFolder } from '../support/server.ts';
 
 const RUNS = 5;
@@ -148,12 +156,125 @@ async function measureMemory(page: Page) {
   return { peakBytes: peak, overModelSize: round(peak / modelBytes, 2) };
 }
 
+/** One step of two rows, prompt and negative prompt, at the model's own size. */
+const STEP = {
+  sample: { data: pseudoRandom(2 * 16 * 16 * 16), shape: [2, 16, 16, 16] },
+  timestep: { data: Float32Array.of(500), shape: [1] },
+  encoder_hidden_states: { data: pseudoRandom(2 * 77 * 256, 2), shape: [2, 77, 256] },
+} as const;
+
+/** Medians of a step's milliseconds, sessions taking turns so that what slows the machine slows all; and the numbers. */
+async function timeSteps<K extends string>(
+  sessions: Readonly<Record<K, Session>>,
+): Promise<Record<K, { milliseconds: number; output: Float32Array }>> {
+  const results = {} as Record<K, { milliseconds: number; output: Float32Array }>;
+  const entries = Object.entries(sessions) as [K, Session][];
+  const times = new Map<K, number[]>();
+  for (let round = 0; round <= RUNS; round++) {
+    for (const [name, session] of entries) {
+      const start = performance.now();
+      const { out_sample: output } = await session.run(STEP);
+      const milliseconds = performance.now() - start;
+      // The first run is the slowest: memory is planned in it.
+      if (round > 0) times.set(name, [...(times.get(name) ?? []), milliseconds]);
+      results[name] = {
+        milliseconds: median(times.get(name) ?? []),
+        output: output?.data ?? new Float32Array(),
+      };
+    }
+  }
+  for (const [, session] of entries) await session.release();
+  return results;
+}
+
+/** The picture of {@link REQUEST}. */
+async function paint(painted: ModelPack, readFile: ReadFile): Promise<Uint8Array> {
+  const engine = createEngine(openNodeRuntime, () => readFile);
+  await engine.start('wasm');
+  let picture = new Blob();
+  const job = textToImage({ prompt: REQUEST.prompt, steps: REQUEST.steps, seeds: [1n] });
+  await engine.run(painted, [], job, (event) => {
+    if (event.type === 'picture') picture = event.picture.blob;
+  });
+  await engine.unload();
+  return new Uint8Array(await picture.arrayBuffer());
+}
+
+/** (e) A step of the UNet through the graph this engine writes over the same through the exported one. */
+async function measureBuiltGraph() {
+  const { bytes, weights } = readExported('unet');
+  const folded = { extra: { session: { disable_quant_qdq: '1' } } };
+  const { built, exported } = await timeSteps({
+    exported: await openModel(bytes, folded),
+    built: await openGraph(buildEmoji('unet', weights), weights, {}, folded),
+  });
+  const { pack: builtPack, readFile } = await buildEmojiPack();
+  const difference = comparePictures(
+    await paint(builtPack, readFile),
+    await paint(pack, readFrom(EMOJI_MINI)),
+  );
+  return {
+    stepOverExported: round(built.milliseconds / exported.milliseconds),
+    stepMilliseconds: round(built.milliseconds, 1),
+    exportedStepMilliseconds: round(exported.milliseconds, 1),
+    largestPixelDifference: difference.largest,
+  };
+}
+
+/** (f) The UNet as float32, and kept smaller: bytes, the error of a step, and its time over float32's. */
+async function measureQuantisation() {
+  const { weights: exact } = readExported('unet');
+  const sources = {
+    float32: exact,
+    int8: quantiseTensors(exact, chooseStorage('unet', 8)),
+    int4: quantiseTensors(exact, chooseStorage('unet', 4)),
+  };
+  const open = async (kept: keyof typeof sources) => {
+    const graph = buildEmoji('unet', sources[kept]);
+    return { bytes: graph.generated?.sizeBytes ?? 0, session: await openGraph(graph, sources[kept], {}) };
+  };
+  const opened = { float32: await open('float32'), int8: await open('int8'), int4: await open('int4') };
+  const steps = await timeSteps({
+    float32: opened.float32.session,
+    int8: opened.int8.session,
+    int4: opened.int4.session,
+  });
+  const report = (kept: keyof typeof sources) => ({
+    bytes: opened[kept].bytes,
+    error: Number(relativeError(steps[kept].output, steps.float32.output).toPrecision(2)),
+    stepOverFloat32: round(steps[kept].milliseconds / steps.float32.milliseconds),
+  });
+  return { float32: report('float32'), int8: report('int8'), int4: report('int4') };
+}
+
+/** (g) Reading the model's files out of IndexedDB, as the engine does. */
+async function measureStoredFiles(page: Page) {
+  const seconds = await repeat(() =>
+    page.evaluate(async () => {
+      const settled = <T>(request: IDBRequest<T>) =>
+        new Promise<T>((resolve, reject) => {
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(new Error(request.error?.message));
+        });
+      const database = await settled(indexedDB.open('vitrine-models'));
+      const start = performance.now();
+      const stored: unknown[] = await settled(database.transaction('files').objectStore('files').getAll());
+      for (const value of stored) if (value instanceof Blob) await value.arrayBuffer();
+      database.close();
+      return (performance.now() - start) / 1000;
+    }),
+  );
+  return { millisecondsPer100Megabytes: round((seconds * 1000) / (modelBytes / 1e8), 0) };
+}
+
 function gzipped(file: string): number {
   return gzipSync(readFileSync(path.join(DIST, file))).length;
 }
 
 await build({ logLevel: 'error' });
 const pipeline = await measurePipeline();
+const builtGraph = await measureBuiltGraph();
+const quantisation = await measureQuantisation();
 const server = await serveFolder(DIST);
 const browser = await chromium.launch({ executablePath: findChromium(), args: [...LAUNCH_ARGUMENTS] });
 const page = await (await browser.newContext()).newPage();
@@ -171,6 +292,9 @@ console.log(
       fetchOverEngine: await measureFetch(page),
       openToFirstPicture: await measureStart(page),
       memory: await measureMemory(page),
+      builtGraph,
+      quantisation,
+      storedFiles: await measureStoredFiles(page),
       bytes: {
         firstLoad: firstLoad.reduce((sum, { bytes }) => sum + bytes, 0),
         runtime: runtimeBytes()[0]?.bytes ?? 0,

@@ -128,10 +128,18 @@ export class Graph {
    * A weight by its diffusers name, in the graph's precision. `shape` is the file's; `as` is how the graph sees
    * the same elements. Weights of another type get a `Cast`, int8 weights with `<name>.scale` beside them a
    * `DequantizeLinear` per output channel; ONNX Runtime folds both when it creates the session.
+   * @throws AppError `unsupported_feature` for weights kept in blocks, which only `linear` reads
    */
   parameter(name: string, shape: readonly number[], as: readonly number[] = shape): Value {
+    const storage = this.weights.storage(name);
+    if (storage === 'int4-blocks' || storage === 'int8-blocks') {
+      throw new AppError(
+        'unsupported_feature',
+        `"${name}" is quantised in blocks, which its layer cannot read.`,
+      );
+    }
     const stored = this.storedParameter(name, shape, as);
-    if (this.weights.storage(name) === 'int8-channels') {
+    if (storage === 'int8-channels') {
       const scale = this.cast(this.storedParameter(`${name}.scale`, [shape[0] ?? 1]), this.precision);
       return this.node('DequantizeLinear', [stored, scale], { type: scale.type, shape: as }, { axis: 0 });
     }
