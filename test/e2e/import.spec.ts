@@ -1,0 +1,123 @@
+import { writeFileSync } from 'node:fs';
+import type { Page } from '@playwright/test';
+import { serveHub } from '../support/hub-server.ts';
+import { tinyCheckpoint } from '../support/tiny-checkpoint.ts';
+import { expect, openApp, test } from './app.ts';
+
+const NAME = 'tiny-watercolours';
+const ARRIVAL = { timeout: 120_000 };
+
+/** An SD 1 checkpoint on the disk, small but whole. */
+async function writeCheckpoint(path: string): Promise<string> {
+  writeFileSync(path, Buffer.from(await (await tinyCheckpoint()).arrayBuffer()));
+  return path;
+}
+
+const sheet = (page: Page) => page.getByRole('dialog', { name: NAME });
+const card = (page: Page) => page.getByRole('article', { name: NAME });
+
+async function paint(page: Page, prompt: string): Promise<void> {
+  await page.getByRole('link', { name: 'Create', exact: true }).click();
+  await page.getByLabel('Prompt', { exact: true }).fill(prompt);
+  await page.getByLabel('Steps').first().fill('1');
+  await page.getByRole('button', { name: /^Paint/ }).click();
+  await expect(page.getByRole('button', { name: `View large: ${prompt}` }).first()).toBeVisible({
+    timeout: 170_000,
+  });
+}
+
+for (const storage of ['Exact', 'Smaller (8-bit)'] as const) {
+  test(`a checkpoint from the disk, ${storage}: told, imported, painted with, kept, removed`, async ({
+    page,
+    server,
+  }, testInfo) => {
+    test.setTimeout(420_000);
+    const path = await writeCheckpoint(testInfo.outputPath(`${NAME}.safetensors`));
+    await openApp(page, `${server.origin}/#/models`);
+    await page.locator('input[type=file]').first().setInputFiles(path);
+
+    await expect(sheet(page)).toContainText('SD 1 checkpoint, float16');
+    await expect(sheet(page).getByRole('radio', { name: /^Exact/ })).toBeChecked();
+    const option = sheet(page).getByText(storage).locator('..');
+    const [size = ''] = /\d+ MB(?= on disk)/.exec((await option.textContent()) ?? '') ?? [];
+    await option.click();
+    await sheet(page).getByRole('button', { name: 'Import' }).click();
+
+    const use = card(page).getByRole('button', { name: `Use ${NAME}` });
+    await expect(use).toBeVisible(ARRIVAL);
+    await use.click();
+    await expect(card(page)).toContainText('In use');
+    await expect(card(page)).toContainText(new RegExp(`Size\\s*${size}`));
+
+    await page.getByRole('link', { name: 'Create', exact: true }).click();
+    await expect(page.getByLabel('Steps').first()).toHaveValue('25');
+    await expect(page.getByRole('radio', { name: '512 × 512' })).toBeChecked();
+    await paint(page, 'a small boat');
+
+    await page.goto(`${server.origin}/#/models`);
+    await page.reload();
+    await expect(card(page)).toContainText('In use');
+    await card(page).getByRole('button', { name: 'Remove' }).click();
+    await card(page).getByRole('button', { name: 'Remove' }).click();
+    await expect(card(page)).toHaveCount(0);
+  });
+}
+
+test('an import from the disk that a reload cut goes on when the same file is chosen again', async ({
+  page,
+  server,
+}, testInfo) => {
+  const path = await writeCheckpoint(testInfo.outputPath(`${NAME}.safetensors`));
+  await openApp(page, `${server.origin}/#/models`);
+  await page.locator('input[type=file]').first().setInputFiles(path);
+  await sheet(page).getByRole('button', { name: 'Import' }).click();
+  await expect(card(page).getByRole('progressbar')).toBeVisible();
+  await page.reload();
+
+  await expect(card(page)).toContainText(`Drop ${NAME} here again`);
+  await card(page).locator('input[type=file]').setInputFiles(path);
+  await sheet(page).getByRole('button', { name: 'Import' }).click();
+  await expect(card(page).getByRole('button', { name: `Use ${NAME}` })).toBeVisible(ARRIVAL);
+  await expect(card(page)).toHaveCount(1);
+});
+
+test('a model from an address: cut in the middle, it resumes where it stopped', async ({ page, server }) => {
+  const file = `${NAME}.safetensors`;
+  const bytes = new Uint8Array(await (await tinyCheckpoint({ vocabulary: 1000 })).arrayBuffer());
+  const hub = await serveHub({ 'acme/models': { files: { [file]: bytes } } });
+  try {
+    await openApp(page, `${server.origin}/#/models`);
+    await page.getByLabel('Or an address at Hugging Face').fill(`${hub.origin}/cdn/acme/models/-/-/${file}`);
+    await page.getByRole('button', { name: 'Look' }).click();
+    await expect(sheet(page)).toContainText(/To download\s*19 MB/);
+
+    hub.cutOnce(file, 12_000_000);
+    await sheet(page).getByRole('button', { name: 'Import' }).click();
+    await card(page)
+      .getByRole('button', { name: /^Resume: .* to go$/ })
+      .click(ARRIVAL);
+    await expect(card(page).getByRole('button', { name: `Use ${NAME}` })).toBeVisible(ARRIVAL);
+    const ranges = hub.requests.map(({ range }) => Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0));
+    expect(Math.max(...ranges)).toBeGreaterThan(4_000_000);
+  } finally {
+    await hub.close();
+  }
+});
+
+test('files dropped on any panel are told of one by one; a pickle is refused with the reason', async ({
+  app,
+}) => {
+  await app.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    for (const name of ['old.ckpt', 'notes.gguf'])
+      dataTransfer.items.add(new File(['\u0080\u0002pickle'], name));
+    const init = { bubbles: true, cancelable: true, dataTransfer };
+    document.body.dispatchEvent(new DragEvent('drop', init));
+  });
+  await expect(app).toHaveURL(/#\/models$/);
+  const pickle = app.getByRole('dialog', { name: 'old' });
+  await expect(pickle.getByRole('alert')).toContainText('pickle');
+  await expect(pickle.getByRole('button', { name: 'Import' })).toHaveCount(0);
+  await pickle.getByRole('button', { name: 'Close' }).click();
+  await expect(app.getByRole('dialog', { name: 'notes' }).getByRole('alert')).toContainText('GGUF');
+});
