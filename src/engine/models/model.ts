@@ -130,8 +130,8 @@ export async function openModel(pack: ModelPack, runtime: Runtime, readFile: Rea
         },
         // TAESD takes latents at the scale the UNet has them.
         scalingFactor: autoencoder.isTiny ? 1 : pack.latent.scalingFactor,
-        takesBuffers: [unet, vaeDecoder].every(({ inputNames, inputType }) =>
-          inputNames.every((name) => inputType(name) !== 'float16'),
+        takesBuffers: [unet, vaeDecoder].every((session) =>
+          session.inputNames.every((name) => session.inputType(name) !== 'float16'),
         ),
         noiseModel,
       };

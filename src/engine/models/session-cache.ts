@@ -33,9 +33,9 @@ export function createSessionCache(): SessionCache {
     }
   }
 
-  async function add({ key, bytes, open }: PreparedNetwork): Promise<Session> {
-    const known = kept.get(key);
-    const session = known?.session ?? (await open());
+  async function add(network: PreparedNetwork): Promise<Session> {
+    const { key, bytes } = network;
+    const session = kept.get(key)?.session ?? (await network.open());
     kept.delete(key);
     kept.set(key, { session, bytes });
     return session;

@@ -187,11 +187,12 @@ function* splitBatches(
   choices: readonly LoraChoice[],
 ): Generator<Batch> {
   const size = plan.adaptive ? 1 : Math.max(1, batchSize);
-  for (let from = 0, to = 0; from < pictures.length; from = to) {
-    const loras = choices[from];
-    if (!loras) return;
-    for (to = from + 1; to < Math.min(from + size, pictures.length) && choices[to]?.key === loras.key;) to++;
+  let from = 0;
+  for (let loras = choices[from]; loras; loras = choices[from]) {
+    let to = from + 1;
+    while (to - from < size && choices[to]?.key === loras.key) to++;
     yield { pictures: pictures.slice(from, to), from, prompts: prompts.slice(from, to), loras };
+    from = to;
   }
 }
 

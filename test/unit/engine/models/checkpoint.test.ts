@@ -28,6 +28,10 @@ function job(prompt: string, changes: Partial<TextToImageJob> = {}): TextToImage
   return { ...base, promptOptions: { ...base.promptOptions, syntax: 'a1111' }, ...changes };
 }
 
+const packs: FilledPack<AnyPack>[] = [];
+const engine = engineFor(packs);
+afterAll(() => engine.unload());
+
 let checkpoint: FilledPack<ModelPack>;
 let components: ReadonlyMap<Component, TensorSource>;
 
@@ -46,12 +50,9 @@ async function foldersWith(
 beforeAll(async () => {
   const file = await tinyCheckpoint();
   checkpoint = await modelPack({ 'checkpoint.safetensors': file }, { id: 'checkpoint' });
+  packs.push(checkpoint);
   ({ components } = openCheckpoint(await openSafetensors(file, 'checkpoint.safetensors')));
 });
-
-const packs: FilledPack<AnyPack>[] = [];
-const engine = engineFor(packs);
-afterAll(() => engine.unload());
 
 /** The engine, which from now on finds the files of these. */
 function engineWith(...more: readonly FilledPack<AnyPack>[]): EngineWorker {
@@ -60,7 +61,11 @@ function engineWith(...more: readonly FilledPack<AnyPack>[]): EngineWorker {
 }
 
 /** How far apart two paintings are, on average and at most, in steps of 1/255. */
-function difference(a: Painted, b: Painted, index = 0): { mean: number; largest: number } {
+function difference(
+  a: Pick<Painted, 'pngs'>,
+  b: Pick<Painted, 'pngs'>,
+  index = 0,
+): { mean: number; largest: number } {
   const [first, second] = [a.pngs[index], b.pngs[index]];
   if (!first || !second) throw new Error('There is no picture.');
   return comparePictures(first, second);
@@ -140,9 +145,15 @@ function mergeByHand(
 }
 
 describe('a checkpoint', () => {
+  test('paints the same picture as ever', async () => {
+    const picture = { pngs: [new Uint8Array(readFileSync('test/fixtures/tiny-checkpoint/cat.png'))] };
+    const plain = textToImage({ prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 2 });
+    expect(difference(await paint(engine, checkpoint, plain), picture).largest).toBeLessThanOrEqual(1);
+  });
+
   test('paints from one file what its networks paint from folders', async () => {
     const folders = await foldersWith('folders', (_, source) => source);
-    const engine = engineWith(checkpoint, folders);
+    const engine = engineWith(folders);
     const whole = await paint(engine, checkpoint, job('a cat'));
     const parts = await paint(engine, folders, job('a cat'));
     expect(difference(whole, parts).largest).toBe(0);
@@ -164,7 +175,7 @@ describe('a checkpoint', () => {
     const quantised = await foldersWith(`int${String(bits)}`, (component, source) =>
       quantiseTensors(source, chooseStorage(component, bits)),
     );
-    const engine = engineWith(checkpoint, quantised);
+    const engine = engineWith(quantised);
     const exact = await paint(engine, checkpoint, job('a cat'));
     const rough = await paint(engine, quantised, job('a cat'));
     const { mean } = difference(exact, rough);
@@ -194,7 +205,7 @@ describe('LoRAs', () => {
     const byHand = await foldersWith('by-hand', (component, source) =>
       mergeByHand(component, source, { unet: 0.5, text_encoder: 0.25 }),
     );
-    const engine = engineWith(checkpoint, byHand, lora);
+    const engine = engineWith(byHand, lora);
     const without = await paint(engine, checkpoint, job('a cat'), [lora]);
     const merged = await paint(engine, checkpoint, job('a cat <lora:STYLE:0.25:0.5>'), [lora]);
     const again = await paint(engine, checkpoint, job('a cat'), [lora]);
@@ -210,7 +221,7 @@ describe('LoRAs', () => {
 
   test('may differ from picture to picture of a batch, and come with the job', async () => {
     const lora = await addOnPack('lora', 'style', await makeLora());
-    const engine = engineWith(checkpoint, lora);
+    const engine = engineWith(lora);
     const base = job('a cat');
     const [picture] = base.pictures;
     if (!picture) throw new Error('There is no picture.');
@@ -240,19 +251,19 @@ describe('LoRAs', () => {
       await addOnPack('lora', 'other', foreign),
       await addOnPack('lora', 'dora', await makeLora({ dora_scale: [1] })),
     ];
-    const engine = engineWith(checkpoint, ...addOns);
+    const engine = engineWith(...addOns);
     const prompt = 'a cat <lora:big:1> <lora:other> <lora:style:a lot> <hypernet:x:1>';
     const { notes } = await paint(engine, checkpoint, job(prompt), addOns);
-    expect(notes).toEqual([
+    expect(notes.slice(0, 3)).toEqual([
       '<lora:style:a lot> had no effect: its strength is no number.',
       '<hypernet:x:1> had no effect: there is nothing of this kind here.',
       'The LoRA “big” had no effect: it was made for Stable Diffusion XL, and Tiny sd1 is of Stable Diffusion 1.',
-      expect.stringMatching(/^The LoRA “other” had no effect: other was made for another kind of model/),
     ]);
-    await expect(paint(engine, checkpoint, job('a cat <lora:dora>'), addOns)).rejects.toMatchObject({
-      code: 'unsupported_feature',
-      message: expect.stringContaining('DoRA'),
-    });
+    expect(notes.slice(3)).toHaveLength(1);
+    expect(notes[3]).toMatch(/^The LoRA “other” had no effect: other was made for another kind of model/);
+    const refused = paint(engine, checkpoint, job('a cat <lora:dora>'), addOns);
+    await expect(refused).rejects.toThrow('DoRA');
+    await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature' });
   });
 });
 
@@ -273,7 +284,7 @@ test('an embedding stands for its tokens in a prompt', async () => {
     'tall',
     await fileOf(tensorsOf({ emb_params: { shape: [1, 1024], data: new Float32Array(1024) } })),
   );
-  const engine = engineWith(checkpoint, embedding, wide);
+  const engine = engineWith(embedding, wide);
   const named = await paint(engine, checkpoint, job('a (Zoo:1.2), tall'), [embedding, wide]);
   const words = await paint(engine, checkpoint, job('a (dog cat:1.2), tall'), [embedding, wide]);
   const none = await paint(engine, checkpoint, job('a (Zoo:1.2), tall'), []);
@@ -310,7 +321,7 @@ describe('another VAE', () => {
     const config = new Blob([readFileSync('test/fixtures/models/autoencoder-tiny/config.json')]);
     const tiny = { ...taesd, files: { ...taesd.files, 'config.json': config } };
     const addOns = [own, brighter, tiny];
-    const engine = engineWith(checkpoint, ...addOns);
+    const engine = engineWith(...addOns);
     const plain = await paint(engine, checkpoint, job('a cat'), addOns);
     const same = await paint(engine, checkpoint, job('a cat', { vae: 'own' }), addOns);
     const bright = await paint(engine, checkpoint, job('a cat', { vae: 'Brighter' }), addOns);
@@ -322,9 +333,7 @@ describe('another VAE', () => {
   });
 
   test('that is not installed is an error before work', async () => {
-    await expect(
-      paint(engineWith(checkpoint), checkpoint, job('a cat', { vae: 'nothing' })),
-    ).rejects.toMatchObject({
+    await expect(paint(engine, checkpoint, job('a cat', { vae: 'nothing' }))).rejects.toMatchObject({
       code: 'model_not_found',
       detail: { model: 'nothing' },
     });

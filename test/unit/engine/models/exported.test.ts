@@ -170,8 +170,7 @@ test('takes no LoRAs or embeddings, and says so', async () => {
 });
 
 test('that wants what the engine cannot give it is refused by the names of the inputs', async () => {
-  await expect(engine.load(demanding.pack)).rejects.toMatchObject({
-    code: 'unsupported_feature',
-    message: expect.stringContaining('controlnet_cond'),
-  });
+  const refused = engine.load(demanding.pack);
+  await expect(refused).rejects.toThrow('controlnet_cond');
+  await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature' });
 });
