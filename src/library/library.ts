@@ -167,6 +167,9 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
         importedAt: Date.now(),
       };
       const earlier = await imported.get(id);
+      if (earlier && earlier.fingerprint !== print) {
+        throw new AppError('invalid_request', `Another import took the name “${id}” just now. Try again.`);
+      }
       const record = earlier && isSameImport(earlier, fresh) ? earlier : fresh;
       if (record === fresh) {
         await files.removeModel(id);

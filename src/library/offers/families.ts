@@ -11,7 +11,8 @@ interface FamilyFacts {
   title: string;
   components: readonly Component[];
   trainedSizes: ModelPack['trainedSizes'];
-  scalingFactor: number;
+  /** Of the VAE's configuration. SDXL's activations pass float16's largest number. */
+  autoencoder: { scaling_factor: number; force_upcast?: boolean };
   /** Values of the family's `scheduler_config.json` on the Hub, besides the noise schedule all share. */
   scheduler: ConfigFile;
   pipeline: ConfigFile;
@@ -36,7 +37,7 @@ export const families: Readonly<Record<ImportedFamily, FamilyFacts>> = {
     title: 'SD 1',
     components: ['unet', 'vae', 'text_encoder'],
     trainedSizes: [[512, 512]],
-    scalingFactor: 0.18215,
+    autoencoder: { scaling_factor: 0.18215 },
     scheduler: PNDM,
     pipeline: { _class_name: 'StableDiffusionPipeline' },
     padTokens: { tokenizer: END_OF_TEXT },
@@ -45,7 +46,7 @@ export const families: Readonly<Record<ImportedFamily, FamilyFacts>> = {
     title: 'SD 2',
     components: ['unet', 'vae', 'text_encoder'],
     trainedSizes: [[512, 512]],
-    scalingFactor: 0.18215,
+    autoencoder: { scaling_factor: 0.18215 },
     scheduler: PNDM,
     pipeline: { _class_name: 'StableDiffusionPipeline' },
     padTokens: { tokenizer: '!' },
@@ -58,7 +59,7 @@ export const families: Readonly<Record<ImportedFamily, FamilyFacts>> = {
       ...SDXL_SIDES,
       ...SDXL_SIDES.map(([long, short]): readonly [number, number] => [short, long]),
     ],
-    scalingFactor: 0.13025,
+    autoencoder: { scaling_factor: 0.13025, force_upcast: true },
     scheduler: { _class_name: 'EulerDiscreteScheduler', timestep_spacing: 'leading' },
     pipeline: { _class_name: 'StableDiffusionXLPipeline', force_zeros_for_empty_prompt: true },
     padTokens: { tokenizer: END_OF_TEXT, tokenizer_2: '!' },
@@ -133,7 +134,12 @@ export function modelFacts(
   const distilled = DISTILLED.find(([mark]) => mark.test(name))?.[1];
   return {
     trainedSizes,
-    latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: facts.scalingFactor },
+    latent: {
+      channels: 4,
+      downscale: 8,
+      sizeMultiple: 64,
+      scalingFactor: facts.autoencoder.scaling_factor,
+    },
     defaults: { width, height, ...(distilled ?? USUAL) },
   };
 }

@@ -94,23 +94,42 @@ export async function quantisedFiles(components: Components, storage: WeightStor
   return files;
 }
 
+/** Networks of at most this size are widened when they are loaded (engine/models/networks.ts). */
+const WIDENED_BYTES = 300e6;
+
+/** Memory of one network's weights. Where the device does not compute in float16, float32 files stay what they are. */
+function weightMemory(network: TensorSource, hasFloat16: boolean): number {
+  let bytes = 0;
+  let floats = 0;
+  for (const name of network.names()) {
+    const info = network.info(name);
+    if (!info) continue;
+    if (!isFloat(info.type)) {
+      bytes += byteLength(info);
+      continue;
+    }
+    const count = elementCount(info.shape);
+    const isWide = !hasFloat16 && (info.type === 'float32' || info.type === 'float64');
+    bytes += count * (isWide ? 4 : 2);
+    if (!isWide) floats += count;
+  }
+  return hasFloat16 || bytes > WIDENED_BYTES ? bytes : bytes + 2 * floats;
+}
+
 /**
- * Memory a model's networks take while it runs, about: quantised weights as they are stored; others 2 bytes a number
- * where the device computes in float16, else 4; and the activations of its largest layer.
+ * Memory a model's networks take while it runs, about: quantised weights as they are stored, others 2 bytes a number, or 4
+ * where the device does not compute in float16 and the file has float32 or the network is small enough to be widened; and
+ * the activations of the largest layer.
  */
 export function estimateMemory(
   components: Components,
   storage: WeightStorage,
   device: BackendInfo | null,
 ): number {
-  const floatBytes = device?.provider === 'webgpu' && device.float16 ? 2 : 4;
+  const hasFloat16 = device?.provider === 'webgpu' && device.float16;
   let bytes = ACTIVATION_BYTES;
-  for (const network of storedComponents(components, storage).values()) {
-    for (const name of network.names()) {
-      const info = network.info(name);
-      if (info) bytes += isFloat(info.type) ? elementCount(info.shape) * floatBytes : byteLength(info);
-    }
-  }
+  for (const network of storedComponents(components, storage).values())
+    bytes += weightMemory(network, hasFloat16);
   return bytes;
 }
 

@@ -203,7 +203,7 @@ function mergeConfigs(
   for (const [component, network] of components) {
     const inferred = inferConfig(component, network);
     configs[`${component}/config.json`] =
-      component === 'vae' ? { ...inferred, scaling_factor: families[family].scalingFactor } : inferred;
+      component === 'vae' ? { ...inferred, ...families[family].autoencoder } : inferred;
   }
   Object.assign(configs, given);
   const scheduler = given[SCHEDULER];

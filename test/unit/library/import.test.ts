@@ -536,7 +536,9 @@ describe('importing add-ons', () => {
     ['autoencoder-tiny/diffusion_pytorch_model.safetensors', 'vae', 'Tiny VAE'],
     ['autoencoder-kl/diffusion_pytorch_model.safetensors', 'vae', 'VAE'],
   ])('knows %s', async (fixture, kind, title) => {
-    const content = await readFile(path.resolve(import.meta.dirname, '../../fixtures/models', fixture));
+    const content = Uint8Array.from(
+      await readFile(path.resolve(import.meta.dirname, '../../fixtures/models', fixture)),
+    );
     const source = drop('my add-on.safetensors', content);
     const offer = await openLibrary().inspect(source, CPU);
     expect(offer).toMatchObject({ id: 'my-add-on', kind, problem: null, prediction: null });
