@@ -1,13 +1,15 @@
 import { afterAll, expect, test, vi } from 'vitest';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
-import { openSamplingRun } from '#engine/pipelines/sampling-run.ts';
+import { openSamplingRun, type BatchStart } from '#engine/pipelines/sampling-run.ts';
 import { latentLength, type LatentShape } from '#engine/pipelines/unet.ts';
 import { createNoiseStream } from '#engine/random/latent-noise.ts';
 import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { execute } from '#engine/samplers/execute.ts';
 import { createGpuArithmetic } from '#engine/samplers/gpu-arithmetic.ts';
 import { planSampling } from '#engine/samplers/index.ts';
+import type { SamplingStart } from '#engine/samplers/sampling-plan.ts';
 import type { Context, EncodedPrompt } from '#engine/text/encode.ts';
+import type { SamplerChoice } from '#protocol/sampler.ts';
 import { openBrowserRuntime, openFixture, openGraph } from '../../support/browser-engine.ts';
 import { pseudoRandom } from '../../support/random-weights.ts';
 import { relativeError } from '../../support/relative-error.ts';
@@ -16,6 +18,8 @@ const SHAPE: LatentShape = { channels: 4, height: 4, width: 4 };
 const LENGTH = latentLength(SHAPE);
 const PICTURES = [5n, 6n];
 const STEPS = 3;
+/** Between the UNet's latents and the VAE's. */
+const SCALE = 0.18215;
 
 const context = (seed: number): Context => ({
   data: pseudoRandom(7 * 32, seed),
@@ -28,14 +32,16 @@ const prompts: EncodedPrompt[] = PICTURES.map((_, picture) => {
   return { conditioningAt: () => conditioning };
 });
 
-// Each picture with and without its prompt, in one run.
-const network = await openFixture('unet-sd1');
-const graph = buildUnet2dCondition(network.config, {
-  weights: network.weights,
-  size: { batch: 2 * PICTURES.length, height: SHAPE.height, width: SHAPE.width },
-});
-
-async function open(choice: 'wasm' | 'webgpu'): Promise<{ runtime: Runtime; unet: Session }> {
+async function open(
+  choice: 'wasm' | 'webgpu',
+  name = 'unet-sd1',
+): Promise<{ runtime: Runtime; unet: Session }> {
+  const network = await openFixture(name);
+  const graph = buildUnet2dCondition(network.config, {
+    weights: network.weights,
+    // Each picture with and without its prompt, in one run.
+    size: { batch: 2 * PICTURES.length, height: SHAPE.height, width: SHAPE.width },
+  });
   const runtime = await openBrowserRuntime(choice);
   const unet = await openGraph(runtime, graph, network, { requireProvider: choice === 'webgpu' });
   return { runtime, unet };
@@ -48,30 +54,39 @@ afterAll(async () => {
   await gpu.runtime.close();
 });
 
+const kDiffusion = (sampler: string): SamplerChoice => ({
+  family: 'k-diffusion',
+  sampler,
+  schedule: 'automatic',
+  options: {},
+});
+
 /** Draws both pictures and hands over the latents of each. */
 async function draw<T>(
   { runtime, unet }: { runtime: Runtime; unet: Session },
-  sampler: string,
+  choice: SamplerChoice,
   take: (latents: TensorValue) => T | Promise<T>,
+  [from, picture]: readonly [SamplingStart, Omit<BatchStart, 'noise'>] = [{ from: 'noise' }, {}],
 ): Promise<T[]> {
-  const choice = { family: 'k-diffusion', sampler, schedule: 'automatic', options: {} } as const;
-  const plan = planSampling(choice, { schedulerConfig: { prediction_type: 'epsilon' } }, STEPS);
-  const run = openSamplingRun(runtime, unet, {
+  const plan = planSampling(choice, { schedulerConfig: { prediction_type: 'epsilon' } }, STEPS, from);
+  const noise = createNoiseStream(
+    { source: 'torch-cpu', subseedStrength: 0, etaNoiseSeedDelta: 0 },
+    PICTURES.map((seed) => ({ seed, subseed: 0n })),
+    [SHAPE.channels, SHAPE.height, SHAPE.width],
+    8,
+  );
+  const run = openSamplingRun(runtime.device, unet, {
     shape: SHAPE,
     prompts,
     guidanceScale: 4,
-    noise: createNoiseStream(
-      { source: 'torch-cpu', subseedStrength: 0, etaNoiseSeedDelta: 0 },
-      PICTURES.map((seed) => ({ seed, subseed: 0n })),
-      [SHAPE.channels, SHAPE.height, SHAPE.width],
-      8,
-    ),
+    start: { ...picture, noise: noise.first() },
+    nextNoise: () => noise.next(),
     show: () => Promise.resolve(),
   });
   try {
     await execute(plan.program(), run.machine);
     const taken: T[] = [];
-    for (const picture of PICTURES.keys()) taken.push(await take(run.result(picture, 0.18215)));
+    for (const index of PICTURES.keys()) taken.push(await take(run.result(index, SCALE)));
     return taken;
   } finally {
     run.close();
@@ -83,8 +98,7 @@ function inMemory(latents: TensorValue): Float32Array {
   return latents.data;
 }
 
-function download(latents: TensorValue): Promise<Float32Array> {
-  const { device } = gpu.runtime;
+function download(latents: TensorValue, { device } = gpu.runtime): Promise<Float32Array> {
   if (!device || !('buffer' in latents)) throw new Error('The latents are not on the GPU.');
   return createGpuArithmetic(device).download(latents.buffer, LENGTH);
 }
@@ -98,8 +112,8 @@ test('the runtimes are what was asked for', () => {
 test.each(['euler_ancestral', 'ddim_cfgpp'])(
   '%s draws the same latents on wasm and on WebGPU',
   async (sampler) => {
-    const expected = await draw(wasm, sampler, inMemory);
-    const actual = await draw(gpu, sampler, download);
+    const expected = await draw(wasm, kDiffusion(sampler), inMemory);
+    const actual = await draw(gpu, kDiffusion(sampler), download);
     for (const [picture, latents] of expected.entries()) {
       expect(latents.every(Number.isFinite)).toBe(true);
       expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
@@ -110,10 +124,56 @@ test.each(['euler_ancestral', 'ddim_cfgpp'])(
   },
 );
 
+const INIT = pseudoRandom(PICTURES.length * LENGTH, 9);
+/** The left half stays. */
+const MASK = INIT.map((_, i) => (i % SHAPE.width < SHAPE.width / 2 ? 0 : 1));
+const MASKED: SamplingStart = { from: 'init', strength: 0.7, masked: true };
+
+test.each([
+  kDiffusion('euler_ancestral'),
+  kDiffusion('ddim'),
+  { family: 'diffusers', scheduler: 'HeunDiscreteScheduler', config: {} },
+] as const)('a part painted anew is the same on wasm and on WebGPU: %o', async (choice) => {
+  const start = [MASKED, { init: INIT, mask: MASK }] as const;
+  const expected = await draw(wasm, choice, inMemory, start);
+  const actual = await draw(gpu, choice, download, start);
+  for (const [picture, latents] of expected.entries()) {
+    expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+    const kept = INIT.subarray(picture * LENGTH, (picture + 1) * LENGTH).map((value) => value / SCALE);
+    const [inside, outside] = [1, 0].map((side) => (_: number, i: number) => MASK[i] === side);
+    if (!inside || !outside) continue;
+    for (const drawn of [latents, actual[picture] ?? latents]) {
+      expect(relativeError(drawn.filter(outside), kept.filter(outside))).toBeLessThan(1e-6);
+      expect(relativeError(drawn.filter(inside), kept.filter(inside))).toBeGreaterThan(0.1);
+    }
+  }
+});
+
+test('an inpainting model is shown the mask and the masked picture on both', async () => {
+  const channels = SHAPE.channels + 1;
+  const data = pseudoRandom(PICTURES.length * channels * SHAPE.height * SHAPE.width, 4);
+  const seen = { init: INIT, extraChannels: { channels, data } };
+  const [onWasm, onGpu] = [await open('wasm', 'unet-inpaint-9ch'), await open('webgpu', 'unet-inpaint-9ch')];
+  try {
+    const start = [{ from: 'init', strength: 0.7 }, seen] as const;
+    const expected = await draw(onWasm, kDiffusion('euler'), inMemory, start);
+    const actual = await draw(onGpu, kDiffusion('euler'), (value) => download(value, onGpu.runtime), start);
+    const others = { ...seen, extraChannels: { channels, data: data.map((value) => -value) } };
+    const different = await draw(onWasm, kDiffusion('euler'), inMemory, [start[0], others]);
+    for (const [picture, latents] of expected.entries()) {
+      expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+      expect(relativeError(different[picture] ?? new Float32Array(), latents)).toBeGreaterThan(1e-2);
+    }
+  } finally {
+    await onWasm.runtime.close();
+    await onGpu.runtime.close();
+  }
+});
+
 test('the latents stay in GPU buffers from the noise to the VAE: nothing is mapped for reading', async () => {
   const read = vi.spyOn(GPUBuffer.prototype, 'mapAsync');
   try {
-    const latents = await draw(gpu, 'euler_ancestral', (value) => ({
+    const latents = await draw(gpu, kDiffusion('euler_ancestral'), (value) => ({
       onGpu: 'buffer' in value && value.buffer instanceof GPUBuffer,
       dims: value.dims,
     }));
