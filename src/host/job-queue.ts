@@ -137,10 +137,13 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
           break;
         case 'picture': {
           // The engine repeats a job whose device was lost: the same picture can come twice.
-          const others = entry.record.result?.pictures.filter(({ index }) => index !== event.picture.index);
-          const result = resultWith([...(others ?? []), event.picture], { interrupted: false, notes: [] });
-          // A picture that storage does not take is tried again with the end of the job.
-          change(entry, { result }).catch(() => undefined);
+          const { job, result: before } = entry.record;
+          const others = before?.pictures.filter(({ index }) => index !== event.picture.index) ?? [];
+          const pictures = [...others, event.picture];
+          const result = resultWith(pictures, { interrupted: false, notes: [] });
+          // A picture that storage does not take is tried again with the end of the job, as is the last one.
+          if (pictures.length < job.pictures.length) change(entry, { result }).catch(() => undefined);
+          else entry.record = { ...entry.record, result };
           break;
         }
       }

@@ -1,7 +1,7 @@
 import { format, resolveConfig } from 'prettier';
 import { DIFFUSERS_SCHEDULERS, diffusersSampler } from '#api/diffusers-scheduler.ts';
 import { optionTable } from '#api/dialects/a1111/options.ts';
-import { SAMPLERS, SCHEDULERS } from '#api/dialects/a1111/samplers.ts';
+import { SAMPLERS, SCHEDULERS } from '#codecs/a1111-samplers.ts';
 import { advancedParameters } from '#api/dialects/fooocus/parameters.ts';
 import {
   samplers as fooocusSamplers,

@@ -31,6 +31,29 @@ test('killed during a request: it is answered all the same, and drawn once', asy
   await expect(app.getByRole('button', { name: /view large: purple octopus, seed/i })).toHaveCount(1);
 });
 
+test('killed while it answers asynchronous requests: each has one job', async ({ app }) => {
+  const ids = new Set<string>();
+  const delays = [5, 15, 30, 60, 120];
+  for (const delay of delays) {
+    const waiting = call<{ job_id: string }>(app, '/v1/generation/text-to-image', {
+      prompt: `an octopus after ${delay} ms`,
+      aspect_ratios_selection: '256*256',
+      style_selections: [],
+      advanced_params: { overwrite_step: 1 },
+      async_process: true,
+    });
+    await app.waitForTimeout(delay);
+    await stopServiceWorkers(app);
+    ids.add((await waiting).body.job_id);
+  }
+  expect(ids.size).toBe(delays.length);
+  const { body } = await call<{ running_size: number; finished_size: number }>(
+    app,
+    '/v1/generation/job-queue',
+  );
+  expect(body.running_size + body.finished_size).toBe(delays.length);
+});
+
 test('interrupt ends a picture before its next step and frees the queue', async ({ app }) => {
   const STEPS = 150;
   const step = async () =>

@@ -1,5 +1,5 @@
 import { parseInfotext } from '#codecs/infotext.ts';
-import { splitLegacyName } from './samplers.ts';
+import { splitLegacyName } from '#codecs/a1111-samplers.ts';
 
 /** Values that an infotext leaves out (A1111, modules/infotext_utils.py). */
 const DEFAULTS: Readonly<Record<string, string>> = {

@@ -1,10 +1,10 @@
+import { SAMPLERS, SCHEDULERS } from '#codecs/a1111-samplers.ts';
 import { fileName, installedAddOns, selectedModel, shortHash, usableModels } from '#api/models.ts';
 import { route, type Route } from '#api/route.ts';
 import type { AddOnInfo, ModelFamily, ModelInfo } from '#protocol/model.ts';
 import { CMD_FLAGS } from './cmd-flags.ts';
 import { DEFAULT_OPTIONS } from './default-options.ts';
 import { VERSION } from './map.ts';
-import { SAMPLERS, SCHEDULERS } from './samplers.ts';
 import { SCRIPT_INFO, SCRIPTS } from './scripts.ts';
 import { PROMPT_STYLES } from './styles.ts';
 

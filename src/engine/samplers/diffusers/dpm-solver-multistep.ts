@@ -1,8 +1,8 @@
-import * as v from 'valibot';
 import type { Register, SamplerProgram, Term } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
-import { choice, flag, sigmaCurves, spacing, thresholding, training } from './config.ts';
+import { choice, flag, spacing } from './config.ts';
 import {
+  dpmSolver,
   dpmWeights,
   estimateForSolver,
   evaluate,
@@ -12,7 +12,7 @@ import {
 } from './dpm-solver.ts';
 import { CLEAN, NO_LEVEL } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
-import { flowSigmas, halfLogSnr, solverOrder, spaceSolverSteps } from './solver-steps.ts';
+import { halfLogSnr, spaceSolverSteps } from './solver-steps.ts';
 
 /**
  * DPM-Solver and DPM-Solver++ of orders 1 to 3 with the estimates of past steps, as ODE or SDE.
@@ -20,21 +20,12 @@ import { flowSigmas, halfLogSnr, solverOrder, spaceSolverSteps } from './solver-
  */
 export const dpmSolverMultistep = defineScheduler(
   {
-    ...training('linear', 'scaled_linear', 'squaredcos_cap_v2'),
+    ...dpmSolver,
     ...spacing,
-    ...sigmaCurves,
-    ...thresholding,
-    ...flowSigmas,
-    solver_order: solverOrder,
-    prediction_type: choice('epsilon', 'sample', 'v_prediction', 'flow_prediction'),
     algorithm_type: choice('dpmsolver++', 'dpmsolver', 'sde-dpmsolver', 'sde-dpmsolver++', 'deis'),
-    solver_type: choice('midpoint', 'heun', 'logrho', 'bh1', 'bh2'),
     lower_order_final: flag(true),
     euler_at_final: flag(false),
     use_lu_lambdas: flag(false),
-    final_sigmas_type: choice('zero', 'sigma_min'),
-    lambda_min_clipped: v.optional(v.number(), -Infinity),
-    variance_type: v.optional(v.picklist(['learned', 'learned_range'])),
     rescale_betas_zero_snr: flag(false),
   },
   (config, steps, options) => {

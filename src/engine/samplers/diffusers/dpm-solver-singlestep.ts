@@ -1,7 +1,7 @@
-import * as v from 'valibot';
 import type { Register, SamplerProgram, Term } from '#engine/samplers/program.ts';
-import { choice, flag, sigmaCurves, thresholding, training } from './config.ts';
+import { choice, flag } from './config.ts';
 import {
+  dpmSolver,
   dpmWeights,
   estimateForSolver,
   evaluate,
@@ -11,7 +11,7 @@ import {
 } from './dpm-solver.ts';
 import { CLEAN, NO_LEVEL } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
-import { flowSigmas, halfLogSnr, solverOrder, spaceSolverSteps } from './solver-steps.ts';
+import { halfLogSnr, spaceSolverSteps } from './solver-steps.ts';
 
 /**
  * DPM-Solver and DPM-Solver++ of orders 1 to 3 in blocks: each block starts afresh, and each of its evaluations
@@ -20,18 +20,9 @@ import { flowSigmas, halfLogSnr, solverOrder, spaceSolverSteps } from './solver-
  */
 export const dpmSolverSinglestep = defineScheduler(
   {
-    ...training('linear', 'scaled_linear', 'squaredcos_cap_v2'),
-    ...sigmaCurves,
-    ...thresholding,
-    ...flowSigmas,
-    solver_order: solverOrder,
-    prediction_type: choice('epsilon', 'sample', 'v_prediction', 'flow_prediction'),
+    ...dpmSolver,
     algorithm_type: choice('dpmsolver++', 'dpmsolver', 'sde-dpmsolver++', 'deis'),
-    solver_type: choice('midpoint', 'heun', 'logrho', 'bh1', 'bh2'),
     lower_order_final: flag(false),
-    final_sigmas_type: choice('zero', 'sigma_min'),
-    lambda_min_clipped: v.optional(v.number(), -Infinity),
-    variance_type: v.optional(v.picklist(['learned', 'learned_range'])),
   },
   (config, steps, options) => {
     const { solver_order: order, prediction_type: prediction } = config;

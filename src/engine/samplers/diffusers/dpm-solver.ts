@@ -10,7 +10,23 @@ import {
   type NoiseLevel,
   type PredictionType,
 } from './prediction.ts';
-import { halfLogSnr } from './solver-steps.ts';
+import * as v from 'valibot';
+import { choice, sigmaCurves, thresholding, training } from './config.ts';
+import { flowSigmas, halfLogSnr, solverOrder } from './solver-steps.ts';
+
+/** Entries that the multistep and the singlestep solver have in common. */
+export const dpmSolver = {
+  ...training('linear', 'scaled_linear', 'squaredcos_cap_v2'),
+  ...sigmaCurves,
+  ...thresholding,
+  ...flowSigmas,
+  solver_order: solverOrder,
+  prediction_type: choice('epsilon', 'sample', 'v_prediction', 'flow_prediction'),
+  solver_type: choice('midpoint', 'heun', 'logrho', 'bh1', 'bh2'),
+  final_sigmas_type: choice('zero', 'sigma_min'),
+  lambda_min_clipped: v.optional(v.number(), -Infinity),
+  variance_type: v.optional(v.picklist(['learned', 'learned_range'])),
+};
 
 export type DpmAlgorithm = 'dpmsolver' | 'dpmsolver++' | 'sde-dpmsolver' | 'sde-dpmsolver++';
 

@@ -2,7 +2,7 @@ import type { SamplerProgram } from '#engine/samplers/program.ts';
 import { choice, flag, positiveAlphasOf, spacing, training } from './config.ts';
 import { CLEAN } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
-import { ancestralStep, estimateClean, eulerStep, sigmaLevel } from './sigma-space.ts';
+import { addNoise, ancestralStep, estimateClean, eulerStep, sigmaLevel } from './sigma-space.ts';
 import { spaceSigmas } from './timesteps.ts';
 
 /** No curve of sigmas can be configured here. */
@@ -33,17 +33,7 @@ export const eulerAncestralDiscrete = defineScheduler(
         const { down, up } = ancestralStep(sigma, sigmas[i + 1] ?? NaN);
         yield* estimateClean(config.prediction_type, 'x', sigma, timestep);
         yield eulerStep('x', 'x', sigma, down);
-        if (up > 0) {
-          yield { op: 'noise', to: 'fresh' };
-          yield {
-            op: 'combine',
-            to: 'x',
-            terms: [
-              [1, 'x'],
-              [up, 'fresh'],
-            ],
-          };
-        }
+        yield* addNoise(up);
         yield { op: 'show', register: CLEAN, step: i - index + 1 };
       }
     }

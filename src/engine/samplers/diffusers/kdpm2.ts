@@ -3,7 +3,7 @@ import type { SamplerProgram } from '#engine/samplers/program.ts';
 import { choice, positiveAlphasOf, sigmaCurves, spacing, stableDiffusionBetas, training } from './config.ts';
 import { CLEAN } from './prediction.ts';
 import { defineScheduler, type DiffusersScheduler } from './scheduler.ts';
-import { ancestralStep, estimateClean, eulerStep, sigmaLevel } from './sigma-space.ts';
+import { addNoise, ancestralStep, estimateClean, eulerStep, sigmaLevel } from './sigma-space.ts';
 import { spaceSigmas } from './timesteps.ts';
 
 const entries = {
@@ -55,17 +55,7 @@ function defineMidpointScheduler(divide: typeof ancestralStep): DiffusersSchedul
               [-slope, CLEAN],
             ],
           };
-          if (up > 0) {
-            yield { op: 'noise', to: 'fresh' };
-            yield {
-              op: 'combine',
-              to: 'x',
-              terms: [
-                [1, 'x'],
-                [up, 'fresh'],
-              ],
-            };
-          }
+          yield* addNoise(up);
         }
         yield { op: 'show', register: CLEAN, step: i - index + 1 };
       }

@@ -35,6 +35,20 @@ export function eulerStep(to: Register, from: Register, sigmaFrom: number, sigma
   };
 }
 
+/** Brings the latents in `x` up to a higher sigma; by 0 there is nothing to do. */
+export function* addNoise(sigma: number): Generator<Instruction, void, number | undefined> {
+  if (!(sigma > 0)) return;
+  yield { op: 'noise', to: 'fresh' };
+  yield {
+    op: 'combine',
+    to: 'x',
+    terms: [
+      [1, 'x'],
+      [sigma, 'fresh'],
+    ],
+  };
+}
+
 /** Latents of image-to-image at a sigma. */
 export function sigmaLevel(sigma: number | undefined): NoiseLevel {
   return { alpha: 1, sigma: sigma ?? NaN };

@@ -1,3 +1,5 @@
+import { AUTOMATIC, findScheduler, SAMPLERS, SCHEDULERS, type SamplerEntry } from '#codecs/a1111-samplers.ts';
+
 /** A sampler as people know it from A1111. */
 export interface SamplerOption {
   /** The engine's name. */
@@ -14,102 +16,44 @@ export interface ScheduleOption {
   label: string;
 }
 
+const NOTES: Readonly<Record<(typeof SAMPLERS)[number]['id'], string>> = {
+  dpmpp_2m: 'Quick and clean: a good first choice.',
+  dpmpp_sde: 'Rich detail in few steps, each twice as dear.',
+  dpmpp_2m_sde: 'Detail of SDE at the price of 2M.',
+  dpmpp_2m_sde_heun: 'A softer 2M SDE.',
+  dpmpp_2s_ancestral: 'Keeps changing with more steps.',
+  dpmpp_3m_sde: 'Third order: shines from 30 steps on.',
+  euler_ancestral: 'Soft and inventive; every step count differs.',
+  euler: 'The plainest solver: predictable.',
+  lms: 'Looks back over four steps.',
+  heun: 'Euler corrected: two evaluations a step.',
+  dpm_2: 'Second order by a midpoint.',
+  dpm_2_ancestral: 'DPM2 with fresh noise.',
+  dpm_fast: 'Spends exactly the steps you give it.',
+  dpm_adaptive: 'Chooses its own steps.',
+  restart: 'Goes back up in noise and down again.',
+  ddim: 'The classic; well known behaviour.',
+  ddim_cfgpp: 'Wants guidance between 1 and 2.',
+  plms: 'Stable Diffusion’s first sampler.',
+  unipc: 'Good from ten steps on.',
+  lcm: 'For LCM models: four to eight steps.',
+};
+
+function automaticSchedule({ options }: SamplerEntry): string {
+  const own = options['scheduler'];
+  return ((own !== undefined && findScheduler(own)) || AUTOMATIC).label;
+}
+
 /** A1111's samplers, in its order. */
-export const samplers: readonly SamplerOption[] = [
-  {
-    id: 'dpmpp_2m',
-    label: 'DPM++ 2M',
-    automaticSchedule: 'Karras',
-    note: 'Quick and clean: a good first choice.',
-  },
-  {
-    id: 'dpmpp_sde',
-    label: 'DPM++ SDE',
-    automaticSchedule: 'Karras',
-    note: 'Rich detail in few steps, each twice as dear.',
-  },
-  {
-    id: 'dpmpp_2m_sde',
-    label: 'DPM++ 2M SDE',
-    automaticSchedule: 'Exponential',
-    note: 'Detail of SDE at the price of 2M.',
-  },
-  {
-    id: 'dpmpp_2m_sde_heun',
-    label: 'DPM++ 2M SDE Heun',
-    automaticSchedule: 'Exponential',
-    note: 'A softer 2M SDE.',
-  },
-  {
-    id: 'dpmpp_2s_ancestral',
-    label: 'DPM++ 2S a',
-    automaticSchedule: 'Karras',
-    note: 'Keeps changing with more steps.',
-  },
-  {
-    id: 'dpmpp_3m_sde',
-    label: 'DPM++ 3M SDE',
-    automaticSchedule: 'Exponential',
-    note: 'Third order: shines from 30 steps on.',
-  },
-  {
-    id: 'euler_ancestral',
-    label: 'Euler a',
-    automaticSchedule: 'Automatic',
-    note: 'Soft and inventive; every step count differs.',
-  },
-  { id: 'euler', label: 'Euler', automaticSchedule: 'Automatic', note: 'The plainest solver: predictable.' },
-  { id: 'lms', label: 'LMS', automaticSchedule: 'Automatic', note: 'Looks back over four steps.' },
-  {
-    id: 'heun',
-    label: 'Heun',
-    automaticSchedule: 'Automatic',
-    note: 'Euler corrected: two evaluations a step.',
-  },
-  { id: 'dpm_2', label: 'DPM2', automaticSchedule: 'Karras', note: 'Second order by a midpoint.' },
-  { id: 'dpm_2_ancestral', label: 'DPM2 a', automaticSchedule: 'Karras', note: 'DPM2 with fresh noise.' },
-  {
-    id: 'dpm_fast',
-    label: 'DPM fast',
-    automaticSchedule: 'Automatic',
-    note: 'Spends exactly the steps you give it.',
-  },
-  {
-    id: 'dpm_adaptive',
-    label: 'DPM adaptive',
-    automaticSchedule: 'Automatic',
-    note: 'Chooses its own steps.',
-  },
-  {
-    id: 'restart',
-    label: 'Restart',
-    automaticSchedule: 'Karras',
-    note: 'Goes back up in noise and down again.',
-  },
-  { id: 'ddim', label: 'DDIM', automaticSchedule: 'Automatic', note: 'The classic; well known behaviour.' },
-  {
-    id: 'ddim_cfgpp',
-    label: 'DDIM CFG++',
-    automaticSchedule: 'Automatic',
-    note: 'Wants guidance between 1 and 2.',
-  },
-  { id: 'plms', label: 'PLMS', automaticSchedule: 'Automatic', note: 'Stable Diffusion’s first sampler.' },
-  { id: 'unipc', label: 'UniPC', automaticSchedule: 'Automatic', note: 'Good from ten steps on.' },
-  { id: 'lcm', label: 'LCM', automaticSchedule: 'Automatic', note: 'For LCM models: four to eight steps.' },
-];
+export const samplers: readonly SamplerOption[] = SAMPLERS.map((entry) => ({
+  id: entry.id,
+  label: entry.name,
+  automaticSchedule: automaticSchedule(entry),
+  note: NOTES[entry.id],
+}));
 
 /** A1111's schedule types, in its order. */
-export const schedules: readonly ScheduleOption[] = [
-  { id: 'automatic', label: 'Automatic' },
-  { id: 'uniform', label: 'Uniform' },
-  { id: 'karras', label: 'Karras' },
-  { id: 'exponential', label: 'Exponential' },
-  { id: 'polyexponential', label: 'Polyexponential' },
-  { id: 'sgm_uniform', label: 'SGM Uniform' },
-  { id: 'kl_optimal', label: 'KL Optimal' },
-  { id: 'align_your_steps', label: 'Align Your Steps' },
-  { id: 'simple', label: 'Simple' },
-  { id: 'normal', label: 'Normal' },
-  { id: 'ddim', label: 'DDIM' },
-  { id: 'beta', label: 'Beta' },
-];
+export const schedules: readonly ScheduleOption[] = SCHEDULERS.map(({ name, label }) => ({
+  id: name,
+  label,
+}));
