@@ -36,7 +36,9 @@ export async function readPrompts(
   note: (text: string) => void,
 ): Promise<ReadPrompts[]> {
   const texts = job.pictures.flatMap(({ prompt, negativePrompt }) => [...prompt, ...negativePrompt]);
-  const installed = await readEmbeddings(model, addOns, texts, note);
+  const { syntax, embeddings = [] } = job.promptOptions;
+  const packs = addOns.ofKind('embedding').filter(({ id }) => syntax !== 'plain' || embeddings.includes(id));
+  const installed = await readEmbeddings(model, addOns, packs, texts, note);
   const byName = new Map(installed.map(({ embedding }) => [embedding.name, embedding]));
   return job.pictures.map(({ prompt, negativePrompt }) => {
     const plan = planPrompt(
@@ -65,16 +67,17 @@ interface InstalledEmbedding {
 
 const ENCODERS: readonly Component[] = ['text_encoder', 'text_encoder_2'];
 
-/** The installed embeddings whose names occur in these texts, once for each name. */
+/** Those of the embeddings whose names occur in these texts, once for each name. */
 async function readEmbeddings(
   model: Model,
   addOns: AddOns,
+  packs: readonly AddOnPack[],
   texts: readonly string[],
   note: (text: string) => void,
 ): Promise<InstalledEmbedding[]> {
   const text = texts.join('\n').toLowerCase();
   const found: InstalledEmbedding[] = [];
-  for (const pack of addOns.ofKind('embedding')) {
+  for (const pack of packs) {
     const names = namesOf(pack).filter((name) => text.includes(name.toLowerCase()));
     const [name] = names;
     if (name === undefined) continue;

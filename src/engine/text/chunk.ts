@@ -1,5 +1,5 @@
 import { CHUNK_CONTENT, CHUNK_LENGTH, type ClipTokenizer } from '#engine/tokenizers/clip.ts';
-import type { Embedding } from './embeddings.ts';
+import type { Embedding, EmbeddingFinder } from './embeddings.ts';
 
 /** One run of the text encoder. */
 export interface PromptChunk {
@@ -75,9 +75,19 @@ export function chunkKey(chunk: PromptChunk): string {
 export function chunkPlainText(
   text: string,
   tokenizer: ClipTokenizer,
+  findEmbedding: EmbeddingFinder = () => undefined,
 ): { chunk: PromptChunk; dropped: string } {
   const ids = tokenizer.encode(text);
-  const kept = ids.slice(0, CHUNK_CONTENT);
-  const content = { ids: kept, weights: kept.map(() => 1), embeddings: [] };
-  return { chunk: sealChunk(content, tokenizer), dropped: tokenizer.decode(ids.slice(CHUNK_CONTENT)) };
+  const content = emptyContent();
+  let position = 0;
+  while (position < ids.length) {
+    const found = findEmbedding(ids, position);
+    const own = found ? new Array<number>(found.embedding.count).fill(0) : ids.slice(position, position + 1);
+    if (content.ids.length + own.length > CHUNK_CONTENT) break;
+    if (found) content.embeddings.push({ offset: content.ids.length, embedding: found.embedding });
+    content.ids.push(...own);
+    content.weights.push(...own.map(() => 1));
+    position += found?.length ?? 1;
+  }
+  return { chunk: sealChunk(content, tokenizer), dropped: tokenizer.decode(ids.slice(position)) };
 }

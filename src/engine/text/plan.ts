@@ -106,13 +106,14 @@ function planA1111(request: PromptRequest, tokenizer: ClipTokenizer, embeddings:
 
 function planTexts(request: PromptRequest, tokenizer: ClipTokenizer, embeddings: Embeddings): PromptPlan {
   const notes: PromptNote[] = [];
+  const findEmbedding = createEmbeddingFinder(embeddings, tokenizer);
   const chunk = (text: string): PromptChunk[] => {
     if (request.options.syntax === 'fooocus') {
       const { chunks, unknown } = chunkFooocusText(text, tokenizer, embeddings);
       notes.push(...unknown.map((name) => ({ kind: 'unknown-embedding', name }) as const));
       return chunks;
     }
-    const { chunk, dropped } = chunkPlainText(text, tokenizer);
+    const { chunk, dropped } = chunkPlainText(text, tokenizer, findEmbedding);
     if (dropped !== '') notes.push({ kind: 'truncated', text, dropped });
     return [chunk];
   };

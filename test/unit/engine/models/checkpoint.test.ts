@@ -294,6 +294,18 @@ test('an embedding stands for its tokens in a prompt', async () => {
     'The embedding “tall” had no effect: it was made for other text encoders than those of Tiny sd1.',
   ]);
   expect(named.pictures[0]?.infotext).toMatch(/TI hashes: "zoo: [0-9a-f]{12}"/);
+
+  // Prompts read as they stand may name those that the job lists.
+  const plain = (embeddings: string[]) =>
+    paint(
+      engine,
+      checkpoint,
+      job('a zoo', { promptOptions: { ...job('').promptOptions, syntax: 'plain', embeddings } }),
+      [embedding],
+    );
+  const [listed, unlisted] = [await plain(['zoo']), await plain([])];
+  expect(difference(listed, unlisted).mean).toBeGreaterThan(0.1);
+  expect(unlisted.pictures[0]?.infotext).not.toContain('TI hashes');
 });
 
 describe('another VAE', () => {

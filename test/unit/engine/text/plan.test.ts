@@ -50,6 +50,24 @@ describe('plain prompts', () => {
     ]);
   });
 
+  it('take embeddings by their names, and leave out what no longer fits', () => {
+    const zoo = { name: 'zoo', key: 'zoo', count: 70, vectors: [new Float32Array(70 * 4)] };
+    const text = 'a zoo of zoo';
+    const { positive, notes } = plan(text, { syntax: 'plain' }, new Map([['zoo', zoo]]));
+    const [chunk] = positive[0]?.schedule[0]?.encoding[0] ?? [];
+    expect(chunk?.embeddings).toEqual([{ offset: 2, embedding: zoo }]);
+    const [a, of] = ['a', 'of'].map((word) => tokenizer.encode(word)[0]);
+    expect([...(chunk?.ids ?? [])].slice(0, 75)).toEqual([
+      tokenizer.startId,
+      a,
+      ...new Array<number>(70).fill(0),
+      of,
+      tokenizer.endId,
+      tokenizer.padId,
+    ]);
+    expect(notes).toEqual([{ kind: 'truncated', text, dropped: 'zoo' }]);
+  });
+
   it('have no syntax', () => {
     const { positive, emphasis, extraNetworks } = plan('(a) [b:c:2] <lora:x:1> AND d', { syntax: 'plain' });
     expect(positive).toHaveLength(1);
