@@ -122,6 +122,10 @@ const drop = (name: string, content: BlobPart = bytes): ImportSource => ({
   from: 'files',
   files: [{ path: name, file: new File([content], name) }],
 });
+const dropSlowly = (): ImportSource => ({
+  from: 'files',
+  files: [{ path: 'tiny.safetensors', file: new SlowFile([bytes], 'tiny.safetensors') }],
+});
 const fromHub = (rest: string): ImportSource => ({ from: 'url', url: `${hub.origin}/${rest}` });
 const pathsOf = (pack: AnyPack | undefined) => pack?.files.map((file) => file.path).toSorted();
 
@@ -306,10 +310,7 @@ describe('importing from the disk', () => {
 
   it('goes on when the same file is dropped again', async () => {
     await importUntil(
-      {
-        from: 'files',
-        files: [{ path: 'tiny.safetensors', file: new SlowFile([bytes], 'tiny.safetensors') }],
-      },
+      dropSlowly(),
       'exact',
       'tiny',
       (state) => state.stage === 'downloading' && state.receivedBytes > 6e6,
@@ -386,6 +387,34 @@ describe('importing from the disk', () => {
       detail: { freeBytes: 6e6 },
     });
     expect(await imported.all()).toEqual([]);
+  });
+
+  it('says how much is missing where storage runs out on the way, and goes on when there is room', async () => {
+    let pieces = 0;
+    const full: ModelFiles = {
+      ...files,
+      append(...piece) {
+        // As browsers do it, whatever they estimated before.
+        if (++pieces > 3) throw new DOMException('Quota exceeded.', 'QuotaExceededError');
+        return files.append(...piece);
+      },
+    };
+    const library = createLibrary({
+      packs: [packs['emoji-mini']],
+      files: full,
+      imported,
+      base: `${app.origin}/`,
+      estimate: () => Promise.resolve(pieces > 3 ? { quota: 100e6, usage: 99e6 } : {}),
+    });
+    await expect(library.importPack(dropSlowly(), { storage: 'exact' }, CPU, tell)).rejects.toMatchObject({
+      code: 'storage_full',
+      message: expect.stringContaining('1 MB left') as string,
+    });
+    expect(told.at(-1)?.state).toMatchObject({ stage: 'failed' });
+    const kept = await files.received('tiny', 'checkpoint.safetensors');
+    expect(kept?.size).toBeGreaterThanOrEqual(4e6);
+    await openLibrary().importPack(drop('tiny.safetensors'), { storage: 'exact' }, CPU, tell);
+    expect((await listed('tiny'))?.state.stage).toBe('installed');
   });
 
   it('removes record and files', async () => {
