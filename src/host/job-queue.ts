@@ -227,7 +227,8 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
 
   return {
     async submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId> {
-      if ((await find(id)) !== undefined || live.has(id)) return id;
+      await ready;
+      if (clients.has(id) || live.has(id)) return id;
       const adopted = adopt(origin);
       if (adopted !== undefined) return adopted;
       if (live.size >= QUEUE_LIMIT) {

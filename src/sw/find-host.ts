@@ -45,13 +45,16 @@ async function findHostWindow(clients: Clients): Promise<Client | undefined> {
  */
 export async function passToHost(clients: Clients, port: MessagePort): Promise<void> {
   const deadline = Date.now() + SEARCH_FOR_MS;
-  while (await hasCandidates()) {
-    const host = await findHostWindow(clients);
+  for (;;) {
+    // Windows that never host do not answer: without a candidate there is nothing to wait for.
+    const candidates = hasCandidates();
+    const nobody = candidates.then((some) => (some ? new Promise<never>(() => undefined) : undefined));
+    const host = await Promise.race([findHostWindow(clients), nobody]);
     if (host) {
       host.postMessage({ type: 'vitrine-serve-port', protocol: PROTOCOL } satisfies ServePort, [port]);
       return;
     }
-    if (Date.now() > deadline) break;
+    if (!(await candidates) || Date.now() > deadline) break;
     await delay(SEARCH_AGAIN_AFTER_MS);
   }
   throw new AppError('no_engine_tab', 'No tab is open that could draw.');

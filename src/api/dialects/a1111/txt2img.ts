@@ -38,7 +38,8 @@ export const txt2img = route({
     screenParameters(optionTable, options, {});
     const plan = planJob(body, options, models, addOns);
     nameUnknown(call, plan, models, addOns);
-    const record = await call.run(plan.job, { taskId: body.force_task_id });
+    const { force_task_id: taskId } = body;
+    const record = await call.run(plan.job, taskId === null ? undefined : { taskId });
     if (!body.override_settings_restore_afterwards) await keepOverrides(call, plan, overrides);
     const { pictures } = resultOf(record);
     const grid = await gridOf(plan, pictures);
