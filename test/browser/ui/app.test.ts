@@ -69,7 +69,7 @@ test('the size of a download is told before it starts, and painting follows it b
   await expect.element(page.getByRole('button', { name: 'Download 41 MB and paint' })).toBeVisible();
   await paint('a blue whale');
   await expect.element(page.getByRole('progressbar', { name: 'Download of Emoji Mini' })).toBeVisible();
-  await expect.element(page.getByText('waits for its model')).toBeVisible();
+  await expect.element(page.getByText('Its painting starts when Emoji Mini has arrived.')).toBeVisible();
   await expect.element(pictures).toBeInTheDocument();
   expect((await host.jobs()).length).toBe(1);
 });
