@@ -129,6 +129,7 @@ export default defineConfig({
     include: [
       'axe-core',
       'comlink',
+      'hash-wasm',
       'idb-keyval',
       'onnx-proto',
       'onnxruntime-web/jspi',
