@@ -81,19 +81,23 @@ export function createEngine(
       const model = await prepare(pack);
       await model.load({}, openAddOns([], filesOf));
     },
-    async run(pack, addOns, job, onEvent) {
+    async run(pack, addOns, job, onEvent: (event: EngineEvent) => unknown) {
       const stop: RunControl = { cancelled: false, skipped: false };
+      const told: unknown[] = [];
+      const tell = (event: EngineEvent) => void told.push(onEvent(event));
       control = stop;
       try {
-        return await attempt(pack, addOns, job, stop, onEvent);
+        return await attempt(pack, addOns, job, stop, tell);
       } catch (thrown) {
         const error = toAppError(thrown);
         if (stop.cancelled || !WORTH_REPEATING.includes(error.code)) throw error;
         // Jobs are deterministic: what was handed over already is only made again.
         await reset();
-        return await attempt(pack, addOns, job, stop, onEvent);
+        return await attempt(pack, addOns, job, stop, tell);
       } finally {
         control = null;
+        // To another thread events and answers go by different ports: the end must not overtake a picture.
+        await Promise.allSettled(told);
       }
     },
     cancel() {
