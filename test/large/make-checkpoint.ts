@@ -19,7 +19,7 @@ const LEVELS = 4096;
  * that are the same each time. Weights have the deviation of a new torch layer and norms are about the identity, so that
  * activations stay of one size through the whole network.
  */
-export function randomCheckpoint(parts: readonly Part[]): TensorSource {
+function randomCheckpoint(parts: readonly Part[]): TensorSource {
   const { sd15 } = readFixture('checkpoint-names.json') as { sd15: Names };
   const tensors = new Map<string, TensorInfo & { seed: number }>();
   for (const [name, , shape] of parts.flatMap((part) => sd15[part]))

@@ -20,12 +20,6 @@ export interface LargePage {
   measureMemory(): Promise<number>;
 }
 
-declare global {
-  interface Window {
-    large: LargePage;
-  }
-}
-
 const library = wrap<LibraryWorker>(
   new Worker(new URL('../../src/library/library.worker.ts', import.meta.url), { type: 'module' }),
 );

@@ -7,7 +7,7 @@
 import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import type { InferenceSession as Native, Tensor as NativeTensor } from 'onnxruntime-common';
+import type { InferenceSession, Tensor } from 'onnxruntime-web/wasm';
 import { openModel } from '../support/onnx-session.ts';
 import { stepInputs } from './step-inputs.ts';
 
@@ -41,15 +41,15 @@ async function runWasm(folder: string, weights: string, side: number): Promise<F
 
 async function runNative(folder: string, side: number, module: string): Promise<Float32Array> {
   const ort = createRequire(import.meta.url)(path.resolve(module)) as {
-    InferenceSession: typeof Native;
-    Tensor: typeof NativeTensor;
+    InferenceSession: typeof InferenceSession;
+    Tensor: typeof Tensor;
   };
   const session = await ort.InferenceSession.create(path.join(folder, 'model.onnx'));
   const feeds = Object.entries(stepInputs(side)).map(([name, { data, dims }]) => [
     name,
     new ort.Tensor('float32', data, dims),
   ]);
-  const outputs = await session.run(Object.fromEntries(feeds) as Record<string, NativeTensor>);
+  const outputs = await session.run(Object.fromEntries(feeds) as Record<string, Tensor>);
   const data = outputs['out_sample']?.data;
   if (!(data instanceof Float32Array)) throw new Error('The UNet gave no numbers.');
   return data;

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chromium, type Page } from '@playwright/test';
 import { createServer, type Plugin } from 'vite';
@@ -27,7 +28,14 @@ import type { AnyPack } from '#protocol/model.ts';
 import { findChromium, LAUNCH_ARGUMENTS } from '../support/chromium.ts';
 import { relativeError } from '../support/relative-error.ts';
 import { makeCheckpoint } from './make-checkpoint.ts';
+import type { LargePage } from './page.ts';
 import { peakWhile, residentBytes } from './processes.ts';
+
+declare global {
+  interface Window {
+    large: LargePage;
+  }
+}
 
 /** How far the step's numbers may be from the reference's: rounding, in another order of sums. */
 const TOLERANCE = 1e-3;
@@ -64,7 +72,7 @@ const saving: Plugin = {
 /** The step in a process of its own; see reference.ts. */
 function referenceStep(weights: string, side: number, native: string | undefined): Float32Array {
   const saved = path.join(folder, 'saved');
-  const program = path.join(import.meta.dirname, 'reference.ts');
+  const program = fileURLToPath(new URL('./reference.ts', import.meta.url));
   const args = ['--import', 'tsx', program, saved, weights, String(side), ...(native ? [native] : [])];
   execFileSync(process.execPath, args, { stdio: ['ignore', 'inherit', 'ignore'] });
   return new Float32Array(new Uint8Array(readFileSync(path.join(saved, 'output.f32'))).buffer);
@@ -149,7 +157,7 @@ async function testStorage(page: Page, storage: WeightStorage): Promise<{ error:
 }
 
 console.log(
-  'A full-size checkpoint is made, imported three times and run: about 15 minutes on two cores, 8 GB of disk and 10 GB of memory.',
+  'A full-size checkpoint is made, imported three times and run: about 20 minutes on two cores, 8 GB of disk and 6 GB of memory.',
 );
 const start = performance.now();
 try {
