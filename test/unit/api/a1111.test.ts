@@ -306,6 +306,11 @@ describe('POST /sdapi/v1/txt2img', () => {
       expect(named.ignored).toBeNull();
     });
 
+    it('asks for whole timesteps where the options do', async () => {
+      const { job } = await draw({ override_settings: { enable_quantization: true } });
+      expect(job?.sampler).toMatchObject({ options: { quantize: true } });
+    });
+
     it('draws with another VAE and says so', async () => {
       const { job, info } = await draw({ override_settings: { sd_vae: 'soft.safetensors' } });
       expect(job?.vae).toBe('soft');

@@ -36,6 +36,20 @@ function plan(
   return planSampling({ family: 'k-diffusion', sampler, schedule, options }, model, steps);
 }
 
+it('tells the network the nearest whole timestep where that is asked for', () => {
+  const exact = plan('dpmpp_2m', 'karras', 12);
+  const whole = plan('dpmpp_2m', 'karras', 12, { quantize: true });
+  expect(whole.sigmas).toEqual(exact.sigmas);
+  expect(exact.timesteps.every(Number.isInteger)).toBe(false);
+  expect(whole.timesteps).toEqual(exact.timesteps.map(Math.round));
+});
+
+it("passes DDIM's share of fresh noise on to diffusers", () => {
+  const ddim = { family: 'diffusers', scheduler: 'DDIMScheduler', config: {} } as const;
+  expect(planSampling(ddim, epsilonModel, 5).deterministic).toBe(true);
+  expect(planSampling({ ...ddim, eta: 1 }, epsilonModel, 5).deterministic).toBe(false);
+});
+
 describe.each(names)('%s', (sampler) => {
   it('does on every schedule what its plan says', () => {
     for (const schedule of schedules) {
