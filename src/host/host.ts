@@ -89,11 +89,13 @@ export async function createEngineHost(parts: HostParts) {
     } catch (thrown) {
       const error = toAppError(thrown);
       if (error.code !== 'cancelled') throw error;
-      const { title } = packs.findModel(id);
-      throw new AppError('download_failed', `${title} is not here: its download was stopped.`, {
-        cause: error,
-      });
+      throw downloadStopped(id, error);
     }
+  }
+
+  function downloadStopped(id: ModelId, cause?: AppError): AppError {
+    const { title } = packs.findModel(id);
+    return new AppError('download_failed', `${title} is not here: its download was stopped.`, { cause });
   }
 
   let shown: JobResult | null = null;
@@ -170,6 +172,9 @@ export async function createEngineHost(parts: HostParts) {
       importModel: (source, choice) => packs.importPack(source, choice, backend),
       installModel: (id) => packs.install(id),
       async cancelInstall(id) {
+        // The running job hears of it from the download; those in line would only begin it again.
+        if (packs.models().some(({ pack, state }) => pack.id === id && state.stage !== 'installed'))
+          await queue.refuseWaiting(id, downloadStopped(id));
         await library.cancel(id);
       },
       async removeModel(id) {

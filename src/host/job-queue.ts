@@ -1,6 +1,7 @@
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { Job, JobEvent, JobId, JobOrigin, JobRecord, JobResult, Picture } from '#protocol/job.ts';
+import type { ModelId } from '#protocol/model.ts';
 import type { Jobs } from '#storage/jobs.ts';
 
 /** Running and waiting jobs together, as Fooocus-API's `--queue-size`. */
@@ -310,6 +311,15 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       const entry = live.get(id);
       if (entry?.record.stage === 'queued') await end(entry, { stage: 'cancelled' });
       else entry?.stop.abort();
+    },
+
+    /** Ends the jobs in line for a model that will not come. */
+    async refuseWaiting(model: ModelId, error: AppError): Promise<void> {
+      await ready;
+      const waiting = [...live.values()].filter(
+        ({ record }) => record.stage === 'queued' && record.job.model === model,
+      );
+      await Promise.all(waiting.map((entry) => end(entry, { stage: 'failed', error: error.toData() })));
     },
 
     isRunning: (id: JobId): boolean => live.get(id)?.record.stage === 'running',

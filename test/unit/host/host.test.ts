@@ -186,6 +186,21 @@ it.each([
   expect((await host.wait('2')).stage).toBe('done');
 });
 
+it('does not begin a stopped download again for the jobs in line', async () => {
+  const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
+  const { host } = await openTab(library.remote);
+  for (const id of ['1', '2', '3']) await host.submit(id, draw(), ofApp);
+  await library.download(0);
+  await host.cancelInstall(builtIn.id);
+  for (const id of ['1', '2', '3']) {
+    expect(await host.wait(id)).toMatchObject({
+      stage: 'failed',
+      error: { message: 'Emoji Mini is not here: its download was stopped.' },
+    });
+  }
+  expect(library.downloads).toHaveLength(1);
+});
+
 it('lets a download go on whose job is cancelled', async () => {
   const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
   const { host } = await openTab(library.remote);
