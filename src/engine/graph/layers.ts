@@ -11,6 +11,7 @@ import {
   layerNormalization,
   mish,
   multiply,
+  pad,
   quickGelu,
   relu,
   silu,
@@ -90,7 +91,7 @@ export function conv2d(
     throw new AppError('internal', `${name}: a convolution needs [batch, channels, height, width].`);
   }
   const weight = graph.parameter(`${name}.weight`, [out, channels, kernel, kernel]);
-  const inputs = bias ? [weight, graph.parameter(`${name}.bias`, [out])] : [weight];
+  const rest = bias ? [graph.parameter(`${name}.bias`, [out])] : [];
   const [before, after] = typeof padding === 'number' ? [padding, padding] : padding;
   const side = (size: Dimension) => convolvedSide(size, { kernel, stride, borders: before + after, name });
   const shape = [batch, out, side(height), side(width)];
@@ -98,9 +99,13 @@ export function conv2d(
   const wraps = graph.circular && before > 0;
   const source = wraps ? wrapBorders(graph, input, before) : input;
   const pads = wraps ? [0, 0, 0, 0] : [before, before, after, after];
+  // Nine channels, as inpainting models take, come out wrong from ONNX Runtime's WebGPU kernel, which takes them in threes.
+  const missing = channels > 3 ? (4 - (channels % 4)) % 4 : 0;
+  const filled = (value: Value) =>
+    missing === 0 ? value : pad(graph, value, [0, 0, 0, 0], [0, missing, 0, 0]);
   return graph.node(
     'Conv',
-    [source, ...inputs],
+    [filled(source), filled(weight), ...rest],
     { type: input.type, shape },
     { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
   );

@@ -32,27 +32,33 @@ const prompts: EncodedPrompt[] = PICTURES.map((_, picture) => {
   return { conditioningAt: () => conditioning };
 });
 
-async function open(
-  choice: 'wasm' | 'webgpu',
-  name = 'unet-sd1',
-): Promise<{ runtime: Runtime; unet: Session }> {
+const runtimes = { wasm: await openBrowserRuntime('wasm'), gpu: await openBrowserRuntime('webgpu') };
+afterAll(async () => {
+  await runtimes.wasm.close();
+  await runtimes.gpu.close();
+});
+
+interface Opened {
+  runtime: Runtime;
+  unet: Session;
+}
+
+/** A UNet of the fixtures on both runtimes. */
+async function open(name: string): Promise<Record<keyof typeof runtimes, Opened>> {
   const network = await openFixture(name);
   const graph = buildUnet2dCondition(network.config, {
     weights: network.weights,
     // Each picture with and without its prompt, in one run.
     size: { batch: 2 * PICTURES.length, height: SHAPE.height, width: SHAPE.width },
   });
-  const runtime = await openBrowserRuntime(choice);
-  const unet = await openGraph(runtime, graph, network, { requireProvider: choice === 'webgpu' });
-  return { runtime, unet };
+  const on = async (runtime: Runtime, requireProvider: boolean) => ({
+    runtime,
+    unet: await openGraph(runtime, graph, network, { requireProvider }),
+  });
+  return { wasm: await on(runtimes.wasm, false), gpu: await on(runtimes.gpu, true) };
 }
 
-const wasm = await open('wasm');
-const gpu = await open('webgpu');
-afterAll(async () => {
-  await wasm.runtime.close();
-  await gpu.runtime.close();
-});
+const { wasm, gpu } = await open('unet-sd1');
 
 const kDiffusion = (sampler: string): SamplerChoice => ({
   family: 'k-diffusion',
@@ -63,7 +69,7 @@ const kDiffusion = (sampler: string): SamplerChoice => ({
 
 /** Draws both pictures and hands over the latents of each. */
 async function draw<T>(
-  { runtime, unet }: { runtime: Runtime; unet: Session },
+  { runtime, unet }: Opened,
   choice: SamplerChoice,
   take: (latents: TensorValue) => T | Promise<T>,
   [from, picture]: readonly [SamplingStart, Omit<BatchStart, 'noise'>] = [{ from: 'noise' }, {}],
@@ -98,14 +104,15 @@ function inMemory(latents: TensorValue): Float32Array {
   return latents.data;
 }
 
-function download(latents: TensorValue, { device } = gpu.runtime): Promise<Float32Array> {
+function download(latents: TensorValue): Promise<Float32Array> {
+  const { device } = runtimes.gpu;
   if (!device || !('buffer' in latents)) throw new Error('The latents are not on the GPU.');
   return createGpuArithmetic(device).download(latents.buffer, LENGTH);
 }
 
 test('the runtimes are what was asked for', () => {
-  expect(wasm.runtime.backend).toMatchObject({ provider: 'wasm', build: 'wasm' });
-  expect(gpu.runtime.backend.provider).toBe('webgpu');
+  expect(runtimes.wasm.backend).toMatchObject({ provider: 'wasm', build: 'wasm' });
+  expect(runtimes.gpu.backend.provider).toBe('webgpu');
 });
 
 // One adds noise on the way, one wants the output without guidance as well.
@@ -150,23 +157,24 @@ test.each([
 });
 
 test('an inpainting model is shown the mask and the masked picture on both', async () => {
+  const inpainting = await open('unet-inpaint-9ch');
   const channels = SHAPE.channels + 1;
-  const data = pseudoRandom(PICTURES.length * channels * SHAPE.height * SHAPE.width, 4);
-  const seen = { init: INIT, extraChannels: { channels, data } };
-  const [onWasm, onGpu] = [await open('wasm', 'unet-inpaint-9ch'), await open('webgpu', 'unet-inpaint-9ch')];
-  try {
-    const start = [{ from: 'init', strength: 0.7 }, seen] as const;
-    const expected = await draw(onWasm, kDiffusion('euler'), inMemory, start);
-    const actual = await draw(onGpu, kDiffusion('euler'), (value) => download(value, onGpu.runtime), start);
-    const others = { ...seen, extraChannels: { channels, data: data.map((value) => -value) } };
-    const different = await draw(onWasm, kDiffusion('euler'), inMemory, [start[0], others]);
-    for (const [picture, latents] of expected.entries()) {
-      expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
-      expect(relativeError(different[picture] ?? new Float32Array(), latents)).toBeGreaterThan(1e-2);
-    }
-  } finally {
-    await onWasm.runtime.close();
-    await onGpu.runtime.close();
+  const shown = pseudoRandom(PICTURES.length * channels * SHAPE.height * SHAPE.width, 4);
+  const drawShown = <T>(on: Opened, data: Float32Array, take: (latents: TensorValue) => T | Promise<T>) =>
+    draw(on, kDiffusion('euler'), take, [
+      { from: 'init', strength: 0.7 },
+      { init: INIT, extraChannels: { channels, data } },
+    ]);
+  const expected = await drawShown(inpainting.wasm, shown, inMemory);
+  const actual = await drawShown(inpainting.gpu, shown, download);
+  const others = await drawShown(
+    inpainting.wasm,
+    shown.map((value) => -value),
+    inMemory,
+  );
+  for (const [picture, latents] of expected.entries()) {
+    expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+    expect(relativeError(others[picture] ?? new Float32Array(), latents)).toBeGreaterThan(1e-2);
   }
 });
 
