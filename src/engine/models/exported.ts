@@ -55,15 +55,21 @@ export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Run
   };
 }
 
-/** @throws AppError `unsupported_feature` naming the inputs that nothing could be given for */
+/**
+ * @throws AppError `unsupported_feature` naming the inputs that nothing could be given for, and for UNets that only run on
+ *   several rows at once
+ */
 async function checkInputs(pack: ModelPack, name: NetworkName, session: Session): Promise<Session> {
   const { inputNames } = session;
-  const unknown = inputNames.filter((input) => !KNOWN_INPUTS.includes(input));
-  if (unknown.length === 0 || inputNames.length === 1) return session;
+  const unknown = inputNames.length === 1 ? [] : inputNames.filter((input) => !KNOWN_INPUTS.includes(input));
+  const rows = inputNames.includes('sample') ? session.inputDims('sample')[0] : undefined;
+  const isFixed = typeof rows === 'number' && rows > 1;
+  if (unknown.length === 0 && !isFixed) return session;
   await session.release();
-  throw new AppError(
-    'unsupported_feature',
-    `The ${name} of ${pack.title} wants inputs that this engine cannot give it: ${unknown.join(', ')}.`,
-    { detail: { model: pack.id, inputs: unknown.join(', ') } },
-  );
+  const problem = isFixed
+    ? `only runs on batches of ${String(rows)}`
+    : `wants inputs that this engine cannot give it: ${unknown.join(', ')}`;
+  throw new AppError('unsupported_feature', `The ${name} of ${pack.title} ${problem}.`, {
+    detail: { model: pack.id },
+  });
 }

@@ -171,6 +171,6 @@ test('takes no LoRAs or embeddings, and says so', async () => {
 
 test('that wants what the engine cannot give it is refused by the names of the inputs', async () => {
   const refused = engine.load(demanding.pack);
-  await expect(refused).rejects.toThrow('controlnet_cond');
+  await expect(refused).rejects.toThrow('cannot give it: controlnet_cond');
   await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature' });
 });
