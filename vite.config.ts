@@ -15,15 +15,15 @@ const isolationHeaders = {
 };
 
 /**
- * The app comes from our own origin; wasm needs its own permission to compile. Only data may come from elsewhere: the
- * models that people import by address.
+ * Everything the page loads comes from our own origin; wasm needs its own permission to compile. Models that people import
+ * by address are fetched by the library worker, which has no page's policy.
  */
 const contentSecurityPolicy = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
   "img-src 'self' blob: data:",
-  "connect-src 'self' blob: data: https: http://localhost:* http://127.0.0.1:*",
+  "connect-src 'self' blob: data:",
   "worker-src 'self'",
   "object-src 'none'",
   "base-uri 'self'",
