@@ -32,7 +32,7 @@ interface Download {
   pack: AnyPack;
   tell(state: ModelState): void;
   finish(): void;
-  fail(error: AppError): void;
+  fail: (error: AppError) => void;
 }
 
 /** A library whose downloads do what the test says. Imports bring `other`. */
