@@ -16,7 +16,7 @@ export interface FilledPack<P extends AnyPack> {
 }
 
 /** SD 1.5's scheduler, as its repository has it. */
-export const SCHEDULER_CONFIG: ConfigFile = {
+const SCHEDULER_CONFIG: ConfigFile = {
   _class_name: 'PNDMScheduler',
   num_train_timesteps: 1000,
   beta_start: 0.00085,

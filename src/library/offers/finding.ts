@@ -74,7 +74,7 @@ export function storedComponents(components: Components, storage: WeightStorage)
 }
 
 /** Where a network that was quantised here lies in its pack; one that comes alone lies at the top. */
-export function quantisedPath(component: Component): string {
+function quantisedPath(component: Component): string {
   return component === 'controlnet' ? 'model.safetensors' : `${component}/model.safetensors`;
 }
 

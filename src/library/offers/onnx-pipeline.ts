@@ -17,7 +17,7 @@ const SERVER_LIMITS = { windowBytes: 1024 * 1024, maxReads: 16 };
 const FAMILY_BY_CONTEXT: Readonly<Record<number, ImportedFamily>> = { 768: 'sd1', 1024: 'sd2', 2048: 'sdxl' };
 
 /** The header of an ONNX file. @throws AppError `integrity_failed`; what reading throws */
-export async function openOnnx(file: SourceFile): Promise<OnnxHeader> {
+async function openOnnx(file: SourceFile): Promise<OnnxHeader> {
   const read = async (start: number, end: number) =>
     new Uint8Array(await file.slice(start, end).arrayBuffer());
   const found = await readOnnxHeader(read, file.size, file.url === null ? DISK_LIMITS : SERVER_LIMITS);

@@ -50,7 +50,7 @@ export function parseHubAddress(url: URL, hub: string): HubAddress | undefined {
 }
 
 /** A licence as a model card states it; null where it states none. */
-export function readCardLicence(card: unknown, repositoryUrl: string): Licence | null {
+function readCardLicence(card: unknown, repositoryUrl: string): Licence | null {
   if (!isRecord(card)) return null;
   const stated: unknown = Array.isArray(card['license']) ? card['license'][0] : card['license'];
   const ownName = card['license_name'];
