@@ -317,17 +317,18 @@ describe('on the typed-array machine', () => {
   it.each(['dpmpp_sde', 'dpmpp_2m_sde', 'dpmpp_3m_sde'])(
     '%s refines one picture with more steps',
     async (sampler) => {
-      const [coarse, fine, finest] = await Promise.all(
-        [60, 120, 400].map(
-          async (steps) => (await run(plan(sampler, 'karras', steps), [5n]))[0] ?? new Float32Array(),
-        ),
-      );
-      const far = relativeError([...(coarse ?? [])], [...(finest ?? [])]);
-      const near = relativeError([...(fine ?? [])], [...(finest ?? [])]);
-      expect(near).toBeLessThan(0.2);
-      expect(near).toBeLessThan(far);
-      const other = (await run(plan(sampler, 'karras', 120), [6n]))[0] ?? new Float32Array();
-      expect(relativeError([...other], [...(finest ?? [])])).toBeGreaterThan(0.3);
+      // A single path may be lucky with few steps: the mean over several counts.
+      const seeds = [5n, 6n, 7n, 8n, 9n, 10n, 11n, 12n];
+      const refine = (steps: number) => run(plan(sampler, 'karras', steps), seeds);
+      const [coarse, fine, finest] = [await refine(30), await refine(120), await refine(480)];
+      const error = (pictures: Float32Array[], others: Float32Array[]) =>
+        pictures.reduce(
+          (sum, picture, i) => sum + relativeError([...picture], [...(others[i] ?? [])]) / seeds.length,
+          0,
+        );
+      expect(error(fine, finest)).toBeLessThan(0.15);
+      expect(error(fine, finest)).toBeLessThan(error(coarse, finest));
+      expect(error(fine, [...finest.slice(1), ...finest.slice(0, 1)])).toBeGreaterThan(0.3);
     },
   );
 });
