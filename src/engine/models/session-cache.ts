@@ -1,3 +1,4 @@
+import { createTaskQueue } from '#engine/runtime/queue.ts';
 import type { Session } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
 import type { PreparedNetwork } from './networks.ts';
@@ -21,6 +22,8 @@ export interface SessionCache {
 export function createSessionCache(): SessionCache {
   /** The one used last is the last. */
   const kept = new Map<string, { session: Session; bytes: number }>();
+  // A job that comes while the model is being loaded for it waits for these sessions, and opens none of its own.
+  const queue = createTaskQueue();
 
   async function releaseBut(keys: ReadonlySet<string>, allowedBytes: number): Promise<void> {
     const others = [...kept].filter(([key]) => !keys.has(key));
@@ -33,7 +36,7 @@ export function createSessionCache(): SessionCache {
     }
   }
 
-  async function add(network: PreparedNetwork): Promise<Session> {
+  async function openOne(network: PreparedNetwork): Promise<Session> {
     const { key, bytes } = network;
     const session = kept.get(key)?.session ?? (await network.open());
     kept.delete(key);
@@ -41,26 +44,26 @@ export function createSessionCache(): SessionCache {
     return session;
   }
 
-  return {
-    add,
-    async open(networks) {
-      const keys = new Set(networks.map(({ key }) => key));
-      const needed = networks.reduce((sum, { bytes }) => sum + bytes, 0);
-      await releaseBut(keys, KEPT_BYTES - needed);
-      const sessions = new Map<PreparedNetwork, Session>();
-      for (const network of networks.toSorted((a, b) => b.bytes - a.bytes)) {
-        try {
-          sessions.set(network, await add(network));
-        } catch (thrown) {
-          if (!(thrown instanceof AppError) || thrown.code !== 'out_of_memory') throw thrown;
-          await releaseBut(keys, 0);
-          sessions.set(network, await add(network));
-        }
+  async function openAll(networks: readonly PreparedNetwork[]): Promise<Session[]> {
+    const keys = new Set(networks.map(({ key }) => key));
+    const needed = networks.reduce((sum, { bytes }) => sum + bytes, 0);
+    await releaseBut(keys, KEPT_BYTES - needed);
+    const sessions = new Map<PreparedNetwork, Session>();
+    for (const network of networks.toSorted((a, b) => b.bytes - a.bytes)) {
+      try {
+        sessions.set(network, await openOne(network));
+      } catch (thrown) {
+        if (!(thrown instanceof AppError) || thrown.code !== 'out_of_memory') throw thrown;
+        await releaseBut(keys, 0);
+        sessions.set(network, await openOne(network));
       }
-      return networks.flatMap((network) => sessions.get(network) ?? []);
-    },
-    async release() {
-      await releaseBut(new Set(), -1);
-    },
+    }
+    return networks.flatMap((network) => sessions.get(network) ?? []);
+  }
+
+  return {
+    open: (networks) => queue.add(() => openAll(networks)),
+    add: (network) => queue.add(() => openOne(network)),
+    release: () => queue.add(() => releaseBut(new Set(), -1)),
   };
 }

@@ -48,6 +48,18 @@ test('opens the largest first, hands over in the order asked for, and opens noth
   expect(happened.slice(2).sort()).toEqual(['release large', 'release small']);
 });
 
+test('opens a network once for two who ask at the same time', async () => {
+  const { network, happened } = watchedNetworks();
+  const cache = createSessionCache();
+  const [first, second] = await Promise.all([
+    cache.open([network('same', 0.2)]),
+    cache.open([network('same', 0.2)]),
+  ]);
+  expect(second).toEqual(first);
+  expect(happened).toEqual(['open same']);
+  await cache.release();
+});
+
 test('keeps what was used last as far as memory allows, and never releases what is asked for', async () => {
   const { network, happened } = watchedNetworks();
   const cache = createSessionCache();
