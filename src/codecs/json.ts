@@ -34,3 +34,8 @@ export function stringifyJson(value: unknown): string {
   );
   return text.includes(MARK) ? text.replace(/"\\u0001integer:(-?\d+)"/g, '$1') : text;
 }
+
+/** Whether parsed JSON is an object: neither an array nor null. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,3 +1,5 @@
+import { isRecord } from './json.ts';
+
 /** Bytes of one element, by the dtype names of the safetensors format. Types of less than a byte are not among them. */
 export const SAFETENSORS_DTYPE_BYTES = {
   F64: 8,
@@ -224,10 +226,6 @@ function count(shape: readonly number[]): number {
 
 function shorten(text: string): string {
   return text.length > 120 ? `${text.slice(0, 120)}…` : text;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isDtype(value: unknown): value is SafetensorsDtype {

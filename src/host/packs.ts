@@ -5,6 +5,7 @@ import type { ImportChoice, ImportSource } from '#protocol/import.ts';
 import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
 import {
   packHash,
+  sumBytes,
   type AddOnInfo,
   type AddOnPack,
   type AnyPack,
@@ -56,7 +57,7 @@ export async function createPacks(
 
   const describe = <P extends AnyPack>(pack: P, state: ModelState) => ({
     pack,
-    sizeBytes: pack.files.reduce((sum, file) => sum + file.sizeBytes, 0),
+    sizeBytes: sumBytes(pack.files),
     sha256: packHash(pack),
     state,
   });

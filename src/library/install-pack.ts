@@ -1,7 +1,7 @@
 import type { Component } from '#engine/weights/checkpoint.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { OnPackState } from '#protocol/library-worker.ts';
-import type { AnyPack, ModelState, PackFile } from '#protocol/model.ts';
+import { sumBytes, type AnyPack, type ModelState, type PackFile } from '#protocol/model.ts';
 import type { ModelFiles, StoredFile } from '#storage/model-files.ts';
 import type { ImportedPack, ImportedPacks } from '#storage/packs.ts';
 import { bringFile, type OpenBytes } from './bring-file.ts';
@@ -44,8 +44,6 @@ async function storedPart(files: ModelFiles, pack: AnyPack, file: PackFile): Pro
   return isIt ? stored : undefined;
 }
 
-const sumSizes = (files: readonly PackFile[]) => files.reduce((sum, file) => sum + file.sizeBytes, 0);
-
 /** Bytes of these files that are here. */
 async function receivedBytes(files: ModelFiles, pack: AnyPack, wanted: readonly PackFile[]): Promise<number> {
   const stored = await Promise.all(wanted.map((file) => storedPart(files, pack, file)));
@@ -68,7 +66,7 @@ export async function packState(files: ModelFiles, wanted: Installable): Promise
         ? `The import is not complete. Drop ${pack.title} here again to go on.`
         : 'The download is not complete.',
     receivedBytes: received,
-    totalBytes: sumSizes(all),
+    totalBytes: sumBytes(all),
   };
 }
 
@@ -117,7 +115,7 @@ export async function installPack(
   }
 
   async function bringAll(): Promise<void> {
-    const total = sumSizes(brought);
+    const total = sumBytes(brought);
     const started = performance.now();
     let done = 0;
     let fetched = 0;
@@ -172,7 +170,7 @@ export async function installPack(
   }
 
   async function makeAll(): Promise<void> {
-    const total = sumSizes(made);
+    const total = sumBytes(made);
     let done = 0;
     let toldAt = 0;
     let components: Components | undefined;
@@ -214,8 +212,8 @@ export async function installPack(
     tell({ stage: 'installed', installedAt: Date.now() });
   } catch (thrown) {
     const received = await receivedBytes(files, pack, all);
-    const error = await withNumbers(toAppError(thrown), sumSizes(all) - received, estimate);
-    tell({ stage: 'failed', message: error.message, receivedBytes: received, totalBytes: sumSizes(all) });
+    const error = await withNumbers(toAppError(thrown), sumBytes(all) - received, estimate);
+    tell({ stage: 'failed', message: error.message, receivedBytes: received, totalBytes: sumBytes(all) });
     throw error;
   }
 }
@@ -230,7 +228,7 @@ export async function checkRoom(
   estimate: PackStorage['estimate'],
   hereBytes = 0,
 ): Promise<void> {
-  const neededBytes = sumSizes(files) - hereBytes;
+  const neededBytes = sumBytes(files) - hereBytes;
   const { quota, usage } = await estimate();
   if (quota === undefined || usage === undefined || neededBytes <= quota - usage) return;
   throw storageFull(neededBytes, quota - usage);

@@ -115,6 +115,11 @@ export interface ModelInfo extends PackInfo<ModelPack> {
 
 export type AddOnInfo = PackInfo<AddOnPack>;
 
+/** Bytes of files together. */
+export function sumBytes(files: readonly { sizeBytes: number }[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
 /** The SHA-256 of a pack's largest file, as far as the pack tells it. */
 export function packHash({ files }: Pick<AnyPack, 'files'>): string {
   const [largest] = [...files].sort((a, b) => b.sizeBytes - a.sizeBytes);

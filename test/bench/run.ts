@@ -13,7 +13,7 @@ import type { Runtime } from '#engine/runtime/runtime.ts';
 import { packs } from '#library/packs/index.ts';
 import { call, openApp } from '../e2e/app.ts';
 import { chooseStorage, quantiseTensors } from '#engine/weights/quantise.ts';
-import type { ModelPack } from '#protocol/model.ts';
+import { sumBytes, type ModelPack } from '#protocol/model.ts';
 import { LAUNCH_ARGUMENTS, findChromium } from '../support/chromium.ts';
 import { buildEmoji, buildEmojiPack, readExported } from '../support/emoji-weights.ts';
 import { textToImage } from '../support/jobs.ts';
@@ -40,7 +40,7 @@ const FOOOCUS_REQUEST = {
   image_seed: REQUEST.seed,
   advanced_params: { overwrite_step: REQUEST.steps },
 };
-const modelBytes = pack.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+const modelBytes = sumBytes(pack.files);
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

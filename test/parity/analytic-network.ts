@@ -8,9 +8,3 @@ export function referenceNetwork(x: number, timestep: number): number {
   const wave = fround(fround(0.3) * sine(fround(2 * x)));
   return fround(fround(scaled + wave) + fround((0.1 * timestep) / 1000));
 }
-
-/** Largest difference, relative to the largest reference value. */
-export function largestDifference(actual: Float32Array, expected: readonly number[]): number {
-  const largest = Math.max(...expected.map(Math.abs));
-  return Math.max(...expected.map((value, i) => Math.abs(value - (actual[i] ?? NaN)))) / largest;
-}

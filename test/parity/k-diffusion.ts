@@ -8,8 +8,9 @@ import { planSampling } from '#engine/samplers/index.ts';
 import { RESULT } from '#engine/samplers/program.ts';
 import { toAppError } from '#protocol/error.ts';
 import type { KDiffusionOptions } from '#protocol/sampler.ts';
+import { relativeError } from '../support/relative-error.ts';
 import type { ParityCase } from './case.ts';
-import { largestDifference, referenceNetwork } from './analytic-network.ts';
+import { referenceNetwork } from './analytic-network.ts';
 
 interface KDiffusionCase {
   case: string;
@@ -40,7 +41,7 @@ export async function* cases(folder: string): AsyncGenerator<ParityCase> {
     const name = `k-diffusion/${reference.sampler} ${reference.case}`;
     try {
       const final = await runSampler(reference, BigInt(seed), length);
-      const error = largestDifference(final, reference.final);
+      const error = relativeError(final, Float32Array.from(reference.final));
       yield { name, error, tolerance: TOLERANCE, supported: true };
     } catch (thrown) {
       yield {

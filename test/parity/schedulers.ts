@@ -7,8 +7,9 @@ import type { SchedulerConfig } from '#engine/samplers/diffusers/scheduler.ts';
 import { execute } from '#engine/samplers/execute.ts';
 import { RESULT } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
+import { relativeError } from '../support/relative-error.ts';
 import type { ParityCase } from './case.ts';
-import { largestDifference, referenceNetwork } from './analytic-network.ts';
+import { referenceNetwork } from './analytic-network.ts';
 
 interface SchedulerCase {
   case: string;
@@ -42,13 +43,13 @@ export async function* cases(folder: string): AsyncGenerator<ParityCase> {
       try {
         const noise = Float32Array.from(x0);
         const final = await runScheduler(reference, noise);
-        const error = largestDifference(final, reference.final);
+        const error = relativeError(final, Float32Array.from(reference.final));
         if (error <= TOLERANCE) {
           yield { name, error, tolerance: TOLERANCE, supported: true };
           continue;
         }
         const nudged = await runScheduler(reference, noise, 1 + 2 ** -23);
-        const shift = largestDifference(nudged, [...final]);
+        const shift = relativeError(nudged, final);
         yield {
           name,
           error,

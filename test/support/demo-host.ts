@@ -14,6 +14,7 @@ import type { Job, JobId, JobOrigin, JobProgress, JobRecord, Picture } from '#pr
 import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from '#protocol/import.ts';
 import {
   packHash,
+  sumBytes,
   type AddOnInfo,
   type AddOnKind,
   type AddOnPack,
@@ -515,7 +516,7 @@ export class DemoHost implements EngineHost {
 }
 
 function describe(pack: AnyPack): { sizeBytes: number; sha256: string } {
-  return { sizeBytes: pack.files.reduce((sum, file) => sum + file.sizeBytes, 0), sha256: packHash(pack) };
+  return { sizeBytes: sumBytes(pack.files), sha256: packHash(pack) };
 }
 
 /** Kinds told from the file's name, where a real library reads its header. */

@@ -2,7 +2,7 @@ import { parseLora, type Lora } from '#engine/weights/lora.ts';
 import { openSafetensors, type SafetensorsFile } from '#engine/weights/safetensors-source.ts';
 import { readTextualInversion, type TextualInversion } from '#engine/weights/textual-inversion.ts';
 import { AppError } from '#protocol/error.ts';
-import { packHash, type AddOnKind, type AddOnPack, type AnyPack } from '#protocol/model.ts';
+import { packHash, sumBytes, type AddOnKind, type AddOnPack, type AnyPack } from '#protocol/model.ts';
 import { openPackFiles, type PackFiles, type ReadFile } from './pack-files.ts';
 
 /** A LoRA and how much of it goes into which networks. */
@@ -33,8 +33,7 @@ export function namesOf({ id, title }: AddOnPack): readonly string[] {
 
 /** Tells a pack from another that had the same name before. */
 export function packKey(pack: AnyPack): string {
-  const bytes = pack.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  return `${pack.id}@${packHash(pack)}:${String(bytes)}`;
+  return `${pack.id}@${packHash(pack)}:${String(sumBytes(pack.files))}`;
 }
 
 /** Opens what is installed; files are read when they are asked for, headers of LoRAs once. */

@@ -1,6 +1,6 @@
 import type { ExternalData, Runtime, Session } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ModelPack } from '#protocol/model.ts';
+import { sumBytes, type ModelPack } from '#protocol/model.ts';
 import { foldsWeights, type NetworkName, type Networks } from './networks.ts';
 import type { PackFiles } from './pack-files.ts';
 
@@ -34,7 +34,7 @@ export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Run
     prepare(name) {
       const graph = graphOf(name);
       const weights = weightsOf(name);
-      const bytes = [...weights, ...(graph ? [graph] : [])].reduce((sum, file) => sum + file.sizeBytes, 0);
+      const bytes = sumBytes([...weights, ...(graph ? [graph] : [])]);
       return {
         key: `${pack.id}/${name}`,
         bytes,

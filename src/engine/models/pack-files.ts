@@ -1,3 +1,4 @@
+import { isRecord } from '#codecs/json.ts';
 import { AppError } from '#protocol/error.ts';
 import type { AnyPack, ConfigFile, PackFile } from '#protocol/model.ts';
 
@@ -58,7 +59,7 @@ export function openPackFiles(pack: AnyPack, readFile: ReadFile): PackFiles {
 function parseObject(text: string): ConfigFile | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+    return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }

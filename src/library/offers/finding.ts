@@ -6,7 +6,7 @@ import { isFloat } from '#engine/weights/casts.ts';
 import type { SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import type { ImportChoice, ImportOffer, StorageOption, WeightStorage } from '#protocol/import.ts';
-import type { AnyPack, PackFile } from '#protocol/model.ts';
+import { sumBytes, type AnyPack, type PackFile } from '#protocol/model.ts';
 
 /** Networks of files, under their diffusers names. */
 export type Components = ReadonlyMap<Component, TensorSource>;
@@ -153,7 +153,7 @@ export async function storageOptions(
   ];
   for (const storage of ['int8', 'int4'] as const) {
     const files = await quantisedFiles(components, storage);
-    const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    const sizeBytes = sumBytes(files);
     if (sizeBytes > exactBytes * WORTHWHILE) continue;
     options.push({
       storage,

@@ -5,7 +5,7 @@ import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
-import type { AddOnKind, ConfigFile, Licence, PackFile } from '#protocol/model.ts';
+import { sumBytes, type AddOnKind, type ConfigFile, type Licence, type PackFile } from '#protocol/model.ts';
 import {
   familyConfigs,
   families,
@@ -229,10 +229,6 @@ function toPackFile({ path, file }: Finding['files'][number]): PackFile {
     sha256: file.sha256,
     ...(file.url !== null && { url: file.url }),
   };
-}
-
-function sumBytes(files: readonly PackFile[]): number {
-  return files.reduce((sum, file) => sum + file.sizeBytes, 0);
 }
 
 function toFamily({ family }: RecognisedWeights): Finding['offer']['family'] {

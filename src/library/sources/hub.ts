@@ -1,3 +1,4 @@
+import { isRecord } from '#codecs/json.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Licence } from '#protocol/model.ts';
 import { get, remoteFile } from './http.ts';
@@ -124,8 +125,4 @@ export function decodePathPart(part: string): string {
 
 async function readJson(url: string, what: string): Promise<unknown> {
   return (await get(url, what)).json();
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

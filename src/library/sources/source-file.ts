@@ -1,3 +1,4 @@
+import { isRecord } from '#codecs/json.ts';
 import type { ByteSource } from '#engine/weights/safetensors-source.ts';
 import type { OpenBytes } from '#library/bring-file.ts';
 import { AppError } from '#protocol/error.ts';
@@ -41,7 +42,7 @@ export async function readJsonFile(file: SourceFile): Promise<Readonly<Record<st
     } catch {
       json = null;
     }
-    if (typeof json === 'object' && json !== null && !Array.isArray(json)) return { ...json };
+    if (isRecord(json)) return json;
   }
   throw new AppError('integrity_failed', `${file.path} is not the JSON object it should be.`, {
     detail: { file: file.path },

@@ -17,25 +17,14 @@ import { relativeError } from '../../support/relative-error.ts';
 import {
   diffusionNetwork,
   flowNetwork,
+  FLOW,
+  STABLE_DIFFUSION,
   unconditionalMean,
   type Network,
 } from '../../unit/engine/samplers/k-diffusion/model.ts';
 
 const TOLERANCE = 1e-5;
 const STEPS = 12;
-
-const STABLE_DIFFUSION = {
-  _class_name: 'PNDMScheduler',
-  beta_start: 0.00085,
-  beta_end: 0.012,
-  beta_schedule: 'scaled_linear',
-  clip_sample: false,
-  num_train_timesteps: 1000,
-  set_alpha_to_one: false,
-  skip_prk_steps: true,
-  steps_offset: 1,
-};
-const FLOW = { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 };
 
 const SEEDS = [11n, 12n];
 const SIZE: LatentSize = [4, 8, 8];

@@ -10,24 +10,14 @@ import type { KDiffusionOptions, SamplerChoice } from '#protocol/sampler.ts';
 import {
   diffusionNetwork,
   drawNumber,
+  FLOW,
   flowNetwork,
   increment,
   NUMBERS,
   relativeError,
+  STABLE_DIFFUSION,
 } from './k-diffusion/model.ts';
 
-const STABLE_DIFFUSION = {
-  _class_name: 'PNDMScheduler',
-  beta_start: 0.00085,
-  beta_end: 0.012,
-  beta_schedule: 'scaled_linear',
-  clip_sample: false,
-  num_train_timesteps: 1000,
-  set_alpha_to_one: false,
-  skip_prk_steps: true,
-  steps_offset: 1,
-};
-const FLOW = { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 };
 const STEPS = 10;
 
 /** The analytic network, with cells that look at their neighbours: what is outside a mask matters inside. */

@@ -154,3 +154,19 @@ export function relativeError(actual: readonly number[], expected: readonly numb
   const differences = expected.map((value, i) => Math.abs(value - (actual[i] ?? NaN)));
   return Math.max(...differences) / Math.max(...expected.map(Math.abs));
 }
+
+/** The scheduler configuration of Stable Diffusion 1.5. */
+export const STABLE_DIFFUSION = {
+  _class_name: 'PNDMScheduler',
+  beta_start: 0.00085,
+  beta_end: 0.012,
+  beta_schedule: 'scaled_linear',
+  clip_sample: false,
+  num_train_timesteps: 1000,
+  set_alpha_to_one: false,
+  skip_prk_steps: true,
+  steps_offset: 1,
+};
+
+/** That of Stable Diffusion 3. */
+export const FLOW = { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 };
