@@ -5,7 +5,7 @@ import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
 import { openAddOns, packKey } from './models/add-ons.ts';
 import { openModel, readNoiseModel, type Model } from './models/model.ts';
 import type { ReadFile } from './models/pack-files.ts';
-import { drawTextToImage, type RunControl } from './pipelines/txt2img.ts';
+import { drawPictures, type RunControl } from './pipelines/draw.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { planSampling } from './samplers/index.ts';
 
@@ -69,7 +69,7 @@ export function createEngine(
   ): Promise<RunOutcome> {
     onEvent({ type: 'progress', progress: { ...LOADING, pictures: job.pictures.length } });
     const model = await prepare(pack);
-    return drawTextToImage(await open(), model, openAddOns(addOns, filesOf), job, stop, onEvent);
+    return drawPictures(await open(), model, openAddOns(addOns, filesOf), job, stop, onEvent);
   }
 
   return {

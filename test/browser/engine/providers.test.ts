@@ -81,8 +81,11 @@ async function draw<T>(
     [SHAPE.channels, SHAPE.height, SHAPE.width],
     8,
   );
-  const run = openSamplingRun(runtime.device, unet, {
+  const run = openSamplingRun(runtime.device, {
+    unet,
     shape: SHAPE,
+    controls: [],
+    evaluations: plan.evaluations,
     prompts,
     guidanceScale: 4,
     start: { ...picture, noise: noise.first() },
