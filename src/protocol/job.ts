@@ -109,7 +109,7 @@ export interface ControlSpec {
   /** How the picture is brought to the job's size: stretched, cut to its aspect, or with borders added. */
   fit: 'stretch' | 'cover' | 'contain';
   /** What is done to the picture first: nothing, for finished maps; dark lines made light; edges found. */
-  preprocessor: 'none' | 'invert' | 'canny';
+  preprocessor: ControlPreprocessor;
   /** 1 is what it was trained for. */
   strength: number;
   /** 0 … 1: the part of the run in which it takes part. */
@@ -118,6 +118,12 @@ export interface ControlSpec {
   /** Whom to trust where prompt and picture disagree. */
   balance: 'even' | 'prompt' | 'control';
 }
+
+export type ControlPreprocessor =
+  | { kind: 'none' }
+  | { kind: 'invert' }
+  /** Gradients beyond `high` are edges, and those beyond `low` that continue one; 100 and 200 as a rule. */
+  | { kind: 'canny'; low: number; high: number };
 
 /** How networks are written; only for models around whose weights the engine writes its own graphs. */
 export interface GraphSpec {

@@ -1,8 +1,5 @@
 import type { Pixels } from './resize.ts';
 
-/** Gradients from the upper one on are edges; from the lower one on where they continue one. A1111's defaults. */
-const [LOWER, UPPER] = [100, 200];
-
 /** tan 22.5°: between which directions of a gradient the neighbours to compare with change. */
 const TAN_22_5 = Math.SQRT2 - 1;
 
@@ -11,8 +8,10 @@ const TAN_22_5 = Math.SQRT2 - 1;
  * their direction, followed from strong ones to weaker ones.
  * Source: Canny 1986, "A computational approach to edge detection", with OpenCV's choices (imgproc, `Canny` with aperture 3
  * and the sum of both gradients for their size), which the preprocessors of ControlNets use.
+ *
+ * @param thresholds of a gradient's size, its two parts together: beyond `high` it is an edge, beyond `low` it continues one
  */
-export function findEdges(pixels: Pixels): Pixels {
+export function findEdges(pixels: Pixels, thresholds: { low: number; high: number }): Pixels {
   const { width, height } = pixels;
   const { across, down } = sobel(pixels);
   const size = (x: number, y: number): number => {
@@ -36,9 +35,9 @@ export function findEdges(pixels: Pixels): Pixels {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const own = size(x, y);
-      if (own <= LOWER || !isRidge(x, y)) continue;
+      if (own <= thresholds.low || !isRidge(x, y)) continue;
       candidates[y * width + x] = 1;
-      if (own > UPPER) open.push(y * width + x);
+      if (own > thresholds.high) open.push(y * width + x);
     }
   }
 

@@ -85,13 +85,13 @@ export async function prepareControlPicture(
 ): Promise<Pixels> {
   const resize = { stretch, cover: resizeToCover, contain: placeInside }[fit];
   const pixels = await resize(await readPicture(image, BLACK), size);
-  switch (preprocessor) {
+  switch (preprocessor.kind) {
     case 'none':
       return pixels;
     case 'invert':
       return { ...pixels, data: pixels.data.map((value, i) => (i % 4 === 3 ? value : 255 - value)) };
     case 'canny':
-      return findEdges(pixels);
+      return findEdges(pixels, preprocessor);
   }
 }
 

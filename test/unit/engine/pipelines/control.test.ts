@@ -29,7 +29,7 @@ const control = (changes: Partial<ControlSpec> = {}): ControlSpec => ({
   id: 'edges',
   image: SQUARE,
   fit: 'stretch',
-  preprocessor: 'none',
+  preprocessor: { kind: 'none' },
   strength: 1,
   start: 0,
   end: 1,
@@ -199,11 +199,11 @@ describe('the control picture', () => {
   });
 
   test('can be inverted', async () => {
-    expect(await pixelAt({ preprocessor: 'invert' }, 1, 8)).toEqual([245, 235, 225]);
+    expect(await pixelAt({ preprocessor: { kind: 'invert' } }, 1, 8)).toEqual([245, 235, 225]);
   });
 
   test('can be searched for edges: those of a square are one closed line', async () => {
-    const { data } = await prepareControlPicture(control({ preprocessor: 'canny' }), {
+    const { data } = await prepareControlPicture(control({ preprocessor: { kind: 'canny', low: 100, high: 200 } }), {
       width: 64,
       height: 64,
     });
@@ -224,7 +224,7 @@ describe('the control picture', () => {
 
   test('of one colour has no edges', async () => {
     const flat = pngOf(20, 20, () => [120, 130, 140]);
-    const { data } = await prepareControlPicture(control({ image: flat, preprocessor: 'canny' }), {
+    const { data } = await prepareControlPicture(control({ image: flat, preprocessor: { kind: 'canny', low: 100, high: 200 } }), {
       width: 20,
       height: 20,
     });
