@@ -764,8 +764,10 @@ describe('metadata', () => {
     expect(host.jobs[0]).toMatchObject({
       graphs: { freeU: { b1: 1.3, b2: 1.02, s1: 0.99, s2: 0.2, version: 2 } },
     });
-    const parametersOf = async (result: ImageResult | undefined) =>
-      readPngText(await bytesOf(api.request(result?.url ?? '')))['parameters'];
+    const parametersOf = async (result: ImageResult | undefined) => {
+      const texts = await readPngText(await bytesOf(api.request(result?.url ?? '')));
+      return texts['parameters'];
+    };
     expect(await parametersOf(json)).toContain('"freeu": "(1.3, 1.02, 0.99, 0.2)"');
     expect(await parametersOf(infotext)).toContain('FreeU: "(1.3, 1.02, 0.99, 0.2)"');
   });
