@@ -49,8 +49,8 @@ function unetTransformer(shapes: Shapes, path: string, width: number): void {
   layer(shapes, `${path}.proj_out`, width, width, 1, 1);
 }
 
-/** CompVis/stable-diffusion, ldm/modules/diffusionmodules/openaimodel.py. */
-function unetShapes(inputChannels: number): Shapes {
+/** The half of a UNet that a ControlNet has as well. Source: CompVis/stable-diffusion, openaimodel.py. */
+function encoderShapes(inputChannels: number): { shapes: Shapes; skips: number[]; width: number } {
   const shapes: Shapes = {};
   const last = UNET_CHANNELS.length - 1;
   layer(shapes, 'time_embed.0', TIME, UNET_CHANNELS[0]);
@@ -73,7 +73,14 @@ function unetShapes(inputChannels: number): Shapes {
   unetResnet(shapes, 'middle_block.0', width, width);
   unetTransformer(shapes, 'middle_block.1', width);
   unetResnet(shapes, 'middle_block.2', width, width);
-  block = 0;
+  return { shapes, skips, width };
+}
+
+function unetShapes(inputChannels: number): Shapes {
+  const { shapes, skips, ...encoder } = encoderShapes(inputChannels);
+  const last = UNET_CHANNELS.length - 1;
+  let { width } = encoder;
+  let block = 0;
   for (const [level, channels] of [...UNET_CHANNELS.entries()].reverse()) {
     for (let index = 0; index <= UNET_LAYERS; index++, block++) {
       unetResnet(shapes, `output_blocks.${block}.0`, width + (skips.pop() ?? 0), channels);
@@ -86,6 +93,20 @@ function unetShapes(inputChannels: number): Shapes {
   }
   layer(shapes, 'out.0', width);
   layer(shapes, 'out.2', 4, width, 3, 3);
+  return shapes;
+}
+
+/** lllyasviel/ControlNet, cldm/cldm.py. */
+function controlNetShapes(): Shapes {
+  const { shapes, skips, width } = encoderShapes(4);
+  const hint = [16, 16, 32, 32, 96, 96, 256, UNET_CHANNELS[0]];
+  hint.forEach((channels, i) => {
+    layer(shapes, `input_hint_block.${2 * i}`, channels, hint[i - 1] ?? 3, 3, 3);
+  });
+  skips.forEach((channels, i) => {
+    layer(shapes, `zero_convs.${i}.0`, channels, channels, 1, 1);
+  });
+  layer(shapes, 'middle_block_out.0', width, width, 1, 1);
   return shapes;
 }
 
@@ -193,10 +214,29 @@ export async function tinyCheckpoint({
   const POSITIONS = 'cond_stage_model.transformer.text_model.embeddings.position_ids';
   shapes.set(POSITIONS, [1, 77]);
   shapes.set('alphas_cumprod', [1000]);
+  return fileOfShapes(shapes, type, metadata, {
+    [POSITIONS]: new Uint8Array(BigInt64Array.from({ length: 77 }, (_, index) => BigInt(index)).buffer),
+  });
+}
+
+/** A ControlNet for a {@link tinyCheckpoint}, under its original names: 0.9 MB in float16. */
+export function tinyControlNetFile(): Promise<Blob> {
+  const shapes = Object.entries(controlNetShapes()).map(
+    ([name, shape]) => [`control_model.${name}`, shape] as const,
+  );
+  return fileOfShapes(new Map(shapes), 'float16', {}, {});
+}
+
+/** A file of pseudo-random weights. @param integers the bytes of tensors that are int64 */
+async function fileOfShapes(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  type: FloatType,
+  metadata: Readonly<Record<string, string>>,
+  integers: Readonly<Record<string, Uint8Array<ArrayBuffer>>>,
+): Promise<Blob> {
   const names = [...shapes.keys()];
   const typeOf = (name: string): TensorType =>
-    name === POSITIONS ? 'int64' : name === 'alphas_cumprod' ? 'float32' : type;
-
+    name in integers ? 'int64' : name === 'alphas_cumprod' ? 'float32' : type;
   const source: TensorSource = {
     names: () => names,
     info(name) {
@@ -204,10 +244,8 @@ export async function tinyCheckpoint({
       return shape && { name, type: typeOf(name), shape };
     },
     read(name) {
-      if (name === POSITIONS) {
-        const positions = BigInt64Array.from({ length: 77 }, (_, index) => BigInt(index));
-        return Promise.resolve(new Uint8Array(positions.buffer));
-      }
+      const given = integers[name];
+      if (given) return Promise.resolve(given);
       const values = randomValues(name, shapes.get(name) ?? [], 1 + names.indexOf(name));
       return Promise.resolve(fromFloat32(values, name === 'alphas_cumprod' ? 'float32' : type));
     },

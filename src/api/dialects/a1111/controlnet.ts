@@ -1,11 +1,12 @@
 import * as v from 'valibot';
 import { pydantic1 } from '#api/fastapi.ts';
 import { defineFields, validate } from '#api/fields.ts';
-import { fileName, findAddOn, installedAddOns, shortHash } from '#api/models.ts';
+import { findAddOn, installedAddOns } from '#api/models.ts';
 import { missingCapability } from '#api/parameters.ts';
 import { route, type Route } from '#api/route.ts';
 import { fromBase64OrDataUri } from '#codecs/base64.ts';
-import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
+import { CONTROL_MODES, describeUnit, RESIZE_MODES, unitModelName } from '#codecs/control-units.ts';
+import type { InfotextPair } from '#codecs/infotext.ts';
 import { isRecord } from '#codecs/json.ts';
 import type { ControlPreprocessor, ControlSpec } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
@@ -73,18 +74,6 @@ const WITHOUT_EFFECT = [
   'pulid_mode',
 ];
 
-const RESIZE_MODES: readonly (readonly [name: string, fit: ControlSpec['fit'], alias: string])[] = [
-  ['Just Resize', 'stretch', ''],
-  ['Crop and Resize', 'cover', 'Inner Fit (Scale to Fit)'],
-  ['Resize and Fill', 'contain', 'Outer Fit (Shrink to Fit)'],
-];
-
-const CONTROL_MODES: readonly (readonly [name: string, balance: ControlSpec['balance']])[] = [
-  ['Balanced', 'even'],
-  ['My prompt is more important', 'prompt'],
-  ['ControlNet is more important', 'control'],
-];
-
 /** Preprocessors by name and by label, with the sliders that go with them. */
 const MODULES: readonly { names: readonly [string, ...string[]]; kind: ControlPreprocessor['kind'] }[] = [
   { names: ['none'], kind: 'none' },
@@ -122,7 +111,7 @@ export function readControlUnits(
     if (!unit.enabled) continue;
     const addOn = findModelOf(unit, addOns);
     const spec = toSpec(unit, addOn);
-    units.push({ spec, pair: [`ControlNet ${units.length}`, describeUnit(unit, spec, addOn)] });
+    units.push({ spec, pair: [`ControlNet ${units.length}`, describeUnit(spec, addOn.sha256)] });
   }
   return units;
 }
@@ -221,31 +210,8 @@ function readImage(image: unknown): Blob {
   }
 }
 
-function describeUnit(unit: UnitBody, spec: ControlSpec, addOn: AddOnInfo): string {
-  const facts: Readonly<Record<string, string>> = {
-    Module: unit.module,
-    Model: nameOf(addOn),
-    Weight: pythonFloat(unit.weight),
-    'Resize Mode': pick(RESIZE_MODES, unit.resize_mode, 'resize_mode')[0],
-    ...(spec.preprocessor.kind === 'canny' && {
-      'Threshold A': pythonFloat(spec.preprocessor.low),
-      'Threshold B': pythonFloat(spec.preprocessor.high),
-    }),
-    'Guidance Start': pythonFloat(unit.guidance_start),
-    'Guidance End': pythonFloat(unit.guidance_end),
-    'Pixel Perfect': unit.pixel_perfect ? 'True' : 'False',
-    'Control Mode': pick(CONTROL_MODES, unit.control_mode, 'control_mode')[0],
-  };
-  return Object.entries(facts)
-    .map(([name, value]) => `${name}: ${value}`)
-    .join(', ');
-}
-
-/** `canny [0123456789]`: the extension writes eight digits. */
 function nameOf(addOn: AddOnInfo): string {
-  const hash = shortHash(addOn).slice(0, 8);
-  const stem = fileName(addOn).replace(/\.safetensors$/, '');
-  return hash === '' ? stem : `${stem} [${hash}]`;
+  return unitModelName(addOn.pack.id, addOn.sha256);
 }
 
 const modelNames = (addOns: readonly AddOnInfo[]) => installedAddOns(addOns, CONTROLNET).map(nameOf);

@@ -1,3 +1,4 @@
+import { describeUnit } from '#codecs/control-units.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ControlSpec, Job, PictureSpec, TextToImageJob } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnKind, AddOnPack, ModelId, ModelInfo, ModelPack } from '#protocol/model.ts';
@@ -88,6 +89,8 @@ export class PaintForm {
     }
     const goesAlong = (kind: AddOnKind, id: ModelId) =>
       addOns.some(({ pack }) => pack.kind === kind && pack.id === id);
+    const hashOf = (id: ModelId) =>
+      addOns.find(({ pack }) => pack.kind === 'controlnet' && pack.id === id)?.sha256 ?? '';
     const isOwnGraph = model.pack.weights === 'safetensors';
     const controls = isOwnGraph ? this.controls.filter(({ id }) => goesAlong('controlnet', id)) : [];
     const firstSeed = this.seed === '' ? randomSeed() : BigInt(this.seed);
@@ -120,7 +123,10 @@ export class PaintForm {
           samplerLabel: this.sampler.label,
           scheduleLabel:
             this.scheduleId === 'automatic' ? this.sampler.automaticSchedule : (this.schedule?.label ?? null),
-          extra: [],
+          extra: controls.map((control, index) => [
+            `ControlNet ${index}`,
+            describeUnit(control, hashOf(control.id)),
+          ]),
         },
       },
     };

@@ -87,7 +87,7 @@ describe('units of the ControlNet extension', () => {
     };
     expect(pairs['ControlNet 0']).toBe(
       'Module: canny, Model: control_v11p_sd15_canny [fedcba98], Weight: 1.0, Resize Mode: Crop and Resize, ' +
-        'Threshold A: 100.0, Threshold B: 200.0, Guidance Start: 0.0, Guidance End: 1.0, Pixel Perfect: False, ' +
+        'Threshold A: 100.0, Threshold B: 200.0, Guidance Start: 0.0, Guidance End: 1.0, Pixel Perfect: True, ' +
         'Control Mode: Balanced',
     );
     expect(pairs['ControlNet 1']).toContain('Module: none, Model: depth');
