@@ -2,7 +2,7 @@ import type { EngineEvent, EngineWorker, BackendChoice, RunOutcome } from '#prot
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { Job, JobProgress } from '#protocol/job.ts';
 import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
-import { openAddOns, packKey } from './models/add-ons.ts';
+import { openAddOns } from './models/add-ons.ts';
 import { openModel, readNoiseModel, type Model } from './models/model.ts';
 import type { ReadFile } from './models/pack-files.ts';
 import { drawPictures, type RunControl } from './pipelines/draw.ts';
@@ -38,7 +38,8 @@ export function createEngine(
 
   /** Only one model at a time: two would not fit where one just does. */
   async function prepare(pack: ModelPack): Promise<Model> {
-    const key = packKey(pack);
+    // A model imported anew may have other configurations around the same files.
+    const key = JSON.stringify(pack);
     if (ready?.key === key) return ready.opening;
     await unload();
     const opening = open().then((opened) => openModel(pack, opened, filesOf(pack)));

@@ -3,9 +3,11 @@ import path from 'node:path';
 import { createEngine } from '#engine/engine.ts';
 import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
-import type { ImportSource, WeightStorage } from '#protocol/import.ts';
-import type { ControlSpec, Picture } from '#protocol/job.ts';
-import type { ModelPack } from '#protocol/model.ts';
+import { openCheckpoint } from '#engine/weights/checkpoint.ts';
+import { openSafetensors } from '#engine/weights/safetensors-source.ts';
+import type { ImportChoice, ImportSource, WeightStorage } from '#protocol/import.ts';
+import type { Picture } from '#protocol/job.ts';
+import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 import { openImportedPacks } from '#storage/packs.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -14,20 +16,16 @@ import { openNodeRuntime } from '../../support/node-engine.ts';
 import { comparePictures, pngOf } from '../../support/pictures.ts';
 import { serveFolder, type StaticServer } from '../../support/server.ts';
 import { tinyCheckpoint, tinyControlNetFile } from '../../support/tiny-checkpoint.ts';
+import { fileOf } from '../../support/tiny-packs.ts';
 
 let app: StaticServer;
-let model: File;
-let edges: File;
-
 beforeAll(async () => {
   app = await serveFolder(path.resolve(import.meta.dirname, '../../../public'));
-  model = new File([await tinyCheckpoint()], 'tiny.safetensors');
-  edges = new File([await tinyControlNetFile()], 'tiny-edges.safetensors');
 });
 afterAll(() => app.close());
 
-/** What a job steers by: a black square on white, and what a tiny ControlNet makes of it. */
-const STEERED = {
+/** What a job steers by: a black square on white. */
+const SQUARE = {
   image: pngOf(64, 64, (x, y) =>
     Math.max(Math.abs(x - 32), Math.abs(y - 32)) < 16 ? [0, 0, 0] : [255, 255, 255],
   ),
@@ -39,54 +37,102 @@ const STEERED = {
   balance: 'even',
 } as const;
 
-/** Imports the files and paints with what the library hands to the engine: alone, and steered by the ControlNet. */
-async function importAndPaint(storage: WeightStorage): Promise<{ plain: Uint8Array; steered: Uint8Array }> {
-  const files = openModelFiles(`files-${storage}`);
+/** A library with storage of its own, and an engine that paints with what it keeps. */
+function openStudio(name: string) {
+  const files = openModelFiles(`files-${name}`);
   const library = createLibrary({
     packs: [packs['emoji-mini']],
     files,
-    imported: openImportedPacks(`packs-${storage}`),
+    imported: openImportedPacks(`packs-${name}`),
     base: `${app.origin}/`,
     estimate: () => Promise.resolve({}),
   });
-  const bring = async (file: File) => {
-    const source: ImportSource = { from: 'files', files: [{ path: file.name, file }] };
-    const id = await library.importPack(source, { storage }, null, () => undefined);
-    return (await library.list()).find((known) => known.pack.id === id)?.pack;
-  };
-  const pack = await bring(model);
-  const controlNet = await bring(edges);
-  if (pack?.kind !== 'model' || controlNet?.kind !== 'controlnet')
-    throw new Error('Something else was imported.');
-  expect(controlNet.family).toBe('sd1');
-  // At the size that SD 1 was trained for it would take minutes.
-  const small: ModelPack = { ...pack, trainedSizes: [[64, 64]] };
-  const engine = createEngine(openNodeRuntime, (known) => (name) => files.open(known.id, name));
+  const engine = createEngine(openNodeRuntime, (known) => (file) => files.open(known.id, file));
   const job = textToImage({ prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 2 });
-  const paint = async (controls: readonly ControlSpec[]) => {
-    const pictures: Picture[] = [];
-    await engine.run(small, [controlNet], { ...job, model: pack.id, controls }, (event) => {
-      if (event.type === 'picture') pictures.push(event.picture);
-    });
-    return new Uint8Array((await pictures[0]?.blob.arrayBuffer()) ?? new ArrayBuffer(0));
+  return {
+    async bring(given: readonly File[], choice: ImportChoice) {
+      const source: ImportSource = {
+        from: 'files',
+        files: given.map((file) => ({ path: file.name, file })),
+      };
+      const id = await library.importPack(source, choice, null, () => undefined);
+      return (await library.list()).find((known) => known.pack.id === id)?.pack;
+    },
+    async paint(pack: AnyPack | undefined, controlNet?: AnyPack): Promise<Uint8Array> {
+      if (pack?.kind !== 'model') throw new Error('This is no model.');
+      // At the size that it was trained for it would take minutes.
+      const small: ModelPack = { ...pack, trainedSizes: [[64, 64]] };
+      const addOns = controlNet?.kind === 'controlnet' ? [controlNet] : [];
+      const controls = addOns.map(({ id }) => ({ ...SQUARE, id }));
+      const pictures: Picture[] = [];
+      await engine.run(small, addOns, { ...job, model: pack.id, controls }, (event) => {
+        if (event.type === 'picture') pictures.push(event.picture);
+      });
+      return new Uint8Array((await pictures[0]?.blob.arrayBuffer()) ?? new ArrayBuffer(0));
+    },
+    close: () => engine.unload(),
   };
-  const plain = await paint([]);
-  const steered = await paint([{ ...STEERED, id: controlNet.id }]);
-  await engine.unload();
-  return { plain, steered };
+}
+
+it('a checkpoint and a ControlNet paint, and quantised nearly the same', { timeout: 300_000 }, async () => {
+  const model = new File([await tinyCheckpoint()], 'tiny.safetensors');
+  const edges = new File([await tinyControlNetFile()], 'tiny-edges.safetensors');
+  const importAndPaint = async (storage: WeightStorage) => {
+    const studio = openStudio(storage);
+    const pack = await studio.bring([model], { storage });
+    const controlNet = await studio.bring([edges], { storage });
+    expect(controlNet).toMatchObject({ kind: 'controlnet', family: 'sd1' });
+    const painted = { plain: await studio.paint(pack), steered: await studio.paint(pack, controlNet) };
+    await studio.close();
+    return painted;
+  };
+  const exact = await importAndPaint('exact');
+  const int8 = await importAndPaint('int8');
+  for (const way of ['plain', 'steered'] as const) {
+    const { mean } = comparePictures(exact[way], int8[way]);
+    expect(mean).toBeGreaterThan(0);
+    expect(mean).toBeLessThan(5);
+  }
+  expect(comparePictures(exact.plain, exact.steered).mean).toBeGreaterThan(5);
+});
+
+/** A checkpoint's networks as the folder that diffusers keeps, the UNet in two parts. */
+async function toFolder(checkpoint: File): Promise<File[]> {
+  const { components } = openCheckpoint(await openSafetensors(checkpoint, checkpoint.name));
+  const folder: File[] = [];
+  for (const [component, source] of components) {
+    const names = [...source.names()];
+    const half = names.length >> 1;
+    const parts = component === 'unet' ? [names.slice(0, half), names.slice(half)] : [names];
+    for (const [index, own] of parts.entries()) {
+      const part = parts.length > 1 ? `-0000${index + 1}-of-00002` : '';
+      const stem = component.startsWith('text') ? 'model' : 'diffusion_pytorch_model';
+      const blob = await fileOf({ ...source, names: () => own });
+      folder.push(new File([blob], `tiny/${component}/${stem}${part}.safetensors`));
+    }
+  }
+  return folder;
 }
 
 it(
-  'an imported checkpoint and ControlNet paint, and quantised nearly the same',
+  'an SD 2 checkpoint paints, and the same from a folder whose UNet is in two parts',
   { timeout: 300_000 },
   async () => {
-    const exact = await importAndPaint('exact');
-    const int8 = await importAndPaint('int8');
-    for (const way of ['plain', 'steered'] as const) {
-      const { mean } = comparePictures(exact[way], int8[way]);
-      expect(mean).toBeGreaterThan(0);
-      expect(mean).toBeLessThan(5);
-    }
-    expect(comparePictures(exact.plain, exact.steered).mean).toBeGreaterThan(5);
+    const file = new File([await tinyCheckpoint({ family: 'sd2' })], 'tiny.safetensors');
+    const choice = { storage: 'exact', prediction: 'v_prediction' } as const;
+    const studio = openStudio('sd2');
+    const single = await studio.bring([file], choice);
+    expect(single).toMatchObject({ kind: 'model', family: 'sd2', trainedSizes: [[768, 768]] });
+    const picture = await studio.paint(single);
+    const epsilon = await studio.paint(await studio.bring([file], { ...choice, prediction: 'epsilon' }));
+    expect(comparePictures(picture, epsilon).mean).toBeGreaterThan(5);
+
+    const folder = await toFolder(file);
+    expect(folder.map(({ name }) => name)).toContain(
+      'tiny/unet/diffusion_pytorch_model-00002-of-00002.safetensors',
+    );
+    const parts = await studio.paint(await studio.bring(folder, choice));
+    expect(comparePictures(picture, parts).largest).toBe(0);
+    await studio.close();
   },
 );
