@@ -7,7 +7,10 @@ import {
   buildEmojiEncoder,
   buildEmojiTextEncoder,
 } from '#engine/architectures/emoji-mini.ts';
-import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
+import {
+  buildUnet2dCondition,
+  type Unet2dConditionOptions,
+} from '#engine/architectures/unet-2d-condition.ts';
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import { readGeneratedFile } from '#engine/graph/weight-binder.ts';
@@ -50,13 +53,17 @@ const BUILDERS = {
   vae_encoder: buildEmojiEncoder,
 } as const;
 
-/** The graph this engine writes for a network of the built-in model. */
-export function buildEmoji(network: EmojiNetwork, weights: TensorSource): BuiltGraph {
+/** The graph this engine writes for a network of the built-in model. @param options of the UNet */
+export function buildEmoji(
+  network: EmojiNetwork,
+  weights: TensorSource,
+  options: Pick<Unet2dConditionOptions, 'loraInputs'> = {},
+): BuiltGraph {
   const config: ConfigJson =
     network === 'unet'
       ? (JSON.parse(readFileSync(path.join(EMOJI_MINI, 'unet/config.json'), 'utf8')) as ConfigJson)
       : {};
-  return BUILDERS[network](config, { weights });
+  return BUILDERS[network](config, { ...options, weights });
 }
 
 /**

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import { openModel, type Model } from '#engine/models/model.ts';
+import type { ReadFile } from '#engine/models/pack-files.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import type { ModelPack } from '#protocol/model.ts';
 import { tokenizerFolder } from '../parity/tokens.ts';
@@ -29,22 +30,25 @@ export function hasTinyPipeline(dir: string): boolean {
 
 /**
  * The tiny networks of a folder of references, loaded as an imported model is: one pack in the diffusers layout.
+ *
  * @param unet the folder of another UNet than usual
+ * @param foldedBytes as {@link openModel} takes it
  */
 export function openTinyPipeline(
   runtime: Runtime,
   dir: string,
-  unet: string = NETWORKS.unet,
+  { unet = NETWORKS.unet, foldedBytes }: { unet?: string; foldedBytes?: number } = {},
 ): Promise<Model> {
   const folders = new Map([['tokenizer', tokenizerFolder(dir)]]);
   for (const [folder, name] of Object.entries({ ...NETWORKS, unet })) {
     folders.set(folder, join(dir, 'models', name));
   }
-  return openModel(describePack(folders), runtime, (path) => {
+  const readFile: ReadFile = (path) => {
     const [name = '', file = ''] = path.split('/');
     const folder = folders.get(name);
     return folder === undefined ? Promise.resolve(undefined) : readFrom(folder)(file);
-  });
+  };
+  return openModel(describePack(folders), runtime, readFile, foldedBytes);
 }
 
 function describePack(folders: ReadonlyMap<string, string>): ModelPack {

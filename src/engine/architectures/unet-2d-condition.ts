@@ -41,6 +41,12 @@ export interface Unet2dConditionOptions extends BuildOptions {
    * adapters. Their weights are named as in diffusers: `….attn2.processor.to_k_ip.0.weight`.
    */
   ipAdapters?: number;
+  /**
+   * Adds the inputs `<module>.lora_down` [rank, in] and `<module>.lora_up` [out, rank] for every linear layer and 1×1
+   * convolution: LoRAs that change without new weights. Each module has a rank of its own; several LoRAs are joined along
+   * it, their strengths multiplied into one of the factors, and zeros of rank 1 change nothing.
+   */
+  loraInputs?: boolean;
   /** Numbers in `time_ids` where the configuration does not tell (6; the SDXL refiner has 5). */
   timeIds?: number;
 }

@@ -46,6 +46,11 @@ export interface GraphOptions {
   precision?: FloatType;
   /** Convolutions take their borders from the opposite side, so that the picture tiles. */
   circular?: boolean;
+  /**
+   * Every linear layer and 1×1 convolution takes a change of low rank: its module's inputs `<module>.lora_down`
+   * [rank, in] and `<module>.lora_up` [out, rank], of a rank of its own.
+   */
+  loraInputs?: boolean;
 }
 
 /**
@@ -55,6 +60,7 @@ export interface GraphOptions {
 export class Graph {
   readonly precision: FloatType;
   readonly circular: boolean;
+  readonly loraInputs: boolean;
   readonly weights: WeightBinder;
   readonly #name: string;
   readonly #nodes: OnnxNode[] = [];
@@ -68,11 +74,12 @@ export class Graph {
   readonly #shapeTensors = new Map<string, Value>();
   #names = 0;
 
-  constructor({ name, weights, precision = 'float32', circular = false }: GraphOptions) {
+  constructor({ name, weights, precision = 'float32', circular = false, loraInputs = false }: GraphOptions) {
     this.#name = name;
     this.weights = new WeightBinder(weights, `${name}.weights`);
     this.precision = precision;
     this.circular = circular;
+    this.loraInputs = loraInputs;
   }
 
   /** A graph input. Floats arrive as float32 and are cast to the graph's precision. */

@@ -9,6 +9,7 @@ import {
   gemmTransposed,
   instanceNormalization,
   layerNormalization,
+  matmul,
   mish,
   multiply,
   pad,
@@ -65,12 +66,13 @@ export function linear(
   if (storage === 'int4-blocks' || storage === 'int8-blocks') {
     const bits = storage === 'int4-blocks' ? 4 : 8;
     const product = matMulNBits(graph, input, weightName, { in: width, out, bits });
-    return bias ? add(graph, product, graph.parameter(biasName, [out])) : product;
+    const result = bias ? add(graph, product, graph.parameter(biasName, [out])) : product;
+    return graph.loraInputs ? addLoraToRows(graph, input, name, result) : result;
   }
-  const rows = graph.reshape(input, [product(input.shape.slice(0, -1)), width]);
+  const rows = toRows(graph, input);
   const weight = graph.parameter(weightName, [out, width]);
   const result = gemmTransposed(graph, rows, weight, bias ? graph.parameter(biasName, [out]) : undefined);
-  return graph.reshape(result, shape);
+  return graph.reshape(graph.loraInputs ? addLoraToRows(graph, rows, name, result) : result, shape);
 }
 
 /** `nn.Conv2d` with square kernels. `padding` is per side, or `[top and left, bottom and right]`. */
@@ -103,12 +105,15 @@ export function conv2d(
   const missing = channels > 3 ? (4 - (channels % 4)) % 4 : 0;
   const filled = (value: Value) =>
     missing === 0 ? value : pad(graph, value, [0, 0, 0, 0], [0, missing, 0, 0]);
-  return graph.node(
+  const result = graph.node(
     'Conv',
     [filled(source), filled(weight), ...rest],
     { type: input.type, shape },
     { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
   );
+  return graph.loraInputs && kernel === 1 && stride === 1
+    ? addLoraToImage(graph, input, name, result)
+    : result;
 }
 
 /** `nn.GroupNorm` as Reshape, InstanceNormalization, scale and shift: the fused operator has no WebGPU kernel. */
@@ -199,6 +204,38 @@ function groupNormWithoutAffine(
   const scaled = factor === 1 ? precise : multiply(graph, precise, graph.floats([factor], [], 'float32'));
   const normalised = graph.cast(instanceNormalization(graph, scaled, KERNEL_EPSILON), input.type);
   return graph.reshape(normalised, input.shape);
+}
+
+/** All sides but the last joined. */
+function toRows(graph: Graph, value: Value): Value {
+  return graph.reshape(value, [product(value.shape.slice(0, -1)), value.shape.at(-1) ?? 1]);
+}
+
+/** Declares the inputs of a module's LoRA. */
+function declareLora(graph: Graph, name: string, sides: { in: Dimension; out: Dimension }) {
+  const rank = `${name}.lora_rank`;
+  return {
+    down: graph.input(`${name}.lora_down`, 'float32', [rank, sides.in]),
+    up: graph.input(`${name}.lora_up`, 'float32', [sides.out, rank]),
+  };
+}
+
+/** What a linear layer makes of `[…, in]`, with `input · downᵀ · upᵀ` added. */
+function addLoraToRows(graph: Graph, input: Value, name: string, result: Value): Value {
+  const [rows, sums] = [toRows(graph, input), toRows(graph, result)];
+  const { down, up } = declareLora(graph, name, { in: rows.shape[1] ?? 1, out: sums.shape[1] ?? 1 });
+  const added = gemmTransposed(graph, gemmTransposed(graph, rows, down, undefined), up, sums);
+  return graph.reshape(added, result.shape);
+}
+
+/** What a 1×1 convolution makes of `[batch, in, height, width]`, with `up · down · input` added. */
+function addLoraToImage(graph: Graph, input: Value, name: string, result: Value): Value {
+  const [batch = 1, channels = 1, ...sides] = input.shape;
+  const out = result.shape[1] ?? 1;
+  const { down, up } = declareLora(graph, name, { in: channels, out });
+  const cells = graph.reshape(input, [batch, channels, product(sides)]);
+  const change = matmul(graph, up, matmul(graph, down, cells));
+  return add(graph, result, graph.reshape(change, result.shape));
 }
 
 /** com.microsoft.MatMulNBits on weights in the layout of `quantiseTensors`. */

@@ -209,7 +209,7 @@ export function matmul(graph: Graph, a: Value, b: Value): Value {
   return graph.node('MatMul', [a, b], { type: a.type, shape: [...lead, m, n] });
 }
 
-/** `a × bᵀ + bias` of matrices `[m, k]` and `[n, k]`: a linear layer on weights as torch stores them. */
+/** `a × bᵀ + bias` of matrices `[m, k]` and `[n, k]`, the bias `[n]` or `[m, n]`: a linear layer on weights as torch stores them. */
 export function gemmTransposed(graph: Graph, a: Value, b: Value, bias: Value | undefined): Value {
   const [m, k] = a.shape;
   const [n, inner] = b.shape;

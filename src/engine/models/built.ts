@@ -10,24 +10,27 @@ import type { BuildOptions } from '#engine/architectures/build-options.ts';
 import { buildControlNet } from '#engine/architectures/controlnet.ts';
 import { buildClipText, type ClipTextOutput } from '#engine/architectures/clip-text.ts';
 import type { ConfigJson } from '#engine/architectures/config.ts';
-import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
+import {
+  buildUnet2dCondition,
+  type Unet2dConditionOptions,
+} from '#engine/architectures/unet-2d-condition.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { castTensors, type FloatType } from '#engine/weights/casts.ts';
 import type { Component } from '#engine/weights/checkpoint.ts';
-import { mergeLoras } from '#engine/weights/lora.ts';
+import { lowRankFactors, mergeLoras } from '#engine/weights/lora.ts';
 import { byteLength, type TensorInfo, type TensorSource } from '#engine/weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import { packKey, type ChosenLora } from './add-ons.ts';
 import { externalDataOf } from './external-data.ts';
+import { giveLoras } from './lora-inputs.ts';
 import {
   foldsWeights,
   type NetworkChanges,
   type NetworkName,
   type Networks,
   type PreparedNetwork,
-  type UnetOptions,
 } from './networks.ts';
 import type { PackFiles } from './pack-files.ts';
 import { openWeightFiles, type WeightFiles } from './weight-files.ts';
@@ -37,8 +40,18 @@ const CLIP_SKIPS = 12;
 
 const TOKEN_TABLE = 'text_model.embeddings.token_embedding.weight';
 
-/** The networks around the weights of a `.safetensors` model, in graphs of the engine's own. */
-export async function builtNetworks(pack: ModelPack, files: PackFiles, runtime: Runtime): Promise<Networks> {
+/**
+ * The networks around the weights of a `.safetensors` model, in graphs of the engine's own.
+ *
+ * @param foldedBytes networks of more bytes are large: their weights are not widened when they are loaded, and UNets among
+ *   them take LoRAs as inputs
+ */
+export async function builtNetworks(
+  pack: ModelPack,
+  files: PackFiles,
+  runtime: Runtime,
+  foldedBytes?: number,
+): Promise<Networks> {
   const weights = await openWeightFiles(pack, files, pack.family);
   if (pack.family === 'sdxl' && !weights.networks.has('text_encoder')) {
     throw new AppError(
@@ -46,7 +59,7 @@ export async function builtNetworks(pack: ModelPack, files: PackFiles, runtime: 
       `${pack.title} is no whole SDXL model: it lacks the first text encoder. A refiner only finishes the pictures of other models, which this engine does not do.`,
     );
   }
-  return networksOf(pack, weights, runtime);
+  return networksOf(pack, weights, runtime, foldedBytes);
 }
 
 /** The VAE of an add-on: an AutoencoderKL or a TAESD. */
@@ -70,7 +83,7 @@ export async function builtControlNet(
   return networksOf(pack, await openWeightFiles(pack, files, model.family), runtime);
 }
 
-function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime): Networks {
+function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, foldedBytes?: number): Networks {
   const { networks, files } = weights;
   const sources = new Map([...networks].map(([component, { source }]) => [component, source]));
   const precision: FloatType = runtime.backend.float16 ? 'float16' : 'float32';
@@ -80,27 +93,37 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime): Netw
     const own = found && networks.get(found.component);
     if (!found || !own) throw new AppError('unsupported_feature', `${pack.title} has no ${name}.`);
     const { component, build } = found;
-    const active = loras.filter((lora) => strengthFor(lora, component) !== 0);
-    const merged = active.length === 0 ? own.source : mergeLoras(sources, active).get(component);
-    const source = castTensors(merged ?? own.source, (tensor) => storedType(tensor, own.source, precision));
-    const bytes = bytesOf(source);
+    const keyOf = (lora: ChosenLora) => `${packKey(lora.pack)}*${String(strengthFor(lora, component))}`;
+    const active = loras
+      .filter((lora) => strengthFor(lora, component) !== 0)
+      // Sums round differently in another order.
+      .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+
     const written = name === 'unet' ? unet : unet.tiling === true && DRAWING.includes(name) ? TILING : {};
-    return {
-      key: [
-        packKey(pack),
-        name,
-        ...active.map((lora) => `${packKey(lora.pack)}*${String(strengthFor(lora, component))}`).sort(),
-        JSON.stringify(written),
-      ].join('|'),
-      bytes,
-      async open() {
-        const graph = build(own.config, { ...written, weights: source, precision });
-        return runtime.createSession(graph.model, {
-          externalData: await externalDataOf(graph, source, files),
-          foldWeights: foldsWeights(bytes),
-        });
-      },
+    const networkOf = (changed: TensorSource, change: string, loraInputs = false): PreparedNetwork => {
+      const source = castTensors(changed, (tensor) => storedType(tensor, own.source, precision));
+      const bytes = bytesOf(source);
+      return {
+        key: [packKey(pack), name, change, JSON.stringify(written)].join('|'),
+        bytes,
+        async open() {
+          const graph = build(own.config, { ...written, loraInputs, weights: source, precision });
+          return runtime.createSession(graph.model, {
+            externalData: await externalDataOf(graph, source, files),
+            foldWeights: foldsWeights(bytes, foldedBytes),
+          });
+        },
+      };
     };
+
+    const key = active.map(keyOf).join('|');
+    const plain = networkOf(own.source, '');
+    const isLarge = name === 'unet' && !foldsWeights(plain.bytes, foldedBytes);
+    const read = isLarge ? lowRankFactors(sources, component, active) : undefined;
+    const withInputs =
+      read && giveLoras(networkOf(own.source, 'LoRAs as inputs', true), { key, read }, runtime.device);
+    if (active.length === 0) return withInputs ? { ...plain, instead: withInputs } : plain;
+    return withInputs ?? networkOf(mergeLoras(sources, active).get(component) ?? own.source, key);
   }
 
   return {
@@ -119,7 +142,7 @@ const DRAWING: readonly NetworkName[] = ['vae_decoder', 'vae_encoder', 'controln
 
 const TILING = { tiling: true };
 
-type Build = (config: ConfigJson, options: BuildOptions & UnetOptions) => BuiltGraph;
+type Build = (config: ConfigJson, options: Unet2dConditionOptions) => BuiltGraph;
 
 /** Which weights a network has, and what writes its graph. */
 function componentOf(

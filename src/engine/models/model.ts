@@ -78,14 +78,21 @@ export async function readNoiseModel(pack: ModelPack, readFile: ReadFile): Promi
 
 /**
  * Opens a pack: tokenizer, scheduler configuration and what its networks are made of. Nothing is on the device yet.
+ *
+ * @param foldedBytes see {@link builtNetworks}
  * @throws AppError `model_not_found` when a file is missing, `integrity_failed` when one is not what it should be,
  *   `unsupported_feature` for networks the engine cannot run
  */
-export async function openModel(pack: ModelPack, runtime: Runtime, readFile: ReadFile): Promise<Model> {
+export async function openModel(
+  pack: ModelPack,
+  runtime: Runtime,
+  readFile: ReadFile,
+  foldedBytes?: number,
+): Promise<Model> {
   const files = openPackFiles(pack, readFile);
   const networks =
     pack.weights === 'safetensors'
-      ? await builtNetworks(pack, files, runtime)
+      ? await builtNetworks(pack, files, runtime, foldedBytes)
       : exportedNetworks(pack, files, runtime);
   const { tokenizer, padIds } = await openTokenizer(files, pack.family);
   const noiseModel = await readNoiseModel(pack, readFile);

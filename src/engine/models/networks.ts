@@ -7,11 +7,11 @@ export type NetworkName =
   'unet' | 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder' | 'controlnet';
 
 /** How the UNet is written, where the engine writes it. */
-export type UnetOptions = Omit<Unet2dConditionOptions, 'weights' | 'precision'>;
+export type UnetOptions = Omit<Unet2dConditionOptions, 'weights' | 'precision' | 'loraInputs'>;
 
 /** What networks are made with besides their own weights. */
 export interface NetworkChanges {
-  /** Merged into the weights, in an order that does not matter. */
+  /** Merged into the weights or, of large UNets, given to each run; in an order that does not matter. */
   loras: readonly ChosenLora[];
   /** Of these all networks that draw take `tiling`. */
   unet: UnetOptions;
@@ -25,6 +25,13 @@ export interface PreparedNetwork {
   bytes: number;
   /** @throws AppError `unsupported_feature`, `integrity_failed`, `model_not_found`, and what the runtime throws */
   open(): Promise<Session>;
+  /**
+   * The open session as this network, where one session serves several. Valid until it is asked for another of them.
+   * @throws AppError `integrity_failed`
+   */
+  adapt?(session: Session): Promise<Session>;
+  /** Another network that does the same, only slower: not worth opening, but used where it is open and this one is not. */
+  instead?: PreparedNetwork;
 }
 
 /** A text encoder's table of token embeddings. */
@@ -51,11 +58,12 @@ export interface Networks {
 
 /**
  * Weights of at most this many bytes are widened when they are loaded. Beyond, memory is dearer than time: a UNet of
- * SD 1.5 in float16 has 1.7 GB, and twice of it does not fit beside it into the 4 GB of WebAssembly.
+ * SD 1.5 in float16 has 1.7 GB, and twice of it does not fit beside it into the 4 GB of WebAssembly. Nor are LoRAs merged
+ * into larger UNets when they can do without: to load one anew takes longer than many steps.
  */
 const FOLDED_BYTES = 300e6;
 
 /** Whether weights of this size are widened at load; see `SessionOptions.foldWeights`. */
-export function foldsWeights(bytes: number): boolean {
-  return bytes <= FOLDED_BYTES;
+export function foldsWeights(bytes: number, limit = FOLDED_BYTES): boolean {
+  return bytes <= limit;
 }

@@ -41,10 +41,14 @@ export function createSessionCache(): SessionCache {
     const session = kept.get(key)?.session ?? (await network.open());
     kept.delete(key);
     kept.set(key, { session, bytes });
-    return session;
+    return network.adapt ? network.adapt(session) : session;
   }
 
-  async function openAll(networks: readonly PreparedNetwork[]): Promise<Session[]> {
+  async function openAll(wanted: readonly PreparedNetwork[]): Promise<Session[]> {
+    const networks = wanted.map((network) => {
+      const { key, instead } = network;
+      return instead && !kept.has(key) && kept.has(instead.key) ? instead : network;
+    });
     const keys = new Set(networks.map(({ key }) => key));
     const needed = networks.reduce((sum, { bytes }) => sum + bytes, 0);
     await releaseBut(keys, KEPT_BYTES - needed);

@@ -49,6 +49,43 @@ export function adapterChanges(
   return { weight, bias: biasDifference ? [addition(adapter, biasDifference, shapes.bias)] : [] };
 }
 
+/** A module's change as two thin matrices: weight += up · down. */
+export interface LowRankFactors {
+  /** `[out, rank]`, strengths and alpha / rank multiplied in. */
+  up: Matrix;
+  /** `[rank, in]`. */
+  down: Matrix;
+}
+
+/** Reads the factors of an adapter's share, times a strength. */
+export type ReadFactors = (strength: number) => Promise<LowRankFactors>;
+
+/**
+ * The change an adapter makes to a linear layer or a 1×1 convolution, whose weights are matrices, without multiplying it
+ * out. Undefined for other layers, and for adapters that are more than `up · down`. Shapes are checked now, numbers are
+ * read later.
+ *
+ * @param shape The module's weight in the model.
+ * @throws AppError `invalid_request` when a part is missing or shapes do not fit
+ */
+export function adapterFactors(
+  adapter: AdapterModule,
+  shape: readonly number[] | undefined,
+): ReadFactors | undefined {
+  const isPlain = [...adapter.parts.keys()].every((part) => ['up', 'down', 'alpha'].includes(part));
+  if (!isPlain || !shape || shape.length < 2 || elementCount(shape.slice(2)) !== 1) return undefined;
+  const { rank, read } = factors(adapter, weightSize(adapter, shape), {
+    left: 'up',
+    right: 'down',
+    core: undefined,
+  });
+  return async (strength) => {
+    const { left, right } = await read();
+    const factor = strength * (await scaleOf(adapter, rank));
+    return { up: { ...left, values: left.values.map((value) => factor * value) }, down: right };
+  };
+}
+
 /** A weight seen as a matrix: all but the first dimension joined. */
 type Size = Omit<Matrix, 'values'>;
 

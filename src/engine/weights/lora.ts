@@ -1,5 +1,12 @@
 import { AppError } from '#protocol/error.ts';
-import { adapterChanges, type Change } from './adapters.ts';
+import {
+  adapterChanges,
+  adapterFactors,
+  type AdapterModule,
+  type Change,
+  type LowRankFactors,
+  type ReadFactors,
+} from './adapters.ts';
 import { fromFloat32, readFloat32 } from './casts.ts';
 import type { Component } from './checkpoint.ts';
 import { type LoraPart, ModuleIndex, parseLoraName } from './lora-names.ts';
@@ -105,12 +112,100 @@ export function mergeLoras(
   loras: readonly WeightedLora[],
 ): Map<Component, TensorSource> {
   const merged = new Map(model);
+  const changes = new Map<Component, Map<string, WeightedChange[]>>();
+  for (const { component, adapter, strength, shapes } of matchModules(model, loras)) {
+    const { weight, bias } = adapterChanges(adapter, shapes);
+    const ofNetwork = changes.get(component) ?? new Map<string, WeightedChange[]>();
+    changes.set(component, ofNetwork);
+    for (const [parameter, added] of [
+      ['weight', weight],
+      ['bias', bias],
+    ] as const) {
+      if (added.length === 0) continue;
+      const name = `${adapter.module}.${parameter}`;
+      const ofTensor = ofNetwork.get(name) ?? [];
+      ofNetwork.set(name, ofTensor);
+      for (const change of added) ofTensor.push({ change, strength });
+    }
+  }
+  for (const [component, ofNetwork] of changes) {
+    const network = model.get(component);
+    if (network) merged.set(component, applyChanges(network, ofNetwork));
+  }
+  return merged;
+}
+
+/**
+ * The changes LoRAs make to one network without merging them: factors for each module that they change, those of several
+ * LoRAs joined along the rank. Undefined where a LoRA changes more of the network than linear layers and 1×1
+ * convolutions, or changes them otherwise than by low rank.
+ *
+ * @returns what reads the factors; nothing is read before
+ * @throws AppError `invalid_request` when a LoRA does not fit the model, as {@link mergeLoras}
+ */
+export function lowRankFactors(
+  model: ReadonlyMap<Component, TensorSource>,
+  network: Component,
+  loras: readonly WeightedLora[],
+): (() => Promise<Map<string, LowRankFactors>>) | undefined {
+  const changes = new Map<string, { read: ReadFactors; strength: number }[]>();
+  for (const { component, adapter, strength, shapes } of matchModules(model, loras)) {
+    if (component !== network) continue;
+    const read = adapterFactors(adapter, shapes.weight);
+    if (!read) return undefined;
+    const ofModule = changes.get(adapter.module) ?? [];
+    changes.set(adapter.module, ofModule);
+    ofModule.push({ read, strength });
+  }
+  return async () => {
+    const factors = new Map<string, LowRankFactors>();
+    for (const [module, ofModule] of changes) {
+      const parts: LowRankFactors[] = [];
+      for (const { read, strength } of ofModule) parts.push(await read(strength));
+      factors.set(module, joinFactors(parts));
+    }
+    return factors;
+  };
+}
+
+/** One pair of matrices whose product is the sum of the products. */
+function joinFactors(parts: readonly LowRankFactors[]): LowRankFactors {
+  const [first] = parts;
+  if (!first) throw new AppError('internal', 'A module without changes has no factors.');
+  if (parts.length === 1) return first;
+  const rank = parts.reduce((sum, { down }) => sum + down.rows, 0);
+  const [rows, columns] = [first.up.rows, first.down.columns];
+  const up = { values: new Float32Array(rows * rank), rows, columns: rank };
+  const down = { values: new Float32Array(rank * columns), rows: rank, columns };
+  let from = 0;
+  for (const part of parts) {
+    down.values.set(part.down.values, from * columns);
+    const own = part.up.columns;
+    for (let row = 0; row < rows; row++) {
+      up.values.set(part.up.values.subarray(row * own, (row + 1) * own), row * rank + from);
+    }
+    from += own;
+  }
+  return { up, down };
+}
+
+/** A module of a LoRA and the module of the model it changes. */
+interface MatchedModule {
+  component: Component;
+  adapter: AdapterModule;
+  strength: number;
+  shapes: { weight: readonly number[] | undefined; bias: readonly number[] | undefined };
+}
+
+/** Finds what LoRAs change. @throws AppError `invalid_request` for what the model does not have */
+function* matchModules(
+  model: ReadonlyMap<Component, TensorSource>,
+  loras: readonly WeightedLora[],
+): Generator<MatchedModule> {
   const networks = new Map([...model].map(([component, source]) => [component, dequantiseTensors(source)]));
   const indices = new Map(
     [...model].map(([component, source]) => [component, new ModuleIndex(source.names())]),
   );
-  const changes = new Map<Component, Map<string, WeightedChange[]>>();
-
   for (const { lora, strength, textEncoderStrength = strength } of loras) {
     const seen = new Set<string>();
     for (const module of lora.modules) {
@@ -126,36 +221,23 @@ export function mergeLoras(
       // Some files have each module twice, under its diffusers and its original name.
       if (seen.has(`${component} ${target}`)) continue;
       seen.add(`${component} ${target}`);
-      const { weight, bias } = adapterChanges(
-        {
+      yield {
+        component,
+        adapter: {
           lora: lora.name,
           file: lora.file,
           module: target,
           parts: module.parts,
           scale: lora.scaleOf(module),
         },
-        { weight: network.info(`${target}.weight`)?.shape, bias: network.info(`${target}.bias`)?.shape },
-      );
-      const ofNetwork = changes.get(component) ?? new Map<string, WeightedChange[]>();
-      changes.set(component, ofNetwork);
-      for (const [parameter, added] of [
-        ['weight', weight],
-        ['bias', bias],
-      ] as const) {
-        if (added.length === 0) continue;
-        const name = `${target}.${parameter}`;
-        const ofTensor = ofNetwork.get(name) ?? [];
-        ofNetwork.set(name, ofTensor);
-        const share = component === 'unet' ? strength : textEncoderStrength;
-        for (const change of added) ofTensor.push({ change, strength: share });
-      }
+        strength: component === 'unet' ? strength : textEncoderStrength,
+        shapes: {
+          weight: network.info(`${target}.weight`)?.shape,
+          bias: network.info(`${target}.bias`)?.shape,
+        },
+      };
     }
   }
-  for (const [component, ofNetwork] of changes) {
-    const network = model.get(component);
-    if (network) merged.set(component, applyChanges(network, ofNetwork));
-  }
-  return merged;
 }
 
 interface WeightedChange {

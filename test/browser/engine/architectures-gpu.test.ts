@@ -39,7 +39,21 @@ const TOLERANCE = 1e-4;
 const size = { batch: 2, height: 4, width: 6 };
 const OPEN_SIDES: Readonly<Record<string, number>> = { batch: 2, sequence: 7, added: 2 };
 
+/** LoRAs have a rank of 1, 3 or 4, another from module to module. */
+const sizeOf = (side: string) =>
+  side.endsWith('.lora_rank') ? ([1, 3, 4][side.length % 3] ?? NaN) : (OPEN_SIDES[side] ?? NaN);
+
 const fixture = (name: string) => () => openFixture(name);
+
+/** Linear layers in blocks of 4 and 8 bits, where they are wide enough. */
+async function quantisedUnet(): Promise<Network> {
+  const { weights, ...rest } = await openFixture('unet-sd1');
+  const quantised = quantiseTensors(weights, ({ name, shape }) => {
+    if (!name.endsWith('.weight') || shape.length !== 2 || Number(shape[1]) % 32 !== 0) return 'exact';
+    return name.includes('down_blocks') ? 'int8-blocks' : 'int4-blocks';
+  });
+  return { ...rest, weights: quantised };
+}
 
 interface Case {
   name: string;
@@ -58,14 +72,7 @@ const cases: Case[] = [
   {
     name: 'UNet, quantised, with FreeU, tiling and residuals of ControlNets',
     architecture: 'unet-2d-condition',
-    async network() {
-      const { weights, ...rest } = await openFixture('unet-sd1');
-      const quantised = quantiseTensors(weights, ({ name, shape }) => {
-        if (!name.endsWith('.weight') || shape.length !== 2 || Number(shape[1]) % 32 !== 0) return 'exact';
-        return name.includes('down_blocks') ? 'int8-blocks' : 'int4-blocks';
-      });
-      return { ...rest, weights: quantised };
-    },
+    network: quantisedUnet,
     build: ({ config, weights }) =>
       buildUnet2dCondition(config, {
         weights,
@@ -74,6 +81,12 @@ const cases: Case[] = [
         controlNet: true,
         freeU: { b1: 1.2, b2: 1.4, s1: 0.9, s2: 0.2, version: 2 },
       }),
+  },
+  {
+    name: 'UNet, quantised, with LoRAs as inputs',
+    architecture: 'unet-2d-condition',
+    network: quantisedUnet,
+    build: ({ config, weights }) => buildUnet2dCondition(config, { weights, size, loraInputs: true }),
   },
   {
     name: 'ControlNet',
@@ -159,7 +172,7 @@ const cases: Case[] = [
 function inputsOf(graph: BuiltGraph): Record<string, TensorValue> {
   const inputs: Record<string, TensorValue> = {};
   for (const [index, { name, type, shape }] of graph.inputs.entries()) {
-    const dims = shape.map((side) => (typeof side === 'number' ? side : (OPEN_SIDES[side] ?? NaN)));
+    const dims = shape.map((side) => (typeof side === 'number' ? side : sizeOf(side)));
     const count = dims.reduce((product, side) => product * side, 1);
     if (!Number.isInteger(count)) throw new Error(`No size for ${name} [${shape.join(', ')}].`);
     if (type === 'int32') {
@@ -168,6 +181,8 @@ function inputsOf(graph: BuiltGraph): Record<string, TensorValue> {
       inputs[name] = { type: 'int32', data, dims };
     } else {
       const data = name === 'timestep' ? Float32Array.of(321) : pseudoRandom(count, index + 1);
+      // LoRAs change little.
+      if (name.includes('.lora_')) data.forEach((value, i) => (data[i] = 0.2 * value));
       inputs[name] = { type: 'float32', data, dims };
     }
   }

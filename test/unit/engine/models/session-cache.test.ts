@@ -87,3 +87,32 @@ test('gives everything else up where memory runs out, and tries once more', asyn
   expect(happened).toEqual(['open a', 'release a', 'open b']);
   await cache.release();
 });
+
+test('takes a network that does the same where it is open already', async () => {
+  const { network, happened } = watchedNetworks();
+  const cache = createSessionCache();
+  const [slow, fast] = [network('slow', 1.7), network('fast', 1.7)];
+  const wanted = { ...fast, instead: slow };
+  const first = await cache.open([slow]);
+  expect(await cache.open([wanted])).toEqual(first);
+  expect(happened).toEqual(['open slow']);
+  await cache.open([fast]);
+  expect(happened).toEqual(['open slow', 'release slow', 'open fast']);
+  await cache.open([wanted]);
+  expect(happened).toHaveLength(3);
+  await cache.release();
+});
+
+test('adapts a session anew each time it is asked for, and opens it once', async () => {
+  const { network, happened } = watchedNetworks();
+  const cache = createSessionCache();
+  const named = (name: string): PreparedNetwork => ({
+    ...network('same', 0.2),
+    adapt: (session) => Promise.resolve({ ...session, outputNames: [name] }),
+  });
+  const [first] = await cache.open([named('first')]);
+  const [second] = await cache.open([named('second')]);
+  expect([first?.outputNames, second?.outputNames]).toEqual([['first'], ['second']]);
+  expect(happened).toEqual(['open same']);
+  await cache.release();
+});

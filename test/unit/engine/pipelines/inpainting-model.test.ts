@@ -22,7 +22,7 @@ const LENGTH = 4 * CELLS * CELLS;
 const SCALE = 0.18215;
 
 const runtime = await openNodeRuntime();
-const model = await openTinyPipeline(runtime, FIXTURES, 'unet-inpaint-9ch');
+const model = await openTinyPipeline(runtime, FIXTURES, { unet: 'unet-inpaint-9ch' });
 const addOns = openAddOns([], () => () => Promise.resolve(undefined));
 const encoder = await (await model.load({}, addOns)).vaeEncoder();
 afterAll(async () => {

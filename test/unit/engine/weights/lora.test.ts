@@ -1,8 +1,10 @@
 import { openAsBlob } from 'node:fs';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readFloat32 } from '#engine/weights/casts.ts';
 import type { Component } from '#engine/weights/checkpoint.ts';
-import { mergeLoras, parseLora } from '#engine/weights/lora.ts';
+import { lowRankFactors, mergeLoras, parseLora } from '#engine/weights/lora.ts';
+import { multiply } from '#engine/weights/low-rank.ts';
 import { dequantiseTensors, quantiseTensors } from '#engine/weights/quantise.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
@@ -28,6 +30,9 @@ const base = {
 } as const;
 const LINEAR = 'mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight';
 const CONV = 'down_blocks.0.resnets.0.conv1.weight';
+/** kohya's names for them. */
+const FLAT = 'lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q';
+const CONV_PATH = 'lora_unet_down_blocks_0_resnets_0_conv1';
 const model = new Map<Component, TensorSource>([['unet', tensorsOf(base)]]);
 
 /** left · right for matrices given as [shape, values]; further dimensions count as columns. */
@@ -368,6 +373,122 @@ test('a LoRA without its up tensor is called incomplete', () => {
   expect(() => mergeLoras(model, [{ lora, strength: 1 }])).toThrow(/half is incomplete.*lacks its up tensor/);
   const scale = parseLora(tensorsOf({ 'lora_unet_down_blocks_0_resnets_0_conv1.alpha': [[], [4]] }), 'scale');
   expect(() => mergeLoras(model, [{ lora: scale, strength: 1 }])).toThrow(/scale is incomplete/);
+});
+
+describe('factors instead of merged weights', () => {
+  const MODULE = 'mid_block.attentions.0.transformer_blocks.0.attn1.to_q';
+  const path = `unet.${MODULE}`;
+
+  const factorsOf = (lora: Parameters<typeof tensorsOf>[0]) =>
+    lowRankFactors(model, 'unet', [{ lora: parseLora(tensorsOf(lora), 'lora'), strength: 1 }]);
+
+  test('of any LoRAs in any order multiply to the change of the weight', async () => {
+    const lora = fc.record({
+      rank: fc.integer({ min: 1, max: 5 }),
+      seed: fc.integer({ min: 1, max: 99 }),
+      alpha: fc.option(fc.integer({ min: 1, max: 8 })),
+      strength: fc.integer({ min: -3, max: 3 }),
+    });
+    const orders = fc
+      .array(lora, { minLength: 1, maxLength: 4 })
+      .chain((loras) =>
+        fc.tuple(fc.constant(loras), fc.shuffledSubarray(loras, { minLength: loras.length })),
+      );
+    await fc.assert(
+      fc.asyncProperty(orders, async ([loras, shuffled]) => {
+        const weighted = (chosen: typeof loras) =>
+          chosen.map(({ rank, seed, alpha, strength }) => ({
+            strength,
+            lora: parseLora(
+              tensorsOf({
+                [`${path}.lora_B.weight`]: some([6, rank], seed),
+                [`${path}.lora_A.weight`]: some([rank, 5], seed + 1),
+                ...(alpha !== null && { [`${path}.alpha`]: [[], [alpha]] as const }),
+              }),
+              'lora',
+            ),
+          }));
+        const factors = (await lowRankFactors(model, 'unet', weighted(shuffled))?.())?.get(MODULE);
+        const merged = mergeLoras(model, weighted(loras)).get('unet');
+        if (!factors || !merged) throw new Error('There are no factors.');
+        const { up, down } = factors;
+        expect(down.rows).toBe(loras.reduce((sum, { rank }) => sum + rank, 0));
+        const change = multiply(up, down).values;
+        const expected = (await valuesOf(merged, LINEAR)).map(
+          (value, i) => value - (base[LINEAR][1][i] ?? 0),
+        );
+        const error = Math.max(...change.map((value, i) => Math.abs(value - (expected[i] ?? NaN))));
+        expect(error).toBeLessThan(1e-4);
+      }),
+    );
+  });
+
+  test.each([
+    [
+      'a LoCon of kernels',
+      {
+        [`${CONV_PATH}.lora_up.weight`]: some([4, 2, 1, 1]),
+        [`${CONV_PATH}.lora_down.weight`]: some([2, 3, 3, 3]),
+      },
+    ],
+    [
+      'one taken apart around its kernel',
+      {
+        [`${CONV_PATH}.lora_up.weight`]: some([4, 2, 1, 1]),
+        [`${CONV_PATH}.lora_mid.weight`]: some([2, 2, 3, 3]),
+        [`${CONV_PATH}.lora_down.weight`]: some([2, 3, 1, 1]),
+      },
+    ],
+    [
+      'a LoHa',
+      {
+        [`${FLAT}.hada_w1_a`]: some([6, 2]),
+        [`${FLAT}.hada_w1_b`]: some([2, 5]),
+        [`${FLAT}.hada_w2_a`]: some([6, 2]),
+        [`${FLAT}.hada_w2_b`]: some([2, 5]),
+      },
+    ],
+    ['a LoKr', { [`${FLAT}.lokr_w1`]: some([2, 1]), [`${FLAT}.lokr_w2`]: some([3, 5]) }],
+    ['a whole difference', { [`${FLAT}.diff`]: some([6, 5]) }],
+    [
+      'a LoRA with a bias',
+      {
+        [`${FLAT}.lora_up.weight`]: some([6, 2]),
+        [`${FLAT}.lora_down.weight`]: some([2, 5]),
+        [`${FLAT}.diff_b`]: some([6]),
+      },
+    ],
+    ['a difference of a norm', { 'lora_unet_down_blocks_0_resnets_1_norm1.w_norm': some([4]) }],
+  ] as const)('%s has none', (_, lora) => {
+    expect(factorsOf(lora)).toBeUndefined();
+  });
+
+  test('are only those of the network asked for', async () => {
+    const both = new Map(model).set(
+      'text_encoder',
+      tensorsOf({ 'text_model.encoder.layers.0.mlp.fc1.weight': some([4, 4]) }),
+    );
+    const lora = parseLora(
+      tensorsOf({
+        [`${FLAT}.lora_up.weight`]: some([6, 2]),
+        [`${FLAT}.lora_down.weight`]: some([2, 5]),
+        'lora_te_text_model_encoder_layers_0_mlp_fc1.diff': some([4, 4]),
+      }),
+      'both',
+    );
+    const factors = await lowRankFactors(both, 'unet', [{ lora, strength: 1 }])?.();
+    expect([...(factors?.keys() ?? [])]).toEqual([MODULE]);
+  });
+
+  test('that do not fit are refused before any work', () => {
+    expect(() =>
+      factorsOf({ [`${FLAT}.lora_up.weight`]: some([6, 2]), [`${FLAT}.lora_down.weight`]: some([2, 7]) }),
+    ).toThrow(/do not fit/);
+    expect(() => factorsOf({ [`${FLAT}.lora_up.weight`]: some([6, 2]) })).toThrow(/incomplete/);
+    expect(() => factorsOf({ 'lora_unet_nowhere.lora_up.weight': some([6, 2]) })).toThrow(
+      /another kind of model/,
+    );
+  });
 });
 
 describe('every layer of a real UNet is found', () => {
