@@ -9,7 +9,7 @@ import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
-import type { Job, PictureSpec } from '#protocol/job.ts';
+import type { PaintJob, PictureSpec } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 import { prepareStart, samplingStart } from './batch-start.ts';
 import { chooseLoras, type LoraChoice } from './choose-loras.ts';
@@ -53,7 +53,7 @@ export async function drawTextToImage(
   runtime: Runtime,
   source: Model,
   addOns: AddOns,
-  job: Job,
+  job: PaintJob,
   control: RunControl,
   emit: (event: EngineEvent) => void,
 ): Promise<RunOutcome> {
@@ -181,7 +181,7 @@ export async function drawTextToImage(
  * Adaptive samplers look at a whole batch's error, so that they run picture by picture; and a batch has one set of LoRAs.
  */
 function* splitBatches(
-  { pictures, batchSize }: Job,
+  { pictures, batchSize }: PaintJob,
   plan: SamplingPlan,
   prompts: readonly ReadPrompts[],
   choices: readonly LoraChoice[],
@@ -197,7 +197,7 @@ function* splitBatches(
 }
 
 /** @throws AppError `model_not_found` when the VAE that a job names is not installed */
-function findVae({ vae }: Job, addOns: AddOns): AddOnPack | undefined {
+function findVae({ vae }: PaintJob, addOns: AddOns): AddOnPack | undefined {
   if (vae === undefined) return undefined;
   const found = addOns.find('vae', vae);
   if (found) return found;
