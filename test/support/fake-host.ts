@@ -101,7 +101,7 @@ interface Options {
 
 /**
  * The engine's host with its real queue, in memory, before an engine that paints each picture in the one
- * colour of its seed. It goes through steps, previews, cancels and skips like the real one.
+ * colour of its seed, and "enlarges" into flat pictures of 16 by 8 pixels. It goes through steps, previews, cancels and skips like the real one.
  */
 export function createFakeHost({
   models = [TEST_MODEL],
@@ -139,6 +139,20 @@ export function createFakeHost({
     ): Promise<RunOutcome> {
       started.push(job);
       if (failure) throw failure;
+      if (job.task === 'upscale') {
+        for (const index of job.sources.keys()) {
+          const counts = { picture: index, pictures: job.sources.length, step: 1, steps: 2 };
+          onEvent({
+            type: 'progress',
+            progress: { phase: 'upscaling', fraction: 0.5, secondsLeft: null, ...counts },
+          });
+          if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
+          const facts = { index, width: 16, height: 8, seed: 0n, subseed: 0n, infotext: '' };
+          const blob = blobOf(flatPng(16, 8, [index, 0, 0]));
+          onEvent({ type: 'picture', picture: { ...facts, blob, prompt: [], negativePrompt: [] } });
+        }
+        return { interrupted: false, notes: [] };
+      }
       const isAborted = () => signal.aborted;
       const isStopped = () => signal.aborted || skipped;
       const pictures = job.pictures.length;
