@@ -3,7 +3,7 @@ import type { ApiHost, Connect } from '#api/connection.ts';
 import { encodePng } from '#codecs/png.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Job, JobId, JobRecord } from '#protocol/job.ts';
+import type { Job, JobId, JobRecord, PaintJob, UpscaleJob } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnPack, ModelId, ModelInfo, ModelState } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { createJobQueue } from '#host/job-queue.ts';
@@ -79,8 +79,10 @@ export function colourOf(seed: bigint): [number, number, number] {
 export interface FakeHost {
   host: ApiHost;
   connect: Connect;
-  /** Every job that was started, in order. */
-  jobs: Job[];
+  /** Every job that was started to paint, in order. */
+  jobs: PaintJob[];
+  /** Every job that was started to enlarge. */
+  enlargements: UpscaleJob[];
   /** Ends the tab: what was asked of it stays unanswered; the next `connect` finds a tab that takes over its records. */
   close(): void;
   /** No tab is open from now on. */
@@ -114,7 +116,8 @@ export function createFakeHost({
   const catalogue = new Map(models.map((model) => [model.pack.id, model]));
   const records = new Map<JobId, JobRecord>();
   const published = new Map<string, { id: JobId; index: number }>();
-  const started: Job[] = [];
+  const started: PaintJob[] = [];
+  const enlargements: UpscaleJob[] = [];
   let stored = settings;
   let selected = models.find((model) => model.selected)?.pack.id;
   let vanished = false;
@@ -137,7 +140,8 @@ export function createFakeHost({
       onEvent: (event: EngineEvent) => void,
       signal: AbortSignal,
     ): Promise<RunOutcome> {
-      started.push(job);
+      if (job.task === 'upscale') enlargements.push(job);
+      else started.push(job);
       if (failure) throw failure;
       if (job.task === 'upscale') {
         for (const index of job.sources.keys()) {
@@ -283,6 +287,7 @@ export function createFakeHost({
       return Promise.resolve({ host: hostOf(tab), ended: tab.ended });
     },
     jobs: started,
+    enlargements,
     close: () => {
       tab.end();
       tab = openTab();

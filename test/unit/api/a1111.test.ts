@@ -638,7 +638,7 @@ describe('extras', () => {
   async function extras(path: string, body: object, options: Parameters<typeof createFakeHost>[0] = {}) {
     const fake = createFakeHost({ addOns, ...options });
     const response = await post(createApi(fake), `/sdapi/v1/${path}`, body);
-    return { response, answer: await jsonOf<Record<string, unknown>>(response), job: fake.jobs[0] };
+    return { response, answer: await jsonOf<Record<string, unknown>>(response), job: fake.enlargements[0] };
   }
 
   it('enlarges a picture', async () => {
@@ -712,14 +712,16 @@ describe('extras', () => {
       500,
       { error: 'HTTPException', detail: 'Requests not allowed', errors: '' },
     ],
-    ...['coming', 'nowhere'].map(
-      (upscaler_1) =>
-        [
-          { image, upscaler_1 },
-          500,
-          { error: 'AssertionError', detail: '', errors: `could not find upscaler named ${upscaler_1}` },
-        ] as const,
-    ),
+    [
+      { image, upscaler_1: 'nowhere' },
+      500,
+      { error: 'AssertionError', detail: '', errors: 'could not find upscaler named nowhere' },
+    ],
+    [
+      { image, upscaler_1: 'coming' },
+      500,
+      { error: 'AssertionError', detail: '', errors: 'could not find upscaler named coming' },
+    ],
     [
       { image, upscaler_1: 'Lanczos', upscaler_2: 'nowhere' },
       500,
