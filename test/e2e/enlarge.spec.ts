@@ -16,7 +16,7 @@ test('an upscaler is dropped into the app and enlarges a picture four times, the
     document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
   }, file.toString('base64'));
   const sheet = page.getByRole('dialog', { name: '4x-tiny' });
-  await expect(sheet).toContainText('upscaler');
+  await expect(sheet).toContainText('Upscaler, float32');
   await sheet.getByRole('button', { name: 'Import' }).click();
   await expect(page.getByRole('article', { name: '4x-tiny' })).toContainText('press Enlarge');
 

@@ -2,11 +2,14 @@ import type { Attachment } from 'svelte/attachments';
 
 /** Shows a Blob in an `<img>` and frees its URL when the picture goes. */
 export function blobSource(blob: Blob): Attachment<HTMLImageElement> {
-  return (image) => {
-    const url = URL.createObjectURL(blob);
-    image.src = url;
-    return () => URL.revokeObjectURL(url);
-  };
+  return (image) => show(blob, image);
+}
+
+/** @returns what frees the URL */
+function show(blob: Blob, image: HTMLImageElement): () => void {
+  const url = URL.createObjectURL(blob);
+  image.src = url;
+  return () => URL.revokeObjectURL(url);
 }
 
 /** Pixels up to which a small picture is shown from a large one as it is: decoded it takes four bytes each. */
@@ -32,15 +35,11 @@ let making: Promise<unknown> = Promise.resolve();
 export function thumbnail(picture: Large): Attachment<HTMLImageElement> {
   if (picture.width * picture.height <= SHOWN_AS_IT_IS) return blobSource(picture.blob);
   return (image) => {
-    let remove: (() => void) | void;
-    let gone = false;
+    const gone = new AbortController();
     void thumbnailOf(picture).then((small) => {
-      if (!gone) remove = blobSource(small)(image);
+      if (!gone.signal.aborted) gone.signal.addEventListener('abort', show(small, image));
     });
-    return () => {
-      gone = true;
-      remove?.();
-    };
+    return () => gone.abort();
   };
 }
 

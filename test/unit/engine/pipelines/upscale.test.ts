@@ -2,9 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { encodePng, decodePng } from '#codecs/png.ts';
 import { readPngText } from '#codecs/png-text.ts';
 import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
-import { cutTile, placeTile, planTiles } from '#engine/pipelines/upscale-tiles.ts';
+import { openAddOns } from '#engine/models/add-ons.ts';
+import { createUpscalers, type Upscalers } from '#engine/models/upscalers.ts';
+import { upscalePictures } from '#engine/pipelines/upscale.ts';
+import { placeTile, planTiles } from '#engine/pipelines/upscale-tiles.ts';
+import { AppError } from '#protocol/error.ts';
 import type { EngineEvent } from '#protocol/engine-worker.ts';
 import type { Picture, UpscaleJob } from '#protocol/job.ts';
+import { openNodeRuntime } from '../../../support/node-engine.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { addOnPack, engineFor, paint } from '../../../support/tiny-packs.ts';
 import { tinyUpscaler, tinyUpscalerFile } from '../../../support/tiny-upscaler.ts';
@@ -176,6 +181,41 @@ describe('with a network', () => {
       message: 'The upscaler “elsewhere” is not installed.',
     });
   });
+});
+
+it('takes smaller tiles where memory runs out', async () => {
+  const runtime = await openNodeRuntime();
+  const real = createUpscalers(runtime);
+  const sides = new Set<number>();
+  /** The network on a device that has room for 40 × 40 pixels. */
+  const confined: Upscalers = {
+    ...real,
+    load: async (packs, opened) =>
+      (await real.load(packs, opened)).map((loaded) => ({
+        ...loaded,
+        session: {
+          ...loaded.session,
+          run(inputs) {
+            const side = Math.max(...(inputs['image']?.dims.slice(2) ?? []));
+            sides.add(side);
+            if (side <= 40) return loaded.session.run(inputs);
+            return Promise.reject(new AppError('out_of_memory', 'There is no more memory.'));
+          },
+        },
+      })),
+  };
+  const opened = openAddOns([fourTimes.pack], () => (path) => Promise.resolve(fourTimes.files[path]));
+  const widths: number[] = [];
+  const enlargeConfined = (job: UpscaleJob) =>
+    upscalePictures(runtime, confined, opened, job, { cancelled: false, skipped: false }, (event) => {
+      if (event.type === 'picture') widths.push(event.picture.width);
+    });
+  const image = pictureOf(96, 64);
+  await enlargeConfined(upscale({ image, upscaler: 'tiny-4x', size: { factor: 4 } }));
+  expect(widths).toEqual([384]);
+  expect([...sides].every((side) => side <= 64)).toBe(true);
+  expect([...sides].at(-1)).toBeLessThanOrEqual(32);
+  await runtime.close();
 });
 
 it('lays the second upscaler over the first', async () => {
