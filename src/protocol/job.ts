@@ -131,7 +131,7 @@ export interface UpscaleOutput extends Pick<OutputSpec, 'format' | 'quality'> {
 }
 
 /** Whether it is an upscaler that has to be installed. */
-export function isNetworkUpscaler(name: UpscalerName): name is ModelId {
+function isNetworkUpscaler(name: UpscalerName): name is ModelId {
   return !PLAIN_UPSCALERS.some((plain) => plain === name);
 }
 
