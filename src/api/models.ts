@@ -1,3 +1,4 @@
+import { AppError } from '#protocol/error.ts';
 import type { AddOnInfo, AddOnKind, ModelInfo } from '#protocol/model.ts';
 
 /** Something installed that requests call by a name. */
@@ -56,5 +57,18 @@ function findNamed<T extends Named>(packs: readonly T[], name: string): T | unde
     [item.pack.id, item.pack.title, item.sha256, shortHash(item)].some(
       (own) => own !== '' && [wanted, stem].includes(own.toLowerCase()),
     ),
+  );
+}
+
+/**
+ * Lets only models pass whose graphs the engine writes itself, and so can write otherwise.
+ * @throws AppError `unsupported_feature` that names the parameter
+ */
+export function requireOwnGraphs({ pack }: ModelInfo, parameter: string): void {
+  if (pack.weights === 'safetensors') return;
+  throw new AppError(
+    'unsupported_feature',
+    `'${parameter}' needs a model from .safetensors files: ${pack.title} is made of finished graphs.`,
+    { detail: { parameter, model: pack.id } },
   );
 }

@@ -2,11 +2,11 @@ import type { EngineEvent, EngineWorker, BackendChoice, RunOutcome } from '#prot
 import { AppError, toAppError } from '#protocol/error.ts';
 import { countPictures, type Job, type JobProgress } from '#protocol/job.ts';
 import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
-import { openAddOns, packKey } from './models/add-ons.ts';
+import { openAddOns } from './models/add-ons.ts';
 import { openModel, readNoiseModel, type Model } from './models/model.ts';
 import type { ReadFile } from './models/pack-files.ts';
 import { createUpscalers, type Upscalers } from './models/upscalers.ts';
-import { drawTextToImage, type RunControl } from './pipelines/txt2img.ts';
+import { drawPictures, type RunControl } from './pipelines/draw.ts';
 import { upscalePictures } from './pipelines/upscale.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { planSampling } from './samplers/index.ts';
@@ -41,7 +41,8 @@ export function createEngine(
 
   /** Only one model at a time: two would not fit where one just does. */
   async function prepare(pack: ModelPack): Promise<Model> {
-    const key = packKey(pack);
+    // A model imported anew may have other configurations around the same files.
+    const key = JSON.stringify(pack);
     if (ready?.key === key) return ready.opening;
     await unloadModel();
     const opening = open().then((opened) => openModel(pack, opened, filesOf(pack)));
@@ -80,7 +81,7 @@ export function createEngine(
     }
     if (!pack) throw new AppError('internal', 'A job that paints came without its model.');
     const model = await prepare(pack);
-    return drawTextToImage(await open(), model, opened, job, stop, onEvent);
+    return drawPictures(await open(), model, opened, job, stop, onEvent);
   }
 
   return {

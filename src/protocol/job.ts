@@ -67,6 +67,8 @@ interface Painting {
   loras?: readonly LoraSpec[];
   /** The id of an installed VAE to use in place of the model's own. */
   vae?: ModelId;
+  controls?: readonly ControlSpec[];
+  graphs?: GraphSpec;
   output: OutputSpec;
   /** Whether an interrupted batch is decoded as far as it got, as A1111 does, or dropped. */
   keepUnfinished: boolean;
@@ -153,6 +155,41 @@ export interface InitPicture {
   strength: number;
   /** Run all `steps` from there on, instead of `strength` of them. */
   exactSteps?: boolean;
+}
+
+/** A picture that steers the composition through a ControlNet. */
+export interface ControlSpec {
+  /** The ControlNet's. */
+  id: ModelId;
+  /** A picture file of what the ControlNet was trained on: edges, depth, a pose. What is transparent counts as black. */
+  image: Blob;
+  /** How the picture is brought to the job's size: stretched, cut to its aspect, or with borders added. */
+  fit: 'stretch' | 'cover' | 'contain';
+  /** What is done to the picture first: nothing, for finished maps; dark lines made light; edges found. */
+  preprocessor: ControlPreprocessor;
+  /** 1 is what it was trained for. */
+  strength: number;
+  /** 0 … 1: the part of the run in which it takes part. */
+  start: number;
+  end: number;
+  /** Whom to trust where prompt and picture disagree. */
+  balance: 'even' | 'prompt' | 'control';
+}
+
+export type ControlPreprocessor =
+  | { kind: 'none' }
+  | { kind: 'invert' }
+  /** Gradients beyond `high` are edges, and those beyond `low` that continue one; 100 and 200 as a rule. */
+  | { kind: 'canny'; low: number; high: number };
+
+/** How networks are written; only for models around whose weights the engine writes its own graphs. */
+export interface GraphSpec {
+  /** Pictures whose opposite borders fit each other. */
+  tiling?: boolean;
+  /** See engine/architectures/freeu.ts. */
+  freeU?: { b1: number; b2: number; s1: number; s2: number; version: 1 | 2 };
+  /** 0 … 0.75: the part of the picture's tokens that is merged away where there are the most. */
+  tokenMerging?: number;
 }
 
 /** A LoRA and how much of it: 1 is what it was trained for. */

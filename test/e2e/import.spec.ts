@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { serveHub } from '../support/hub-server.ts';
-import { tinyCheckpoint } from '../support/tiny-checkpoint.ts';
+import { pngOf } from '../support/pictures.ts';
+import { tinyCheckpoint, tinyControlNetFile } from '../support/tiny-checkpoint.ts';
 import { expect, openApp, test } from './app.ts';
 
 const NAME = 'tiny-watercolours';
@@ -13,8 +14,8 @@ async function writeCheckpoint(path: string): Promise<string> {
   return path;
 }
 
-const sheet = (page: Page) => page.getByRole('dialog', { name: NAME });
-const card = (page: Page) => page.getByRole('article', { name: NAME });
+const sheet = (page: Page, name = NAME) => page.getByRole('dialog', { name });
+const card = (page: Page, name = NAME) => page.getByRole('article', { name });
 
 async function paint(page: Page, prompt: string): Promise<void> {
   await page.getByRole('link', { name: 'Create', exact: true }).click();
@@ -64,6 +65,43 @@ for (const storage of ['Exact', 'Smaller (8-bit)'] as const) {
     await expect(card(page)).toHaveCount(0);
   });
 }
+
+test('a ControlNet from the disk steers by a picture, and the picture tells of it', async ({
+  page,
+  server,
+}, testInfo) => {
+  test.setTimeout(600_000);
+  const edges = testInfo.outputPath('tiny-canny.safetensors');
+  writeFileSync(edges, Buffer.from(await (await tinyControlNetFile()).arrayBuffer()));
+  const square = testInfo.outputPath('square.png');
+  const drawn = pngOf(64, 64, (x, y) => (x > 16 && x < 48 && y > 16 && y < 48 ? [0, 0, 0] : [255, 255, 255]));
+  writeFileSync(square, Buffer.from(await drawn.arrayBuffer()));
+  const checkpoint = await writeCheckpoint(testInfo.outputPath(`${NAME}.safetensors`));
+
+  await openApp(page, `${server.origin}/#/models`);
+  await page.locator('input[type=file]').first().setInputFiles([checkpoint, edges]);
+  await sheet(page).getByRole('button', { name: 'Import' }).click();
+  await expect(sheet(page, 'tiny-canny')).toContainText('ControlNet');
+  await sheet(page, 'tiny-canny').getByRole('button', { name: 'Import' }).click();
+  await expect(card(page, 'tiny-canny')).toContainText('Control pictures', ARRIVAL);
+  await card(page)
+    .getByRole('button', { name: `Use ${NAME}` })
+    .click(ARRIVAL);
+
+  await page.getByRole('link', { name: 'Create', exact: true }).click();
+  await page.getByLabel('Control picture file').setInputFiles(square);
+  const control = page.getByRole('group', { name: 'Control picture 1' });
+  await expect(control.getByLabel('Read by')).toHaveValue('tiny-canny');
+  await expect(control.getByRole('radio', { name: 'Its edges' })).toBeChecked();
+  await paint(page, 'a square window');
+  await page.getByRole('button', { name: 'View large: a square window' }).first().click();
+  const viewer = page.getByRole('dialog', { name: 'Picture: a square window' });
+  await expect(viewer).toContainText('ControlNet 0: "Module: canny, Model: tiny-canny [');
+  await viewer.getByRole('button', { name: 'Use again' }).click();
+  await expect(control.getByRole('img', { name: 'Control picture 1' })).toBeVisible();
+  await control.getByRole('button', { name: 'Remove control picture 1' }).click();
+  await expect(control).toHaveCount(0);
+});
 
 test('an import from the disk that a reload cut goes on when the same file is chosen again', async ({
   page,

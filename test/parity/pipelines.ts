@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { decodePng } from '#codecs/png.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
 import type { Model } from '#engine/models/model.ts';
-import { drawTextToImage } from '#engine/pipelines/txt2img.ts';
+import { drawPictures } from '#engine/pipelines/draw.ts';
 import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
@@ -114,7 +114,7 @@ async function draw(
       return { ...loaded, pack, vaeDecoder };
     },
   };
-  await drawTextToImage(
+  await drawPictures(
     runtime,
     watched,
     openAddOns([], () => () => Promise.resolve(undefined)),

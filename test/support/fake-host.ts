@@ -39,6 +39,12 @@ export const TEST_MODEL: ModelInfo = {
   selected: true,
 };
 
+/** A model around whose weights the engine writes its own graphs. */
+export const OWN_GRAPHS_MODEL: ModelInfo = {
+  ...TEST_MODEL,
+  pack: { ...TEST_MODEL.pack, id: 'photo', title: 'Photo', family: 'sd1', weights: 'safetensors' },
+};
+
 /** An installed add-on of the tests. */
 export function testAddOn(
   kind: AddOnPack['kind'],

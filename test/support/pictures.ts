@@ -1,4 +1,4 @@
-import { decodePng, type Pixels } from '#codecs/png.ts';
+import { decodePng, encodePng, type Pixels } from '#codecs/png.ts';
 
 /** Red, green and blue, 0 … 255. */
 export type Colour = readonly [red: number, green: number, blue: number];
@@ -52,4 +52,19 @@ export function comparePictures(first: Uint8Array, second: Uint8Array): PictureD
 
 function sizeOf({ width, height }: Pixels): string {
   return `${width}×${height}`;
+}
+
+/** A picture file with a colour for each pixel. */
+export function pngOf(
+  width: number,
+  height: number,
+  colour: (x: number, y: number) => readonly [red: number, green: number, blue: number, alpha?: number],
+): Blob {
+  const data = Uint8Array.from(
+    Array.from({ length: width * height }, (_, pixel) => {
+      const [red, green, blue, alpha = 255] = colour(pixel % width, Math.floor(pixel / width));
+      return [red, green, blue, alpha];
+    }).flat(),
+  );
+  return new Blob([encodePng({ width, height, channels: 4, data })]);
 }

@@ -54,6 +54,22 @@ export function divide(dimension: Dimension, divisor: number): Dimension {
   throw new AppError('internal', `${dimension} cannot be divided by ${divisor}.`);
 }
 
+/**
+ * The number a dimension is when its symbols are these.
+ * @throws AppError `internal` for a symbol that is none of them
+ */
+export function evaluate(dimension: Dimension, symbols: Readonly<Record<string, number>>): number {
+  return String(dimension)
+    .split('*')
+    .map((factor) => {
+      const [, symbol = factor, divisor = '1'] = /^ceil\((\w+)\/(\d+)\)$/.exec(factor) ?? [];
+      const value = /^\d+$/.test(symbol) ? Number(symbol) : symbols[symbol];
+      if (value === undefined) throw new AppError('internal', `Nobody tells how large ${dimension} is.`);
+      return Math.ceil(value / Number(divisor));
+    })
+    .reduce((product, factor) => product * factor, 1);
+}
+
 /** Sides of an element-wise operation: equal, or one of them 1. Undefined where they do not fit. */
 export function broadcast(a: Shape, b: Shape): Shape | undefined {
   const rank = Math.max(a.length, b.length);

@@ -7,6 +7,7 @@ import {
   buildAutoencoderTinyEncoder,
 } from '#engine/architectures/autoencoder-tiny.ts';
 import type { BuildOptions } from '#engine/architectures/build-options.ts';
+import { buildControlNet } from '#engine/architectures/controlnet.ts';
 import { buildClipText, type ClipTextOutput } from '#engine/architectures/clip-text.ts';
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
@@ -26,6 +27,7 @@ import {
   type NetworkName,
   type Networks,
   type PreparedNetwork,
+  type UnetOptions,
 } from './networks.ts';
 import type { PackFiles } from './pack-files.ts';
 import { openWeightFiles, type WeightFiles } from './weight-files.ts';
@@ -58,6 +60,16 @@ export async function builtAutoencoder(
   return { networks: networksOf(pack, weights, runtime), isTiny: weights.networks.has('taesd') };
 }
 
+/** A ControlNet. */
+export async function builtControlNet(
+  pack: AnyPack,
+  files: PackFiles,
+  model: ModelPack,
+  runtime: Runtime,
+): Promise<Networks> {
+  return networksOf(pack, await openWeightFiles(pack, files, model.family), runtime);
+}
+
 function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime): Networks {
   const { networks, files } = weights;
   const sources = new Map([...networks].map(([component, { source }]) => [component, source]));
@@ -72,20 +84,17 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime): Netw
     const merged = active.length === 0 ? own.source : mergeLoras(sources, active).get(component);
     const source = castTensors(merged ?? own.source, (tensor) => storedType(tensor, own.source, precision));
     const bytes = bytesOf(source);
+    const written = name === 'unet' ? unet : unet.tiling === true && DRAWING.includes(name) ? TILING : {};
     return {
       key: [
         packKey(pack),
         name,
         ...active.map((lora) => `${packKey(lora.pack)}*${String(strengthFor(lora, component))}`).sort(),
-        ...(name === 'unet' ? [JSON.stringify(unet)] : []),
+        JSON.stringify(written),
       ].join('|'),
       bytes,
       async open() {
-        const options = { weights: source, precision };
-        const graph =
-          name === 'unet'
-            ? buildUnet2dCondition(own.config, { ...unet, ...options })
-            : build(own.config, options);
+        const graph = build(own.config, { ...written, weights: source, precision });
         return runtime.createSession(graph.model, {
           externalData: await externalDataOf(graph, source, files),
           foldWeights: foldsWeights(bytes),
@@ -105,7 +114,12 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime): Netw
   };
 }
 
-type Build = (config: ConfigJson, options: BuildOptions) => BuiltGraph;
+/** Networks whose convolutions take part in tiling, besides the UNet. */
+const DRAWING: readonly NetworkName[] = ['vae_decoder', 'vae_encoder', 'controlnet'];
+
+const TILING = { tiling: true };
+
+type Build = (config: ConfigJson, options: BuildOptions & UnetOptions) => BuiltGraph;
 
 /** Which weights a network has, and what writes its graph. */
 function componentOf(
@@ -131,6 +145,7 @@ function componentOf(
       ['vae', 'encoder.conv_in.weight', buildAutoencoderKlEncoder],
       ['taesd', 'encoder.layers.0.weight', buildAutoencoderTinyEncoder],
     ],
+    controlnet: [['controlnet', '', buildControlNet]],
   };
   for (const [component, mark, build] of candidates[name]) {
     const source = networks.get(component)?.source;

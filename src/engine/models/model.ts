@@ -4,9 +4,10 @@ import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { AppError } from '#protocol/error.ts';
 import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import type { AddOns, ChosenLora } from './add-ons.ts';
-import { builtAutoencoder, builtNetworks } from './built.ts';
+import { builtAutoencoder, builtControlNet, builtNetworks } from './built.ts';
 import { exportedNetworks } from './exported.ts';
-import type { Networks, TokenTable, UnetOptions } from './networks.ts';
+import { explainMisfit } from './misfit.ts';
+import type { Networks, PreparedNetwork, TokenTable, UnetOptions } from './networks.ts';
 import { openPackFiles, type PackFiles, type ReadFile } from './pack-files.ts';
 import { createSessionCache } from './session-cache.ts';
 import { openTokenizer } from './tokenizers.ts';
@@ -26,6 +27,8 @@ export interface LoadedModel {
   /** One, or SDXL's two. The same list for the same sessions. */
   textEncoders: readonly TextEncoder[];
   unet: Session;
+  /** Those asked for, in order. */
+  controlNets: readonly Session[];
   vaeDecoder: Session;
   /**
    * The VAE's other half, opened when it is first asked for.
@@ -44,6 +47,7 @@ export interface ModelChanges {
   loras?: readonly ChosenLora[];
   /** In place of the model's own. */
   vae?: AddOnPack | undefined;
+  controlNets?: readonly AddOnPack[];
   /** Only for networks the engine writes itself. */
   unet?: UnetOptions;
 }
@@ -57,7 +61,8 @@ export interface Model {
   tokenTables: Networks['tokenTables'];
   /**
    * The networks, changed as asked for; those given out before may be released by it.
-   * @throws AppError `invalid_request` for LoRAs or a VAE that do not fit, and what the runtime throws
+   * @throws AppError `invalid_request` for LoRAs, ControlNets or a VAE that do not fit, `unsupported_feature` for finished
+   *   graphs that would have to be written otherwise, and what the runtime throws
    */
   load(changes: ModelChanges, addOns: AddOns): Promise<LoadedModel>;
   /** @throws AppError `invalid_request` when the LoRA was made for another kind of model */
@@ -88,7 +93,7 @@ export async function openModel(pack: ModelPack, runtime: Runtime, readFile: Rea
   const encoderNames = (['text_encoder', 'text_encoder_2'] as const).filter((name) => networks.has(name));
   let lastEncoders: readonly TextEncoder[] = [];
 
-  return {
+  const model: Model = {
     pack,
     tokenizer,
     noiseModel,
@@ -97,14 +102,30 @@ export async function openModel(pack: ModelPack, runtime: Runtime, readFile: Rea
       for (const name of ['unet', ...encoderNames] as const)
         networks.prepare(name, { loras: [lora], unet: {} });
     },
-    async load({ loras = [], vae, unet: unetOptions = {} }, addOns) {
-      const changes = { loras, unet: unetOptions };
+    async load({ loras = [], vae, controlNets = [], unet: unetOptions = {} }, addOns) {
+      const isWrittenOtherwise = controlNets.length > 0 || Object.keys(unetOptions).length > 0;
+      if (pack.weights === 'onnx' && isWrittenOtherwise) {
+        throw new AppError(
+          'unsupported_feature',
+          `${pack.title} is made of finished graphs: no ControlNet, tiling, FreeU or token merging can be added to them.`,
+        );
+      }
+      const changes = {
+        loras,
+        unet: controlNets.length > 0 ? { ...unetOptions, controlNet: true } : unetOptions,
+      };
       const autoencoder = vae ? await openAutoencoder(vae, addOns.files(vae)) : { networks, isTiny: false };
-      const [unet, vaeDecoder, ...encoders] = await cache.open([
+      const controls: PreparedNetwork[] = [];
+      for (const addOn of controlNets) {
+        controls.push((await openControlNet(addOn, addOns.files(addOn))).prepare('controlnet', changes));
+      }
+      const [unet, vaeDecoder, ...others] = await cache.open([
         networks.prepare('unet', changes),
         autoencoder.networks.prepare('vae_decoder', changes),
         ...encoderNames.map((name) => networks.prepare(name, changes)),
+        ...controls,
       ]);
+      const encoders = others.slice(0, encoderNames.length);
       if (!unet || !vaeDecoder) throw new AppError('internal', 'The model has no UNet or no VAE.');
       if (lastEncoders.length === 0 || lastEncoders.some(({ session }, i) => session !== encoders[i])) {
         lastEncoders = encoders.map((session, index) => ({
@@ -118,6 +139,7 @@ export async function openModel(pack: ModelPack, runtime: Runtime, readFile: Rea
         tokenizer,
         textEncoders: lastEncoders,
         unet,
+        controlNets: others.slice(encoderNames.length),
         vaeDecoder,
         async vaeEncoder() {
           if (autoencoder.networks.has('vae_encoder')) {
@@ -138,6 +160,14 @@ export async function openModel(pack: ModelPack, runtime: Runtime, readFile: Rea
     },
     release: () => cache.release(),
   };
+  return model;
+
+  async function openControlNet(addOn: AddOnPack, addOnFiles: PackFiles): Promise<Networks> {
+    const misfit = explainMisfit(model, addOn);
+    if (misfit !== null)
+      throw new AppError('invalid_request', `The ControlNet “${addOn.title}” has no effect: ${misfit}`);
+    return builtControlNet(addOn, addOnFiles, pack, runtime);
+  }
 
   async function openAutoencoder(
     vae: AddOnPack,

@@ -3,15 +3,17 @@ import type { Session } from '#engine/runtime/runtime.ts';
 import type { ChosenLora } from './add-ons.ts';
 
 /** A network of a pipeline, by the folder it has in ONNX exports. */
-export type NetworkName = 'unet' | 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder';
+export type NetworkName =
+  'unet' | 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder' | 'controlnet';
 
 /** How the UNet is written, where the engine writes it. */
-export type UnetOptions = Omit<Unet2dConditionOptions, 'weights' | 'precision' | 'size'>;
+export type UnetOptions = Omit<Unet2dConditionOptions, 'weights' | 'precision'>;
 
 /** What networks are made with besides their own weights. */
 export interface NetworkChanges {
   /** Merged into the weights, in an order that does not matter. */
   loras: readonly ChosenLora[];
+  /** Of these all networks that draw take `tiling`. */
   unet: UnetOptions;
 }
 

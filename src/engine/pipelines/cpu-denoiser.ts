@@ -1,15 +1,16 @@
-import type { Session } from '#engine/runtime/runtime.ts';
+import type { TensorValue } from '#engine/runtime/runtime.ts';
 import type { DenoiserOutput } from '#engine/samplers/cpu-machine.ts';
 import type { DenoiseInstruction } from '#engine/samplers/program.ts';
-import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
-import { groupRows, planGuidance } from './guidance.ts';
+import { pictureInputs, residualsOf, residualWeight, takesPart } from './control.ts';
+import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
 import {
   conditioningInputs,
   latentLength,
   outputName,
   rowsPerRun,
   type ExtraChannels,
+  type GuidedUnet,
   type LatentShape,
 } from './unet.ts';
 
@@ -18,41 +19,33 @@ import {
  * with the guided output. All passes of all pictures go in one run where memory allows.
  */
 export function createCpuDenoiser(
-  unet: Session,
-  shape: LatentShape,
-  prompts: readonly EncodedPrompt[],
-  guidanceScale: number,
-  extra?: ExtraChannels,
+  network: GuidedUnet,
 ): (input: Float32Array, instruction: DenoiseInstruction) => Promise<DenoiserOutput> {
+  const { unet, shape, prompts, guidanceScale, extra, evaluations } = network;
   const length = latentLength(shape);
-  const channels = shape.channels + (extra?.channels ?? 0);
-  const rowLength = latentLength({ ...shape, channels });
   const limit = rowsPerRun(shape);
   const output = outputName(unet);
+  const addResiduals = createResidualSum(network);
   let evaluation = 0;
 
   return async (input, { timestep, unconditionalTo, skipUnconditional = false }) => {
     const wants = { skipUnconditional, unconditional: unconditionalTo !== undefined };
+    const fraction = evaluation / evaluations;
     const rows = planGuidance(prompts, evaluation++, guidanceScale, wants);
     const guided = new Float32Array(input.length);
     const unconditional = wants.unconditional ? new Float32Array(input.length) : undefined;
 
     for (const group of groupRows(rows, limit)) {
-      const sample = new Float32Array(group.length * rowLength);
+      const latents = new Float32Array(group.length * length);
       group.forEach(({ picture }, row) => {
-        sample.set(input.subarray(picture * length, (picture + 1) * length), row * rowLength);
-        if (!extra) return;
-        const extraLength = rowLength - length;
-        const own = extra.data.subarray(picture * extraLength, (picture + 1) * extraLength);
-        sample.set(own, row * rowLength + length);
+        latents.set(input.subarray(picture * length, (picture + 1) * length), row * length);
       });
+      const sample = extra ? withExtraChannels(latents, extra, shape, group) : latents;
+      const channels = shape.channels + (extra?.channels ?? 0);
       const outputs = await unet.run({
-        sample: {
-          type: 'float32',
-          data: sample,
-          dims: [group.length, channels, shape.height, shape.width],
-        },
+        sample: { type: 'float32', data: sample, dims: [group.length, channels, shape.height, shape.width] },
         ...conditioningInputs(unet, timestep, group),
+        ...(await addResiduals(latents, group, timestep, fraction)),
       });
       const result = outputs[output]?.data;
       if (result?.length !== group.length * length) {
@@ -68,5 +61,70 @@ export function createCpuDenoiser(
       });
     }
     return unconditional ? { guided, unconditional } : { guided };
+  };
+}
+
+/** The rows' latents, each with the channels behind them that are the same in every step. */
+function withExtraChannels(
+  latents: Float32Array,
+  { channels, data }: ExtraChannels,
+  { height, width, ...shape }: LatentShape,
+  rows: readonly GuidanceRow[],
+): Float32Array {
+  const length = latentLength({ ...shape, height, width });
+  const extraLength = channels * height * width;
+  const sample = new Float32Array(rows.length * (length + extraLength));
+  rows.forEach(({ picture }, row) => {
+    const start = row * (length + extraLength);
+    sample.set(latents.subarray(row * length, (row + 1) * length), start);
+    sample.set(data.subarray(picture * extraLength, (picture + 1) * extraLength), start + length);
+  });
+  return sample;
+}
+
+type ResidualSum = (
+  latents: Float32Array,
+  rows: readonly GuidanceRow[],
+  timestep: number,
+  fraction: number,
+) => Promise<Record<string, TensorValue>>;
+
+/** Runs the ControlNets that take part and sums up what they add within the UNet, by its inputs; zeros where none does. */
+function createResidualSum({ controls, shape }: GuidedUnet): ResidualSum {
+  const [first] = controls;
+  if (!first) return () => Promise.resolve({});
+  return async (latents, rows, timestep, fraction) => {
+    const residuals = residualsOf(first.net, rows.length, shape);
+    const sums = new Map(
+      residuals.map(({ input, dims }) => [input, new Float32Array(dims.reduce((a, b) => a * b, 1))]),
+    );
+    for (const control of controls.filter((each) => takesPart(each, fraction))) {
+      const outputs = await control.net.run({
+        sample: {
+          type: 'float32',
+          data: latents,
+          dims: [rows.length, shape.channels, shape.height, shape.width],
+        },
+        ...conditioningInputs(control.net, timestep, rows),
+        ...pictureInputs(control, rows.length),
+      });
+      for (const [index, { output, input }] of residuals.entries()) {
+        const [sum, values] = [sums.get(input), outputs[output]?.data];
+        if (!sum || !values) continue;
+        const length = sum.length / rows.length;
+        for (const [row, own] of rows.entries()) {
+          const weight = residualWeight(control, own, index, residuals.length);
+          for (let i = row * length; i < (row + 1) * length; i++) {
+            sum[i] = (sum[i] ?? 0) + weight * (values[i] ?? 0);
+          }
+        }
+      }
+    }
+    return Object.fromEntries(
+      residuals.map(({ input, dims }) => [
+        input,
+        { type: 'float32', data: sums.get(input) ?? new Float32Array(), dims },
+      ]),
+    );
   };
 }

@@ -55,7 +55,7 @@ export function describePicture(
       clipSkip: promptOptions.clipSkip,
       etaNoiseSeedDelta: plan.usesEnsd ? noise.etaNoiseSeedDelta : 0,
       randomSource: noise.source === 'philox' ? 'GPU' : 'CPU',
-      tiling: false,
+      tiling: job.graphs?.tiling ?? false,
       extra: [
         ...(output.metadata?.extra ?? []),
         ...hashPair('Lora hashes', loras),

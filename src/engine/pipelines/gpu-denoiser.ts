@@ -1,7 +1,7 @@
-import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
+import type { TensorValue } from '#engine/runtime/runtime.ts';
 import type { GpuArithmetic } from '#engine/samplers/gpu-arithmetic.ts';
 import type { GpuMachineOptions } from '#engine/samplers/gpu-machine.ts';
-import type { EncodedPrompt } from '#engine/text/encode.ts';
+import { pictureInputs, residualsOf, residualWeight, takesPart } from './control.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
 import {
   conditioningInputs,
@@ -9,8 +9,7 @@ import {
   latentLength,
   outputName,
   rowsPerRun,
-  type ExtraChannels,
-  type LatentShape,
+  type GuidedUnet,
 } from './unet.ts';
 
 /** A guided network on GPU buffers, and what frees its own. */
@@ -19,44 +18,26 @@ export interface GpuDenoiser {
   close(): void;
 }
 
-/** Buffers of one run of the UNet with so many rows. */
-interface RunBuffers {
-  sample: GPUBuffer;
-  output: GPUBuffer;
-}
-
 /** As the array denoiser, with latents, network outputs and prompts in GPU buffers; nothing is read back. */
-export function createGpuDenoiser(
-  arithmetic: GpuArithmetic,
-  unet: Session,
-  shape: LatentShape,
-  prompts: readonly EncodedPrompt[],
-  guidanceScale: number,
-  extra?: ExtraChannels,
-): GpuDenoiser {
+export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet): GpuDenoiser {
+  const { unet, shape, prompts, guidanceScale, extra, controls, evaluations } = network;
   const length = latentLength(shape);
   const channels = shape.channels + (extra?.channels ?? 0);
   const rowLength = latentLength({ ...shape, channels });
-  const extraBuffer = extra && arithmetic.allocate(extra.data.length);
-  if (extraBuffer) arithmetic.upload(extraBuffer, extra.data);
   const limit = rowsPerRun(shape);
   const output = outputName(unet);
-  const runs = new Map<string, RunBuffers>();
-  const uploaded = new Map<string, GPUBuffer>();
+  const buffers = new Map<string, GPUBuffer>();
   const contextIds = new Map<unknown, number>();
   let evaluation = 0;
 
-  /** Runs of one step have buffers of their own: all outputs are needed until they are summed. */
-  function buffersOf(index: number, rows: number): RunBuffers {
-    const key = `${String(index)}:${String(rows)}`;
-    const known = runs.get(key);
+  /** A buffer that is allocated, and filled if it is to be, when it is first asked for. */
+  function bufferOf(key: string, values: number, fill?: () => Float32Array): GPUBuffer {
+    const known = buffers.get(key);
     if (known) return known;
-    const buffers = {
-      sample: arithmetic.allocate(rows * rowLength),
-      output: arithmetic.allocate(rows * length),
-    };
-    runs.set(key, buffers);
-    return buffers;
+    const buffer = arithmetic.allocate(values);
+    if (fill) arithmetic.upload(buffer, fill());
+    buffers.set(key, buffer);
+    return buffer;
   }
 
   /** Prompts are uploaded once, not with every step. */
@@ -66,47 +47,111 @@ export function createGpuDenoiser(
       contextIds.set(context, id);
       return id;
     });
-    const key = ids.join();
-    const input = contextInput(rows);
-    let buffer = uploaded.get(key);
-    if (!buffer) {
-      buffer = arithmetic.allocate(input.data.length);
-      arithmetic.upload(buffer, input.data);
-      uploaded.set(key, buffer);
+    const { data, dims } = contextInput(rows);
+    const buffer = bufferOf(`contexts ${ids.join()}`, data.length, () => data);
+    return { type: 'float32', buffer, dims };
+  }
+
+  /** The latents of these rows, each with `rest` values left open behind it. */
+  function gather(key: string, rows: readonly GuidanceRow[], from: GPUBuffer, scale: number, rest: number) {
+    const buffer = bufferOf(key, rows.length * (length + rest));
+    for (const [row, { picture }] of rows.entries()) {
+      const slice = { weight: scale, buffer: from, offset: picture * length };
+      arithmetic.combine(buffer, row * (length + rest), length, [slice]);
     }
-    return { type: 'float32', buffer, dims: input.dims };
+    return buffer;
+  }
+
+  /** Sums up what the ControlNets that take part add within the UNet, by its inputs; zeros where none does. */
+  async function residualInputs(
+    key: string,
+    rows: readonly GuidanceRow[],
+    inputs: Readonly<Record<string, TensorValue>>,
+    latents: () => TensorValue,
+    fraction: number,
+  ): Promise<Record<string, TensorValue>> {
+    const [first] = controls;
+    if (!first) return {};
+    const residuals = residualsOf(first.net, rows.length, shape).map((residual) => ({
+      ...residual,
+      values: residual.dims.reduce((a, b) => a * b, 1),
+    }));
+    const active = [...controls.entries()].filter(([, control]) => takesPart(control, fraction));
+    for (const [index, control] of active) {
+      const { controlnet_cond: picture, conditioning_scale: scale } = pictureInputs(control, rows.length);
+      const pictures = bufferOf(`picture ${index} ${rows.length}`, picture.data.length, () => picture.data);
+      const own = Object.entries(inputs).filter(([name]) => control.net.inputNames.includes(name));
+      await control.net.runInto(
+        {
+          ...Object.fromEntries(own),
+          sample: latents(),
+          controlnet_cond: { type: 'float32', buffer: pictures, dims: picture.dims },
+          conditioning_scale: scale,
+        },
+        Object.fromEntries(
+          residuals.map(({ output: name, dims, values }) => [
+            name,
+            { buffer: bufferOf(`${name} ${index} ${key}`, values), dims },
+          ]),
+        ),
+      );
+    }
+    return Object.fromEntries(
+      residuals.map(({ output: name, input, dims, values }, position) => {
+        const sum = bufferOf(`${input} ${key}`, values);
+        const ofRow = values / rows.length;
+        for (const [row, guidance] of rows.entries()) {
+          const slices = active.map(([index, control]) => ({
+            weight: residualWeight(control, guidance, position, residuals.length),
+            buffer: bufferOf(`${name} ${index} ${key}`, values),
+            offset: row * ofRow,
+          }));
+          arithmetic.combine(sum, row * ofRow, ofRow, slices);
+        }
+        return [input, { type: 'float32', buffer: sum, dims }];
+      }),
+    );
   }
 
   return {
     async denoise(from, guided, unconditional, { timestep, inputScale, skipUnconditional = false }) {
       const wants = { skipUnconditional, unconditional: unconditional !== null };
+      const fraction = evaluation / evaluations;
       const rows = planGuidance(prompts, evaluation++, guidanceScale, wants);
       const outputs = new Map<GuidanceRow, { buffer: GPUBuffer; offset: number }>();
 
       for (const [index, group] of groupRows(rows, limit).entries()) {
-        const buffers = buffersOf(index, group.length);
-        for (const [row, { picture }] of group.entries()) {
-          const slice = { weight: inputScale, buffer: from, offset: picture * length };
-          arithmetic.combine(buffers.sample, row * rowLength, length, [slice]);
-          if (!extraBuffer) continue;
+        // Runs of one step have buffers of their own: all outputs are needed until they are summed.
+        const key = `${index}:${group.length}`;
+        const sample = gather(`sample ${key}`, group, from, inputScale, rowLength - length);
+        const result = bufferOf(`output ${key}`, group.length * length);
+        if (extra) {
+          const own = bufferOf('extra', extra.data.length, () => extra.data);
           const extraLength = rowLength - length;
-          const own = { weight: 1, buffer: extraBuffer, offset: picture * extraLength };
-          arithmetic.combine(buffers.sample, row * rowLength + length, extraLength, [own]);
+          for (const [row, { picture }] of group.entries()) {
+            const slice = { weight: 1, buffer: own, offset: picture * extraLength };
+            arithmetic.combine(sample, row * rowLength + length, extraLength, [slice]);
+          }
         }
-        const dims = [group.length, shape.channels, shape.height, shape.width];
+        const dimsOf = (count: number) => [group.length, count, shape.height, shape.width];
+        const inputs = {
+          ...conditioningInputs(unet, timestep, group),
+          encoder_hidden_states: contexts(group),
+        };
+        const latents = (): TensorValue => ({
+          type: 'float32',
+          buffer: extra ? gather(`latents ${key}`, group, from, inputScale, 0) : sample,
+          dims: dimsOf(shape.channels),
+        });
         await unet.runInto(
           {
-            sample: {
-              type: 'float32',
-              buffer: buffers.sample,
-              dims: [group.length, channels, shape.height, shape.width],
-            },
-            ...conditioningInputs(unet, timestep, group),
-            encoder_hidden_states: contexts(group),
+            ...inputs,
+            ...(await residualInputs(key, group, inputs, latents, fraction)),
+            sample: { type: 'float32', buffer: sample, dims: dimsOf(channels) },
           },
-          { [output]: { buffer: buffers.output, dims } },
+          { [output]: { buffer: result, dims: dimsOf(shape.channels) } },
         );
-        group.forEach((row, i) => outputs.set(row, { buffer: buffers.output, offset: i * length }));
+        group.forEach((row, i) => outputs.set(row, { buffer: result, offset: i * length }));
       }
 
       for (let picture = 0; picture < prompts.length; picture++) {
@@ -124,12 +169,7 @@ export function createGpuDenoiser(
       }
     },
     close() {
-      for (const { sample, output: result } of runs.values()) {
-        sample.destroy();
-        result.destroy();
-      }
-      for (const buffer of uploaded.values()) buffer.destroy();
-      extraBuffer?.destroy();
+      for (const buffer of buffers.values()) buffer.destroy();
     },
   };
 }

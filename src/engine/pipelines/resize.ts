@@ -58,6 +58,40 @@ export function nearest(pixels: Pixels, { width, height }: Size): Pixels {
   return { width, height, data: new Uint8ClampedArray(to.buffer) };
 }
 
+/**
+ * Scales a picture to fit inside a size; what an uneven aspect leaves open has the median colour of the picture's border.
+ * Source: A1111's ControlNet extension, scripts/controlnet.py (`Resize and Fill`).
+ */
+export async function placeInside(pixels: Pixels, size: Size): Promise<Pixels> {
+  const scale = Math.min(size.width / pixels.width, size.height / pixels.height);
+  const inner = await stretch(pixels, {
+    width: Math.max(1, Math.round(pixels.width * scale)),
+    height: Math.max(1, Math.round(pixels.height * scale)),
+  });
+  const colour = borderColour(pixels);
+  const data = new Uint8ClampedArray(size.width * size.height * 4);
+  for (let i = 0; i < data.length; i += 4) data.set(colour, i);
+  const left = (size.width - inner.width) >> 1;
+  const top = (size.height - inner.height) >> 1;
+  for (let y = 0; y < inner.height; y++) {
+    const from = y * inner.width * 4;
+    const row = inner.data.subarray(from, from + inner.width * 4);
+    data.set(row, ((y + top) * size.width + left) * 4);
+  }
+  return { width: size.width, height: size.height, data };
+}
+
+/** The median of each channel over the four borders. */
+function borderColour({ width, height, data }: Pixels): number[] {
+  const columns = Array.from({ length: width }, (_, x) => [x, (height - 1) * width + x]);
+  const rows = Array.from({ length: height }, (_, y) => [y * width, y * width + width - 1]);
+  const border = [...columns, ...rows].flat();
+  return [0, 1, 2, 3].map((channel) => {
+    const values = Uint8Array.from(border, (pixel) => data[pixel * 4 + channel] ?? 0).sort();
+    return values[values.length >> 1] ?? 0;
+  });
+}
+
 /** The middle of a picture. */
 export function crop(pixels: Pixels, { width, height }: Size): Pixels {
   if (width === pixels.width && height === pixels.height) return pixels;

@@ -1,15 +1,20 @@
-import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
+import type { TensorValue } from '#engine/runtime/runtime.ts';
 import { CpuMachine } from '#engine/samplers/cpu-machine.ts';
 import type { Machine } from '#engine/samplers/execute.ts';
 import { createGpuArithmetic } from '#engine/samplers/gpu-arithmetic.ts';
 import { GpuMachine } from '#engine/samplers/gpu-machine.ts';
 import { blendLatents } from '#engine/samplers/latent-math.ts';
 import { INIT_LATENTS, RESULT, type Register } from '#engine/samplers/program.ts';
-import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import { createCpuDenoiser } from './cpu-denoiser.ts';
 import { createGpuDenoiser } from './gpu-denoiser.ts';
-import { latentLength, summedGuidanceScale, type ExtraChannels, type LatentShape } from './unet.ts';
+import {
+  latentLength,
+  summedGuidanceScale,
+  type ExtraChannels,
+  type GuidedUnet,
+  type LatentShape,
+} from './unet.ts';
 
 /** What the latents of a batch begin as, picture after picture. */
 export interface BatchStart {
@@ -23,12 +28,7 @@ export interface BatchStart {
 }
 
 /** What a batch is drawn with. */
-export interface SamplingSetup {
-  /** Of one picture's latents. */
-  shape: LatentShape;
-  /** One for each picture of the batch. */
-  prompts: readonly EncodedPrompt[];
-  guidanceScale: number;
+export interface SamplingSetup extends Omit<GuidedUnet, 'extra'> {
   start: BatchStart;
   /** The sampler's own noise. */
   nextNoise: () => Float32Array;
@@ -55,17 +55,21 @@ export interface SamplingRun {
 }
 
 /** Opens an executor with latents in buffers of a GPU device, or in arrays where there is none. */
-export function openSamplingRun(device: GPUDevice | null, unet: Session, setup: SamplingSetup): SamplingRun {
-  const summed = { ...setup, guidanceScale: summedGuidanceScale(unet, setup.guidanceScale) };
-  return device ? openGpuRun(device, unet, summed) : openCpuRun(unet, summed);
+export function openSamplingRun(device: GPUDevice | null, setup: SamplingSetup): SamplingRun {
+  const network = {
+    ...setup,
+    guidanceScale: summedGuidanceScale(setup.unet, setup.guidanceScale),
+    extra: setup.start.extraChannels,
+  };
+  return device ? openGpuRun(device, setup, network) : openCpuRun(setup, network);
 }
 
 function vaeDims({ channels, height, width }: LatentShape): readonly number[] {
   return [1, channels, height, width];
 }
 
-function openCpuRun(unet: Session, setup: SamplingSetup): SamplingRun {
-  const { shape, prompts, guidanceScale, start, nextNoise, brownian, show } = setup;
+function openCpuRun(setup: SamplingSetup, network: GuidedUnet): SamplingRun {
+  const { shape, prompts, start, nextNoise, brownian, show } = setup;
   const { init, mask } = start;
   const length = latentLength(shape);
   let estimated: Float32Array | null = null;
@@ -73,7 +77,7 @@ function openCpuRun(unet: Session, setup: SamplingSetup): SamplingRun {
     ...start,
     pictures: prompts.length,
     nextNoise,
-    denoise: createCpuDenoiser(unet, shape, prompts, guidanceScale, start.extraChannels),
+    denoise: createCpuDenoiser(network),
     ...(brownian && { brownian }),
     async show(latents, step) {
       if (!latents.every(Number.isFinite)) {
@@ -98,11 +102,11 @@ function openCpuRun(unet: Session, setup: SamplingSetup): SamplingRun {
   };
 }
 
-function openGpuRun(device: GPUDevice, unet: Session, setup: SamplingSetup): SamplingRun {
-  const { shape, prompts, guidanceScale, start, nextNoise, brownian, show } = setup;
+function openGpuRun(device: GPUDevice, setup: SamplingSetup, network: GuidedUnet): SamplingRun {
+  const { shape, prompts, start, nextNoise, brownian, show } = setup;
   const length = latentLength(shape);
   const arithmetic = createGpuArithmetic(device);
-  const denoiser = createGpuDenoiser(arithmetic, unet, shape, prompts, guidanceScale, start.extraChannels);
+  const denoiser = createGpuDenoiser(arithmetic, network);
   const vaeInput = arithmetic.allocate(length);
   let estimated: Register | null = null;
   const machine = new GpuMachine({

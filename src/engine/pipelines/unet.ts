@@ -1,5 +1,7 @@
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
+import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
+import type { Control } from './control.ts';
 import type { GuidanceRow } from './guidance.ts';
 
 /** Latents of one picture. */
@@ -14,6 +16,20 @@ export interface ExtraChannels {
   channels: number;
   /** Picture after picture. */
   data: Float32Array;
+}
+
+/** A network that is told what is to be painted, and how it is guided. */
+export interface GuidedUnet {
+  unet: Session;
+  /** Of one picture's latents. */
+  shape: LatentShape;
+  /** One for each picture of the batch. */
+  prompts: readonly EncodedPrompt[];
+  guidanceScale: number;
+  extra?: ExtraChannels | undefined;
+  controls: readonly Control[];
+  /** Of the network in the whole run, or about so many. */
+  evaluations: number;
 }
 
 /** Latent cells of one run: SD 1.5 at 512×512 with guidance and two pictures. More go in several runs. */
@@ -58,7 +74,10 @@ export function contextInput(rows: readonly GuidanceRow[]): Extract<TensorValue,
   return { type: 'float32', data, dims: [rows.length, tokens, width] };
 }
 
-/** Everything a run of the UNet takes besides the latents: timestep, contexts, and what goes with them. */
+/**
+ * Everything a run of the UNet, or of a ControlNet, takes besides the latents: timestep, contexts, and what goes with
+ * them.
+ */
 export function conditioningInputs(
   unet: Session,
   timestep: number,
@@ -69,6 +88,8 @@ export function conditioningInputs(
     encoder_hidden_states: contextInput(rows),
   };
   for (const [name, { length }] of Object.entries(rows[0]?.context.added ?? {})) {
+    // A ControlNet is not told all that its UNet is.
+    if (!unet.inputNames.includes(name)) continue;
     const data = new Float32Array(rows.length * length);
     rows.forEach(({ context }, row) => data.set(context.added?.[name] ?? [], row * length));
     inputs[name] = { type: 'float32', data, dims: [rows.length, length] };

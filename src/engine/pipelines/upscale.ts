@@ -19,7 +19,7 @@ import { createProgress } from './progress.ts';
 import { readPicture } from './read-picture.ts';
 import { crop, nearest, stretch, type Pixels } from './resize.ts';
 import type { Planes } from './tiles.ts';
-import type { RunControl } from './txt2img.ts';
+import type { RunControl } from './draw.ts';
 import { cutTile, placeTile, planTiles } from './upscale-tiles.ts';
 import { yieldToEvents } from './yield-to-events.ts';
 

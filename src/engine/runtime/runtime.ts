@@ -49,6 +49,8 @@ export interface Session {
   inputDims(name: string): readonly (number | string)[];
   /** Element type of an input, such as `float32` or `int64`. */
   inputType(name: string): string;
+  /** Declared dimensions of an output, with names for those that the inputs decide. */
+  outputDims(name: string): readonly (number | string)[];
   /**
    * Runs the graph and copies its float outputs into JavaScript's memory, float16 widened.
    * @throws AppError `device_lost`, `out_of_memory`, `engine_crashed`, `internal`
@@ -183,6 +185,12 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
       outputNames: session.outputNames,
       inputDims: (name) => tensorMetadata(name).shape,
       inputType: (name) => tensorMetadata(name).type,
+      outputDims(name) {
+        const output = session.outputMetadata.find((each) => each.name === name);
+        if (output?.isTensor !== true)
+          throw new AppError('internal', `The graph has no tensor output “${name}”.`);
+        return output.shape;
+      },
       run: (inputs) =>
         timed(async () => {
           const outputs = await session.run(toFeeds(inputs));

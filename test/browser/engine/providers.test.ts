@@ -1,5 +1,7 @@
 import { afterAll, expect, test, vi } from 'vitest';
+import { buildControlNet } from '#engine/architectures/controlnet.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
+import type { Control } from '#engine/pipelines/control.ts';
 import { openSamplingRun, type BatchStart } from '#engine/pipelines/sampling-run.ts';
 import { latentLength, type LatentShape } from '#engine/pipelines/unet.ts';
 import { createNoiseStream } from '#engine/random/latent-noise.ts';
@@ -73,6 +75,7 @@ async function draw<T>(
   choice: SamplerChoice,
   take: (latents: TensorValue) => T | Promise<T>,
   [from, picture]: readonly [SamplingStart, Omit<BatchStart, 'noise'>] = [{ from: 'noise' }, {}],
+  controls: readonly Control[] = [],
 ): Promise<T[]> {
   const plan = planSampling(choice, { schedulerConfig: { prediction_type: 'epsilon' } }, STEPS, from);
   const noise = createNoiseStream(
@@ -81,8 +84,11 @@ async function draw<T>(
     [SHAPE.channels, SHAPE.height, SHAPE.width],
     8,
   );
-  const run = openSamplingRun(runtime.device, unet, {
+  const run = openSamplingRun(runtime.device, {
+    unet,
     shape: SHAPE,
+    controls,
+    evaluations: plan.evaluations,
     prompts,
     guidanceScale: 4,
     start: { ...picture, noise: noise.first() },
@@ -175,6 +181,47 @@ test('an inpainting model is shown the mask and the masked picture on both', asy
   for (const [picture, latents] of expected.entries()) {
     expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
     expect(relativeError(others[picture] ?? new Float32Array(), latents)).toBeGreaterThan(1e-2);
+  }
+});
+
+test('ControlNets steer alike on wasm and on WebGPU, and nothing of theirs is read back', async () => {
+  const [network, control] = [await openFixture('unet-sd1'), await openFixture('controlnet')];
+  // Sizes are left open, as the app leaves them.
+  const unetGraph = buildUnet2dCondition(network.config, { weights: network.weights, controlNet: true });
+  const netGraph = buildControlNet(control.config, { weights: control.weights });
+  const side = 8 * SHAPE.height;
+  const picture = (seed: number) => ({
+    channels: 3,
+    height: side,
+    width: side,
+    data: pseudoRandom(3 * side * side, seed).map(Math.abs),
+  });
+  const drawOn = async <T>(
+    runtime: Runtime,
+    take: (latents: TensorValue) => T | Promise<T>,
+    strength = 1,
+  ) => {
+    const unet = await openGraph(runtime, unetGraph, network, {});
+    const net = await openGraph(runtime, netGraph, control, {});
+    const controls: Control[] = [
+      { net, picture: picture(1), spec: { strength, start: 0, end: 0.5, balance: 'control' } },
+      { net, picture: picture(2), spec: { strength: strength / 2, start: 0, end: 1, balance: 'even' } },
+    ];
+    return draw({ runtime, unet }, kDiffusion('euler'), take, undefined, controls);
+  };
+  const expected = await drawOn(runtimes.wasm, inMemory);
+  const plain = await drawOn(runtimes.wasm, inMemory, 0);
+  const read = vi.spyOn(GPUBuffer.prototype, 'mapAsync');
+  let reads = NaN;
+  const actual = await drawOn(runtimes.gpu, (latents) => {
+    if (Number.isNaN(reads)) reads = read.mock.calls.length;
+    return download(latents);
+  });
+  read.mockRestore();
+  expect(reads).toBe(0);
+  for (const [index, latents] of expected.entries()) {
+    expect(relativeError(actual[index] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+    expect(relativeError(plain[index] ?? new Float32Array(), latents)).toBeGreaterThan(1e-3);
   }
 });
 

@@ -327,6 +327,7 @@ describe('POST /sdapi/v1/txt2img', () => {
     [{ enable_hr: true }, 'enable_hr'],
     [{ restore_faces: true }, 'face restoration'],
     [{ tiling: true }, 'tiling'],
+    [{ override_settings: { token_merging_ratio: 0.5 } }, 'token_merging_ratio'],
     [{ refiner_checkpoint: 'xl' }, 'refiner'],
     [{ alwayson_scripts: { refiner: { args: [true, 'xl', 0.8] } } }, 'refiner'],
   ])('refuses %j before any work', async (body, words) => {
@@ -548,7 +549,7 @@ describe('lists', () => {
     ['realesrgan-models', 0, undefined],
     ['loras', 0, undefined],
     ['extensions', 0, undefined],
-    ['script-info', 6, { name: 'comments', is_alwayson: true, is_img2img: false, args: [] }],
+    ['script-info', 7, { name: 'comments', is_alwayson: true, is_img2img: false, args: [] }],
   ])('%s', async (path, length, first) => {
     const list = await jsonOf<unknown[]>(createApi(createFakeHost()).request(`/sdapi/v1/${path}`));
     expect(list).toHaveLength(length);
@@ -618,7 +619,7 @@ describe('lists', () => {
     expect([response.status, await response.json()]).toEqual([200, answer]);
   });
 
-  it.each(['/controlnet/version', '/sdapi/v1/nothing', '/sd_extra_networks/thumb?filename=x'])(
+  it.each(['/controlnet/detect', '/sdapi/v1/nothing', '/sd_extra_networks/thumb?filename=x'])(
     'GET %s is not there',
     async (path) => {
       const response = await createApi(createFakeHost()).request(path);

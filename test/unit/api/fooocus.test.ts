@@ -7,7 +7,13 @@ import { samplers, schedules } from '#api/dialects/fooocus/samplers.ts';
 import { isKDiffusionSamplerName } from '#engine/samplers/k-diffusion/index.ts';
 import { isSigmaScheduleName } from '#engine/samplers/k-diffusion/sigma-schedules.ts';
 import { AppError } from '#protocol/error.ts';
-import { colourOf, createFakeHost, TEST_MODEL, testAddOn } from '../../support/fake-host.ts';
+import {
+  OWN_GRAPHS_MODEL,
+  TEST_MODEL,
+  colourOf,
+  createFakeHost,
+  testAddOn,
+} from '../../support/fake-host.ts';
 
 const TEXT_TO_IMAGE = '/v1/generation/text-to-image';
 
@@ -749,6 +755,23 @@ describe('metadata', () => {
     });
   });
 
+  it('tells of FreeU, which models of the engine’s own graphs are written with', async () => {
+    const host = createFakeHost({ models: [OWN_GRAPHS_MODEL] });
+    const api = createApi(host);
+    const advanced_params = { freeu_enabled: true, freeu_b1: 1.3, freeu_s2: 0.2 };
+    const [json] = await generate(api, { advanced_params });
+    const [infotext] = await generate(api, { advanced_params, meta_scheme: 'a1111' });
+    expect(host.jobs[0]).toMatchObject({
+      graphs: { freeU: { b1: 1.3, b2: 1.02, s1: 0.99, s2: 0.2, version: 2 } },
+    });
+    const parametersOf = async (result: ImageResult | undefined) => {
+      const texts = await readPngText(await bytesOf(api.request(result?.url ?? '')));
+      return texts['parameters'];
+    };
+    expect(await parametersOf(json)).toContain('"freeu": "(1.3, 1.02, 0.99, 0.2)"');
+    expect(await parametersOf(infotext)).toContain('FreeU: "(1.3, 1.02, 0.99, 0.2)"');
+  });
+
   it('is left out without save_meta, and from files named jpg', async () => {
     const host = createFakeHost();
     const api = createApi(host);
@@ -797,12 +820,13 @@ describe('refused requests', () => {
     expect(host.jobs).toEqual([]);
   });
 
-  it('501 for FreeU, by name', async () => {
+  it('501 for FreeU in a model of finished graphs', async () => {
     const body = { ...example, advanced_params: { freeu_enabled: true } };
     const response = await post(createApi(createFakeHost()), TEXT_TO_IMAGE, body);
     expect(response.status).toBe(501);
     expect(await jsonOf(response)).toEqual({
-      detail: "'freeu_enabled' needs FreeU, which is not available here yet.",
+      detail:
+        "'advanced_params.freeu_enabled' needs a model from .safetensors files: Emoji Mini is made of finished graphs.",
     });
   });
 });

@@ -3,57 +3,136 @@ import path from 'node:path';
 import { createEngine } from '#engine/engine.ts';
 import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
-import type { ImportSource, WeightStorage } from '#protocol/import.ts';
+import { openCheckpoint } from '#engine/weights/checkpoint.ts';
+import { openSafetensors } from '#engine/weights/safetensors-source.ts';
+import type { ImportChoice, ImportSource, WeightStorage } from '#protocol/import.ts';
 import type { Picture } from '#protocol/job.ts';
-import type { ModelPack } from '#protocol/model.ts';
+import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 import { openImportedPacks } from '#storage/packs.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { textToImage } from '../../support/jobs.ts';
 import { openNodeRuntime } from '../../support/node-engine.ts';
-import { comparePictures } from '../../support/pictures.ts';
+import { comparePictures, pngOf } from '../../support/pictures.ts';
 import { serveFolder, type StaticServer } from '../../support/server.ts';
-import { tinyCheckpoint } from '../../support/tiny-checkpoint.ts';
+import { tinyCheckpoint, tinyControlNetFile } from '../../support/tiny-checkpoint.ts';
+import { fileOf } from '../../support/tiny-packs.ts';
 
 let app: StaticServer;
-let file: File;
-
 beforeAll(async () => {
   app = await serveFolder(path.resolve(import.meta.dirname, '../../../public'));
-  file = new File([await tinyCheckpoint()], 'tiny.safetensors');
 });
 afterAll(() => app.close());
 
-/** Imports the tiny checkpoint and paints with what the library hands to the engine. */
-async function importAndPaint(storage: WeightStorage): Promise<Uint8Array> {
-  const files = openModelFiles(`files-${storage}`);
+/** What a job steers by: a black square on white. */
+const SQUARE = {
+  image: pngOf(64, 64, (x, y) =>
+    Math.max(Math.abs(x - 32), Math.abs(y - 32)) < 16 ? [0, 0, 0] : [255, 255, 255],
+  ),
+  fit: 'cover',
+  preprocessor: { kind: 'canny', low: 100, high: 200 },
+  strength: 1,
+  start: 0,
+  end: 1,
+  balance: 'even',
+} as const;
+
+/** A library with storage of its own, and an engine that paints with what it keeps. */
+function openStudio(name: string) {
+  const files = openModelFiles(`files-${name}`);
   const library = createLibrary({
     packs: [packs['emoji-mini']],
     files,
-    imported: openImportedPacks(`packs-${storage}`),
+    imported: openImportedPacks(`packs-${name}`),
     base: `${app.origin}/`,
     estimate: () => Promise.resolve({}),
   });
-  const source: ImportSource = { from: 'files', files: [{ path: file.name, file }] };
-  const id = await library.importPack(source, { storage }, null, () => undefined);
-  const pack = (await library.list()).find((known) => known.pack.id === id)?.pack;
-  if (pack?.kind !== 'model') throw new Error('There is no model.');
-  // At the size that SD 1 was trained for it would take minutes.
-  const small: ModelPack = { ...pack, trainedSizes: [[64, 64]] };
-  const engine = createEngine(openNodeRuntime, (known) => (name) => files.open(known.id, name));
-  const pictures: Picture[] = [];
+  const engine = createEngine(openNodeRuntime, (known) => (file) => files.open(known.id, file));
   const job = textToImage({ prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 2 });
-  await engine.run(small, [], { ...job, model: id }, (event) => {
-    if (event.type === 'picture') pictures.push(event.picture);
-  });
-  await engine.unload();
-  return new Uint8Array((await pictures[0]?.blob.arrayBuffer()) ?? new ArrayBuffer(0));
+  return {
+    async bring(given: readonly File[], choice: ImportChoice) {
+      const source: ImportSource = {
+        from: 'files',
+        files: given.map((file) => ({ path: file.name, file })),
+      };
+      const id = await library.importPack(source, choice, null, () => undefined);
+      return (await library.list()).find((known) => known.pack.id === id)?.pack;
+    },
+    async paint(pack: AnyPack | undefined, controlNet?: AnyPack): Promise<Uint8Array> {
+      if (pack?.kind !== 'model') throw new Error('This is no model.');
+      // At the size that it was trained for it would take minutes.
+      const small: ModelPack = { ...pack, trainedSizes: [[64, 64]] };
+      const addOns = controlNet?.kind === 'controlnet' ? [controlNet] : [];
+      const controls = addOns.map(({ id }) => ({ ...SQUARE, id }));
+      const pictures: Picture[] = [];
+      await engine.run(small, addOns, { ...job, model: pack.id, controls }, (event) => {
+        if (event.type === 'picture') pictures.push(event.picture);
+      });
+      return new Uint8Array((await pictures[0]?.blob.arrayBuffer()) ?? new ArrayBuffer(0));
+    },
+    close: () => engine.unload(),
+  };
 }
 
-it('an imported checkpoint paints, and quantised nearly the same', { timeout: 300_000 }, async () => {
+it('a checkpoint and a ControlNet paint, and quantised nearly the same', { timeout: 300_000 }, async () => {
+  const model = new File([await tinyCheckpoint()], 'tiny.safetensors');
+  const edges = new File([await tinyControlNetFile()], 'tiny-edges.safetensors');
+  const importAndPaint = async (storage: WeightStorage) => {
+    const studio = openStudio(storage);
+    const pack = await studio.bring([model], { storage });
+    const controlNet = await studio.bring([edges], { storage });
+    expect(controlNet).toMatchObject({ kind: 'controlnet', family: 'sd1' });
+    const painted = { plain: await studio.paint(pack), steered: await studio.paint(pack, controlNet) };
+    await studio.close();
+    return painted;
+  };
   const exact = await importAndPaint('exact');
   const int8 = await importAndPaint('int8');
-  const { mean } = comparePictures(exact, int8);
-  expect(mean).toBeGreaterThan(0);
-  expect(mean).toBeLessThan(5);
+  for (const way of ['plain', 'steered'] as const) {
+    const { mean } = comparePictures(exact[way], int8[way]);
+    expect(mean).toBeGreaterThan(0);
+    expect(mean).toBeLessThan(5);
+  }
+  expect(comparePictures(exact.plain, exact.steered).mean).toBeGreaterThan(5);
 });
+
+/** A checkpoint's networks as the folder that diffusers keeps, the UNet in two parts. */
+async function toFolder(checkpoint: File): Promise<File[]> {
+  const { components } = openCheckpoint(await openSafetensors(checkpoint, checkpoint.name));
+  const folder: File[] = [];
+  for (const [component, source] of components) {
+    const names = [...source.names()];
+    const half = names.length >> 1;
+    const parts = component === 'unet' ? [names.slice(0, half), names.slice(half)] : [names];
+    for (const [index, own] of parts.entries()) {
+      const part = parts.length > 1 ? `-0000${index + 1}-of-00002` : '';
+      const stem = component.startsWith('text') ? 'model' : 'diffusion_pytorch_model';
+      const blob = await fileOf({ ...source, names: () => own });
+      folder.push(new File([blob], `tiny/${component}/${stem}${part}.safetensors`));
+    }
+  }
+  return folder;
+}
+
+it(
+  'an SD 2 checkpoint paints, and the same from a folder whose UNet is in two parts',
+  { timeout: 300_000 },
+  async () => {
+    const file = new File([await tinyCheckpoint({ family: 'sd2' })], 'tiny.safetensors');
+    const choice = { storage: 'exact', prediction: 'v_prediction' } as const;
+    const studio = openStudio('sd2');
+    const single = await studio.bring([file], choice);
+    expect(single).toMatchObject({ kind: 'model', family: 'sd2', trainedSizes: [[768, 768]] });
+    const picture = await studio.paint(single);
+    const epsilon = await studio.paint(await studio.bring([file], { ...choice, prediction: 'epsilon' }));
+    expect(comparePictures(picture, epsilon).mean).toBeGreaterThan(5);
+
+    const folder = await toFolder(file);
+    expect(folder.map(({ name }) => name)).toContain(
+      'tiny/unet/diffusion_pytorch_model-00002-of-00002.safetensors',
+    );
+    const parts = await studio.paint(await studio.bring(folder, choice));
+    expect(comparePictures(picture, parts).largest).toBe(0);
+    await studio.close();
+  },
+);

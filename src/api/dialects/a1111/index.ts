@@ -1,6 +1,7 @@
 import { fastApi1 } from '#api/fastapi.ts';
 import { missingCapability } from '#api/parameters.ts';
 import { defineDialect, route, type Route } from '#api/route.ts';
+import { controlNetRoutes } from './controlnet.ts';
 import { httpException, renderError } from './errors.ts';
 import { extraRoutes } from './extras.ts';
 import { listRoutes } from './lists.ts';
@@ -94,6 +95,7 @@ export const a1111 = defineDialect({
     pngInfo,
     ...optionRoutes,
     ...listRoutes,
+    ...controlNetRoutes,
     ...unavailable,
   ],
   renderError,

@@ -1,10 +1,11 @@
 import { multipleOf8, randomSeed } from '#api/job.ts';
-import { fileName, findAddOn, findModel, selectedModel, shortHash } from '#api/models.ts';
+import { fileName, findAddOn, findModel, requireOwnGraphs, selectedModel, shortHash } from '#api/models.ts';
 import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
 import { stringifyJson } from '#codecs/json.ts';
 import { applyStyles, stripComments } from '#codecs/prompt/a1111-prompt.ts';
 import { AppError } from '#protocol/error.ts';
 import type {
+  GraphSpec,
   JobRecord,
   LoraSpec,
   OutputSpec,
@@ -15,7 +16,8 @@ import type {
 } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { KDiffusionOptions } from '#protocol/sampler.ts';
-import { httpException } from './errors.ts';
+import type { ControlUnit } from './controlnet.ts';
+import { httpException, pythonException } from './errors.ts';
 import type { Options } from './options.ts';
 import { resolveSampler, type ResolvedSampler } from './samplers.ts';
 import type { Txt2imgBody } from './schema.ts';
@@ -53,6 +55,7 @@ export function planJob(
   options: Options,
   models: readonly ModelInfo[],
   addOns: readonly AddOnInfo[],
+  units: readonly ControlUnit[] = [],
 ): Plan {
   checkCounts(body);
   const resolved = resolveSampler(body.sampler_name || body.sampler_index, body.scheduler);
@@ -64,7 +67,14 @@ export function planJob(
   const vae = findAddOn(addOns, 'vae', options.sd_vae) ?? null;
   const loras = body.disable_extra_networks ? [] : extraLoras(body, options, addOns);
   const sampling = samplingOptions(body, options, resolved);
-  const extra = extraPairs(options, resolved, sampling);
+  const graphs = graphOptions(body, options, model);
+  checkUnits(units, model, addOns);
+  const merging = graphs.tokenMerging ?? 0;
+  const extra: InfotextPair[] = [
+    ...extraPairs(options, resolved, sampling),
+    ...(merging > 0 ? ([['Token merging ratio', pythonFloat(merging)]] as const) : []),
+    ...units.map(({ pair }) => pair),
+  ];
   const pictures = planPictures(body);
   const job: TextToImageJob = {
     task: 'txt2img',
@@ -98,10 +108,38 @@ export function planJob(
     },
     ...(loras.length > 0 && { loras }),
     ...(vae && { vae: vae.pack.id }),
+    ...(units.length > 0 && { controls: units.map(({ spec }) => spec) }),
+    ...(Object.keys(graphs).length > 0 && { graphs }),
     output: planOutput(options, resolved, extra, pictures.length),
     keepUnfinished: true,
   };
   return { body, options, model, vae, resolved, extra, job };
+}
+
+/** More than the tokens that can be merged: of four, one stays. */
+const MOST_MERGED = 0.75;
+
+/** How the request wants the networks written. @throws AppError `unsupported_feature` where that cannot be */
+function graphOptions(body: Txt2imgBody, options: Options, model: ModelInfo): GraphSpec {
+  const tiling = body.tiling ?? options.tiling;
+  const merging = Math.min(options.token_merging_ratio, MOST_MERGED);
+  if (tiling) requireOwnGraphs(model, 'tiling');
+  if (merging > 0) requireOwnGraphs(model, 'token_merging_ratio');
+  return { ...(tiling && { tiling }), ...(merging > 0 && { tokenMerging: merging }) };
+}
+
+/** @throws AppError for ControlNets that the model cannot take */
+function checkUnits(units: readonly ControlUnit[], model: ModelInfo, addOns: readonly AddOnInfo[]): void {
+  for (const { spec } of units) {
+    requireOwnGraphs(model, 'alwayson_scripts.controlnet');
+    const family = findAddOn(addOns, 'controlnet', spec.id)?.pack.family ?? model.pack.family;
+    if (family !== model.pack.family) {
+      throw pythonException(
+        'Exception',
+        `ControlNet model ${spec.id}(${family}) is not compatible with sd model(${model.pack.family})`,
+      );
+    }
+  }
 }
 
 /** Tags of LoRAs and the like in a prompt, with the kind and the name of each (A1111, modules/extra_networks.py). */

@@ -69,6 +69,8 @@ const HONOURED = [
   'skip_early_cond',
   'beta_dist_alpha',
   'beta_dist_beta',
+  'tiling',
+  'token_merging_ratio',
 ] as const satisfies readonly OptionName[];
 
 /** Whether an option that names a file names one. */
@@ -77,9 +79,7 @@ export const asksByName = (value: unknown) =>
 
 const REFUSED: Partial<Record<OptionName, ParameterRule>> = {
   face_restoration: refused('face restoration'),
-  tiling: refused('seamless tiling'),
   sd_hypernetwork: refused('hypernetworks', asksByName),
-  token_merging_ratio: refused('token merging'),
 };
 
 /** Options of drawing over pictures, which text to image does without in the original too. */

@@ -94,7 +94,7 @@ export const txt2imgParameters: ParameterTable = {
   width: honoured,
   height: honoured,
   restore_faces: refused('face restoration'),
-  tiling: refused('seamless tiling'),
+  tiling: honoured,
   do_not_save_samples: savedAnyway,
   do_not_save_grid: savedAnyway,
   eta: honoured,

@@ -1,4 +1,5 @@
 import { missingCapability } from '#api/parameters.ts';
+import { CONTROLNET } from './controlnet.ts';
 import { httpException } from './errors.ts';
 
 /** Scripts that are always on; what they do for the API, it does without them. */
@@ -12,29 +13,37 @@ const SWITCHED: Readonly<Record<string, string>> = {
 };
 
 /** `GET /scripts`: what can be run. */
-export const SCRIPTS = { txt2img: ALWAYS_ON, img2img: ALWAYS_ON };
+export const SCRIPTS = { txt2img: [...ALWAYS_ON, CONTROLNET], img2img: ALWAYS_ON };
 
 /** `GET /script-info`. */
-export const SCRIPT_INFO = ALWAYS_ON.flatMap((name) =>
-  [false, true].map((forImg2img) => ({ name, is_alwayson: true, is_img2img: forImg2img, args: [] })),
+export const SCRIPT_INFO = [false, true].flatMap((forImg2img) =>
+  SCRIPTS[forImg2img ? 'img2img' : 'txt2img'].map((name) => ({
+    name,
+    is_alwayson: true,
+    is_img2img: forImg2img,
+    args: [],
+  })),
 );
 
 /**
  * Refuses scripts that are not there.
+ * @returns what the request says to the ControlNet extension
  * @throws AppError in the original's words, or `unsupported_feature` for a stock script that is switched on
  */
-export function refuseScripts(
+export function readScripts(
   selected: string | null,
   alwaysOn: Readonly<Record<string, unknown>>,
   ignore: (...names: string[]) => void,
-): void {
+): unknown {
+  let controlNet: unknown;
   if (selected !== null && selected !== '' && selected.toLowerCase() !== 'none') {
     throw httpException(422, `Script '${selected}' not found`);
   }
   for (const [title, settings] of Object.entries(alwaysOn)) {
     const name = title.toLowerCase();
     const needs = SWITCHED[name];
-    if (needs !== undefined) {
+    if (name === CONTROLNET) controlNet = settings;
+    else if (needs !== undefined) {
       if (firstArgument(settings) === true)
         throw missingCapability(`alwayson_scripts.${title} needs ${needs}`);
     } else if (!ALWAYS_ON.includes(name)) {
@@ -44,6 +53,7 @@ export function refuseScripts(
       ignore(`alwayson_scripts.${title}`);
     }
   }
+  return controlNet;
 }
 
 function firstArgument(settings: unknown): unknown {

@@ -7,12 +7,13 @@ import { blobToBase64 } from '#codecs/base64.ts';
 import type { Picture } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { SettingValue } from '#protocol/settings.ts';
+import { readControlUnits } from './controlnet.ts';
 import { httpException } from './errors.ts';
 import { drawGrid } from './grid.ts';
 import { fieldsOfInfotext } from './infotext-fields.ts';
 import { describeRun, EXTRA_NETWORK, planJob, type Plan } from './map.ts';
 import { asksByName, effectiveOptions, isOption, optionTable, readOption } from './options.ts';
-import { refuseScripts } from './scripts.ts';
+import { readScripts } from './scripts.ts';
 import { txt2imgAnswer, txt2imgBody, txt2imgParameters, type Txt2imgBody } from './schema.ts';
 import { findStyles } from './styles.ts';
 
@@ -28,7 +29,7 @@ export const txt2img = route({
   late: true,
   run: async (call) => {
     const { body, overrides } = applyInfotext(call);
-    refuseScripts(body.script_name, body.alwayson_scripts, call.ignore);
+    const controlNet = readScripts(body.script_name, body.alwayson_scripts, call.ignore);
     const [models, addOns, settings] = await call.ask((host) =>
       Promise.all([host.models(), host.addOns(), host.settings()]),
     );
@@ -36,7 +37,8 @@ export const txt2img = route({
     const options = effectiveOptions(settings, overrides);
     // What was switched on by POST /options earlier is asked for as much as what the request says.
     screenParameters(optionTable, options, {});
-    const plan = planJob(body, options, models, addOns);
+    const units = readControlUnits(controlNet, addOns, call.ignore);
+    const plan = planJob(body, options, models, addOns, units);
     nameUnknown(call, plan, models, addOns);
     const { force_task_id: taskId } = body;
     const record = await call.run(plan.job, taskId === null ? undefined : { taskId });

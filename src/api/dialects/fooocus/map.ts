@@ -1,5 +1,5 @@
 import { multipleOf8, TORCH_NOISE } from '#api/job.ts';
-import { findAddOn, findModel, selectedModel, shortHash } from '#api/models.ts';
+import { findAddOn, findModel, requireOwnGraphs, selectedModel, shortHash } from '#api/models.ts';
 import {
   expandFooocusPrompt,
   MAX_LORAS,
@@ -8,10 +8,10 @@ import {
   type LoraChoice,
 } from '#codecs/prompt/fooocus-prompt.ts';
 import { AppError } from '#protocol/error.ts';
-import type { OutputSpec, TextToImageJob } from '#protocol/job.ts';
+import type { GraphSpec, OutputSpec, TextToImageJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { Reply } from './jobs.ts';
-import { DEFAULT_VAE, describePicture, type DescribedLora } from './metadata.ts';
+import { DEFAULT_VAE, describePicture, type DescribedLora, type PictureFacts } from './metadata.ts';
 import { performances, type Performance } from './performance.ts';
 import { chooseSampler, isSampler, isSchedule } from './samplers.ts';
 import type { CommonRequest } from './schema.ts';
@@ -51,6 +51,9 @@ export function toJob(
   const { vae_name: vaeName } = request.advanced_params;
   const vae = findAddOn(addOns, 'vae', vaeName) ?? null;
   if (!vae && namesVae(vaeName)) withoutEffect.push('advanced_params.vae_name');
+
+  const freeU = readFreeU(request);
+  if (freeU) requireOwnGraphs(model, 'advanced_params.freeu_enabled');
 
   const asked = readLoras(request, model, addOns);
   if (sent.has('loras')) withoutEffect.push(...asked.missing.map((name) => `loras:${name}`));
@@ -117,9 +120,14 @@ export function toJob(
       },
       ...(loras.length > 0 && { loras: loras.map(({ name, weight }) => ({ id: name, strength: weight })) }),
       ...(vae && { vae: vae.pack.id }),
+      ...(freeU && { graphs: { freeU } }),
       output: describeOutput(
         request,
-        { ...settings, vae: vae?.pack.id ?? DEFAULT_VAE },
+        {
+          ...settings,
+          vae: vae?.pack.id ?? DEFAULT_VAE,
+          freeU: freeU && [freeU.b1, freeU.b2, freeU.s1, freeU.s2],
+        },
         model,
         described,
         prompts.pictures,
@@ -172,6 +180,13 @@ function chooseSeed(seed: bigint): bigint {
 }
 
 type Settings = ReturnType<typeof readSettings>;
+
+/** FreeU in its second version, as `core.apply_freeu` has it; null where it is off. */
+function readFreeU({ advanced_params: advanced }: CommonRequest): Required<GraphSpec>['freeU'] | null {
+  if (!advanced.freeu_enabled) return null;
+  const { freeu_b1: b1, freeu_b2: b2, freeu_s1: s1, freeu_s2: s2 } = advanced;
+  return { b1, b2, s1, s2, version: 2 };
+}
 
 /** Sampler, size and the like, after the performance mode and the overwriting fields have had their say. */
 function readSettings(request: CommonRequest) {
@@ -226,7 +241,7 @@ const FORMATS = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp' } as const
 /** How the pictures are encoded; those saved as `jpg` carry no texts, as in Fooocus. */
 function describeOutput(
   request: CommonRequest,
-  settings: Settings & { vae: string },
+  settings: Settings & Pick<PictureFacts, 'vae' | 'freeU'>,
   model: ModelInfo,
   loras: readonly DescribedLora[],
   pictures: readonly FooocusPictureTexts[],

@@ -34,6 +34,8 @@ export interface PictureFacts {
   refinerSwitch: number;
   adaptiveCfg: number;
   clipSkip: number;
+  /** FreeU's b1, b2, s1 and s2; null without it. */
+  freeU: readonly [number, number, number, number] | null;
   sampler: FooocusSampler;
   schedule: FooocusSchedule;
   seed: bigint;
@@ -88,6 +90,7 @@ function toJson(facts: PictureFacts): string {
   if (facts.adaptiveCfg !== DEFAULT_ADAPTIVE_CFG)
     pairs.push(['adaptive_cfg', toPythonFloat(facts.adaptiveCfg)]);
   if (facts.clipSkip > 1) pairs.push(['clip_skip', String(facts.clipSkip)]);
+  if (facts.freeU) pairs.push(['freeu', toPythonJson(tuple(facts.freeU))]);
   pairs.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${pairs.map(([name, value]) => `"${name}": ${value}`).join(', ')}}`;
 }
@@ -117,6 +120,7 @@ function toInfotext(facts: PictureFacts): string {
   if (facts.adaptiveCfg !== DEFAULT_ADAPTIVE_CFG)
     pairs.push(['Adaptive CFG', toPythonFloat(facts.adaptiveCfg)]);
   if (facts.clipSkip > 1) pairs.push(['Clip skip', String(facts.clipSkip)]);
+  if (facts.freeU) pairs.push(['FreeU', tuple(facts.freeU)]);
   if (facts.loras.length > 0) {
     pairs.push(['Lora hashes', facts.loras.map(({ name, hash }) => `${name}: ${hash}`).join(', ')]);
     pairs.push([

@@ -1,6 +1,7 @@
+import { describeUnit } from '#codecs/control-units.ts';
 import { AppError } from '#protocol/error.ts';
-import type { PaintJob, PictureSpec, TextToImageJob } from '#protocol/job.ts';
-import type { AddOnInfo, AddOnPack, ModelId, ModelInfo, ModelPack } from '#protocol/model.ts';
+import type { ControlSpec, PaintJob, PictureSpec, TextToImageJob } from '#protocol/job.ts';
+import type { AddOnInfo, AddOnKind, AddOnPack, ModelId, ModelInfo, ModelPack } from '#protocol/model.ts';
 import type { KDiffusionSampler } from '#protocol/sampler.ts';
 import { mentionPattern, promptText } from '#ui/state/packs.ts';
 import { samplers, schedules, type SamplerOption, type ScheduleOption } from './samplers.ts';
@@ -25,6 +26,10 @@ export class PaintForm {
   scheduleId = $state('automatic');
   /** The id of a VAE to use in place of the model's own, or empty. */
   vae = $state('');
+  /** Pictures that steer the composition, with the ControlNets that read them. */
+  controls = $state<ControlSpec[]>([]);
+  /** Whether opposite borders are to fit each other. */
+  tiling = $state(false);
   /** Decimal digits, or empty for a new seed each time. */
   seed = $state('');
   batchCount = $state(1);
@@ -73,7 +78,7 @@ export class PaintForm {
 
   /**
    * The job, with its seeds drawn: picture i has seed + i, and noise is drawn as A1111 draws it.
-   * @param addOns those that go with the model; a VAE chosen for another one is left out
+   * @param addOns those that go with the model; a VAE or ControlNets chosen for another one are left out
    * @throws AppError `invalid_request` when there is no prompt or the seed is no 64-bit number
    */
   toJob(model: ModelInfo, addOns: readonly AddOnInfo[]): TextToImageJob {
@@ -82,6 +87,12 @@ export class PaintForm {
     if (!this.seedIsValid) {
       throw new AppError('invalid_request', `A seed is a whole number from 0 to ${LARGEST_SEED.toString()}.`);
     }
+    const goesAlong = (kind: AddOnKind, id: ModelId) =>
+      addOns.some(({ pack }) => pack.kind === kind && pack.id === id);
+    const hashOf = (id: ModelId) =>
+      addOns.find(({ pack }) => pack.kind === 'controlnet' && pack.id === id)?.sha256 ?? '';
+    const isOwnGraph = model.pack.weights === 'safetensors';
+    const controls = isOwnGraph ? this.controls.filter(({ id }) => goesAlong('controlnet', id)) : [];
     const firstSeed = this.seed === '' ? randomSeed() : BigInt(this.seed);
     const pictures = Array.from({ length: this.batchCount * this.batchSize }, (_, index): PictureSpec => ({
       prompt: [prompt],
@@ -101,7 +112,9 @@ export class PaintForm {
       sampler: this.samplerChoice(),
       noise: { source: 'philox', subseedStrength: 0, etaNoiseSeedDelta: 0 },
       promptOptions: { syntax: 'a1111', emphasis: 'original', clipSkip: 1, commaPaddingBacktrack: 20 },
-      ...(addOns.some(({ pack }) => pack.kind === 'vae' && pack.id === this.vae) && { vae: this.vae }),
+      ...(goesAlong('vae', this.vae) && { vae: this.vae }),
+      ...(controls.length > 0 && { controls: controls.map(plainControl) }),
+      ...(isOwnGraph && this.tiling && { graphs: { tiling: true } }),
       keepUnfinished: false,
       output: {
         format: 'png',
@@ -110,7 +123,10 @@ export class PaintForm {
           samplerLabel: this.sampler.label,
           scheduleLabel:
             this.scheduleId === 'automatic' ? this.sampler.automaticSchedule : (this.schedule?.label ?? null),
-          extra: [],
+          extra: controls.map((control, index) => [
+            `ControlNet ${index}`,
+            describeUnit(control, hashOf(control.id)),
+          ]),
         },
       },
     };
@@ -132,6 +148,8 @@ export class PaintForm {
     this.steps = job.steps;
     this.guidanceScale = job.guidanceScale;
     this.vae = job.vae ?? '';
+    this.controls = (job.controls ?? []).map(plainControl);
+    this.tiling = job.graphs?.tiling ?? false;
     this.batchCount = 1;
     this.batchSize = 1;
     if (job.sampler.family === 'k-diffusion') {
@@ -139,6 +157,11 @@ export class PaintForm {
       this.scheduleId = job.sampler.schedule;
     }
   }
+}
+
+/** A control without what makes it reactive, which does not go to another thread. */
+function plainControl({ preprocessor, ...control }: ControlSpec): ControlSpec {
+  return { ...control, preprocessor: { ...preprocessor } };
 }
 
 /** 32 random bits, as A1111 draws them: short enough to be read aloud. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decodePng, encodePng } from '#codecs/png.ts';
+import { decodePng } from '#codecs/png.ts';
 import { createEngine } from '#engine/engine.ts';
 import { packs } from '#library/packs/index.ts';
 import type { ImageToImageJob, InpaintJob, Job, Picture } from '#protocol/job.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
-import { comparePictures } from '../../../support/pictures.ts';
+import { comparePictures, pngOf } from '../../../support/pictures.ts';
 import { readReferencePictures } from '../../../support/reference-pictures.ts';
 
 const engine = createEngine(openNodeRuntime, () => readFrom(EMOJI_MINI));
@@ -34,21 +34,6 @@ const { prompt } = reference;
 const png = new Uint8Array(reference.png);
 
 const SIDE = 256;
-
-/** A picture file with a colour for each pixel. */
-function pngOf(
-  width: number,
-  height: number,
-  colour: (x: number, y: number) => readonly [red: number, green: number, blue: number, alpha?: number],
-): Blob {
-  const data = Uint8Array.from(
-    Array.from({ length: width * height }, (_, pixel) => {
-      const [red, green, blue, alpha = 255] = colour(pixel % width, Math.floor(pixel / width));
-      return [red, green, blue, alpha];
-    }).flat(),
-  );
-  return new Blob([encodePng({ width, height, channels: 4, data })]);
-}
 
 /** The right half of the picture. */
 const RIGHT = pngOf(SIDE, SIDE, (x) => (x < SIDE / 2 ? [0, 0, 0] : [255, 255, 255]));

@@ -4,7 +4,7 @@ import { afterAll, expect, test } from 'vitest';
 import { decodePng } from '#codecs/png.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
 import type { Model } from '#engine/models/model.ts';
-import { drawTextToImage } from '#engine/pipelines/txt2img.ts';
+import { drawPictures } from '#engine/pipelines/draw.ts';
 import { createTorchCpuGenerator } from '#engine/random/torch-cpu.ts';
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
 import type { ImageToImageJob, InpaintJob, PaintJob } from '#protocol/job.ts';
@@ -79,7 +79,7 @@ async function watch(job: PaintJob): Promise<Float32Array[]> {
       return { ...loaded, unet: watched(loaded.unet) };
     },
   };
-  await drawTextToImage(runtime, spied, addOns, job, { cancelled: false, skipped: false }, () => undefined);
+  await drawPictures(runtime, spied, addOns, job, { cancelled: false, skipped: false }, () => undefined);
   return seen;
 }
 

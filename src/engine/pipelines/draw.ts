@@ -1,5 +1,6 @@
 import type { AddOns } from '#engine/models/add-ons.ts';
 import type { Model } from '#engine/models/model.ts';
+import type { UnetOptions } from '#engine/models/networks.ts';
 import { createBrownianBatch } from '#engine/random/brownian.ts';
 import { createNoiseStream, noiseGenerators } from '#engine/random/latent-noise.ts';
 import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
@@ -9,11 +10,12 @@ import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
-import type { PaintJob, PictureSpec } from '#protocol/job.ts';
-import type { AddOnPack } from '#protocol/model.ts';
+import type { GraphSpec, PaintJob, PictureSpec } from '#protocol/job.ts';
+import type { AddOnPack, ModelId } from '#protocol/model.ts';
 import { prepareStart, samplingStart } from './batch-start.ts';
 import { chooseLoras, type LoraChoice } from './choose-loras.ts';
 import { encodePrompts } from './conditioning.ts';
+import { prepareControls } from './control.ts';
 import { decodeLatents } from './decode.ts';
 import { describePicture } from './describe.ts';
 import { chooseDrawSize } from './draw-size.ts';
@@ -49,7 +51,7 @@ interface Batch {
  * @throws AppError `invalid_request`, `unsupported_feature` for what the sampler or model cannot do,
  *   `not_a_number` when the latents break, and what the runtime throws
  */
-export async function drawTextToImage(
+export async function drawPictures(
   runtime: Runtime,
   source: Model,
   addOns: AddOns,
@@ -60,18 +62,23 @@ export async function drawTextToImage(
   const { latent } = source.pack;
   const notes = new Set<string>();
   const note = (text: string) => void notes.add(text);
-  const vae = findVae(job, addOns);
+  const vae = job.vae === undefined ? undefined : findAddOn('vae', job.vae, addOns);
   const loras = await chooseLoras(source, addOns, job, note);
-  let model = await source.load({ loras: loras[0]?.loras ?? [], vae }, addOns);
-  const start = samplingStart(job, model);
-  const plan = planSampling(job.sampler, source.noiseModel, job.steps, start);
-  const prompts = await readPrompts(source, addOns, job, plan, note);
   const drawn = chooseDrawSize(source.pack, job);
   const shape: LatentShape = {
     channels: latent.channels,
     height: drawn.height / latent.downscale,
     width: drawn.width / latent.downscale,
   };
+  const changes = {
+    vae,
+    controlNets: (job.controls ?? []).map(({ id }) => findAddOn('controlnet', id, addOns)),
+    unet: unetOptions(job.graphs ?? {}, shape),
+  };
+  let model = await source.load({ ...changes, loras: loras[0]?.loras ?? [] }, addOns);
+  const start = samplingStart(job, model);
+  const plan = planSampling(job.sampler, source.noiseModel, job.steps, start);
+  const prompts = await readPrompts(source, addOns, job, plan, note);
   const progress = createProgress(job.pictures.length, (state) =>
     emit({ type: 'progress', progress: state }),
   );
@@ -80,17 +87,26 @@ export async function drawTextToImage(
 
   progress.encoding();
   const begin = await prepareStart(runtime, model, job, start, drawn, shape);
+  const controls = await prepareControls(model, job.controls ?? [], shape);
   const decode = (run: SamplingRun, latents: TensorValue) => decodeLatents(runtime, model, latents, run.read);
 
   function openRun(batch: Batch, encoded: readonly EncodedPrompt[]): SamplingRun {
+    // Another LoRA may have had the ControlNets make room for it and come again.
+    const present = controls.flatMap((control, i) => {
+      const net = model.controlNets[i];
+      return net ? { ...control, net } : [];
+    });
     const noise = createNoiseStream(
       { ...job.noise, etaNoiseSeedDelta: plan.usesEnsd ? job.noise.etaNoiseSeedDelta : 0 },
       batch.pictures,
       [shape.channels, shape.height, shape.width],
       latent.downscale,
     );
-    const run = openSamplingRun(model.takesBuffers ? runtime.device : null, model.unet, {
+    const run = openSamplingRun(model.takesBuffers ? runtime.device : null, {
+      unet: model.unet,
       shape,
+      controls: present,
+      evaluations: plan.evaluations,
       prompts: encoded,
       guidanceScale: job.guidanceScale,
       start: begin(noise, batch.pictures.length),
@@ -146,7 +162,7 @@ export async function drawTextToImage(
   }
 
   async function draw(batch: Batch): Promise<void> {
-    model = await source.load({ loras: batch.loras.loras, vae }, addOns);
+    model = await source.load({ ...changes, loras: batch.loras.loras }, addOns);
     progress.encoding();
     const encoded: EncodedPrompt[] = [];
     for (const read of batch.prompts) {
@@ -196,10 +212,24 @@ function* splitBatches(
   }
 }
 
-/** @throws AppError `model_not_found` when the VAE that a job names is not installed */
-function findVae({ vae }: PaintJob, addOns: AddOns): AddOnPack | undefined {
-  if (vae === undefined) return undefined;
-  const found = addOns.find('vae', vae);
+/** @throws AppError `model_not_found` when what a job names is not installed */
+function findAddOn(kind: 'vae' | 'controlnet', id: ModelId, addOns: AddOns): AddOnPack {
+  const found = addOns.find(kind, id);
   if (found) return found;
-  throw new AppError('model_not_found', `The VAE “${vae}” is not installed.`, { detail: { model: vae } });
+  const what = { vae: 'VAE', controlnet: 'ControlNet' }[kind];
+  throw new AppError('model_not_found', `The ${what} “${id}” is not installed.`, { detail: { model: id } });
+}
+
+/** How a job wants the UNet written; FreeU and token merging need it for one size only. */
+function unetOptions(
+  { tiling = false, freeU, tokenMerging = 0 }: GraphSpec,
+  { height, width }: LatentShape,
+): UnetOptions {
+  const isOfOneSize = freeU !== undefined || tokenMerging > 0;
+  return {
+    ...(tiling && { tiling }),
+    ...(freeU && { freeU }),
+    ...(tokenMerging > 0 && { tokenMerging: { ratio: tokenMerging } }),
+    ...(isOfOneSize && { size: { height, width } }),
+  };
 }

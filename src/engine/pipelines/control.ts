@@ -1,0 +1,140 @@
+import { evaluate } from '#engine/graph/dimension.ts';
+import type { LoadedModel } from '#engine/models/model.ts';
+import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
+import { AppError } from '#protocol/error.ts';
+import type { ControlSpec } from '#protocol/job.ts';
+import { findEdges } from './canny.ts';
+import type { Size } from './draw-size.ts';
+import type { GuidanceRow } from './guidance.ts';
+import { readPicture } from './read-picture.ts';
+import { placeInside, resizeToCover, stretch, type Pixels } from './resize.ts';
+import type { Planes } from './tiles.ts';
+import type { LatentShape } from './unet.ts';
+
+/** A ControlNet and the picture it looks at. */
+export interface Control {
+  net: Session;
+  spec: Pick<ControlSpec, 'strength' | 'start' | 'end' | 'balance'>;
+  /** Red, green and blue in 0 … 1, of the size that the network wants for the latents. */
+  picture: Planes;
+}
+
+/** What ControlNets add within a UNet. */
+export interface Residual {
+  /** The ControlNet's output, and the UNet's input. */
+  output: string;
+  input: string;
+  dims: readonly number[];
+}
+
+/** How much each deeper residual counts for more where the prompt is trusted; A1111's extension, scripts/hook.py. */
+const SOFTENING = 0.825;
+
+/** What is under transparent parts: nothing to go by. */
+const BLACK = 0;
+
+/**
+ * Reads a job's control pictures.
+ * @throws AppError `invalid_request` for files that are no pictures, and for ControlNets made for other UNets
+ */
+export async function prepareControls(
+  { unet, controlNets, pack }: LoadedModel,
+  specs: readonly ControlSpec[],
+  shape: LatentShape,
+): Promise<Control[]> {
+  const controls: Control[] = [];
+  for (const [index, spec] of specs.entries()) {
+    const net = controlNets[index];
+    if (!net) throw new AppError('internal', `The ControlNet “${spec.id}” was not loaded.`);
+    const residuals = new Map(residualsOf(net, 1, shape).map(({ input, dims }) => [input, dims[1]]));
+    const wanted = unet.inputNames.filter((name) => name.includes('_additional_residual'));
+    if (!wanted.every((name) => residuals.get(name) === unet.inputDims(name)[1])) {
+      throw new AppError(
+        'invalid_request',
+        `The ControlNet “${spec.id}” was made for another UNet than that of ${pack.title}.`,
+      );
+    }
+    const [, , height = 8, width = 8] = net.inputDims('controlnet_cond');
+    const size = {
+      width: evaluate(width, symbolsOf(1, shape)),
+      height: evaluate(height, symbolsOf(1, shape)),
+    };
+    controls.push({ net, spec, picture: toUnitPlanes(await prepareControlPicture(spec, size)) });
+  }
+  return controls;
+}
+
+/** What a ControlNet is told besides what the UNet is: its picture, for each row. */
+export function pictureInputs(
+  { picture: { channels, height, width, data } }: Control,
+  rows: number,
+): { controlnet_cond: TensorValue & { data: Float32Array }; conditioning_scale: TensorValue } {
+  const pictures = new Float32Array(rows * data.length);
+  for (let row = 0; row < rows; row++) pictures.set(data, row * data.length);
+  return {
+    controlnet_cond: { type: 'float32', data: pictures, dims: [rows, channels, height, width] },
+    // How much counts for which row is decided behind the network.
+    conditioning_scale: { type: 'float32', data: Float32Array.of(1), dims: [1] },
+  };
+}
+
+/** A control picture as its ControlNet will see it. @throws AppError `invalid_request` for what is no picture */
+export async function prepareControlPicture(
+  { image, fit, preprocessor }: Pick<ControlSpec, 'image' | 'fit' | 'preprocessor'>,
+  size: Size,
+): Promise<Pixels> {
+  const resize = { stretch, cover: resizeToCover, contain: placeInside }[fit];
+  const pixels = await resize(await readPicture(image, BLACK), size);
+  switch (preprocessor.kind) {
+    case 'none':
+      return pixels;
+    case 'invert':
+      return { ...pixels, data: pixels.data.map((value, i) => (i % 4 === 3 ? value : 255 - value)) };
+    case 'canny':
+      return findEdges(pixels, preprocessor);
+  }
+}
+
+/** Whether a control takes part when this part of the run, 0 … 1, is over; as A1111's extension counts it. */
+export function takesPart({ spec: { start, end } }: Control, fraction: number): boolean {
+  return fraction >= start && fraction <= end;
+}
+
+/** The residuals of a ControlNet for so many rows, the deepest last. */
+export function residualsOf(net: Session, rows: number, shape: LatentShape): Residual[] {
+  return net.outputNames.map((output) => ({
+    output,
+    input: output.replace(/_residual/, '_additional_residual'),
+    dims: net.outputDims(output).map((side) => evaluate(side, symbolsOf(rows, shape))),
+  }));
+}
+
+/**
+ * How much of a residual goes to a row of the UNet. Where one side is trusted more than the other, shallow residuals count
+ * less; where it is the picture, it has no part in what guidance leads away from.
+ * Source: Mikubill/sd-webui-controlnet, scripts/hook.py (`soft_injection`, `cfg_injection`).
+ */
+export function residualWeight(
+  { spec: { strength, balance } }: Control,
+  { unconditional }: Pick<GuidanceRow, 'unconditional'>,
+  index: number,
+  count: number,
+): number {
+  if (balance === 'even') return strength;
+  if (balance === 'control' && unconditional) return 0;
+  return strength * SOFTENING ** (count - 1 - index);
+}
+
+/** What the symbols in the graphs' dimensions stand for. */
+function symbolsOf(rows: number, { height, width }: LatentShape): Record<string, number> {
+  return { batch: rows, height, width };
+}
+
+function toUnitPlanes({ width, height, data }: Pixels): Planes {
+  const area = width * height;
+  const planes = new Float32Array(3 * area);
+  for (let i = 0; i < planes.length; i++) {
+    planes[i] = (data[(i % area) * 4 + Math.floor(i / area)] ?? 0) / 255;
+  }
+  return { channels: 3, height, width, data: planes };
+}
