@@ -1,5 +1,5 @@
 import { AppError } from '#protocol/error.ts';
-import type { JobRecord } from '#protocol/job.ts';
+import { countPictures, type JobRecord } from '#protocol/job.ts';
 import { bytesResponse } from './response.ts';
 import { route, type Call } from './route.ts';
 
@@ -56,7 +56,10 @@ export function picturePaths(
   extension: string = record.job.output.format,
 ): string[] {
   const date = localDate(new Date(record.queuedAt));
-  return record.job.pictures.map((_, index) => `${date}/${stem}-${index}.${extension}`);
+  return Array.from(
+    { length: countPictures(record.job) },
+    (_, index) => `${date}/${stem}-${index}.${extension}`,
+  );
 }
 
 /** Gives the pictures of a job their paths. @returns the absolute URLs of those that are made */

@@ -30,11 +30,15 @@ function unquote(value: string): string {
   }
 }
 
-/** The text of an {@link Infotext}. A pair whose value is its key is written as the key alone. */
+/** Pairs in one line. A pair whose value is its key is written as the key alone. */
+export function writePairs(pairs: readonly InfotextPair[]): string {
+  return pairs.map(([key, value]) => (key === value ? key : `${key}: ${quote(value)}`)).join(', ');
+}
+
+/** The text of an {@link Infotext}. */
 export function writeInfotext({ prompt, negativePrompt, parameters }: Infotext): string {
-  const pairs = parameters.map(([key, value]) => (key === value ? key : `${key}: ${quote(value)}`));
   const negative = negativePrompt === '' ? '' : `\n${NEGATIVE} ${negativePrompt}`;
-  return `${prompt}${negative}\n${pairs.join(', ')}`.trim();
+  return `${prompt}${negative}\n${writePairs(parameters)}`.trim();
 }
 
 /** Reads an infotext. Sizes such as `512x768` come as two pairs, `Size-1` and `Size-2`. */
@@ -138,4 +142,29 @@ export function generationPairs(facts: GenerationFacts): InfotextPair[] {
     ['Version', facts.version],
   ];
   return pairs.filter((pair): pair is InfotextPair => pair[1] !== null);
+}
+
+/** How a picture was enlarged. */
+export interface UpscaleFacts {
+  /** Names; `None` is none. */
+  upscaler: string;
+  second?: { upscaler: string; visibility: number };
+  size: { factor: number } | { width: number; height: number; crop: boolean };
+}
+
+/** What A1111's extras write under `postprocessing` (scripts/postprocessing_upscale.py); nothing where nothing was enlarged. */
+export function upscalePairs({ upscaler, second, size }: UpscaleFacts): InfotextPair[] {
+  if (upscaler === 'None') return [];
+  const pairs: InfotextPair[] = [];
+  if ('factor' in size) {
+    pairs.push(['Postprocess upscale by', String(size.factor)]);
+  } else {
+    const text = `${size.width}x${size.height}`;
+    pairs.push(['Postprocess upscale to', text]);
+    if (size.crop) pairs.push(['Postprocess crop to', text]);
+  }
+  pairs.push(['Postprocess upscaler', upscaler]);
+  if (second && second.upscaler !== 'None' && second.visibility > 0)
+    pairs.push(['Postprocess upscaler 2', second.upscaler]);
+  return pairs;
 }

@@ -1,11 +1,13 @@
 import type { EngineEvent, EngineWorker, BackendChoice, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { Job, JobProgress } from '#protocol/job.ts';
+import { countPictures, type Job, type JobProgress } from '#protocol/job.ts';
 import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
 import { openAddOns } from './models/add-ons.ts';
 import { openModel, readNoiseModel, type Model } from './models/model.ts';
 import type { ReadFile } from './models/pack-files.ts';
+import { createUpscalers, type Upscalers } from './models/upscalers.ts';
 import { drawPictures, type RunControl } from './pipelines/draw.ts';
+import { upscalePictures } from './pipelines/upscale.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { planSampling } from './samplers/index.ts';
 
@@ -13,7 +15,7 @@ import { planSampling } from './samplers/index.ts';
 const WORTH_REPEATING: readonly AppError['code'][] = ['device_lost', 'not_a_number'];
 
 /**
- * The engine: one runtime, one model, one job at a time.
+ * The engine: one runtime, one model and the upscalers beside it, one job at a time.
  * @param openRuntimeFor opens the runtime of a backend; called again after the device was lost
  * @param filesOf where the files of a pack are read from
  */
@@ -24,11 +26,12 @@ export function createEngine(
   let choice: BackendChoice = 'auto';
   let runtime: Promise<Runtime> | null = null;
   let ready: { key: string; opening: Promise<Model> } | null = null;
+  let upscalers: Upscalers | null = null;
   let control: RunControl | null = null;
 
   const open = () => (runtime ??= openRuntimeFor(choice));
 
-  async function unload(): Promise<void> {
+  async function unloadModel(): Promise<void> {
     const previous = ready;
     ready = null;
     // A model that failed to open holds nothing.
@@ -41,7 +44,7 @@ export function createEngine(
     // A model imported anew may have other configurations around the same files.
     const key = JSON.stringify(pack);
     if (ready?.key === key) return ready.opening;
-    await unload();
+    await unloadModel();
     const opening = open().then((opened) => openModel(pack, opened, filesOf(pack)));
     const entry = { key, opening };
     ready = entry;
@@ -57,20 +60,28 @@ export function createEngine(
   async function reset(): Promise<void> {
     const old = runtime;
     ready = null;
+    upscalers = null;
     runtime = null;
     await (await old)?.close().catch(() => undefined);
   }
 
   async function attempt(
-    pack: ModelPack,
+    pack: ModelPack | null,
     addOns: readonly AddOnPack[],
     job: Job,
     stop: RunControl,
     onEvent: (event: EngineEvent) => void,
   ): Promise<RunOutcome> {
-    onEvent({ type: 'progress', progress: { ...LOADING, pictures: job.pictures.length } });
+    onEvent({ type: 'progress', progress: { ...LOADING, pictures: countPictures(job) } });
+    const opened = openAddOns(addOns, filesOf);
+    if (job.task === 'upscale') {
+      const runtime = await open();
+      upscalers ??= createUpscalers(runtime);
+      return upscalePictures(runtime, upscalers, opened, job, stop, onEvent);
+    }
+    if (!pack) throw new AppError('internal', 'A job that paints came without its model.');
     const model = await prepare(pack);
-    return drawPictures(await open(), model, openAddOns(addOns, filesOf), job, stop, onEvent);
+    return drawPictures(await open(), model, opened, job, stop, onEvent);
   }
 
   return {
@@ -107,7 +118,12 @@ export function createEngine(
     skip() {
       if (control) control.skipped = true;
     },
-    unload,
+    async unload() {
+      const previous = upscalers;
+      upscalers = null;
+      await previous?.release();
+      await unloadModel();
+    },
     async samplingPlan(pack, sampler, steps) {
       const noiseModel = await readNoiseModel(pack, filesOf(pack));
       const { sigmas, timesteps, evaluations, deterministic } = planSampling(sampler, noiseModel, steps);

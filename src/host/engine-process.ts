@@ -79,9 +79,9 @@ export function createEngineProcess(
 
   return {
     load: (pack: ModelPack): Promise<void> => use(({ engine }) => engine.load(pack)),
-    /** Runs a job; aborting `signal` stops it before its next step, by force if it does not listen. */
+    /** Runs a job, with its model if it paints; aborting `signal` stops it before its next step, by force if it does not listen. */
     async run(
-      pack: ModelPack,
+      pack: ModelPack | null,
       addOns: readonly AddOnPack[],
       job: Job,
       onEvent: (event: EngineEvent) => void,

@@ -2,7 +2,7 @@ import { proxy, type Remote } from 'comlink';
 import type { BackendInfo, EngineHost, GalleryItem, HostEvent, StopWatching } from '#protocol/engine-host.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { JobRecord, JobResult } from '#protocol/job.ts';
+import { networkUpscalersOf, type Job, type JobRecord, type JobResult } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import type { ModelId } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
@@ -55,6 +55,7 @@ function galleryItems(record: JobRecord): GalleryItem[] {
     width: picture.width,
     height: picture.height,
     seed: picture.seed.toString(),
+    prompt: picture.prompt.join(' '),
     infotext: picture.infotext,
     job: record.job,
     index: picture.index,
@@ -103,6 +104,9 @@ export async function createEngineHost(parts: HostParts) {
     jobs,
     {
       async run(job, onEvent, signal) {
+        if (job.task === 'upscale') {
+          return engine.run(null, packs.installedAddOns(), job, onEvent, signal);
+        }
         // When the job is cancelled, the download goes on for the next one.
         await Promise.race([bring(job.model), aborted(signal)]);
         return engine.run(packs.findModel(job.model), packs.installedAddOns(), job, onEvent, signal);
@@ -118,6 +122,19 @@ export async function createEngineHost(parts: HostParts) {
     },
   );
 
+  /** @throws AppError `model_not_found` for a job that needs what is neither here nor on its way */
+  function checkInstalled(job: Job): void {
+    const missing =
+      job.task === 'upscale'
+        ? networkUpscalersOf(job).find((id) => !packs.isInstalled(id))
+        : [job.model].find((id) => !packs.isComing(packs.findModel(id).id));
+    if (missing === undefined) return;
+    const { title } = packs.find(missing);
+    throw new AppError('model_not_found', `${title} is not installed. Install it in the Models panel.`, {
+      detail: { model: missing },
+    });
+  }
+
   async function locate(itemId: string): Promise<{ record: JobRecord; index: number } | undefined> {
     const [, jobId, index] = GALLERY_ID.exec(itemId) ?? [];
     const record = jobId === undefined ? undefined : await queue.find(jobId);
@@ -130,16 +147,7 @@ export async function createEngineHost(parts: HostParts) {
       hello: () => ({ protocol: PROTOCOL, hostId, backend }),
 
       async submit(id, job, origin) {
-        const pack = packs.findModel(job.model);
-        if (!packs.isComing(pack.id)) {
-          throw new AppError(
-            'model_not_found',
-            `${pack.title} is not installed. Install it in the Models panel.`,
-            {
-              detail: { model: pack.id },
-            },
-          );
-        }
+        checkInstalled(job);
         return queue.submit(id, job, origin);
       },
       wait: (id) => queue.wait(id),

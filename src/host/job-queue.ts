@@ -1,6 +1,15 @@
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { Job, JobEvent, JobId, JobOrigin, JobRecord, JobResult, Picture } from '#protocol/job.ts';
+import {
+  countPictures,
+  type Job,
+  type JobEvent,
+  type JobId,
+  type JobOrigin,
+  type JobRecord,
+  type JobResult,
+  type Picture,
+} from '#protocol/job.ts';
 import type { ModelId } from '#protocol/model.ts';
 import type { Jobs } from '#storage/jobs.ts';
 
@@ -143,7 +152,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
           const pictures = [...others, event.picture];
           const result = resultWith(pictures, { interrupted: false, notes: [] });
           // A picture that storage does not take is tried again with the end of the job, as is the last one.
-          if (pictures.length < job.pictures.length) change(entry, { result }).catch(() => undefined);
+          if (pictures.length < countPictures(job)) change(entry, { result }).catch(() => undefined);
           else entry.record = { ...entry.record, result };
           break;
         }
@@ -317,7 +326,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
     async refuseWaiting(model: ModelId, error: AppError): Promise<void> {
       await ready;
       const waiting = [...live.values()].filter(
-        ({ record }) => record.stage === 'queued' && record.job.model === model,
+        ({ record: { stage, job } }) => stage === 'queued' && job.task !== 'upscale' && job.model === model,
       );
       await Promise.all(waiting.map((entry) => end(entry, { stage: 'failed', error: error.toData() })));
     },

@@ -121,6 +121,7 @@ export async function createPacks(
   const isInstalled = (id: ModelId) => known.get(id)?.state.stage === 'installed';
 
   return {
+    find: (id: ModelId): AnyPack => find(id).pack,
     findModel,
     models,
     addOns,

@@ -40,6 +40,8 @@ export interface GalleryItem {
   height: number;
   /** Decimal digits. */
   seed: string;
+  /** What it shows: its own prompt, or that of the picture it was made from. */
+  prompt: string;
   infotext: string;
   job: Job;
   /** Index of the picture in its job. */

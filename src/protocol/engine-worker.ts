@@ -23,11 +23,12 @@ export interface EngineWorker {
   load(pack: ModelPack): Promise<void>;
   /**
    * Runs a job and hands over each picture as it is finished.
-   * @param addOns what is installed besides: LoRAs and embeddings that prompts name, the VAE a job names
+   * @param pack the model of a job that paints; null for the others
+   * @param addOns what is installed besides: LoRAs and embeddings that prompts name, the VAE or the upscalers a job names
    * @throws AppError `device_lost`, `out_of_memory`, `not_a_number`, `model_not_found`, `unsupported_feature`
    */
   run(
-    pack: ModelPack,
+    pack: ModelPack | null,
     addOns: readonly AddOnPack[],
     job: Job,
     onEvent: (event: EngineEvent) => void,
@@ -36,7 +37,7 @@ export interface EngineWorker {
   cancel(): void;
   /** Ends the current batch before its next step. */
   skip(): void;
-  /** Frees the loaded model. */
+  /** Frees what is loaded. */
   unload(): Promise<void>;
   /** Plans a run without running it. @throws AppError `invalid_request`, `unsupported_feature` */
   samplingPlan(pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary>;

@@ -6,7 +6,10 @@ import type { SamplerChoice } from './sampler.ts';
 export type JobId = string;
 
 /** What the engine can be asked to do. */
-export type Job = TextToImageJob | ImageToImageJob | InpaintJob;
+export type Job = PaintJob | UpscaleJob;
+
+/** Jobs that paint with a model. */
+export type PaintJob = TextToImageJob | ImageToImageJob | InpaintJob;
 
 /** How prompts are read: A1111's syntax, ComfyUI's as Fooocus uses it, or as they stand. */
 export type PromptSyntax = 'a1111' | 'fooocus' | 'plain';
@@ -46,8 +49,8 @@ export interface PromptOptions {
   embeddings?: readonly ModelId[];
 }
 
-/** What every task has. */
-interface PaintJob {
+/** What every painting task has. */
+interface Painting {
   model: ModelId;
   /** Pictures in the order of the answer; they are drawn `batchSize` at a time. */
   pictures: readonly PictureSpec[];
@@ -72,22 +75,76 @@ interface PaintJob {
 }
 
 /** A picture from a text. */
-export interface TextToImageJob extends PaintJob {
+export interface TextToImageJob extends Painting {
   task: 'txt2img';
 }
 
 /** A picture from another one and a text. */
-export interface ImageToImageJob extends PaintJob {
+export interface ImageToImageJob extends Painting {
   task: 'img2img';
   init: InitPicture;
 }
 
 /** A part of a picture painted anew. */
-export interface InpaintJob extends PaintJob {
+export interface InpaintJob extends Painting {
   task: 'inpaint';
   init: InitPicture;
   /** A picture file, stretched as `init`'s: white where it is painted anew, black where it stays. */
   mask: Blob;
+}
+
+/** Pictures enlarged. Needs no model. */
+export interface UpscaleJob {
+  task: 'upscale';
+  /** One for each picture of the answer. */
+  sources: readonly UpscaleSource[];
+  /** `None` leaves the picture as it is, whatever else is said. */
+  upscaler: UpscalerName;
+  /** A second one, laid over the first's picture; visible 0 … 1. */
+  second?: { upscaler: UpscalerName; visibility: number };
+  size: UpscaleSize;
+  output: UpscaleOutput;
+}
+
+/** A picture to be enlarged. */
+export interface UpscaleSource {
+  /** A PNG, JPEG or WebP file. What is transparent counts as white. */
+  image: Blob;
+  /** What is known of it; otherwise its own texts are asked. */
+  known?: { prompt: string; seed: bigint; infotext: string };
+}
+
+/** Upscalers that need no network. */
+export const PLAIN_UPSCALERS = ['None', 'Lanczos', 'Nearest'] as const;
+
+/** One of {@link PLAIN_UPSCALERS}, or the id of an installed upscaler. */
+export type UpscalerName = (typeof PLAIN_UPSCALERS)[number] | (ModelId & {});
+
+/**
+ * How large pictures become: by a factor; or to cover a size, in which case `crop` cuts off what goes beyond. But for what
+ * is cropped, sides are rounded down to multiples of 8, as A1111 does.
+ */
+export type UpscaleSize = { factor: number } | { width: number; height: number; crop: boolean };
+
+/** How enlarged pictures are encoded. */
+export interface UpscaleOutput extends Pick<OutputSpec, 'format' | 'quality'> {
+  /** Whether the files keep the source's texts and say how they were enlarged. */
+  texts: boolean;
+}
+
+/** Whether it is an upscaler that has to be installed. */
+function isNetworkUpscaler(name: UpscalerName): name is ModelId {
+  return !PLAIN_UPSCALERS.some((plain) => plain === name);
+}
+
+/** The installed upscalers that a job works with. */
+export function networkUpscalersOf({ upscaler, second }: UpscaleJob): ModelId[] {
+  return [upscaler, ...(second ? [second.upscaler] : [])].filter(isNetworkUpscaler);
+}
+
+/** How many pictures a job makes. */
+export function countPictures(job: Job): number {
+  return job.task === 'upscale' ? job.sources.length : job.pictures.length;
 }
 
 /** The picture a run starts from. */
@@ -196,13 +253,13 @@ export type JobStage = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 /** Progress of a running job. */
 export interface JobProgress {
   /** What the engine is doing: `Loading model`, `Sampling` … */
-  phase: 'loading' | 'encoding' | 'sampling' | 'decoding';
+  phase: 'loading' | 'encoding' | 'sampling' | 'decoding' | 'upscaling';
   /** 0 … 1 of the whole job. */
   fraction: number;
   /** Finished pictures and all pictures. */
   picture: number;
   pictures: number;
-  /** Steps of the current batch. */
+  /** Steps of the current batch; when upscaling, tiles of the current picture. */
   step: number;
   steps: number;
   /** Seconds left, once it can be told. */

@@ -7,7 +7,7 @@ import { drawPictures } from '#engine/pipelines/draw.ts';
 import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { Job } from '#protocol/job.ts';
+import type { PaintJob } from '#protocol/job.ts';
 import { textToImage } from '../support/jobs.ts';
 import { openNodeRuntime } from '../support/node-engine.ts';
 import { relativeError } from '../support/relative-error.ts';
@@ -76,7 +76,7 @@ async function* pipelineCases(
 }
 
 /** The call as a job of the app. */
-function jobOf(reference: PipelineCase, folder: string): Job {
+function jobOf(reference: PipelineCase, folder: string): PaintJob {
   const job = textToImage({
     model: 'parity',
     prompt: reference.prompt,
@@ -100,7 +100,7 @@ function jobOf(reference: PipelineCase, folder: string): Job {
 async function draw(
   runtime: Runtime,
   model: Model,
-  job: Job,
+  job: PaintJob,
 ): Promise<{ latents: Float32Array; image: Float32Array }> {
   const pack = { ...model.pack, trainedSizes: [[job.width, job.height]] as const };
   let decoderInput: TensorValue | undefined;

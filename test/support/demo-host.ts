@@ -10,7 +10,16 @@ import type {
 } from '#protocol/engine-host.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { Job, JobId, JobOrigin, JobProgress, JobRecord, Picture } from '#protocol/job.ts';
+import type {
+  Job,
+  JobId,
+  JobOrigin,
+  JobProgress,
+  JobRecord,
+  PaintJob,
+  Picture,
+  UpscaleJob,
+} from '#protocol/job.ts';
 import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from '#protocol/import.ts';
 import {
   packHash,
@@ -160,7 +169,7 @@ export class DemoHost implements EngineHost {
   }
 
   submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId> {
-    if (!this.#isInstalled(job.model) && !this.#installs.has(job.model)) {
+    if (job.task !== 'upscale' && !this.#isInstalled(job.model) && !this.#installs.has(job.model)) {
       return Promise.reject(new AppError('model_not_found', 'The model is not installed.'));
     }
     this.#ended.set(id, Promise.withResolvers());
@@ -278,7 +287,8 @@ export class DemoHost implements EngineHost {
   cancelInstall(id: ModelId): Promise<void> {
     this.#installs.get(id)?.stop.abort();
     for (const record of this.#jobs.values()) {
-      if (record.finishedAt !== null || record.job.model !== id) continue;
+      const { finishedAt, job } = record;
+      if (finishedAt !== null || job.task === 'upscale' || job.model !== id) continue;
       const error = new AppError('model_not_found', 'Its model did not arrive: the download was stopped.');
       this.#end({ ...record, stage: 'failed', error: error.toData() });
     }
@@ -438,7 +448,7 @@ export class DemoHost implements EngineHost {
       const next = [...this.#jobs.values()].find(({ stage }) => stage === 'queued');
       if (!next) break;
       try {
-        await this.#paint(next);
+        await (next.job.task === 'upscale' ? this.#enlarge(next, next.job) : this.#paint(next, next.job));
       } catch (thrown) {
         this.#end({ ...next, stage: 'failed', error: toAppError(thrown).toData() });
       }
@@ -446,8 +456,36 @@ export class DemoHost implements EngineHost {
     this.#working = false;
   }
 
-  async #paint(queued: JobRecord): Promise<void> {
-    const { job } = queued;
+  async #enlarge(queued: JobRecord, job: UpscaleJob): Promise<void> {
+    const started: JobRecord = { ...queued, stage: 'running', startedAt: Date.now(), attempts: 1 };
+    this.#record(started);
+    const pictures: Picture[] = [];
+    for (const [index, { image, known }] of job.sources.entries()) {
+      const tiles = { picture: index, pictures: job.sources.length, step: 1, steps: 2 };
+      this.#record({
+        ...started,
+        progress: { phase: 'upscaling', fraction: 0.5, secondsLeft: 12, ...tiles },
+      });
+      await pause(20 * this.#stepMs);
+      if (this.#isEnded(queued.id)) return;
+      const source = await createImageBitmap(image);
+      const factor = 'factor' in job.size ? job.size.factor : 1;
+      const [width, height] = [source.width * factor, source.height * factor];
+      const seed = known?.seed ?? 0n;
+      const infotext = `${known?.infotext ?? ''}, Postprocess upscaler: ${job.upscaler}`;
+      const picture: Picture = {
+        ...{ index, width, height, seed, subseed: 0n, infotext },
+        prompt: [known?.prompt ?? ''],
+        negativePrompt: [],
+        blob: await gradient(seed, width, height, 1),
+      };
+      pictures.push(picture);
+      this.#keep(queued, picture, index);
+    }
+    this.#end({ ...started, stage: 'done', result: { pictures, interrupted: false, seconds: 1, notes: [] } });
+  }
+
+  async #paint(queued: JobRecord, job: PaintJob): Promise<void> {
     const started: JobRecord = { ...queued, stage: 'running', startedAt: Date.now(), attempts: 1 };
     this.#record(started);
     const install = this.#installs.get(job.model);
@@ -507,6 +545,7 @@ export class DemoHost implements EngineHost {
       width: picture.width,
       height: picture.height,
       seed: picture.seed.toString(),
+      prompt: picture.prompt.join(' '),
       infotext: picture.infotext,
       job,
       index,

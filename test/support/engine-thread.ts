@@ -6,7 +6,7 @@ import { AppError } from '#protocol/error.ts';
 import { expose } from 'comlink';
 
 /**
- * An engine in a thread of its own whose jobs do what their prompt says: `draw`, `wait` until cancelled, hear
+ * An engine in a thread of its own whose jobs do what their prompt, or that of the picture to enlarge, says: `draw`, `wait` until cancelled, hear
  * nothing (`deaf`), `crash`, `name add-ons`, or throw the error of that code.
  */
 const { port, thread } = workerData as { port: MessagePort; thread: number };
@@ -20,10 +20,13 @@ const engine: EngineWorker = {
     return Promise.resolve({ provider: 'wasm', build: 'wasm', description, float16: false });
   },
   load: () => Promise.resolve(),
-  run(_, addOns, job, onEvent) {
+  run(pack, addOns, job, onEvent) {
     cancelled = Promise.withResolvers<RunOutcome>();
     onEvent({ type: 'preview', blob: new Blob([`thread ${String(thread)}`]) });
-    const prompt = job.pictures[0]?.prompt.join() ?? '';
+    const isUpscale = job.task === 'upscale';
+    if (isUpscale !== (pack === null))
+      return Promise.reject(new AppError('internal', 'Only jobs that paint come with a model.'));
+    const prompt = isUpscale ? job.sources[0]?.known?.prompt : job.pictures[0]?.prompt.join();
     switch (prompt) {
       case 'draw':
         return Promise.resolve({ interrupted: false, notes: [] });
@@ -42,7 +45,7 @@ const engine: EngineWorker = {
       case 'invalid_request':
         return Promise.reject(new AppError(prompt, `It is ${prompt}.`));
       default:
-        return Promise.reject(new AppError('internal', `There is no job “${prompt}”.`));
+        return Promise.reject(new AppError('internal', `There is no job “${String(prompt)}”.`));
     }
   },
   cancel: () => cancelled.resolve({ interrupted: true, notes: [] }),

@@ -3,7 +3,7 @@ import type { ApiHost, Connect } from '#api/connection.ts';
 import { encodePng } from '#codecs/png.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Job, JobId, JobRecord } from '#protocol/job.ts';
+import type { Job, JobId, JobRecord, PaintJob, UpscaleJob } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnPack, ModelId, ModelInfo, ModelState } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { createJobQueue } from '#host/job-queue.ts';
@@ -85,8 +85,10 @@ export function colourOf(seed: bigint): [number, number, number] {
 export interface FakeHost {
   host: ApiHost;
   connect: Connect;
-  /** Every job that was started, in order. */
-  jobs: Job[];
+  /** Every job that was started to paint, in order. */
+  jobs: PaintJob[];
+  /** Every job that was started to enlarge. */
+  enlargements: UpscaleJob[];
   /** Ends the tab: what was asked of it stays unanswered; the next `connect` finds a tab that takes over its records. */
   close(): void;
   /** No tab is open from now on. */
@@ -107,7 +109,7 @@ interface Options {
 
 /**
  * The engine's host with its real queue, in memory, before an engine that paints each picture in the one
- * colour of its seed. It goes through steps, previews, cancels and skips like the real one.
+ * colour of its seed, and "enlarges" into flat pictures of 16 by 8 pixels. It goes through steps, previews, cancels and skips like the real one.
  */
 export function createFakeHost({
   models = [TEST_MODEL],
@@ -120,7 +122,8 @@ export function createFakeHost({
   const catalogue = new Map(models.map((model) => [model.pack.id, model]));
   const records = new Map<JobId, JobRecord>();
   const published = new Map<string, { id: JobId; index: number }>();
-  const started: Job[] = [];
+  const started: PaintJob[] = [];
+  const enlargements: UpscaleJob[] = [];
   let stored = settings;
   let selected = models.find((model) => model.selected)?.pack.id;
   let vanished = false;
@@ -143,8 +146,23 @@ export function createFakeHost({
       onEvent: (event: EngineEvent) => void,
       signal: AbortSignal,
     ): Promise<RunOutcome> {
-      started.push(job);
+      if (job.task === 'upscale') enlargements.push(job);
+      else started.push(job);
       if (failure) throw failure;
+      if (job.task === 'upscale') {
+        for (const index of job.sources.keys()) {
+          const counts = { picture: index, pictures: job.sources.length, step: 1, steps: 2 };
+          onEvent({
+            type: 'progress',
+            progress: { phase: 'upscaling', fraction: 0.5, secondsLeft: null, ...counts },
+          });
+          if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
+          const facts = { index, width: 16, height: 8, seed: 0n, subseed: 0n, infotext: '' };
+          const blob = blobOf(flatPng(16, 8, [index, 0, 0]));
+          onEvent({ type: 'picture', picture: { ...facts, blob, prompt: [], negativePrompt: [] } });
+        }
+        return { interrupted: false, notes: [] };
+      }
       const isAborted = () => signal.aborted;
       const isStopped = () => signal.aborted || skipped;
       const pictures = job.pictures.length;
@@ -275,6 +293,7 @@ export function createFakeHost({
       return Promise.resolve({ host: hostOf(tab), ended: tab.ended });
     },
     jobs: started,
+    enlargements,
     close: () => {
       tab.end();
       tab = openTab();

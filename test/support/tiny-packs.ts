@@ -120,16 +120,16 @@ export interface Painted {
   notes: readonly string[];
 }
 
-/** Runs a job to its end. */
+/** Runs a job to its end, with the model it paints with if it does. */
 export async function paint(
   engine: EngineWorker,
-  model: FilledPack<ModelPack>,
+  model: FilledPack<ModelPack> | null,
   job: Job,
   addOns: readonly FilledPack<AddOnPack>[] = [],
 ): Promise<Painted> {
   const pictures: Picture[] = [];
   const { notes } = await engine.run(
-    model.pack,
+    model?.pack ?? null,
     addOns.map(({ pack }) => pack),
     job,
     (event) => {

@@ -208,14 +208,15 @@ function strengthFor({ lora, strength, textEncoderStrength }: ChosenLora, compon
  * float32 arithmetic. Types no kernel takes become float16, which is no larger than most of them. What a LoRA has widened
  * goes back to what the file has.
  */
-function storedType({ name, type }: TensorInfo, file: TensorSource, precision: FloatType): FloatType {
+export function storedType({ name, type }: TensorInfo, file: TensorSource, precision: FloatType): FloatType {
   if (name.endsWith('.scale')) return 'float32';
   if (precision === 'float16') return 'float16';
   const original = file.info(name)?.type ?? type;
   return original === 'float32' || original === 'float64' ? 'float32' : 'float16';
 }
 
-function bytesOf(source: TensorSource): number {
+/** Bytes of a network's tensors. */
+export function bytesOf(source: TensorSource): number {
   let bytes = 0;
   for (const name of source.names()) {
     const info = source.info(name);

@@ -33,14 +33,14 @@ const isWeights = ({ path }: { path: string }) => path.endsWith('.safetensors');
  * Opens the `.safetensors` files of a pack by their headers: a whole checkpoint, a folder for each network (in one or
  * several files), or the one file of an add-on.
  *
- * @param family of the model they are for
+ * @param family of the model they are for; null for what goes with none
  * @throws AppError `model_not_found` for a missing file, `integrity_failed` for a damaged one, `unsupported_feature` for
  *   networks of no known kind
  */
 export async function openWeightFiles(
   pack: AnyPack,
   files: PackFiles,
-  family: ModelFamily,
+  family: ModelFamily | null,
 ): Promise<WeightFiles> {
   const blobs = new Map<string, Blob>();
   const open = async (path: string) => {
@@ -79,7 +79,7 @@ export async function openWeightFiles(
 }
 
 /** A network's configuration as far as its tensors and the family tell it. */
-function configOf(component: Component, source: TensorSource, family: ModelFamily): ConfigJson {
+function configOf(component: Component, source: TensorSource, family: ModelFamily | null): ConfigJson {
   const config = inferConfig(component, dequantiseTensors(source));
   // Its activations pass float16's largest number, which no tensor shows.
   return component === 'vae' && family === 'sdxl' ? { ...config, force_upcast: true } : config;

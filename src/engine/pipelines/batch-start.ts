@@ -3,7 +3,7 @@ import type { NoiseStream } from '#engine/random/latent-noise.ts';
 import type { Runtime, Session } from '#engine/runtime/runtime.ts';
 import type { SamplingStart } from '#engine/samplers/sampling-plan.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Job } from '#protocol/job.ts';
+import type { PaintJob } from '#protocol/job.ts';
 import type { Size } from './draw-size.ts';
 import { encodeLatents, toPlanes, type Posterior } from './encode-latents.ts';
 import { averagedCells, hideMasked, nearestCells } from './mask.ts';
@@ -31,7 +31,7 @@ function isInpaintingModel(unet: Session, { channels }: Pick<LatentShape, 'chann
 }
 
 /** Where a job's runs start, for its sampler's plan. */
-export function samplingStart(job: Job, model: LoadedModel): SamplingStart {
+export function samplingStart(job: PaintJob, model: LoadedModel): SamplingStart {
   if (job.task === 'txt2img') return { from: 'noise' };
   const { strength, exactSteps = false } = job.init;
   // diffusers leaves it to an inpainting model to keep what is outside the mask; A1111 and ComfyUI do so themselves.
@@ -52,7 +52,7 @@ export function samplingStart(job: Job, model: LoadedModel): SamplingStart {
 export async function prepareStart(
   runtime: Runtime,
   model: LoadedModel,
-  job: Job,
+  job: PaintJob,
   start: SamplingStart,
   drawn: Size,
   shape: LatentShape,

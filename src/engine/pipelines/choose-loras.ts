@@ -4,7 +4,7 @@ import type { Model } from '#engine/models/model.ts';
 import { parseExtraNetworks } from '#engine/text/extra-networks.ts';
 import { isLoraTag, readLoraTag, type LoraTag } from '#engine/text/lora-tags.ts';
 import { toAppError } from '#protocol/error.ts';
-import type { Job, PictureSpec } from '#protocol/job.ts';
+import type { PaintJob, PictureSpec } from '#protocol/job.ts';
 
 /** The LoRAs of a picture. */
 export interface LoraChoice {
@@ -22,7 +22,7 @@ export interface LoraChoice {
 export async function chooseLoras(
   model: Model,
   addOns: AddOns,
-  job: Pick<Job, 'pictures' | 'promptOptions' | 'loras'>,
+  job: Pick<PaintJob, 'pictures' | 'promptOptions' | 'loras'>,
   note: (text: string) => void,
 ): Promise<LoraChoice[]> {
   const ofJob = (job.loras ?? []).map(({ id, strength }): LoraTag => ({

@@ -1,7 +1,7 @@
 import { generationPairs, writeInfotext, type InfotextPair } from '#codecs/infotext.ts';
 import type { LoadedModel } from '#engine/models/model.ts';
 import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
-import type { Job, PictureSpec } from '#protocol/job.ts';
+import type { PaintJob, PictureSpec } from '#protocol/job.ts';
 import { packHash, type AddOnPack } from '#protocol/model.ts';
 import type { Size } from './draw-size.ts';
 import { RESIZE_METHOD } from './resize.ts';
@@ -24,7 +24,7 @@ export interface UsedAddOns {
  * picture drawn at another size than asked for says so.
  */
 export function describePicture(
-  job: Job,
+  job: PaintJob,
   spec: PictureSpec,
   model: LoadedModel,
   plan: SamplingPlan,
@@ -72,7 +72,7 @@ export function describePicture(
   });
 }
 
-function samplerName({ sampler }: Job): string {
+function samplerName({ sampler }: PaintJob): string {
   return sampler.family === 'diffusers' ? sampler.scheduler : sampler.sampler;
 }
 

@@ -10,7 +10,7 @@ import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
-import type { GraphSpec, Job, PictureSpec } from '#protocol/job.ts';
+import type { GraphSpec, PaintJob, PictureSpec } from '#protocol/job.ts';
 import type { AddOnPack, ModelId } from '#protocol/model.ts';
 import { prepareStart, samplingStart } from './batch-start.ts';
 import { chooseLoras, type LoraChoice } from './choose-loras.ts';
@@ -55,7 +55,7 @@ export async function drawPictures(
   runtime: Runtime,
   source: Model,
   addOns: AddOns,
-  job: Job,
+  job: PaintJob,
   control: RunControl,
   emit: (event: EngineEvent) => void,
 ): Promise<RunOutcome> {
@@ -197,7 +197,7 @@ export async function drawPictures(
  * Adaptive samplers look at a whole batch's error, so that they run picture by picture; and a batch has one set of LoRAs.
  */
 function* splitBatches(
-  { pictures, batchSize }: Job,
+  { pictures, batchSize }: PaintJob,
   plan: SamplingPlan,
   prompts: readonly ReadPrompts[],
   choices: readonly LoraChoice[],

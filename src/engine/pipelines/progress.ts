@@ -43,6 +43,11 @@ export function createProgress(pictures: number, tell: (progress: JobProgress) =
         secondsLeft: ((sampledFor / stepsDone) * stepsLeft) / 1000,
       });
     },
+    /** A picture's enlarging begins, in so many tiles. */
+    upscaling(tiles: number): void {
+      stepStarted = performance.now();
+      change({ phase: 'upscaling', step: 0, steps: tiles });
+    },
     decoding: () => change({ phase: 'decoding' }),
     /** One more picture is finished. */
     finished(): void {

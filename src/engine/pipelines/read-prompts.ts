@@ -5,7 +5,7 @@ import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { Embedding } from '#engine/text/embeddings.ts';
 import { planPrompt, type PromptPlan } from '#engine/text/plan.ts';
 import type { Component } from '#engine/weights/checkpoint.ts';
-import type { Job } from '#protocol/job.ts';
+import type { PaintJob } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 
 /** A picture's prompts, read: what the text encoders have to do. */
@@ -31,7 +31,7 @@ function denoiserCalls({ evaluations, steps }: SamplingPlan): number {
 export async function readPrompts(
   model: Model,
   addOns: AddOns,
-  job: Pick<Job, 'pictures' | 'promptOptions'>,
+  job: Pick<PaintJob, 'pictures' | 'promptOptions'>,
   sampling: SamplingPlan,
   note: (text: string) => void,
 ): Promise<ReadPrompts[]> {

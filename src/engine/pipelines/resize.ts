@@ -42,6 +42,22 @@ export async function stretch(
   return { width: size.width, height: size.height, data: new Uint8ClampedArray(data) };
 }
 
+/** Scales a picture to a size without making new colours: each pixel takes that of the place under its middle. */
+export function nearest(pixels: Pixels, { width, height }: Size): Pixels {
+  const [from, to] = [
+    new Uint32Array(pixels.data.buffer, pixels.data.byteOffset),
+    new Uint32Array(width * height),
+  ];
+  const columns = Uint32Array.from({ length: width }, (_, x) =>
+    Math.floor(((x + 0.5) * pixels.width) / width),
+  );
+  for (let y = 0; y < height; y++) {
+    const row = Math.floor(((y + 0.5) * pixels.height) / height) * pixels.width;
+    for (let x = 0; x < width; x++) to[y * width + x] = from[row + (columns[x] ?? 0)] ?? 0;
+  }
+  return { width, height, data: new Uint8ClampedArray(to.buffer) };
+}
+
 /**
  * Scales a picture to fit inside a size; what an uneven aspect leaves open has the median colour of the picture's border.
  * Source: A1111's ControlNet extension, scripts/controlnet.py (`Resize and Fill`).
@@ -77,7 +93,7 @@ function borderColour({ width, height, data }: Pixels): number[] {
 }
 
 /** The middle of a picture. */
-function crop(pixels: Pixels, { width, height }: Size): Pixels {
+export function crop(pixels: Pixels, { width, height }: Size): Pixels {
   if (width === pixels.width && height === pixels.height) return pixels;
   const left = (pixels.width - width) >> 1;
   const top = (pixels.height - height) >> 1;

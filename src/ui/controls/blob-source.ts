@@ -2,11 +2,71 @@ import type { Attachment } from 'svelte/attachments';
 
 /** Shows a Blob in an `<img>` and frees its URL when the picture goes. */
 export function blobSource(blob: Blob): Attachment<HTMLImageElement> {
+  return (image) => show(blob, image);
+}
+
+/** @returns what frees the URL */
+function show(blob: Blob, image: HTMLImageElement): () => void {
+  const url = URL.createObjectURL(blob);
+  image.src = url;
+  return () => URL.revokeObjectURL(url);
+}
+
+/** Pixels up to which a small picture is shown from a large one as it is: decoded it takes four bytes each. */
+const SHOWN_AS_IT_IS = 1024 * 1024;
+
+/** Pixels of a thumbnail's shorter side. */
+const THUMBNAIL_SIDE = 384;
+
+interface Large {
+  id: string;
+  blob: Blob;
+  width: number;
+  height: number;
+}
+
+/** Thumbnails of large pictures by id, and those under way. */
+const thumbnails = new Map<string, Promise<Blob>>();
+
+/** One at a time: each needs the whole picture in memory. */
+let making: Promise<unknown> = Promise.resolve();
+
+/** Shows a picture small in an `<img>`; large ones are scaled down once, so that a page of them fits into memory. */
+export function thumbnail(picture: Large): Attachment<HTMLImageElement> {
+  if (picture.width * picture.height <= SHOWN_AS_IT_IS) return blobSource(picture.blob);
   return (image) => {
-    const url = URL.createObjectURL(blob);
-    image.src = url;
-    return () => URL.revokeObjectURL(url);
+    const gone = new AbortController();
+    void thumbnailOf(picture).then((small) => {
+      if (!gone.signal.aborted) gone.signal.addEventListener('abort', show(small, image));
+    });
+    return () => gone.abort();
   };
+}
+
+function thumbnailOf({ id, blob, width, height }: Large): Promise<Blob> {
+  const known = thumbnails.get(id);
+  if (known) return known;
+  const made = making.then(() =>
+    scaleDown(blob, THUMBNAIL_SIDE / Math.min(width, height), { width, height }),
+  );
+  // What the browser cannot scale it may still be able to show.
+  const shown = made.catch(() => blob);
+  making = shown;
+  thumbnails.set(id, shown);
+  return shown;
+}
+
+async function scaleDown(blob: Blob, scale: number, size: Pick<Large, 'width' | 'height'>): Promise<Blob> {
+  const [width, height] = [Math.round(size.width * scale), Math.round(size.height * scale)];
+  const bitmap = await createImageBitmap(blob, {
+    resizeWidth: width,
+    resizeHeight: height,
+    resizeQuality: 'medium',
+  });
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext('2d')?.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return canvas.convertToBlob({ type: 'image/jpeg', quality: 0.9 });
 }
 
 /** Offers a Blob as a download under a file name. */

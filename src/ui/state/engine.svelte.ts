@@ -47,6 +47,11 @@ export class Engine {
     return pack ? this.#addOns.filter((addOn) => fitsModel(addOn, pack)) : [];
   });
 
+  /** What pictures can be enlarged with. */
+  readonly upscalers = $derived(
+    this.#addOns.filter((addOn) => addOn.pack.kind === 'upscaler' && isInstalled(addOn)),
+  );
+
   constructor(notices: Notices) {
     this.#notices = notices;
   }
@@ -154,12 +159,13 @@ export class Engine {
     return request(await this.#connectedHost());
   }
 
-  /** Queues a job. Where its model is not installed its download starts, and the job waits for it. */
-  async paint(job: Job): Promise<void> {
+  /** Queues a job. Where the model it paints with is not installed its download starts, and the job waits for it. */
+  async submit(job: Job): Promise<void> {
     this.#failure = null;
     await this.ask(async (host) => {
       // Asked for before the job, so that the host knows the model is coming. If it fails, the job says so.
-      if (!this.hasModel(job.model)) host.installModel(job.model).catch(() => undefined);
+      if (job.task !== 'upscale' && !this.hasModel(job.model))
+        host.installModel(job.model).catch(() => undefined);
       await host.submit(crypto.randomUUID(), job, { client: 'app', requestKey: null });
     });
   }

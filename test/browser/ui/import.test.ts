@@ -135,7 +135,9 @@ test('choosing a model takes over its values and leaves the prompt alone', async
   await expect.element(page.getByRole('combobox', { name: 'Sampler' })).toHaveValue('euler');
   await expect.element(prompt).toHaveValue('a harbour');
   await page.getByRole('button', { name: 'Paint' }).click();
-  await expect.poll(async () => (await host.jobs())[0]?.job.model, PATIENCE).toBe('watercolours-v2');
+  await expect
+    .poll(async () => (await host.jobs())[0]?.job, PATIENCE)
+    .toMatchObject({ model: 'watercolours-v2' });
 });
 
 test('LoRAs, embeddings and VAEs that fit the model are at hand where pictures are made', async () => {

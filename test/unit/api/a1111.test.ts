@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { planGrid } from '#api/dialects/a1111/grid.ts';
 import { createApi, type Api } from '#api/index.ts';
-import { fromBase64 } from '#codecs/base64.ts';
-import { decodePng } from '#codecs/png.ts';
+import { fromBase64, toBase64 } from '#codecs/base64.ts';
+import { decodePng, encodePng } from '#codecs/png.ts';
 import { readPngText } from '#codecs/png-text.ts';
 import type { TextToImageJob } from '#protocol/job.ts';
 import { colourOf, createFakeHost, TEST_MODEL, testAddOn } from '../../support/fake-host.ts';
@@ -563,6 +563,7 @@ describe('lists', () => {
       testAddOn('embedding', 'bad-hands', { family: 'emoji-mini', sizeBytes: 3 * 256 * 4 + 200 }),
       testAddOn('embedding', 'large', { family: 'sdxl', sizeBytes: 2048 * 4 + 200 }),
       testAddOn('lora', 'on-its-way', { installed: false }),
+      testAddOn('upscaler', '4x-sharp'),
     ];
     const api = createApi(createFakeHost({ addOns }));
     const get = (path: string) => jsonOf(api.request(`/sdapi/v1/${path}`));
@@ -572,6 +573,17 @@ describe('lists', () => {
     expect(await get('sd-vae')).toEqual([
       { model_name: 'soft.safetensors', filename: 'models/VAE/soft.safetensors' },
     ]);
+    const path = 'models/ESRGAN/4x-sharp.safetensors';
+    expect(await get('upscalers')).toEqual(
+      ['None', 'Lanczos', 'Nearest', '4x-sharp'].map((name) => ({
+        name,
+        model_name: null,
+        model_path: name === '4x-sharp' ? path : null,
+        model_url: null,
+        scale: 4,
+      })),
+    );
+    expect(await get('realesrgan-models')).toEqual([{ name: '4x-sharp', path, scale: 4 }]);
     const unknown = { step: null, sd_checkpoint: null, sd_checkpoint_name: null };
     expect(await get('embeddings')).toEqual({
       loaded: { 'bad-hands': { ...unknown, shape: 256, vectors: 3 } },
@@ -620,13 +632,164 @@ describe('lists', () => {
   });
 });
 
+describe('extras', () => {
+  const image = toBase64(encodePng({ width: 2, height: 2, channels: 3, data: new Uint8Array(12) }));
+  const addOns = [testAddOn('upscaler', '4x-sharp'), testAddOn('upscaler', 'coming', { installed: false })];
+
+  async function extras(path: string, body: object, options: Parameters<typeof createFakeHost>[0] = {}) {
+    const fake = createFakeHost({ addOns, ...options });
+    const response = await post(createApi(fake), `/sdapi/v1/${path}`, body);
+    return { response, answer: await jsonOf<Record<string, unknown>>(response), job: fake.enlargements[0] };
+  }
+
+  it('enlarges a picture', async () => {
+    const { response, answer, job } = await extras('extra-single-image', {
+      image: `data:image/png;base64,${image}`,
+      upscaler_1: '4x-sharp',
+      upscaling_resize: 3,
+      upscaler_2: 'Lanczos',
+      extras_upscaler_2_visibility: 0.5,
+    });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('X-Ignored-Parameters')).toBeNull();
+    expect(answer).toEqual({
+      html_info:
+        '<p>Postprocess upscale by: 3, Postprocess upscaler: 4x-sharp, Postprocess upscaler 2: Lanczos</p>',
+      image: expect.any(String) as string,
+    });
+    expect(pixelsOf(answer['image'] as string).width).toBe(16);
+    expect(job).toMatchObject({
+      task: 'upscale',
+      upscaler: '4x-sharp',
+      second: { upscaler: 'Lanczos', visibility: 0.5 },
+      size: { factor: 3 },
+      output: { format: 'png', texts: true },
+    });
+  });
+
+  it('enlarges several, to a size', async () => {
+    const { answer, job } = await extras(
+      'extra-batch-images',
+      {
+        imageList: [
+          { data: image, name: 'a.png' },
+          { data: image, name: 'b.png' },
+        ],
+        resize_mode: 1,
+        upscaling_resize_w: 640,
+        upscaling_resize_h: 480,
+        upscaling_crop: false,
+        upscaler_1: 'Nearest',
+        show_extras_results: false,
+      },
+      { settings: { samples_format: 'webp', enable_pnginfo: false } },
+    );
+    expect(answer['images']).toHaveLength(2);
+    expect(answer['html_info']).toBe('<p>Postprocess upscale to: 640x480, Postprocess upscaler: Nearest</p>');
+    expect(job).toMatchObject({
+      sources: [{ image: expect.any(Blob) as Blob }, { image: expect.any(Blob) as Blob }],
+      upscaler: 'Nearest',
+      size: { width: 640, height: 480, crop: false },
+      output: { format: 'webp', texts: false },
+    });
+    expect(job).not.toHaveProperty('second');
+  });
+
+  it('leaves pictures as they are by default, whatever the second upscaler', async () => {
+    const { answer, job } = await extras('extra-single-image', { image, upscaler_2: 'nowhere' });
+    expect(answer['html_info']).toBe('<p></p>');
+    expect(job).toMatchObject({ upscaler: 'None', size: { factor: 2 } });
+  });
+
+  it.each([
+    [{ image: '' }, 500, { error: 'HTTPException', detail: 'Invalid encoded image', errors: '' }],
+    [
+      { image: 'bm8gcGljdHVyZQ==' },
+      500,
+      { error: 'HTTPException', detail: 'Invalid encoded image', errors: '' },
+    ],
+    [
+      { image: 'https://example.com/a.png' },
+      500,
+      { error: 'HTTPException', detail: 'Requests not allowed', errors: '' },
+    ],
+    [
+      { image, upscaler_1: 'nowhere' },
+      500,
+      { error: 'AssertionError', detail: '', errors: 'could not find upscaler named nowhere' },
+    ],
+    [
+      { image, upscaler_1: 'coming' },
+      500,
+      { error: 'AssertionError', detail: '', errors: 'could not find upscaler named coming' },
+    ],
+    [
+      { image, upscaler_1: 'Lanczos', upscaler_2: 'nowhere' },
+      500,
+      { error: 'AssertionError', detail: '', errors: 'could not find upscaler named nowhere' },
+    ],
+    [
+      { image, gfpgan_visibility: 0.5 },
+      422,
+      {
+        error: 'HTTPException',
+        detail: "'gfpgan_visibility' needs face restoration, which is not available here yet.",
+        errors: '',
+      },
+    ],
+    [
+      { image, codeformer_visibility: 1, codeformer_weight: 0.5 },
+      422,
+      {
+        error: 'HTTPException',
+        detail: "'codeformer_visibility' needs face restoration, which is not available here yet.",
+        errors: '',
+      },
+    ],
+  ])('%j is refused', async (body, status, answer) => {
+    const { response, answer: told, job } = await extras('extra-single-image', body);
+    expect([response.status, told, job]).toEqual([status, { ...answer, body: '' }, undefined]);
+  });
+
+  it.each([
+    ['resize_mode', 2, 'unexpected value; permitted: 0, 1'],
+    ['upscaling_resize', 0, 'ensure this value is greater than 0'],
+    ['upscaling_resize_w', 0, 'ensure this value is greater than or equal to 1'],
+    ['extras_upscaler_2_visibility', 1.5, 'ensure this value is less than or equal to 1'],
+  ])('%s of %d is refused as pydantic does', async (name, value, msg) => {
+    const { response, answer } = await extras('extra-single-image', { image, [name]: value });
+    expect(response.status).toBe(422);
+    expect(answer).toMatchObject({ detail: [{ loc: ['body', name], msg }] });
+  });
+
+  it('is told of by /progress', async () => {
+    const api = createApi(createFakeHost({ addOns, stepMs: 200 }));
+    const imageList = [
+      { data: image, name: 'a.png' },
+      { data: image, name: 'b.png' },
+    ];
+    const answer = post(api, '/sdapi/v1/extra-batch-images', { imageList, upscaler_1: 'Lanczos' });
+    await vi.waitFor(async () => {
+      const { progress, state } = await progressOf(api);
+      expect(state).toMatchObject({
+        job: 'extras',
+        job_count: 2,
+        job_no: 1,
+        sampling_step: 1,
+        sampling_steps: 2,
+      });
+      expect(progress).toBeCloseTo(0.76);
+    });
+    expect((await answer).status).toBe(200);
+  });
+});
+
 describe('what needs pictures', () => {
   it.each([
     ['img2img', {}, 404, 'Init image not found'],
     ['img2img', { init_images: ['x'] }, 422, expect.stringContaining('img2img needs') as string],
     ['interrogate', { image: null }, 404, 'Image not found'],
     ['interrogate', { image: 'x', model: 'blip9' }, 404, 'Model not found'],
-    ['extra-single-image', { image: 'x' }, 422, expect.stringContaining('upscaling') as string],
   ])('%s %j is refused', async (path, body, status, detail) => {
     const response = await post(createApi(createFakeHost()), `/sdapi/v1/${path}`, body);
     expect(response.status).toBe(status);

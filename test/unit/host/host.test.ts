@@ -4,7 +4,7 @@ import { createEngineHost } from '#host/host.ts';
 import type { HostEvent } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
-import type { JobOrigin, JobRecord } from '#protocol/job.ts';
+import type { JobOrigin, JobRecord, UpscaleJob } from '#protocol/job.ts';
 import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
 import type { AnyPack, ModelId, ModelState } from '#protocol/model.ts';
 import { openJobs } from '#storage/jobs.ts';
@@ -116,6 +116,14 @@ async function openTab(library: Remote<LibraryWorker>, database = String(databas
 
 const draw = (prompt = 'draw', model: ModelId = builtIn.id) => textToImage({ prompt, model, seeds: [1n] });
 
+const enlarge = (prompt: string, upscaler: string): UpscaleJob => ({
+  task: 'upscale',
+  sources: [{ image: new Blob(['a picture']), known: { prompt, seed: 1n, infotext: prompt } }],
+  upscaler,
+  size: { factor: 2 },
+  output: { format: 'png', quality: 1, texts: true },
+});
+
 it('shares one download between all who want a model', async () => {
   const library = createTestLibrary({ other: [other, { stage: 'absent' }] });
   const { host } = await openTab(library.remote);
@@ -225,6 +233,48 @@ it('runs a job that waited for its model in the tab before', async () => {
   expect((await second.host.unfinishedJobs()).map(({ id }) => id)).toEqual(['1']);
   (await after.download(0)).finish();
   expect(await second.host.wait('1')).toMatchObject({ stage: 'done', attempts: 2 });
+});
+
+it('enlarges without a model, with what is installed', async () => {
+  const library = createTestLibrary({
+    'emoji-mini': [builtIn, { stage: 'absent' }],
+    sharp: [testAddOn('upscaler', 'sharp').pack, installed],
+    coming: [testAddOn('upscaler', 'coming').pack, { stage: 'absent' }],
+  });
+  const { host } = await openTab(library.remote);
+  await host.submit('1', enlarge('name add-ons', 'sharp'), ofApp);
+  expect(await host.wait('1')).toMatchObject({ stage: 'done', result: { notes: ['sharp'] } });
+  await host.submit('2', enlarge('draw', 'Lanczos'), ofApp);
+  expect((await host.wait('2')).stage).toBe('done');
+  expect(library.downloads).toHaveLength(0);
+  for (const [upscaler, message] of [
+    ['coming', 'coming is not installed. Install it in the Models panel.'],
+    ['nowhere', 'There is no model called “nowhere”.'],
+  ] as const) {
+    const refused = host.submit('3', enlarge('draw', upscaler), ofApp);
+    await expect(refused).rejects.toMatchObject({ code: 'model_not_found', message });
+  }
+});
+
+it('enlarges in the next tab what the one before left', async () => {
+  const installedPacks = (): Record<ModelId, [AnyPack, ModelState]> => ({
+    'emoji-mini': [builtIn, installed],
+    sharp: [testAddOn('upscaler', 'sharp').pack, installed],
+  });
+  const first = await openTab(createTestLibrary(installedPacks()).remote);
+  await first.host.submit('1', enlarge('wait', 'sharp'), ofApp);
+  await first.host.submit('2', enlarge('name add-ons', 'sharp'), ofApp);
+  await vi.waitFor(async () => expect((await first.host.job('1'))?.stage).toBe('running'), {
+    timeout: 20_000,
+  });
+
+  const second = await openTab(createTestLibrary(installedPacks()).remote, first.database);
+  const taken = await second.host.job('1');
+  expect(taken?.job).toMatchObject({ task: 'upscale', upscaler: 'sharp' });
+  await vi.waitFor(async () => expect(await second.host.preview('1')).toBeDefined(), { timeout: 20_000 });
+  await second.host.cancel('1');
+  expect(await second.host.wait('1')).toMatchObject({ stage: 'cancelled', attempts: 2 });
+  expect(await second.host.wait('2')).toMatchObject({ stage: 'done', result: { notes: ['sharp'] } });
 });
 
 it('takes jobs for an import as soon as it is known, and runs them when it is here', async () => {

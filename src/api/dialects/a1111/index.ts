@@ -3,6 +3,7 @@ import { missingCapability } from '#api/parameters.ts';
 import { defineDialect, route, type Route } from '#api/route.ts';
 import { controlNetRoutes } from './controlnet.ts';
 import { httpException, renderError } from './errors.ts';
+import { extraRoutes } from './extras.ts';
 import { listRoutes } from './lists.ts';
 import { optionRoutes } from './options-routes.ts';
 import { pngInfo } from './png-info.ts';
@@ -60,8 +61,6 @@ const interrogate = route({
 
 /** Routes of the original whose capability is missing: they say which. */
 const unavailable: readonly Route[] = Object.entries({
-  'extra-single-image': 'upscaling',
-  'extra-batch-images': 'upscaling',
   'create/embedding': 'training',
   'create/hypernetwork': 'training',
   'train/embedding': 'training',
@@ -86,6 +85,7 @@ export const a1111 = defineDialect({
   routes: [
     txt2img,
     img2img,
+    ...extraRoutes,
     interrogate,
     interrupt,
     skip,

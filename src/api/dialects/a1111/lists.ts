@@ -1,6 +1,7 @@
 import { SAMPLERS, SCHEDULERS } from '#codecs/a1111-samplers.ts';
 import { fileName, installedAddOns, selectedModel, shortHash, usableModels } from '#api/models.ts';
 import { route, type Route } from '#api/route.ts';
+import { PLAIN_UPSCALERS } from '#protocol/job.ts';
 import type { AddOnInfo, ModelFamily, ModelInfo } from '#protocol/model.ts';
 import { CMD_FLAGS } from './cmd-flags.ts';
 import { DEFAULT_OPTIONS } from './default-options.ts';
@@ -14,7 +15,10 @@ export function titleOf(model: ModelInfo): string {
   return hash === '' ? fileName(model) : `${fileName(model)} [${hash}]`;
 }
 
-const upscaler = (name: string) => ({ name, model_name: null, model_path: null, model_url: null, scale: 4 });
+/** The original says 4 of every ESRGAN file, whatever is in it. */
+const UPSCALER_SCALE = 4;
+
+const upscalerPath = (upscaler: AddOnInfo) => `models/ESRGAN/${fileName(upscaler)}`;
 
 const LATENT_UPSCALE_MODES = [
   'Latent',
@@ -33,14 +37,12 @@ const fixed: Readonly<Record<string, { summary: string; answer: unknown }>> = {
     answer: SAMPLERS.map(({ name, aliases, options }) => ({ name, aliases, options })),
   },
   '/sdapi/v1/schedulers': { summary: 'Sigma schedules', answer: SCHEDULERS },
-  '/sdapi/v1/upscalers': { summary: 'Upscalers', answer: ['None', 'Lanczos', 'Nearest'].map(upscaler) },
   '/sdapi/v1/latent-upscale-modes': {
     summary: 'Latent upscalers of the hires pass',
     answer: LATENT_UPSCALE_MODES.map((name) => ({ name })),
   },
   '/sdapi/v1/hypernetworks': { summary: 'Hypernetworks', answer: [] },
   '/sdapi/v1/face-restorers': { summary: 'Face restorers', answer: [] },
-  '/sdapi/v1/realesrgan-models': { summary: 'Real-ESRGAN models', answer: [] },
   '/sdapi/v1/prompt-styles': { summary: 'Styles', answer: PROMPT_STYLES },
   '/sdapi/v1/extensions': { summary: 'Extensions', answer: [] },
   '/sdapi/v1/scripts': { summary: 'Scripts', answer: SCRIPTS },
@@ -89,6 +91,37 @@ const vaes = route({
     installedAddOns(await call.ask((host) => host.addOns()), 'vae').map((vae) => ({
       model_name: fileName(vae),
       filename: `models/VAE/${fileName(vae)}`,
+    })),
+});
+
+const upscalers = route({
+  method: 'GET',
+  path: '/sdapi/v1/upscalers',
+  summary: 'Upscalers: plain ones and the installed networks',
+  run: async (call) => {
+    const networks = installedAddOns(await call.ask((host) => host.addOns()), 'upscaler');
+    return [
+      ...PLAIN_UPSCALERS.map((name) => ({ name, model_path: null })),
+      ...networks.map((network) => ({ name: network.pack.id, model_path: upscalerPath(network) })),
+    ].map(({ name, model_path }) => ({
+      name,
+      model_name: null,
+      model_path,
+      model_url: null,
+      scale: UPSCALER_SCALE,
+    }));
+  },
+});
+
+const realEsrganModels = route({
+  method: 'GET',
+  path: '/sdapi/v1/realesrgan-models',
+  summary: 'The installed upscaling networks',
+  run: async (call) =>
+    installedAddOns(await call.ask((host) => host.addOns()), 'upscaler').map((network) => ({
+      name: network.pack.id,
+      path: upscalerPath(network),
+      scale: UPSCALER_SCALE,
     })),
 });
 
@@ -165,6 +198,8 @@ export const listRoutes: readonly Route[] = [
   ...fixedRoutes,
   models,
   vaes,
+  upscalers,
+  realEsrganModels,
   loras,
   embeddings,
   ...refreshRoutes,

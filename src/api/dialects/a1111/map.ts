@@ -208,12 +208,8 @@ function emphasisOf(name: string): PromptOptions['emphasis'] {
   }
 }
 
-function planOutput(
-  options: Options,
-  { sampler, schedule }: ResolvedSampler,
-  extra: readonly InfotextPair[],
-  pictures: number,
-): OutputSpec {
+/** How files are encoded. @throws AppError as the original for other formats than its own */
+export function planFile(options: Options): Pick<OutputSpec, 'format' | 'quality'> {
   const format = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp' } as const;
   const name = options.samples_format.toLowerCase();
   if (!Object.hasOwn(format, name)) {
@@ -222,6 +218,17 @@ function planOutput(
   return {
     format: format[name as keyof typeof format],
     quality: name === 'webp' && options.webp_lossless ? 1 : options.jpeg_quality / 100,
+  };
+}
+
+function planOutput(
+  options: Options,
+  { sampler, schedule }: ResolvedSampler,
+  extra: readonly InfotextPair[],
+  pictures: number,
+): OutputSpec {
+  return {
+    ...planFile(options),
     metadata: { samplerLabel: sampler.name, scheduleLabel: schedule.label, extra },
     // Files without a text; the answer still has the infotext.
     ...(!options.enable_pnginfo && { texts: Array.from({ length: pictures }, () => ({})) }),

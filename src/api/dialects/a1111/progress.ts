@@ -1,7 +1,7 @@
 import { route } from '#api/route.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { ApiHost } from '#api/connection.ts';
-import type { JobRecord } from '#protocol/job.ts';
+import { countPictures, type JobRecord } from '#protocol/job.ts';
 import { timestamp } from './map.ts';
 import { effectiveOptions } from './options.ts';
 import { progressAnswer, progressQuery, taskProgressBody } from './schema.ts';
@@ -23,13 +23,19 @@ interface JobState {
 
 /** A job's state in the original's terms: its jobs are our batches. */
 function stateOf({ job, progress, startedAt }: JobRecord): JobState {
-  const jobCount = Math.ceil(job.pictures.length / job.batchSize);
-  const jobNumber = Math.min(jobCount - 1, Math.floor((progress?.picture ?? 0) / job.batchSize));
+  const batchSize = job.task === 'upscale' ? 1 : job.batchSize;
+  const jobCount = Math.ceil(countPictures(job) / batchSize);
+  const jobNumber = Math.min(jobCount - 1, Math.floor((progress?.picture ?? 0) / batchSize));
   const step = progress?.step ?? 0;
-  const steps = progress?.steps ?? job.steps;
+  const steps = progress?.steps ?? (job.task === 'upscale' ? 0 : job.steps);
   const share = Math.min(1, 0.01 + (jobNumber + (steps > 0 ? step / steps : 0)) / jobCount);
   const seconds = (Date.now() - (startedAt ?? Date.now())) / 1000;
   return { jobCount, jobNumber, step, steps, progress: share, secondsLeft: seconds / share - seconds };
+}
+
+function nameOf({ job }: JobRecord, { jobCount, jobNumber }: JobState): string {
+  if (job.task === 'upscale') return 'extras';
+  return jobCount > 1 ? `Batch ${jobNumber + 1} out of ${jobCount}` : 'scripts_txt2img';
 }
 
 function previewType(blob: Blob): string {
@@ -49,11 +55,9 @@ export const progress = route({
       const { live_previews_enable: previews } = effectiveOptions(await host.settings());
       const preview = previews && !call.query.skip_current_image ? await host.preview(record.id) : undefined;
       const state = stateOf(record);
-      const job =
-        state.jobCount > 1 ? `Batch ${state.jobNumber + 1} out of ${state.jobCount}` : 'scripts_txt2img';
       return describe(
         { ...state, startedAt: record.startedAt ?? record.queuedAt },
-        job,
+        nameOf(record, state),
         preview ? await blobToBase64(preview) : null,
       );
     }),

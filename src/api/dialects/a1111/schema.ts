@@ -134,6 +134,61 @@ export const txt2imgParameters: ParameterTable = {
   infotext: honoured,
 };
 
+const share = () => f.number({ min: 0, max: 1 });
+
+const extrasFields = {
+  resize_mode: f.optional(f.oneOf([0, 1]), 0),
+  show_extras_results: f.optional(f.boolean(), true),
+  gfpgan_visibility: f.optional(share(), 0),
+  codeformer_visibility: f.optional(share(), 0),
+  codeformer_weight: f.optional(share(), 0),
+  upscaling_resize: f.optional(f.number({ above: 0 }), 2),
+  upscaling_resize_w: f.optional(f.integer({ min: 1 }), 512),
+  upscaling_resize_h: f.optional(f.integer({ min: 1 }), 512),
+  upscaling_crop: f.optional(f.boolean(), true),
+  upscaler_1: f.optional(f.string(), 'None'),
+  upscaler_2: f.optional(f.string(), 'None'),
+  extras_upscaler_2_visibility: f.optional(share(), 0),
+  upscale_first: f.optional(f.boolean(), false),
+};
+
+export type ExtrasBody = v.InferOutput<v.ObjectSchema<typeof extrasFields, undefined>>;
+
+/** `POST /sdapi/v1/extra-single-image`. */
+export const extraSingleBody = f.model({ ...extrasFields, image: f.optional(f.string(), '') });
+
+/** `POST /sdapi/v1/extra-batch-images`. */
+export const extraBatchBody = f.model({
+  ...extrasFields,
+  imageList: f.list(f.model({ data: f.string(), name: f.string() })),
+});
+
+const FACES = 'face restoration';
+
+const extrasParameters: ParameterTable = {
+  resize_mode: honoured,
+  show_extras_results: ignored('the original makes nothing of it in requests either'),
+  gfpgan_visibility: refused(FACES),
+  codeformer_visibility: refused(FACES),
+  codeformer_weight: detailOf('codeformer_visibility', FACES),
+  upscaling_resize: honoured,
+  upscaling_resize_w: honoured,
+  upscaling_resize_h: honoured,
+  upscaling_crop: honoured,
+  upscaler_1: honoured,
+  upscaler_2: honoured,
+  extras_upscaler_2_visibility: honoured,
+  upscale_first: ignored('there is no face restoration it could come before'),
+};
+
+export const extraSingleParameters: ParameterTable = { ...extrasParameters, image: honoured };
+
+export const extraBatchParameters: ParameterTable = { ...extrasParameters, imageList: honoured };
+
+export const extraSingleAnswer = v.object({ html_info: v.string(), image: v.nullable(v.string()) });
+
+export const extraBatchAnswer = v.object({ html_info: v.string(), images: v.array(v.string()) });
+
 /** What both image endpoints and interrogate are asked before they say what they lack. */
 export const img2imgBody = f.model({ init_images: f.optional(f.list(f.string()), null) });
 

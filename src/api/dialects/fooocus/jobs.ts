@@ -114,6 +114,8 @@ function describeProgress(progress: JobProgress | null): Pick<AsyncJob, 'job_pro
         job_progress: Math.floor(15 + (85 * (picture * steps + step)) / (pictures * steps)),
         job_status: `Step ${step}/${steps} in the ${number}-th Sampling`,
       };
+    case 'upscaling':
+      return { job_progress: 13, job_status: 'Upscaling image ...' };
     case 'decoding':
       return {
         job_progress: Math.floor((100 * number) / pictures),

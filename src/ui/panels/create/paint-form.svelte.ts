@@ -1,6 +1,6 @@
 import { describeUnit } from '#codecs/control-units.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ControlSpec, Job, PictureSpec, TextToImageJob } from '#protocol/job.ts';
+import type { ControlSpec, PaintJob, PictureSpec, TextToImageJob } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnKind, AddOnPack, ModelId, ModelInfo, ModelPack } from '#protocol/model.ts';
 import type { KDiffusionSampler } from '#protocol/sampler.ts';
 import { mentionPattern, promptText } from '#ui/state/packs.ts';
@@ -136,7 +136,7 @@ export class PaintForm {
    * Takes everything from a finished picture, so that painting again gives the same one.
    * @param model what it will be painted with, whose own values are not to replace these
    */
-  fill(job: Job, index: number, model: ModelId | null): void {
+  fill(job: PaintJob, index: number, model: ModelId | null): void {
     const picture = job.pictures[index];
     if (!picture) return;
     this.#filledFor = model;

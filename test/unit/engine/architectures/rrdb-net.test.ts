@@ -3,28 +3,7 @@ import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
-
-const [FEATURES, GROWTH] = [4, 2];
-
-function tensorShapes(inputChannels: number): Record<string, number[]> {
-  const shapes: Record<string, number[]> = {};
-  const conv = (name: string, out: number, channels: number) => {
-    shapes[`${name}.weight`] = [out, channels, 3, 3];
-    shapes[`${name}.bias`] = [out];
-  };
-  conv('conv_first', FEATURES, inputChannels);
-  for (const block of [0, 1]) {
-    for (const dense of [1, 2, 3]) {
-      for (const index of [1, 2, 3, 4]) {
-        conv(`body.${block}.rdb${dense}.conv${index}`, GROWTH, FEATURES + (index - 1) * GROWTH);
-      }
-      conv(`body.${block}.rdb${dense}.conv5`, FEATURES, FEATURES + 4 * GROWTH);
-    }
-  }
-  for (const name of ['conv_body', 'conv_up1', 'conv_up2', 'conv_hr']) conv(name, FEATURES, FEATURES);
-  conv('conv_last', 3, FEATURES);
-  return shapes;
-}
+import { tinyUpscalerShapes } from '../../../support/tiny-upscaler.ts';
 
 interface Picture {
   planes: Float32Array[];
@@ -112,9 +91,9 @@ function folded({ planes, side }: Picture, factor: number): Picture {
   return { planes: parts, side: small };
 }
 
-test.each([4, 2, 1])('enlarges %d times, as the definition says', async (scale) => {
+test.each([4, 2, 1] as const)('enlarges %d times, as the definition says', async (scale) => {
   const factor = 4 / scale;
-  const tensors = randomTensors(tensorShapes(3 * factor ** 2));
+  const tensors = randomTensors(tinyUpscalerShapes(scale));
   const weights = tensorsOf(tensors);
   const graph = buildRrdbNet({ scale }, { weights });
   expect(graph.unused).toEqual([]);
@@ -132,7 +111,7 @@ test.each([4, 2, 1])('enlarges %d times, as the definition says', async (scale) 
 });
 
 test('refuses other scales and other numbers of blocks', () => {
-  const weights = tensorsOf(randomTensors(tensorShapes(3)));
+  const weights = tensorsOf(randomTensors(tinyUpscalerShapes(4)));
   expect(() => buildRrdbNet({ scale: 8 }, { weights })).toThrow(
     expect.objectContaining({ code: 'unsupported_feature', detail: { key: 'scale' } }),
   );

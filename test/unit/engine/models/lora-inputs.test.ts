@@ -7,7 +7,7 @@ import { drawPictures } from '#engine/pipelines/draw.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
-import type { Job } from '#protocol/job.ts';
+import type { PaintJob } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { withoutKernels } from '../../../support/loras.ts';
@@ -83,7 +83,10 @@ afterAll(async () => {
 });
 
 /** A picture with LoRAs, and which UNets were opened and released for it. */
-async function draw(model: Model, loras: Job['loras']): Promise<{ picture: Uint8Array; happened: string[] }> {
+async function draw(
+  model: Model,
+  loras: PaintJob['loras'],
+): Promise<{ picture: Uint8Array; happened: string[] }> {
   const before = happened.length;
   let file = new Blob();
   const job = textToImage({

@@ -7,7 +7,7 @@ import type { Model } from '#engine/models/model.ts';
 import { drawPictures } from '#engine/pipelines/draw.ts';
 import { createTorchCpuGenerator } from '#engine/random/torch-cpu.ts';
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
-import type { ImageToImageJob, InpaintJob, Job } from '#protocol/job.ts';
+import type { ImageToImageJob, InpaintJob, PaintJob } from '#protocol/job.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
@@ -38,7 +38,7 @@ const isMasked = (x: number, y: number) => (mask.data[(y * SIDE + x) * mask.chan
 const DDIM: SamplerChoice = { family: 'diffusers', scheduler: 'DDIMScheduler', config: {} };
 const EULER: SamplerChoice = { family: 'k-diffusion', sampler: 'euler', schedule: 'automatic', options: {} };
 
-const base = (sampler: SamplerChoice): Job =>
+const base = (sampler: SamplerChoice): PaintJob =>
   textToImage({
     model: model.pack.id,
     prompt: 'a cat',
@@ -57,7 +57,7 @@ const inpaint = (sampler: SamplerChoice, strength: number): InpaintJob => ({
 });
 
 /** What the UNet is given in each run: rows of nine channels. */
-async function watch(job: Job): Promise<Float32Array[]> {
+async function watch(job: PaintJob): Promise<Float32Array[]> {
   const seen: Float32Array[] = [];
   const watched = (session: Session): Session => ({
     ...session,

@@ -1,0 +1,126 @@
+import { findAddOn } from '#api/models.ts';
+import { route, type Call } from '#api/route.ts';
+import { resultOf } from '#api/run-job.ts';
+import { blobToBase64, fromBase64OrDataUri } from '#codecs/base64.ts';
+import { readImageText } from '#codecs/image-text.ts';
+import { upscalePairs, writePairs } from '#codecs/infotext.ts';
+import { PLAIN_UPSCALERS, type UpscaleJob, type UpscalerName } from '#protocol/job.ts';
+import type { AddOnInfo } from '#protocol/model.ts';
+import { httpException, pythonException } from './errors.ts';
+import { planFile } from './map.ts';
+import { effectiveOptions, type Options } from './options.ts';
+import {
+  extraBatchAnswer,
+  extraBatchBody,
+  extraBatchParameters,
+  extraSingleAnswer,
+  extraSingleBody,
+  extraSingleParameters,
+  type ExtrasBody,
+} from './schema.ts';
+
+const single = route({
+  method: 'POST',
+  path: '/sdapi/v1/extra-single-image',
+  summary: 'A picture enlarged',
+  body: extraSingleBody,
+  parameters: extraSingleParameters,
+  answer: extraSingleAnswer,
+  late: true,
+  run: async (call) => {
+    const { html_info, images } = await enlarge(call, [call.body.image]);
+    return { html_info, image: images[0] ?? null };
+  },
+});
+
+const batch = route({
+  method: 'POST',
+  path: '/sdapi/v1/extra-batch-images',
+  summary: 'Pictures enlarged',
+  body: extraBatchBody,
+  parameters: extraBatchParameters,
+  answer: extraBatchAnswer,
+  late: true,
+  run: (call) =>
+    enlarge(
+      call,
+      call.body.imageList.map(({ data }) => data),
+    ),
+});
+
+export const extraRoutes = [single, batch];
+
+/** @param images the files, in base64 */
+async function enlarge(
+  call: Pick<Call<ExtrasBody, undefined>, 'body' | 'ask' | 'run'>,
+  images: readonly string[],
+): Promise<{ html_info: string; images: string[] }> {
+  const files = await Promise.all(images.map(readImage));
+  const [addOns, settings] = await call.ask((host) => Promise.all([host.addOns(), host.settings()]));
+  const job = planExtras(call.body, files, effectiveOptions(settings, {}), addOns);
+  const { pictures } = resultOf(await call.run(job));
+  return {
+    html_info: toHtml(pictures.length > 0 ? writePairs(upscalePairs(job)) : ''),
+    images: await Promise.all(pictures.map(({ blob }) => blobToBase64(blob))),
+  };
+}
+
+/** The job that a request asks for. @throws AppError as the original for upscalers that are not there */
+function planExtras(
+  body: ExtrasBody,
+  files: readonly Blob[],
+  options: Options,
+  addOns: readonly AddOnInfo[],
+): UpscaleJob {
+  const upscaler = findUpscaler(body.upscaler_1, addOns);
+  // Without a first one the original does not look at the second.
+  const second = upscaler === 'None' ? 'None' : findUpscaler(body.upscaler_2, addOns);
+  const visibility = body.extras_upscaler_2_visibility;
+  return {
+    task: 'upscale',
+    sources: files.map((image) => ({ image })),
+    upscaler,
+    ...(second !== 'None' && visibility > 0 && { second: { upscaler: second, visibility } }),
+    size:
+      body.resize_mode === 0
+        ? { factor: body.upscaling_resize }
+        : {
+            width: body.upscaling_resize_w,
+            height: body.upscaling_resize_h,
+            crop: body.upscaling_crop,
+          },
+    output: { ...planFile(options), texts: options.enable_pnginfo },
+  };
+}
+
+function findUpscaler(name: string, addOns: readonly AddOnInfo[]): UpscalerName {
+  const plain = PLAIN_UPSCALERS.find((known) => known === name);
+  const found = plain ?? findAddOn(addOns, 'upscaler', name)?.pack.id;
+  if (found !== undefined) return found;
+  throw pythonException('AssertionError', `could not find upscaler named ${name}`);
+}
+
+/** @throws AppError as the original for what is no image file */
+async function readImage(text: string): Promise<Blob> {
+  if (/^https?:/i.test(text)) throw httpException(500, 'Requests not allowed');
+  try {
+    const bytes = fromBase64OrDataUri(text);
+    await readImageText(bytes);
+    return new Blob([bytes]);
+  } catch {
+    throw httpException(500, 'Invalid encoded image');
+  }
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#x27;',
+};
+
+/** A line of text as a paragraph, as the original's `plaintext_to_html` makes it. */
+function toHtml(text: string): string {
+  return `<p>${text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character)}</p>`;
+}

@@ -1,0 +1,86 @@
+import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
+import type { Runtime, Session } from '#engine/runtime/runtime.ts';
+import { castTensors, type FloatType } from '#engine/weights/casts.ts';
+import { AppError } from '#protocol/error.ts';
+import type { AddOnPack } from '#protocol/model.ts';
+import { packKey, type AddOns } from './add-ons.ts';
+import { bytesOf, storedType } from './built.ts';
+import { externalDataOf } from './external-data.ts';
+import { foldsWeights, type PreparedNetwork } from './networks.ts';
+import { createSessionCache } from './session-cache.ts';
+import { openWeightFiles } from './weight-files.ts';
+
+/** An upscaling network: `image` float32 [1, 3, height, width] in 0 … 1 to `upscaled`, `factor` times as large. */
+export interface LoadedUpscaler {
+  pack: AddOnPack;
+  session: Session;
+  factor: number;
+  /** Sides of what it is given are multiples of this many pixels. */
+  sideMultiple: number;
+}
+
+/** Upscaling networks on a runtime. */
+export interface Upscalers {
+  /**
+   * Opens these networks, in their order; those given out before may be released by it.
+   * @throws AppError `unsupported_feature` for networks of no known kind, and what the runtime throws
+   */
+  load(packs: readonly AddOnPack[], addOns: AddOns): Promise<LoadedUpscaler[]>;
+  release(): Promise<void>;
+}
+
+interface PreparedUpscaler extends Omit<LoadedUpscaler, 'session'> {
+  network: PreparedNetwork;
+}
+
+/** Opens upscalers on a runtime as they are asked for, and keeps them as far as memory allows. */
+export function createUpscalers(runtime: Runtime): Upscalers {
+  const cache = createSessionCache();
+  const precision: FloatType = runtime.backend.float16 ? 'float16' : 'float32';
+
+  async function prepare(pack: AddOnPack, addOns: AddOns): Promise<PreparedUpscaler> {
+    const { networks, files } = await openWeightFiles(pack, addOns.files(pack), null);
+    const found = networks.get('upscaler');
+    const factor = found?.config['scale'];
+    if (!found || typeof factor !== 'number' || !isForColours(found.config)) {
+      throw new AppError('unsupported_feature', `${pack.title} is no upscaler of pictures in colour.`, {
+        detail: { model: pack.id },
+      });
+    }
+    const source = castTensors(found.source, (tensor) => storedType(tensor, found.source, precision));
+    const bytes = bytesOf(source);
+    return {
+      pack,
+      factor,
+      // Smaller factors fold pixels into channels first; the network itself always enlarges four times.
+      sideMultiple: 4 / factor,
+      network: {
+        key: packKey(pack),
+        bytes,
+        async open() {
+          const graph = buildRrdbNet(found.config, { weights: source, precision });
+          return runtime.createSession(graph.model, {
+            externalData: await externalDataOf(graph, source, files),
+            foldWeights: foldsWeights(bytes),
+          });
+        },
+      },
+    };
+  }
+
+  return {
+    async load(packs, addOns) {
+      const prepared = await Promise.all(packs.map((pack) => prepare(pack, addOns)));
+      const sessions = await cache.open(prepared.map(({ network }) => network));
+      return prepared.flatMap(({ pack, factor, sideMultiple }, index) => {
+        const session = sessions[index];
+        return session ? [{ pack, factor, sideMultiple, session }] : [];
+      });
+    },
+    release: () => cache.release(),
+  };
+}
+
+function isForColours(config: Readonly<Record<string, unknown>>): boolean {
+  return config['num_in_ch'] === 3 && config['num_out_ch'] === 3;
+}

@@ -1,0 +1,93 @@
+import axe from 'axe-core';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { page, userEvent } from 'vitest/browser';
+import { render } from 'vitest-browser-svelte';
+import '../../../src/app.css';
+import App from '#ui/App.svelte';
+import { AppStatus } from '#ui/state/app-status.svelte.ts';
+import { textToImage } from '../../support/jobs.ts';
+import { connectDemoHost, demoAddOn, DemoHost, type DemoHostOptions } from '../../support/demo-host.ts';
+
+const PATIENCE = { timeout: 20_000 };
+
+const prompt = page.getByRole('textbox', { name: 'Prompt', exact: true });
+const pictures = page.getByRole('button', { name: /^View large: .*, seed/ });
+const dialog = page.getByRole('dialog');
+const enlarge = dialog.getByRole('button', { name: 'Enlarge' });
+
+/** The app with one finished picture, open in the viewer. */
+async function openPicture(options: DemoHostOptions = {}): Promise<DemoHost> {
+  const host = new DemoHost({ stepMs: 2, ...options });
+  const status = new AppStatus();
+  status.host = connectDemoHost(host);
+  await render(App, { status });
+  await prompt.fill('a red apple');
+  await userEvent.keyboard('{Control>}{Enter}{/Control}');
+  await pictures.click();
+  await expect.element(dialog).toHaveAccessibleName('Picture: a red apple');
+  return host;
+}
+
+beforeEach(async () => {
+  location.hash = '#/create';
+  await page.viewport(1280, 900);
+});
+
+afterEach(() => localStorage.clear());
+
+test('without an upscaler nothing offers to enlarge', async () => {
+  await openPicture({ packs: [demoAddOn('lora', 'ink')] });
+  await expect.element(dialog.getByRole('button', { name: 'Use again' })).toBeVisible();
+  expect(enlarge.elements()).toEqual([]);
+});
+
+test('a picture is enlarged and keeps its caption and seed; queue and stage tell of it', async () => {
+  const host = await openPicture({ stepMs: 150, packs: [demoAddOn('upscaler', 'sharp')] });
+  expect(dialog.getByRole('combobox', { name: 'Upscaler' }).elements()).toEqual([]);
+  const endless = textToImage({ prompt: 'endless', seeds: [1n], steps: 100_000 });
+  await host.submit('endless', endless, { client: 'app', requestKey: null });
+  await dialog.getByRole('combobox', { name: 'How many times as wide' }).selectOptions('2 ×');
+  await enlarge.click();
+  await expect.element(dialog).not.toBeInTheDocument();
+  await expect.element(page.getByText('to enlarge')).toBeVisible();
+  await host.cancel('endless');
+  await expect.element(page.getByRole('img', { name: 'Being enlarged' })).toBeVisible();
+  await expect.element(page.getByRole('progressbar', { name: 'Enlarging' })).toBeVisible();
+  await expect.element(page.getByText('Part 1 of 2 · 12 s left')).toBeVisible();
+  await expect.element(page.getByText('Enlarged · 512 × 512')).toBeVisible();
+
+  const [source, twice] = await host.gallery();
+  expect(twice?.job).toMatchObject({
+    task: 'upscale',
+    upscaler: 'sharp',
+    size: { factor: 2 },
+    sources: [{ known: { prompt: 'a red apple', infotext: source?.infotext } }],
+  });
+  expect(twice).toMatchObject({ prompt: 'a red apple', seed: source?.seed });
+  await pictures.first().click();
+  await expect.element(dialog).toHaveAccessibleName('Picture: a red apple');
+  expect(dialog.getByRole('button', { name: 'Use again' }).elements()).toEqual([]);
+});
+
+test('of several upscalers one is chosen', async () => {
+  const packs = [demoAddOn('upscaler', 'sharp'), demoAddOn('upscaler', 'smooth')];
+  const host = await openPicture({ packs });
+  await dialog.getByRole('combobox', { name: 'Upscaler' }).selectOptions('smooth');
+  const { violations } = await axe.run(document.body, { rules: { region: { enabled: false } } });
+  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
+  await enlarge.click();
+  await expect
+    .poll(async () => (await host.jobs()).at(-1)?.job, PATIENCE)
+    .toMatchObject({ task: 'upscale', upscaler: 'smooth', size: { factor: 4 } });
+});
+
+test('of a large picture the gallery keeps a small one', async () => {
+  const host = await openPicture({ packs: [demoAddOn('upscaler', 'sharp')] });
+  await enlarge.click();
+  await expect.poll(async () => (await host.gallery()).length, PATIENCE).toBe(2);
+  await pictures.first().click();
+  await enlarge.click();
+  await expect.poll(async () => (await host.gallery()).length, PATIENCE).toBe(3);
+  const widths = () => pictures.elements().map((picture) => picture.querySelector('img')?.naturalWidth);
+  await expect.poll(widths, PATIENCE).toEqual([384, 1024, 256]);
+});

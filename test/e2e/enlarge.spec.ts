@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { tinyUpscalerFile } from '../support/tiny-upscaler.ts';
+import { decodePng } from '#codecs/png.ts';
+import { call, expect, openApp, test } from './app.ts';
+
+test('an upscaler is dropped into the app and enlarges a picture four times, there and over the API', async ({
+  page,
+  server,
+}) => {
+  const file = Buffer.from(await (await tinyUpscalerFile()).arrayBuffer());
+  await openApp(page, `${server.origin}/#/create`);
+  await page.evaluate((base64) => {
+    const dataTransfer = new DataTransfer();
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    dataTransfer.items.add(new File([bytes], '4x-tiny.safetensors'));
+    document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+  }, file.toString('base64'));
+  const sheet = page.getByRole('dialog', { name: '4x-tiny' });
+  await expect(sheet).toContainText('Upscaler, float32');
+  await sheet.getByRole('button', { name: 'Import' }).click();
+  await expect(page.getByRole('article', { name: '4x-tiny' })).toContainText('press Enlarge');
+
+  await page.getByRole('link', { name: 'Create', exact: true }).click();
+  await page.getByLabel('Prompt', { exact: true }).fill('yellow star');
+  await page.getByLabel('Steps').first().fill('1');
+  await page.getByRole('button', { name: /paint/i }).click();
+  const pictures = page.getByRole('button', { name: /^View large: yellow star, seed/ });
+  await expect(pictures).toHaveCount(1, { timeout: 120_000 });
+  await pictures.click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Enlarge' }).click();
+  await expect(pictures).toHaveCount(2, { timeout: 120_000 });
+  await expect(page.getByText('Enlarged · 1024 × 1024')).toBeVisible();
+  await pictures.first().click();
+  await expect(page.getByRole('dialog').locator('.infotext')).toContainText('Postprocess upscaler: 4x-tiny');
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Download' }).click();
+  const enlarged = decodePng(readFileSync(await (await download).path()));
+  expect([enlarged.width, enlarged.height]).toEqual([1024, 1024]);
+
+  const image = await page.evaluate(() => {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [32, 24];
+    return canvas.toDataURL('image/jpeg');
+  });
+  const answer = await call<{ image: string; html_info: string }>(
+    page,
+    `${server.origin}/sdapi/v1/extra-single-image`,
+    { image, upscaler_1: '4x-tiny', upscaling_resize: 4 },
+  );
+  expect(answer.body.html_info).toBe('<p>Postprocess upscale by: 4, Postprocess upscaler: 4x-tiny</p>');
+  const { width, height } = decodePng(Buffer.from(answer.body.image, 'base64'));
+  expect([width, height]).toEqual([128, 96]);
+});
