@@ -241,13 +241,15 @@ export async function tinyCheckpoint({
   metadata = { format: 'pt' },
 }: TinyCheckpointOptions = {}): Promise<Blob> {
   const shapes = new Map<string, readonly number[]>();
-  for (const [prefix, part] of [
+  const { context } = FAMILIES[family];
+  const parts: readonly (readonly [prefix: string, Shapes])[] = [
     ['model.diffusion_model.', unetShapes(inputChannels, FAMILIES[family])],
     ['first_stage_model.', autoencoderShapes()],
     family === 'sd1'
-      ? ['cond_stage_model.transformer.text_model.', clipTextShapes(vocabulary, FAMILIES[family].context)]
-      : ['cond_stage_model.model.', openClipShapes(vocabulary, FAMILIES[family].context)],
-  ] as const) {
+      ? ['cond_stage_model.transformer.text_model.', clipTextShapes(vocabulary, context)]
+      : ['cond_stage_model.model.', openClipShapes(vocabulary, context)],
+  ];
+  for (const [prefix, part] of parts) {
     for (const [name, shape] of Object.entries(part)) shapes.set(prefix + name, shape);
   }
   const POSITIONS = 'cond_stage_model.transformer.text_model.embeddings.position_ids';
