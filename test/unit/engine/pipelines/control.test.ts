@@ -203,10 +203,13 @@ describe('the control picture', () => {
   });
 
   test('can be searched for edges: those of a square are one closed line', async () => {
-    const { data } = await prepareControlPicture(control({ preprocessor: { kind: 'canny', low: 100, high: 200 } }), {
-      width: 64,
-      height: 64,
-    });
+    const { data } = await prepareControlPicture(
+      control({ preprocessor: { kind: 'canny', low: 100, high: 200 } }),
+      {
+        width: 64,
+        height: 64,
+      },
+    );
     const edge = (x: number, y: number) => data[(y * 64 + x) * 4] === 255;
     const places = Array.from({ length: 64 * 64 }, (_, i) => [i % 64, Math.floor(i / 64)] as const).filter(
       ([x, y]) => edge(x, y),
@@ -224,10 +227,13 @@ describe('the control picture', () => {
 
   test('of one colour has no edges', async () => {
     const flat = pngOf(20, 20, () => [120, 130, 140]);
-    const { data } = await prepareControlPicture(control({ image: flat, preprocessor: { kind: 'canny', low: 100, high: 200 } }), {
-      width: 20,
-      height: 20,
-    });
+    const { data } = await prepareControlPicture(
+      control({ image: flat, preprocessor: { kind: 'canny', low: 100, high: 200 } }),
+      {
+        width: 20,
+        height: 20,
+      },
+    );
     expect(data.every((value, i) => value === (i % 4 === 3 ? 255 : 0))).toBe(true);
   });
 });
