@@ -2,7 +2,8 @@
  * `npm test`: everything CI runs, cheapest first, with one closing line that counts the tests. A failing step
  * does not hide the next; the exit code tells.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,15 +18,13 @@ interface Counts {
 const reports = mkdtempSync(path.join(tmpdir(), 'vitrine-test-'));
 const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
 
-function run(command: string, environment: NodeJS.ProcessEnv = {}): boolean {
+async function run(command: string, environment: NodeJS.ProcessEnv = {}): Promise<boolean> {
   console.log(`\n— ${command}`);
   const started = Date.now();
-  const { status } = spawnSync(command, {
-    shell: true,
-    stdio: 'inherit',
-    env: { ...process.env, ...environment },
-  });
-  console.log(`— ${status === 0 ? 'ok' : 'FAILED'} after ${Math.round((Date.now() - started) / 1000)} s`);
+  const child = spawn(command, { shell: true, stdio: 'inherit', env: { ...process.env, ...environment } });
+  const [status] = (await once(child, 'close')) as [number | null];
+  const verdict = status === 0 ? 'ok' : 'FAILED';
+  console.log(`— ${verdict} after ${Math.round((Date.now() - started) / 1000)} s: ${command}`);
   return status === 0;
 }
 
@@ -36,18 +35,18 @@ function add(more: Counts): void {
 }
 
 /** A step that is one check: it passes or fails as a whole. */
-function check(command: string): void {
-  add(run(command) ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 });
+async function check(command: string): Promise<void> {
+  add((await run(command)) ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 });
 }
 
 /** A runner that counts its own tests in a JSON report. Without a report it counts as one failure. */
-function suite(
+async function suite(
   command: string,
   read: (report: unknown) => Counts,
   file: string,
   environment: NodeJS.ProcessEnv = {},
-) {
-  const ok = run(command, environment);
+): Promise<void> {
+  const ok = await run(command, environment);
   try {
     const found = read(JSON.parse(readFileSync(path.join(reports, file), 'utf8')));
     add(ok || found.failed > 0 ? found : { ...found, failed: 1 });
@@ -56,10 +55,10 @@ function suite(
   }
 }
 
-function vitestSuite(project: string): void {
+function vitestSuite(project: string, flags = ''): Promise<void> {
   const file = `${project}.json`;
-  const command = `npx vitest run --project ${project} --reporter=default --reporter=json --outputFile.json=${path.join(reports, file)}`;
-  suite(command, readVitest, file);
+  const command = `npx vitest run --project ${project} ${flags} --reporter=default --reporter=json --outputFile.json=${path.join(reports, file)}`;
+  return suite(command, readVitest, file);
 }
 
 function numberIn(report: unknown, ...keys: string[]): number {
@@ -87,14 +86,14 @@ function readPlaywright(report: unknown): Counts {
 }
 
 process.env['CHROME_PATH'] = ensureChromium();
-check('npm run --silent lint');
-check('npm run --silent check');
-vitestSuite('unit');
-check('npm run --silent parity -- test/fixtures');
-check('npm run --silent build');
-check('npm run --silent size');
-vitestSuite('browser');
-suite('npm run --silent test:e2e', readPlaywright, 'e2e.json', {
+await Promise.all([check('npm run --silent lint'), check('npm run --silent check')]);
+// By itself Vitest leaves one of two cores idle.
+await vitestSuite('unit', '--maxWorkers=2');
+await check('npm run --silent parity -- test/fixtures');
+await check('npm run --silent build');
+await check('npm run --silent size');
+await vitestSuite('browser');
+await suite('npm run --silent test:e2e', readPlaywright, 'e2e.json', {
   PLAYWRIGHT_JSON_OUTPUT_NAME: path.join(reports, 'e2e.json'),
 });
 rmSync(reports, { recursive: true });

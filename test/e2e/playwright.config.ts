@@ -6,7 +6,7 @@ const chromium = locateChromium();
 export default defineConfig({
   testDir: '.',
   outputDir: '../../test-results',
-  // The engine takes every core a test machine has.
+  // The engine takes what a test machine has: two at a time are not faster.
   workers: 1,
   timeout: 180_000,
   expect: { timeout: 30_000 },

@@ -83,12 +83,6 @@ const cases: Case[] = [
       }),
   },
   {
-    name: 'UNet, quantised, with LoRAs as inputs',
-    architecture: 'unet-2d-condition',
-    network: quantisedUnet,
-    build: ({ config, weights }) => buildUnet2dCondition(config, { weights, size, loraInputs: true }),
-  },
-  {
     name: 'ControlNet',
     architecture: 'controlnet',
     network: fixture('controlnet'),
