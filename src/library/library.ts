@@ -132,9 +132,10 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
     cancel: (id) => running.get(id)?.abort.abort(),
 
     async remove(id) {
-      const { record } = await find(id);
+      // Before anything is waited for, or it might come to its end meanwhile.
       const install = running.get(id);
       install?.abort.abort();
+      const { record } = await find(id);
       // What it still writes would outlive the rest.
       await install?.ended;
       await files.removeModel(id);

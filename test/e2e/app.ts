@@ -54,8 +54,23 @@ interface Fixtures {
   app: Page;
 }
 
-/** Tests on the built app, each with an origin and a browser profile of its own. */
-export const test = base.extend<Fixtures>({
+interface SharedFixtures {
+  /** The app for tests that only ask it for pictures: its model is fetched and loaded once for all of them. */
+  studio: Page;
+}
+
+/** Tests on the built app, each with an origin and a browser profile of its own, but for {@link SharedFixtures.studio}. */
+export const test = base.extend<Fixtures, SharedFixtures>({
+  studio: [
+    async ({ browser }, use) => {
+      const server = await serveFolder(DIST);
+      const context = await browser.newContext();
+      await use(await openApp(await context.newPage(), server.origin));
+      await context.close();
+      await server.close();
+    },
+    { scope: 'worker' },
+  ],
   server: async ({}, use) => {
     const server = await serveFolder(DIST);
     await use(server);

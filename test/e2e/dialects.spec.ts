@@ -18,10 +18,10 @@ function expectRedApple(png: Uint8Array): void {
 }
 
 test('A1111: pictures of red apples are red in the middle and white around, whatever the seed', async ({
-  app,
+  studio,
 }) => {
   for (const seed of [1, 2, 3]) {
-    const { status, body } = await call<{ images: string[]; info: string }>(app, '/sdapi/v1/txt2img', {
+    const { status, body } = await call<{ images: string[]; info: string }>(studio, '/sdapi/v1/txt2img', {
       prompt: 'red apple, 3d',
       steps: 12,
       cfg_scale: 5,
@@ -37,11 +37,11 @@ test('A1111: pictures of red apples are red in the middle and white around, what
 });
 
 test('A1111: 512×512 by default, with the infotext in the file; a prompt beyond Latin-1 survives', async ({
-  app,
+  studio,
 }) => {
   const prompt = 'りんご 🍎, red apple';
   const { body } = await call<{ images: string[]; parameters: { steps: number } }>(
-    app,
+    studio,
     '/a1111/sdapi/v1/txt2img',
     {
       prompt,
@@ -59,7 +59,7 @@ test('A1111: 512×512 by default, with the infotext in the file; a prompt beyond
   expect(body.parameters.steps).toBe(2);
 });
 
-test('Fooocus-API: at once, as a job with previews, and as a file', async ({ app }) => {
+test('Fooocus-API: at once, as a job with previews, and as a file', async ({ studio }) => {
   const request = {
     prompt: 'red apple',
     aspect_ratios_selection: '256*256',
@@ -68,35 +68,35 @@ test('Fooocus-API: at once, as a job with previews, and as a file', async ({ app
     advanced_params: { overwrite_step: STEPS },
   };
   const sync = await call<{ url: string; seed: string; finish_reason: string }[]>(
-    app,
+    studio,
     '/v1/generation/text-to-image',
     request,
   );
   expect(sync.status).toBe(200);
   expect(sync.body).toMatchObject([{ seed: '9', finish_reason: 'SUCCESS' }]);
-  const picture = decodePng(await fetchBytes(app, sync.body[0]?.url ?? ''));
+  const picture = decodePng(await fetchBytes(studio, sync.body[0]?.url ?? ''));
   expect([picture.width, picture.height]).toEqual([256, 256]);
 
-  const started = await call<{ job_id: string; job_stage: string }>(app, '/v1/generation/text-to-image', {
+  const started = await call<{ job_id: string; job_stage: string }>(studio, '/v1/generation/text-to-image', {
     ...request,
     async_process: true,
   });
   expect(started.body.job_stage).toMatch(/WAITING|RUNNING/);
   const query = `/v1/generation/query-job?job_id=${started.body.job_id}&require_step_preview=true`;
   await expect
-    .poll(async () => (await call<{ job_stage: string }>(app, query)).body.job_stage, { timeout: 60_000 })
+    .poll(async () => (await call<{ job_stage: string }>(studio, query)).body.job_stage, { timeout: 60_000 })
     .toBe('SUCCESS');
-  const history = await call<{ history: { job_id: string }[] }>(app, '/v1/generation/job-history');
+  const history = await call<{ history: { job_id: string }[] }>(studio, '/v1/generation/job-history');
   expect(history.body.history.map(({ job_id }) => job_id)).toContain(started.body.job_id);
 });
 
-test('ModelsLab: success or processing, then fetch', async ({ app }) => {
+test('ModelsLab: success or processing, then fetch', async ({ studio }) => {
   const { status, body } = await call<{
     status: string;
     id: number;
     output: string[];
     meta: { seed: number };
-  }>(app, '/api/v1/enterprise/text2img', {
+  }>(studio, '/api/v1/enterprise/text2img', {
     key: 'any',
     model_id: 'emoji-mini',
     prompt: 'red apple',
@@ -111,15 +111,15 @@ test('ModelsLab: success or processing, then fetch', async ({ app }) => {
   expect(status).toBe(200);
   expect(body.status).toMatch(/success|processing/);
   const fetched = () =>
-    call<{ status: string; output: string[] }>(app, `/api/v1/enterprise/fetch/${body.id}`, { key: 'any' });
+    call<{ status: string; output: string[] }>(studio, `/api/v1/enterprise/fetch/${body.id}`, { key: 'any' });
   await expect.poll(async () => (await fetched()).body.status, { timeout: 60_000 }).toBe('success');
-  const png = await fetchBytes(app, (await fetched()).body.output[0] ?? '');
+  const png = await fetchBytes(studio, (await fetched()).body.output[0] ?? '');
   expect(decodePng(png).width).toBe(256);
 });
 
-test('itsrose: its envelope, and a picture behind the URL', async ({ app }) => {
+test('itsrose: its envelope, and a picture behind the URL', async ({ studio }) => {
   const { body } = await call<{ status: boolean; result: { images: string[]; meta: { prompt: string } } }>(
-    app,
+    studio,
     '/sdapi/txt2img',
     {
       model_id: 'emoji-mini',
@@ -132,11 +132,11 @@ test('itsrose: its envelope, and a picture behind the URL', async ({ app }) => {
     },
   );
   expect(body.status).toBe(true);
-  expect(decodePng(await fetchBytes(app, body.result.images[0] ?? '')).height).toBe(256);
+  expect(decodePng(await fetchBytes(studio, body.result.images[0] ?? '')).height).toBe(256);
 });
 
-test('SDCN: images and nothing else', async ({ app }) => {
-  const { body } = await call<{ images: string[] }>(app, '/txt2img', {
+test('SDCN: images and nothing else', async ({ studio }) => {
+  const { body } = await call<{ images: string[] }>(studio, '/txt2img', {
     prompt: 'red apple',
     width: 256,
     height: 256,
@@ -149,26 +149,28 @@ test('SDCN: images and nothing else', async ({ app }) => {
   expect(decodePng(fromBase64(body.images[0])).width).toBe(256);
 });
 
-test('bad input is refused in each dialect’s own shape', async ({ app }) => {
-  expect(await call(app, '/sdapi/v1/txt2img', { steps: 'many' })).toMatchObject({
+test('bad input is refused in each dialect’s own shape', async ({ studio }) => {
+  expect(await call(studio, '/sdapi/v1/txt2img', { steps: 'many' })).toMatchObject({
     status: 422,
     body: {
       detail: [{ loc: ['body', 'steps'], msg: 'value is not a valid integer', type: 'type_error.integer' }],
     },
   });
-  expect(await call(app, '/v1/generation/text-to-image', { image_number: 33 })).toMatchObject({
+  expect(await call(studio, '/v1/generation/text-to-image', { image_number: 33 })).toMatchObject({
     status: 422,
     body: { detail: [{ type: 'less_than_equal', loc: ['body', 'image_number'] }] },
   });
-  expect(await call(app, '/api/v1/enterprise/text2img', { key: 'k', model_id: 'emoji-mini' })).toMatchObject({
+  expect(
+    await call(studio, '/api/v1/enterprise/text2img', { key: 'k', model_id: 'emoji-mini' }),
+  ).toMatchObject({
     status: 400,
     body: { status: 'error', message: 'prompt is required' },
   });
-  expect(await call(app, '/sdapi/txt2img', { model_id: 'emoji-mini' })).toMatchObject({
+  expect(await call(studio, '/sdapi/txt2img', { model_id: 'emoji-mini' })).toMatchObject({
     status: 400,
     body: { status: false },
   });
-  expect(await call(app, '/txt2img', { prompt: 'x', model: 'none-such' })).toMatchObject({
+  expect(await call(studio, '/txt2img', { prompt: 'x', model: 'none-such' })).toMatchObject({
     status: 400,
     body: { msg: 'Invalid model' },
   });

@@ -2,9 +2,9 @@ import { comparePictures } from '../support/pictures.ts';
 import { readReferencePictures, SAME_PICTURE } from '../support/reference-pictures.ts';
 import { call, expect, fetchBytes, test } from './app.ts';
 
-test('the built-in model draws in Chromium what diffusers draws', async ({ app }) => {
+test('the built-in model draws in Chromium what diffusers draws', async ({ studio }) => {
   for (const reference of readReferencePictures()) {
-    const { body } = await call<{ id: number }>(app, '/api/v1/enterprise/text2img', {
+    const { body } = await call<{ id: number }>(studio, '/api/v1/enterprise/text2img', {
       key: 'any',
       model_id: 'emoji-mini',
       prompt: reference.prompt,
@@ -19,9 +19,11 @@ test('the built-in model draws in Chromium what diffusers draws', async ({ app }
       use_karras_sigmas: 'no',
     });
     const fetched = () =>
-      call<{ status: string; output: string[] }>(app, `/api/v1/enterprise/fetch/${body.id}`, { key: 'any' });
+      call<{ status: string; output: string[] }>(studio, `/api/v1/enterprise/fetch/${body.id}`, {
+        key: 'any',
+      });
     await expect.poll(async () => (await fetched()).body.status, { timeout: 90_000 }).toBe('success');
-    const png = await fetchBytes(app, (await fetched()).body.output[0] ?? '');
+    const png = await fetchBytes(studio, (await fetched()).body.output[0] ?? '');
     const { mean, outliers } = comparePictures(png, reference.png);
     expect(mean, reference.name).toBeLessThanOrEqual(SAME_PICTURE.mean);
     expect(outliers, reference.name).toBeLessThanOrEqual(SAME_PICTURE.outliers);

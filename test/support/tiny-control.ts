@@ -27,10 +27,10 @@ export async function tinyModel(): Promise<FilledPack<ModelPack>> {
   );
 }
 
-/** The reference's tiny ControlNet, which goes with it. */
-export async function tinyControlNet(id = 'edges'): Promise<FilledPack<AddOnPack>> {
+/** The reference's tiny ControlNet, which goes with it, some of its configuration changed. */
+export async function tinyControlNet(id = 'edges', changes: ConfigFile = {}): Promise<FilledPack<AddOnPack>> {
   const { pack, files } = await addOnPack('controlnet', id, weightsOf('controlnet'), { family: 'sd1' });
-  const config = new Blob([fixture('controlnet/config.json')]);
+  const config = new Blob([JSON.stringify({ ...configOf('controlnet'), ...changes })]);
   return {
     pack: { ...pack, files: [...pack.files, { path: 'config.json', sizeBytes: config.size, sha256: null }] },
     files: { ...files, 'config.json': config },

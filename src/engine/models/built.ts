@@ -73,14 +73,16 @@ export async function builtAutoencoder(
   return { networks: networksOf(pack, weights, runtime), isTiny: weights.networks.has('taesd') };
 }
 
-/** A ControlNet. */
+/** A ControlNet, and whether it looks at its picture as a whole. */
 export async function builtControlNet(
   pack: AnyPack,
   files: PackFiles,
   model: ModelPack,
   runtime: Runtime,
-): Promise<Networks> {
-  return networksOf(pack, await openWeightFiles(pack, files, model.family), runtime);
+): Promise<{ networks: Networks; isPooled: boolean }> {
+  const weights = await openWeightFiles(pack, files, model.family);
+  const isPooled = weights.networks.get('controlnet')?.config['global_pool_conditions'] === true;
+  return { networks: networksOf(pack, weights, runtime), isPooled };
 }
 
 function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, foldedBytes?: number): Networks {

@@ -20,6 +20,13 @@ export interface TextEncoder {
   tokenTable: TokenTable | undefined;
 }
 
+/** A ControlNet ready to steer. */
+export interface LoadedControlNet {
+  session: Session;
+  /** Whether it looks at its picture as a whole (Shuffle), and is to have no part in what guidance leads away from. */
+  isPooled: boolean;
+}
+
 /** Networks ready to paint with. */
 export interface LoadedModel {
   pack: ModelPack;
@@ -28,7 +35,7 @@ export interface LoadedModel {
   textEncoders: readonly TextEncoder[];
   unet: Session;
   /** Those asked for, in order. */
-  controlNets: readonly Session[];
+  controlNets: readonly LoadedControlNet[];
   vaeDecoder: Session;
   /**
    * The VAE's other half, opened when it is first asked for.
@@ -122,15 +129,16 @@ export async function openModel(
         unet: controlNets.length > 0 ? { ...unetOptions, controlNet: true } : unetOptions,
       };
       const autoencoder = vae ? await openAutoencoder(vae, addOns.files(vae)) : { networks, isTiny: false };
-      const controls: PreparedNetwork[] = [];
+      const controls: { network: PreparedNetwork; isPooled: boolean }[] = [];
       for (const addOn of controlNets) {
-        controls.push((await openControlNet(addOn, addOns.files(addOn))).prepare('controlnet', changes));
+        const { networks: own, isPooled } = await openControlNet(addOn, addOns.files(addOn));
+        controls.push({ network: own.prepare('controlnet', changes), isPooled });
       }
       const [unet, vaeDecoder, ...others] = await cache.open([
         networks.prepare('unet', changes),
         autoencoder.networks.prepare('vae_decoder', changes),
         ...encoderNames.map((name) => networks.prepare(name, changes)),
-        ...controls,
+        ...controls.map(({ network }) => network),
       ]);
       const encoders = others.slice(0, encoderNames.length);
       if (!unet || !vaeDecoder) throw new AppError('internal', 'The model has no UNet or no VAE.');
@@ -146,7 +154,9 @@ export async function openModel(
         tokenizer,
         textEncoders: lastEncoders,
         unet,
-        controlNets: others.slice(encoderNames.length),
+        controlNets: others
+          .slice(encoderNames.length)
+          .map((session, i) => ({ session, isPooled: controls[i]?.isPooled ?? false })),
         vaeDecoder,
         async vaeEncoder() {
           if (autoencoder.networks.has('vae_encoder')) {
@@ -169,7 +179,7 @@ export async function openModel(
   };
   return model;
 
-  async function openControlNet(addOn: AddOnPack, addOnFiles: PackFiles): Promise<Networks> {
+  async function openControlNet(addOn: AddOnPack, addOnFiles: PackFiles): ReturnType<typeof builtControlNet> {
     const misfit = explainMisfit(model, addOn);
     if (misfit !== null)
       throw new AppError('invalid_request', `The ControlNet “${addOn.title}” has no effect: ${misfit}`);

@@ -50,7 +50,7 @@ export async function openWeightFiles(
   };
   const networks = new Map<Component, NetworkWeights>();
   const add = async (component: Component, source: TensorSource, configPath: string) => {
-    const config = (await files.findJson(configPath)) ?? configOf(component, source, family);
+    const config = (await files.findJson(configPath)) ?? configOf(component, source, pack, family);
     networks.set(component, { source, config });
   };
 
@@ -78,11 +78,19 @@ export async function openWeightFiles(
   return { networks, files: blobs };
 }
 
-/** A network's configuration as far as its tensors and the family tell it. */
-function configOf(component: Component, source: TensorSource, family: ModelFamily | null): ConfigJson {
+/** A network's configuration as far as its tensors, its name and the family tell it. */
+function configOf(
+  component: Component,
+  source: TensorSource,
+  { id }: AnyPack,
+  family: ModelFamily | null,
+): ConfigJson {
   const config = inferConfig(component, dequantiseTensors(source));
   // Its activations pass float16's largest number, which no tensor shows.
-  return component === 'vae' && family === 'sdxl' ? { ...config, force_upcast: true } : config;
+  if (component === 'vae' && family === 'sdxl') return { ...config, force_upcast: true };
+  // Only the name tells these apart; lllyasviel/ControlNet-v1-1, control_v11e_sd15_shuffle.yaml.
+  if (component === 'controlnet' && /shuffle/i.test(id)) return { ...config, global_pool_conditions: true };
+  return config;
 }
 
 /** The tensors of several files as one source. */

@@ -14,6 +14,7 @@ import type { LatentShape } from './unet.ts';
 /** A ControlNet and the picture it looks at. */
 export interface Control {
   net: Session;
+  isPooled: boolean;
   spec: Pick<ControlSpec, 'strength' | 'start' | 'end' | 'balance'>;
   /** Red, green and blue in 0 … 1, of the size that the network wants for the latents. */
   picture: Planes;
@@ -44,8 +45,9 @@ export async function prepareControls(
 ): Promise<Control[]> {
   const controls: Control[] = [];
   for (const [index, spec] of specs.entries()) {
-    const net = controlNets[index];
-    if (!net) throw new AppError('internal', `The ControlNet “${spec.id}” was not loaded.`);
+    const controlNet = controlNets[index];
+    if (!controlNet) throw new AppError('internal', `The ControlNet “${spec.id}” was not loaded.`);
+    const { session: net, isPooled } = controlNet;
     const residuals = new Map(residualsOf(net, 1, shape).map(({ input, dims }) => [input, dims[1]]));
     const wanted = unet.inputNames.filter((name) => name.includes('_additional_residual'));
     if (!wanted.every((name) => residuals.get(name) === unet.inputDims(name)[1])) {
@@ -59,7 +61,7 @@ export async function prepareControls(
       width: evaluate(width, symbolsOf(1, shape)),
       height: evaluate(height, symbolsOf(1, shape)),
     };
-    controls.push({ net, spec, picture: toUnitPlanes(await prepareControlPicture(spec, size)) });
+    controls.push({ net, isPooled, spec, picture: toUnitPlanes(await prepareControlPicture(spec, size)) });
   }
   return controls;
 }
@@ -111,18 +113,17 @@ export function residualsOf(net: Session, rows: number, shape: LatentShape): Res
 
 /**
  * How much of a residual goes to a row of the UNet. Where one side is trusted more than the other, shallow residuals count
- * less; where it is the picture, it has no part in what guidance leads away from.
+ * less; where it is the picture, or where that is looked at as a whole, it has no part in what guidance leads away from.
  * Source: Mikubill/sd-webui-controlnet, scripts/hook.py (`soft_injection`, `cfg_injection`).
  */
 export function residualWeight(
-  { spec: { strength, balance } }: Control,
+  { isPooled, spec: { strength, balance } }: Control,
   { unconditional }: Pick<GuidanceRow, 'unconditional'>,
   index: number,
   count: number,
 ): number {
-  if (balance === 'even') return strength;
-  if (balance === 'control' && unconditional) return 0;
-  return strength * SOFTENING ** (count - 1 - index);
+  if (unconditional && (balance === 'control' || isPooled)) return 0;
+  return balance === 'even' ? strength : strength * SOFTENING ** (count - 1 - index);
 }
 
 /** What the symbols in the graphs' dimensions stand for. */

@@ -93,8 +93,8 @@ export async function drawPictures(
   function openRun(batch: Batch, encoded: readonly EncodedPrompt[]): SamplingRun {
     // Another LoRA may have had the ControlNets make room for it and come again.
     const present = controls.flatMap((control, i) => {
-      const net = model.controlNets[i];
-      return net ? { ...control, net } : [];
+      const controlNet = model.controlNets[i];
+      return controlNet ? { ...control, net: controlNet.session } : [];
     });
     const noise = createNoiseStream(
       { ...job.noise, etaNoiseSeedDelta: plan.usesEnsd ? job.noise.etaNoiseSeedDelta : 0 },

@@ -204,8 +204,18 @@ test('ControlNets steer alike on wasm and on WebGPU, and nothing of theirs is re
     const unet = await openGraph(runtime, unetGraph, network, {});
     const net = await openGraph(runtime, netGraph, control, {});
     const controls: Control[] = [
-      { net, picture: picture(1), spec: { strength, start: 0, end: 0.5, balance: 'control' } },
-      { net, picture: picture(2), spec: { strength: strength / 2, start: 0, end: 1, balance: 'even' } },
+      {
+        net,
+        isPooled: false,
+        picture: picture(1),
+        spec: { strength, start: 0, end: 0.5, balance: 'control' },
+      },
+      {
+        net,
+        isPooled: true,
+        picture: picture(2),
+        spec: { strength: strength / 2, start: 0, end: 1, balance: 'even' },
+      },
     ];
     return draw({ runtime, unet }, kDiffusion('euler'), take, undefined, controls);
   };

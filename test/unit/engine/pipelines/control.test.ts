@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodePng } from '#codecs/png.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
+import { openPackFiles } from '#engine/models/pack-files.ts';
+import { openWeightFiles } from '#engine/models/weight-files.ts';
 import { openModel, type LoadedModel, type Model } from '#engine/models/model.ts';
 import { prepareControlPicture, prepareControls } from '#engine/pipelines/control.ts';
 import { createCpuDenoiser } from '#engine/pipelines/cpu-denoiser.ts';
@@ -14,6 +16,7 @@ import { openNodeRuntime } from '../../../support/node-engine.ts';
 import { comparePictures, pngOf } from '../../../support/pictures.ts';
 import { pseudoRandom } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
+import { tinyControlNetFile } from '../../../support/tiny-checkpoint.ts';
 import { tinyControlNet, tinyModel } from '../../../support/tiny-control.ts';
 import { addOnPack, engineFor, modelPack, paint, type FilledPack } from '../../../support/tiny-packs.ts';
 
@@ -93,10 +96,11 @@ async function denoise(
 
 /** The same by hand: what the ControlNet answers, times these weights, put into the UNet. */
 async function byHand(
-  { unet, controlNets: [net] }: LoadedModel,
+  { unet, controlNets: [controlNet] }: LoadedModel,
   text: number,
   weightOf: (residual: number, count: number) => number,
 ): Promise<Float32Array> {
+  const net = controlNet?.session;
   if (!net) throw new Error('There is no ControlNet.');
   const { width, height, channels, data } = decodePng(new Uint8Array(await SQUARE.arrayBuffer()));
   const planes = Float32Array.from(
@@ -176,6 +180,31 @@ describe('a ControlNet', () => {
       expect(relativeError(output, expected)).toBeLessThan(1e-5);
     }
   });
+});
+
+test('a ControlNet that looks at the whole has no part in what guidance leads away from', async () => {
+  const whole = await tinyControlNet('shuffle', { global_pool_conditions: true });
+  const loaded = await opened.load(
+    { controlNets: [whole.pack] },
+    openAddOns([whole.pack], () => (path) => Promise.resolve(whole.files[path])),
+  );
+  const [output = new Float32Array()] = await denoise(loaded, [control()], { guidanceScale: 4 });
+  const [positive, negative] = [await byHand(loaded, 1, () => 1), await byHand(loaded, 2, () => 0)];
+  const expected = positive.map((value, i) => (negative[i] ?? 0) + 4 * (value - (negative[i] ?? 0)));
+  expect(relativeError(output, expected)).toBeLessThan(1e-5);
+});
+
+test('of a single file the name tells that it looks at the whole', async () => {
+  const file = await tinyControlNetFile();
+  for (const [id, pooled] of [
+    ['control_v11e_sd15_shuffle', true],
+    ['control_v11p_sd15_canny', undefined],
+  ] as const) {
+    const { pack, files } = await addOnPack('controlnet', id, file);
+    const inside = openPackFiles(pack, (path) => Promise.resolve(files[path]));
+    const { networks } = await openWeightFiles(pack, inside, 'sd1');
+    expect(networks.get('controlnet')?.config['global_pool_conditions']).toBe(pooled);
+  }
 });
 
 describe('the control picture', () => {
