@@ -10,6 +10,7 @@ import type { BuildOptions } from '#engine/architectures/build-options.ts';
 import { buildControlNet } from '#engine/architectures/controlnet.ts';
 import { buildClipText, type ClipTextOutput } from '#engine/architectures/clip-text.ts';
 import type { ConfigJson } from '#engine/architectures/config.ts';
+import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
 import {
   buildUnet2dCondition,
   type Unet2dConditionOptions,
@@ -21,7 +22,7 @@ import type { Component } from '#engine/weights/checkpoint.ts';
 import { lowRankFactors, mergeLoras } from '#engine/weights/lora.ts';
 import { byteLength, type TensorInfo, type TensorSource } from '#engine/weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
-import type { AnyPack, ModelPack } from '#protocol/model.ts';
+import type { AddOnPack, AnyPack, ModelFamily, ModelPack } from '#protocol/model.ts';
 import { packKey, type ChosenLora } from './add-ons.ts';
 import { externalDataOf } from './external-data.ts';
 import { giveLoras } from './lora-inputs.ts';
@@ -62,27 +63,24 @@ export async function builtNetworks(
   return networksOf(pack, weights, runtime, foldedBytes);
 }
 
-/** The VAE of an add-on: an AutoencoderKL or a TAESD. */
-export async function builtAutoencoder(
-  pack: AnyPack,
-  files: PackFiles,
-  model: ModelPack,
-  runtime: Runtime,
-): Promise<{ networks: Networks; isTiny: boolean }> {
-  const weights = await openWeightFiles(pack, files, model.family);
-  return { networks: networksOf(pack, weights, runtime), isTiny: weights.networks.has('taesd') };
+/** The networks of an add-on, and their configurations. */
+export interface BuiltAddOn {
+  networks: Networks;
+  configs: ReadonlyMap<Component, ConfigJson>;
 }
 
-/** A ControlNet, and whether it looks at its picture as a whole. */
-export async function builtControlNet(
-  pack: AnyPack,
+/** A VAE, a ControlNet or an upscaler. @param family of the model it is for; null for what goes with none */
+export async function builtAddOn(
+  pack: AddOnPack,
   files: PackFiles,
-  model: ModelPack,
+  family: ModelFamily | null,
   runtime: Runtime,
-): Promise<{ networks: Networks; isPooled: boolean }> {
-  const weights = await openWeightFiles(pack, files, model.family);
-  const isPooled = weights.networks.get('controlnet')?.config['global_pool_conditions'] === true;
-  return { networks: networksOf(pack, weights, runtime), isPooled };
+): Promise<BuiltAddOn> {
+  const weights = await openWeightFiles(pack, files, family);
+  return {
+    networks: networksOf(pack, weights, runtime),
+    configs: new Map([...weights.networks].map(([component, { config }]) => [component, config])),
+  };
 }
 
 function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, foldedBytes?: number): Networks {
@@ -171,6 +169,7 @@ function componentOf(
       ['taesd', 'encoder.layers.0.weight', buildAutoencoderTinyEncoder],
     ],
     controlnet: [['controlnet', '', buildControlNet]],
+    upscaler: [['upscaler', '', buildRrdbNet]],
   };
   for (const [component, mark, build] of candidates[name]) {
     const source = networks.get(component)?.source;
@@ -210,7 +209,7 @@ function strengthFor({ lora, strength, textEncoderStrength }: ChosenLora, compon
  * float32 arithmetic. Types no kernel takes become float16, which is no larger than most of them. What a LoRA has widened
  * goes back to what the file has.
  */
-export function storedType({ name, type }: TensorInfo, file: TensorSource, precision: FloatType): FloatType {
+function storedType({ name, type }: TensorInfo, file: TensorSource, precision: FloatType): FloatType {
   if (name.endsWith('.scale')) return 'float32';
   if (precision === 'float16') return 'float16';
   const original = file.info(name)?.type ?? type;
@@ -218,7 +217,7 @@ export function storedType({ name, type }: TensorInfo, file: TensorSource, preci
 }
 
 /** Bytes of a network's tensors. */
-export function bytesOf(source: TensorSource): number {
+function bytesOf(source: TensorSource): number {
   let bytes = 0;
   for (const name of source.names()) {
     const info = source.info(name);

@@ -4,7 +4,7 @@ import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { AppError } from '#protocol/error.ts';
 import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import type { AddOns, ChosenLora } from './add-ons.ts';
-import { builtAutoencoder, builtControlNet, builtNetworks } from './built.ts';
+import { builtAddOn, builtNetworks } from './built.ts';
 import { exportedNetworks } from './exported.ts';
 import { explainMisfit } from './misfit.ts';
 import type { Networks, PreparedNetwork, TokenTable, UnetOptions } from './networks.ts';
@@ -179,19 +179,23 @@ export async function openModel(
   };
   return model;
 
-  async function openControlNet(addOn: AddOnPack, addOnFiles: PackFiles): ReturnType<typeof builtControlNet> {
+  async function openControlNet(
+    addOn: AddOnPack,
+    addOnFiles: PackFiles,
+  ): Promise<{ networks: Networks; isPooled: boolean }> {
     const misfit = explainMisfit(model, addOn);
     if (misfit !== null)
       throw new AppError('invalid_request', `The ControlNet “${addOn.title}” has no effect: ${misfit}`);
-    return builtControlNet(addOn, addOnFiles, pack, runtime);
+    const { networks: own, configs } = await builtAddOn(addOn, addOnFiles, pack.family, runtime);
+    return { networks: own, isPooled: configs.get('controlnet')?.['global_pool_conditions'] === true };
   }
 
   async function openAutoencoder(
     vae: AddOnPack,
     vaeFiles: PackFiles,
   ): Promise<{ networks: Networks; isTiny: boolean }> {
-    const opened = await builtAutoencoder(vae, vaeFiles, pack, runtime);
-    if (opened.networks.has('vae_decoder')) return opened;
+    const { networks: own, configs } = await builtAddOn(vae, vaeFiles, pack.family, runtime);
+    if (own.has('vae_decoder')) return { networks: own, isTiny: configs.has('taesd') };
     throw new AppError('invalid_request', `${vae.title} has no VAE decoder.`);
   }
 }

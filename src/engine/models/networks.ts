@@ -4,7 +4,7 @@ import type { ChosenLora } from './add-ons.ts';
 
 /** A network of a pipeline, by the folder it has in ONNX exports. */
 export type NetworkName =
-  'unet' | 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder' | 'controlnet';
+  'unet' | 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder' | 'controlnet' | 'upscaler';
 
 /** How the UNet is written, where the engine writes it. */
 export type UnetOptions = Omit<Unet2dConditionOptions, 'weights' | 'precision' | 'loraInputs'>;

@@ -1,14 +1,10 @@
-import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
 import type { Runtime, Session } from '#engine/runtime/runtime.ts';
-import { castTensors, type FloatType } from '#engine/weights/casts.ts';
 import { AppError } from '#protocol/error.ts';
 import type { AddOnPack } from '#protocol/model.ts';
-import { packKey, type AddOns } from './add-ons.ts';
-import { bytesOf, storedType } from './built.ts';
-import { externalDataOf } from './external-data.ts';
-import { foldsWeights, type PreparedNetwork } from './networks.ts';
+import type { AddOns } from './add-ons.ts';
+import { builtAddOn } from './built.ts';
+import type { PreparedNetwork } from './networks.ts';
 import { createSessionCache } from './session-cache.ts';
-import { openWeightFiles } from './weight-files.ts';
 
 /** An upscaling network: `image` float32 [1, 3, height, width] in 0 … 1 to `upscaled`, `factor` times as large. */
 export interface LoadedUpscaler {
@@ -36,35 +32,22 @@ interface PreparedUpscaler extends Omit<LoadedUpscaler, 'session'> {
 /** Opens upscalers on a runtime as they are asked for, and keeps them as far as memory allows. */
 export function createUpscalers(runtime: Runtime): Upscalers {
   const cache = createSessionCache();
-  const precision: FloatType = runtime.backend.float16 ? 'float16' : 'float32';
 
   async function prepare(pack: AddOnPack, addOns: AddOns): Promise<PreparedUpscaler> {
-    const { networks, files } = await openWeightFiles(pack, addOns.files(pack), null);
-    const found = networks.get('upscaler');
-    const factor = found?.config['scale'];
-    if (!found || typeof factor !== 'number' || !isForColours(found.config)) {
+    const { networks, configs } = await builtAddOn(pack, addOns.files(pack), null, runtime);
+    const config = configs.get('upscaler');
+    const factor = config?.['scale'];
+    if (!config || typeof factor !== 'number' || !isForColours(config)) {
       throw new AppError('unsupported_feature', `${pack.title} is no upscaler of pictures in colour.`, {
         detail: { model: pack.id },
       });
     }
-    const source = castTensors(found.source, (tensor) => storedType(tensor, found.source, precision));
-    const bytes = bytesOf(source);
     return {
       pack,
       factor,
       // Smaller factors fold pixels into channels first; the network itself always enlarges four times.
       sideMultiple: 4 / factor,
-      network: {
-        key: packKey(pack),
-        bytes,
-        async open() {
-          const graph = buildRrdbNet(found.config, { weights: source, precision });
-          return runtime.createSession(graph.model, {
-            externalData: await externalDataOf(graph, source, files),
-            foldWeights: foldsWeights(bytes),
-          });
-        },
-      },
+      network: networks.prepare('upscaler', { loras: [], unet: {} }),
     };
   }
 

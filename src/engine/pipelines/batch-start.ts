@@ -1,14 +1,15 @@
 import type { LoadedModel } from '#engine/models/model.ts';
 import type { NoiseStream } from '#engine/random/latent-noise.ts';
 import type { Runtime, Session } from '#engine/runtime/runtime.ts';
+import { repeat } from '#engine/samplers/latent-math.ts';
 import type { SamplingStart } from '#engine/samplers/sampling-plan.ts';
 import { AppError } from '#protocol/error.ts';
 import type { PaintJob } from '#protocol/job.ts';
 import type { Size } from './draw-size.ts';
-import { encodeLatents, toPlanes, type Posterior } from './encode-latents.ts';
+import { encodeLatents, type Posterior } from './encode-latents.ts';
 import { averagedCells, hideMasked, nearestCells } from './mask.ts';
 import { readPicture } from './read-picture.ts';
-import { stretch } from './resize.ts';
+import { pixelsToPlanes, stretch } from './resize.ts';
 import type { BatchStart } from './sampling-run.ts';
 import type { Planes } from './tiles.ts';
 import { latentLength, type LatentShape } from './unet.ts';
@@ -58,7 +59,8 @@ export async function prepareStart(
   shape: LatentShape,
 ): Promise<(noise: NoiseStream, pictures: number) => BatchStart> {
   const drawsLatents = job.sampler.family === 'diffusers';
-  const picture = job.task === 'txt2img' ? null : toPlanes(await read(job.init.image, WHITE, drawn));
+  const picture =
+    job.task === 'txt2img' ? null : pixelsToPlanes(await read(job.init.image, WHITE, drawn), -1);
   const mask = job.task === 'inpaint' ? await read(job.mask, BLACK, drawn) : null;
   const encode = (planes: Planes) => encodeLatents(runtime, model, planes);
 
@@ -111,12 +113,6 @@ function sampleLatents(
     latents[i] = scalingFactor * ((latents[i] ?? 0) + spread);
   }
   return latents;
-}
-
-function repeat(values: Float32Array, times: number): Float32Array {
-  const all = new Float32Array(values.length * times);
-  for (let i = 0; i < times; i++) all.set(values, i * values.length);
-  return all;
 }
 
 /** The mask before each picture's latents of `length` numbers. */

@@ -7,7 +7,7 @@ import { findEdges } from './canny.ts';
 import type { Size } from './draw-size.ts';
 import type { GuidanceRow } from './guidance.ts';
 import { readPicture } from './read-picture.ts';
-import { placeInside, resizeToCover, stretch, type Pixels } from './resize.ts';
+import { placeInside, pixelsToPlanes, resizeToCover, stretch, type Pixels } from './resize.ts';
 import type { Planes } from './tiles.ts';
 import type { LatentShape } from './unet.ts';
 
@@ -26,6 +26,8 @@ export interface Residual {
   output: string;
   input: string;
   dims: readonly number[];
+  /** How many numbers it has. */
+  values: number;
 }
 
 /** How much each deeper residual counts for more where the prompt is trusted; A1111's extension, scripts/hook.py. */
@@ -61,23 +63,27 @@ export async function prepareControls(
       width: evaluate(width, symbolsOf(1, shape)),
       height: evaluate(height, symbolsOf(1, shape)),
     };
-    controls.push({ net, isPooled, spec, picture: toUnitPlanes(await prepareControlPicture(spec, size)) });
+    controls.push({
+      net,
+      isPooled,
+      spec,
+      picture: pixelsToPlanes(await prepareControlPicture(spec, size), 0),
+    });
   }
   return controls;
 }
 
-/** What a ControlNet is told besides what the UNet is: its picture, for each row. */
-export function pictureInputs(
-  { picture: { channels, height, width, data } }: Control,
+/** What a ControlNet is told besides what the UNet is, but for its picture. How much counts for which row is decided behind it. */
+export const FULL_SCALE: Readonly<Record<string, TensorValue>> = {
+  conditioning_scale: { type: 'float32', data: Float32Array.of(1), dims: [1] },
+};
+
+/** The dimensions of a control's picture, once for each row. */
+export function pictureDims(
+  { picture: { channels, height, width } }: Control,
   rows: number,
-): { controlnet_cond: TensorValue & { data: Float32Array }; conditioning_scale: TensorValue } {
-  const pictures = new Float32Array(rows * data.length);
-  for (let row = 0; row < rows; row++) pictures.set(data, row * data.length);
-  return {
-    controlnet_cond: { type: 'float32', data: pictures, dims: [rows, channels, height, width] },
-    // How much counts for which row is decided behind the network.
-    conditioning_scale: { type: 'float32', data: Float32Array.of(1), dims: [1] },
-  };
+): readonly number[] {
+  return [rows, channels, height, width];
 }
 
 /** A control picture as its ControlNet will see it. @throws AppError `invalid_request` for what is no picture */
@@ -104,11 +110,15 @@ export function takesPart({ spec: { start, end } }: Control, fraction: number): 
 
 /** The residuals of a ControlNet for so many rows, the deepest last. */
 export function residualsOf(net: Session, rows: number, shape: LatentShape): Residual[] {
-  return net.outputNames.map((output) => ({
-    output,
-    input: output.replace(/_residual/, '_additional_residual'),
-    dims: net.outputDims(output).map((side) => evaluate(side, symbolsOf(rows, shape))),
-  }));
+  return net.outputNames.map((output) => {
+    const dims = net.outputDims(output).map((side) => evaluate(side, symbolsOf(rows, shape)));
+    return {
+      output,
+      input: output.replace(/_residual/, '_additional_residual'),
+      dims,
+      values: dims.reduce((product, side) => product * side, 1),
+    };
+  });
 }
 
 /**
@@ -129,13 +139,4 @@ export function residualWeight(
 /** What the symbols in the graphs' dimensions stand for. */
 function symbolsOf(rows: number, { height, width }: LatentShape): Record<string, number> {
   return { batch: rows, height, width };
-}
-
-function toUnitPlanes({ width, height, data }: Pixels): Planes {
-  const area = width * height;
-  const planes = new Float32Array(3 * area);
-  for (let i = 0; i < planes.length; i++) {
-    planes[i] = (data[(i % area) * 4 + Math.floor(i / area)] ?? 0) / 255;
-  }
-  return { channels: 3, height, width, data: planes };
 }

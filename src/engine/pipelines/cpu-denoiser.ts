@@ -1,8 +1,9 @@
 import type { TensorValue } from '#engine/runtime/runtime.ts';
 import type { DenoiserOutput } from '#engine/samplers/cpu-machine.ts';
+import { repeat } from '#engine/samplers/latent-math.ts';
 import type { DenoiseInstruction } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
-import { pictureInputs, residualsOf, residualWeight, takesPart } from './control.ts';
+import { FULL_SCALE, pictureDims, residualsOf, residualWeight, takesPart } from './control.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
 import {
   conditioningInputs,
@@ -95,9 +96,7 @@ function createResidualSum({ controls, shape }: GuidedUnet): ResidualSum {
   if (!first) return () => Promise.resolve({});
   return async (latents, rows, timestep, fraction) => {
     const residuals = residualsOf(first.net, rows.length, shape);
-    const sums = new Map(
-      residuals.map(({ input, dims }) => [input, new Float32Array(dims.reduce((a, b) => a * b, 1))]),
-    );
+    const sums = new Map(residuals.map(({ input, values }) => [input, new Float32Array(values)]));
     for (const control of controls.filter((each) => takesPart(each, fraction))) {
       const outputs = await control.net.run({
         sample: {
@@ -106,7 +105,12 @@ function createResidualSum({ controls, shape }: GuidedUnet): ResidualSum {
           dims: [rows.length, shape.channels, shape.height, shape.width],
         },
         ...conditioningInputs(control.net, timestep, rows),
-        ...pictureInputs(control, rows.length),
+        ...FULL_SCALE,
+        controlnet_cond: {
+          type: 'float32',
+          data: repeat(control.picture.data, rows.length),
+          dims: pictureDims(control, rows.length),
+        },
       });
       for (const [index, { output, input }] of residuals.entries()) {
         const [sum, values] = [sums.get(input), outputs[output]?.data];

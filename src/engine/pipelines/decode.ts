@@ -1,8 +1,8 @@
 import type { LoadedModel } from '#engine/models/model.ts';
-import type { FloatTensor, Runtime, TensorValue } from '#engine/runtime/runtime.ts';
+import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Pixels } from './resize.ts';
-import { runInTiles, runWholeOrTiled, tileSide, type Planes } from './tiles.ts';
+import { runInTiles, runWholeOrTiled, tileSide, toPlanes, type Planes } from './tiles.ts';
 
 /**
  * Latents of one picture, scaled for the VAE, as pixels; in tiles where one pass over the picture does not fit.
@@ -25,7 +25,7 @@ export async function decodeLatents(
   const side = tileSide(pack);
 
   const decode = async (value: TensorValue): Promise<Planes> =>
-    toPlanes((await vaeDecoder.run({ [input]: value }))[output]);
+    toPlanes((await vaeDecoder.run({ [input]: value }))[output], 'VAE decoder');
   const planes = await runWholeOrTiled(
     { width: width * downscale, height: height * downscale },
     runtime.backend.provider,
@@ -42,14 +42,6 @@ export async function decodeLatents(
     },
   );
   return { width: planes.width, height: planes.height, data: toBytes(planes) };
-}
-
-function toPlanes(sample: FloatTensor | undefined): Planes {
-  const [, channels, height, width] = sample?.dims ?? [];
-  if (!sample || channels === undefined || height === undefined || width === undefined) {
-    throw new AppError('integrity_failed', 'The VAE decoder’s output is not a picture.');
-  }
-  return { channels, height, width, data: sample.data };
 }
 
 /** Planes of red, green and blue in −1 … 1 as opaque RGBA, rounded to the nearest as diffusers does. */

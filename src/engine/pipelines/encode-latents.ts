@@ -1,7 +1,6 @@
 import type { LoadedModel } from '#engine/models/model.ts';
 import type { FloatTensor, Runtime } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Pixels } from './resize.ts';
 import { runInTiles, runWholeOrTiled, tileSide, type Planes } from './tiles.ts';
 
 /** What a VAE encoder says of a picture's latents: a normal distribution for each, at the VAE's own scale. */
@@ -63,16 +62,4 @@ function joinOutputs(outputs: readonly (FloatTensor | undefined)[]): Planes {
     position += output?.data.length ?? 0;
   }
   return { channels: data.length / (height * width), height, width, data };
-}
-
-/** Red, green and blue in −1 … 1. */
-export function toPlanes({ width, height, data }: Pixels): Planes {
-  const area = width * height;
-  const planes = new Float32Array(3 * area);
-  for (let i = 0; i < area; i++) {
-    for (let channel = 0; channel < 3; channel++) {
-      planes[channel * area + i] = ((data[i * 4 + channel] ?? 0) / 255) * 2 - 1;
-    }
-  }
-  return { channels: 3, height, width, data: planes };
 }

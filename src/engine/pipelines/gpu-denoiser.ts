@@ -1,7 +1,8 @@
 import type { TensorValue } from '#engine/runtime/runtime.ts';
 import type { GpuArithmetic } from '#engine/samplers/gpu-arithmetic.ts';
 import type { GpuMachineOptions } from '#engine/samplers/gpu-machine.ts';
-import { pictureInputs, residualsOf, residualWeight, takesPart } from './control.ts';
+import { repeat } from '#engine/samplers/latent-math.ts';
+import { FULL_SCALE, pictureDims, residualsOf, residualWeight, takesPart } from './control.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
 import {
   conditioningInputs,
@@ -72,21 +73,20 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
   ): Promise<Record<string, TensorValue>> {
     const [first] = controls;
     if (!first) return {};
-    const residuals = residualsOf(first.net, rows.length, shape).map((residual) => ({
-      ...residual,
-      values: residual.dims.reduce((a, b) => a * b, 1),
-    }));
+    const residuals = residualsOf(first.net, rows.length, shape);
     const active = [...controls.entries()].filter(([, control]) => takesPart(control, fraction));
     for (const [index, control] of active) {
-      const { controlnet_cond: picture, conditioning_scale: scale } = pictureInputs(control, rows.length);
-      const pictures = bufferOf(`picture ${index} ${rows.length}`, picture.data.length, () => picture.data);
+      const { data } = control.picture;
+      const pictures = bufferOf(`picture ${index} ${rows.length}`, rows.length * data.length, () =>
+        repeat(data, rows.length),
+      );
       const own = Object.entries(inputs).filter(([name]) => control.net.inputNames.includes(name));
       await control.net.runInto(
         {
           ...Object.fromEntries(own),
           sample: latents(),
-          controlnet_cond: { type: 'float32', buffer: pictures, dims: picture.dims },
-          conditioning_scale: scale,
+          ...FULL_SCALE,
+          controlnet_cond: { type: 'float32', buffer: pictures, dims: pictureDims(control, rows.length) },
         },
         Object.fromEntries(
           residuals.map(({ output: name, dims, values }) => [

@@ -1,9 +1,22 @@
 import createPica from 'pica';
 import type { Size } from './draw-size.ts';
+import type { Planes } from './tiles.ts';
 
 /** Pixels with four channels, row by row. */
 export interface Pixels extends Size {
   data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** Red, green and blue from `lowest` to 1, plane after plane. */
+export function pixelsToPlanes({ width, height, data }: Pixels, lowest: 0 | -1): Planes {
+  const area = width * height;
+  const planes = new Float32Array(3 * area);
+  for (let i = 0; i < area; i++) {
+    for (let channel = 0; channel < 3; channel++) {
+      planes[channel * area + i] = ((data[i * 4 + channel] ?? 0) / 255) * (1 - lowest) + lowest;
+    }
+  }
+  return { channels: 3, height, width, data: planes };
 }
 
 /** The name in infotexts of what {@link resizeToCover} does. */

@@ -1,3 +1,4 @@
+import type { FloatTensor } from '#engine/runtime/runtime.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ModelPack } from '#protocol/model.ts';
@@ -8,6 +9,15 @@ export interface Planes {
   height: number;
   width: number;
   data: Float32Array;
+}
+
+/** A network's output as a picture. @throws AppError `integrity_failed`, in words that name the network */
+export function toPlanes(output: FloatTensor | undefined, network: string): Planes {
+  const [, channels, height, width] = output?.dims ?? [];
+  if (!output || channels === undefined || height === undefined || width === undefined) {
+    throw new AppError('integrity_failed', `The ${network}’s output is not a picture.`);
+  }
+  return { channels, height, width, data: output.data };
 }
 
 /** Sides of a tile before and after the network. */

@@ -18,7 +18,7 @@ import { encodePicture } from './encode-picture.ts';
 import { createProgress } from './progress.ts';
 import { readPicture } from './read-picture.ts';
 import { crop, nearest, stretch, type Pixels } from './resize.ts';
-import type { Planes } from './tiles.ts';
+import { toPlanes } from './tiles.ts';
 import type { RunControl } from './draw.ts';
 import { cutTile, placeTile, planTiles } from './upscale-tiles.ts';
 import { yieldToEvents } from './yield-to-events.ts';
@@ -212,20 +212,13 @@ async function runInTiles(
     const { upscaled } = await session.run({
       image: { type: 'float32', data: part.data, dims: [1, part.channels, part.height, part.width] },
     });
-    placeTile(toPlanes(upscaled), tile, factor, output);
+    const enlarged = toPlanes(upscaled, 'upscaler');
+    if (!enlarged.data.every(Number.isFinite))
+      throw new AppError('not_a_number', 'The picture came out as numbers that are none.');
+    placeTile(enlarged, tile, factor, output);
     if (!(await goOn())) return null;
   }
   return output;
-}
-
-/** @throws AppError `integrity_failed`, `not_a_number` */
-function toPlanes(output: { data: Float32Array; dims: readonly number[] } | undefined): Planes {
-  const [, channels, height, width] = output?.dims ?? [];
-  if (!output || channels === undefined || height === undefined || width === undefined)
-    throw new AppError('integrity_failed', 'The upscaler’s output is not a picture.');
-  if (!output.data.every(Number.isFinite))
-    throw new AppError('not_a_number', 'The picture came out as numbers that are none.');
-  return { channels, height, width, data: output.data };
 }
 
 /** One picture seen through another of the same size, cut to whole numbers as Pillow's `Image.blend`. */

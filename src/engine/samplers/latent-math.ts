@@ -72,3 +72,10 @@ export function measureNorm(
   });
   return norms.reduce((sum, norm) => sum + norm, 0) / norms.length;
 }
+
+/** Values over and over. */
+export function repeat(values: Float32Array, times: number): Float32Array {
+  const all = new Float32Array(values.length * times);
+  for (let i = 0; i < times; i++) all.set(values, i * values.length);
+  return all;
+}

@@ -4,8 +4,8 @@ import { decodePng, type Pixels as PngPixels } from '#codecs/png.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
 import { openModel, type LoadedModel, type Model } from '#engine/models/model.ts';
 import { decodeLatents } from '#engine/pipelines/decode.ts';
-import { encodeLatents, toPlanes } from '#engine/pipelines/encode-latents.ts';
-import type { Pixels } from '#engine/pipelines/resize.ts';
+import { encodeLatents } from '#engine/pipelines/encode-latents.ts';
+import { pixelsToPlanes, type Pixels } from '#engine/pipelines/resize.ts';
 import { runInTiles, runWholeOrTiled, tileSide, type Planes } from '#engine/pipelines/tiles.ts';
 import type { Session } from '#engine/runtime/runtime.ts';
 import { packs } from '#library/packs/index.ts';
@@ -200,7 +200,7 @@ describe('a VAE whose memory gives out', async () => {
   test('encodes and decodes a picture all but as it does in one piece', async () => {
     const model = await load(await openModel(packs['emoji-mini'], runtime, readFrom(EMOJI_MINI)));
     const small = inLittleMemory(model);
-    const picture = toPlanes(sideBySide(readReferencePictures().map(({ png }) => decodePng(png))));
+    const picture = pixelsToPlanes(sideBySide(readReferencePictures().map(({ png }) => decodePng(png))), -1);
     const { mean } = await encodeLatents(runtime, model, picture);
     const encoded = await encodeLatents(runtime, small, picture);
     // Latents have a deviation of about 1.
@@ -216,7 +216,7 @@ describe('a VAE whose memory gives out', async () => {
     const small = inLittleMemory(model);
     const pixels = await decode(small, pseudoRandom(4 * 24 * 20), 24, 20);
     expect(pixels).toMatchObject({ width: 160, height: 192 });
-    const { mean, deviation } = await encodeLatents(runtime, small, toPlanes(pixels));
+    const { mean, deviation } = await encodeLatents(runtime, small, pixelsToPlanes(pixels, -1));
     expect(mean).toHaveLength(4 * 24 * 20);
     expect(deviation).toHaveLength(4 * 24 * 20);
     expect(deviation?.every((value) => value > 0)).toBe(true);
