@@ -1,5 +1,5 @@
 import { AppError } from '#protocol/error.ts';
-import { countPictures, type JobRecord } from '#protocol/job.ts';
+import { countImages, type JobRecord } from '#protocol/job.ts';
 import { bytesResponse } from './response.ts';
 import { route, type Call } from './route.ts';
 
@@ -10,11 +10,11 @@ const TYPES: Readonly<Record<string, string>> = {
   webp: 'image/webp',
 };
 
-/** A picture by the URL a dialect gave it; converted when exactly one other type is asked for. */
+/** An image by the URL a dialect gave it; converted when exactly one other type is asked for. */
 export const filesRoute = route({
   method: 'GET',
   path: '/files/:date/:name',
-  summary: 'A picture by its URL',
+  summary: 'An image by its URL',
   run: async (call) => {
     const { date = '', name = '' } = call.params;
     const extension = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? '';
@@ -34,10 +34,10 @@ function acceptedType(accept: string | null): string | null {
   return type !== null && Object.values(TYPES).includes(type) ? type : null;
 }
 
-/** The picture in another format. @throws AppError `unsupported_feature` where there is no canvas */
+/** The image in another format. @throws AppError `unsupported_feature` where there is no canvas */
 export async function convertImage(blob: Blob, type: string): Promise<Blob> {
   if (typeof OffscreenCanvas === 'undefined') {
-    throw new AppError('unsupported_feature', `Converting a picture to ${type} needs a browser.`);
+    throw new AppError('unsupported_feature', `Converting an image to ${type} needs a browser.`);
   }
   const bitmap = await createImageBitmap(blob);
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
@@ -47,35 +47,35 @@ export async function convertImage(blob: Blob, type: string): Promise<Blob> {
 }
 
 /**
- * The paths under `files/` of a job's pictures, by their index in the job.
+ * The paths under `files/` of a job's images, by their index in the job.
  * @param stem file name without index and extension
  */
-export function picturePaths(
+export function imagePaths(
   record: JobRecord,
   stem: string,
   extension: string = record.job.output.format,
 ): string[] {
   const date = localDate(new Date(record.queuedAt));
   return Array.from(
-    { length: countPictures(record.job) },
+    { length: countImages(record.job) },
     (_, index) => `${date}/${stem}-${index}.${extension}`,
   );
 }
 
-/** Gives the pictures of a job their paths. @returns the absolute URLs of those that are made */
-export async function publishPictures(
+/** Gives the images of a job their paths. @returns the absolute URLs of those that are made */
+export async function publishImages(
   call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
   record: JobRecord,
   stem: string,
   extension?: string,
 ): Promise<string[]> {
-  const paths = picturePaths(record, stem, extension);
+  const paths = imagePaths(record, stem, extension);
   await call.ask((host) => host.publishFiles(record.id, paths));
-  return (record.result?.pictures ?? []).map(({ index }) => pictureUrl(call, paths[index] ?? ''));
+  return (record.result?.images ?? []).map(({ index }) => imageUrl(call, paths[index] ?? ''));
 }
 
-/** Where a path of {@link picturePaths} is served. */
-export function pictureUrl(call: Pick<Call<unknown, unknown>, 'url'>, path: string): string {
+/** Where a path of {@link imagePaths} is served. */
+export function imageUrl(call: Pick<Call<unknown, unknown>, 'url'>, path: string): string {
   return call.url(`files/${path.split('/').map(encodeURIComponent).join('/')}`);
 }
 

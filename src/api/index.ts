@@ -313,7 +313,7 @@ class Exchange {
   }
 }
 
-/** What belongs to no dialect: the pictures' URLs and the description of it all. */
+/** What belongs to no dialect: the images' URLs and the description of it all. */
 function commonRoutes(dialects: readonly Dialect[]): Dialect {
   const described = dialects.filter((dialect) => dialect.prefix !== null);
   const renderMessage = (status: number, message: string): Rendered => ({ status, body: { error: message } });

@@ -1,4 +1,4 @@
-import type { NoiseSpec, PictureSpec, PromptOptions } from '#protocol/job.ts';
+import type { NoiseSpec, ImageSpec, PromptOptions } from '#protocol/job.ts';
 
 /** Noise as torch's CPU generator draws it, without variations. */
 export const TORCH_NOISE: NoiseSpec = { source: 'torch-cpu', subseedStrength: 0, etaNoiseSeedDelta: 0 };
@@ -16,11 +16,11 @@ export function randomSeed(): bigint {
   return BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
 }
 
-/** Pictures of one prompt whose seeds count up. */
-export function countingSeeds(count: number, picture: Omit<PictureSpec, 'subseed'>): PictureSpec[] {
+/** Images of one prompt whose seeds count up. */
+export function countingSeeds(count: number, image: Omit<ImageSpec, 'subseed'>): ImageSpec[] {
   return Array.from({ length: count }, (_, index) => ({
-    ...picture,
-    seed: BigInt.asUintN(64, picture.seed + BigInt(index)),
+    ...image,
+    seed: BigInt.asUintN(64, image.seed + BigInt(index)),
     subseed: 0n,
   }));
 }

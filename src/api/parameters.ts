@@ -2,7 +2,7 @@ import { AppError } from '#protocol/error.ts';
 
 /**
  * What a parameter does here.
- * - `honoured`: it changes the picture or the answer as the original's documentation says.
+ * - `honoured`: it changes the image or the answer as the original's documentation says.
  * - `ignored`: it means nothing here (memory switches, server paths) and is accepted.
  * - `refused`: the original can, we cannot with what is installed; only a value that asks for it is refused.
  */

@@ -29,7 +29,7 @@ export async function awaitJob(ask: Ask, id: JobId, signal: AbortSignal): Promis
   }
 }
 
-/** The pictures a job has made; none when it was cancelled before it began. */
+/** The images a job has made; none when it was cancelled before it began. */
 export function resultOf(record: JobRecord): JobResult {
-  return record.result ?? { pictures: [], interrupted: true, seconds: 0, notes: [] };
+  return record.result ?? { images: [], interrupted: true, seconds: 0, notes: [] };
 }

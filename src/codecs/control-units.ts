@@ -5,7 +5,7 @@ import { pythonFloat } from './infotext.ts';
  * in infotexts.
  */
 
-/** How a control picture is brought to size, with the name it had before. */
+/** How a control image is brought to size, with the name it had before. */
 export const RESIZE_MODES = [
   ['Just Resize', 'stretch', ''],
   ['Crop and Resize', 'cover', 'Inner Fit (Scale to Fit)'],
@@ -51,7 +51,7 @@ export function describeUnit(unit: DescribedUnit, hash: string): string {
     ...(high !== undefined && { 'Threshold B': pythonFloat(high) }),
     'Guidance Start': pythonFloat(unit.start),
     'Guidance End': pythonFloat(unit.end),
-    // Preprocessors always look at the picture at the size that is drawn.
+    // Preprocessors always look at the image at the size that is drawn.
     'Pixel Perfect': 'True',
     'Control Mode': nameOf(CONTROL_MODES, unit.balance),
   };

@@ -137,7 +137,7 @@ function* jpegSegments(file: Uint8Array): Generator<{ marker: number; data: Uint
   for (let position = 2; position + 4 <= file.length && file[position] === 0xff;) {
     const marker = view.getUint8(position + 1);
     const length = view.getUint16(position + 2);
-    // The picture itself follows the start of scan.
+    // The image itself follows the start of scan.
     if (marker === 0xda) return;
     yield { marker, data: file.subarray(position + 4, position + 2 + length) };
     position += 2 + length;
@@ -199,7 +199,7 @@ function extendedHeader({ type, data }: { type: string; data: Uint8Array }): Byt
 function writeWebpExif(file: Uint8Array, tiff: Uint8Array): Bytes {
   const chunks = [...webpChunks(file)].filter(({ type }) => type !== 'EXIF');
   const [first] = chunks;
-  if (!first) throw new RangeError('The WebP file has no picture.');
+  if (!first) throw new RangeError('The WebP file has no image.');
   const header = first.type === 'VP8X' ? Uint8Array.from(first.data) : extendedHeader(first);
   header[0] = (header[0] ?? 0) | 0x08;
   const rest = first.type === 'VP8X' ? chunks.slice(1) : chunks;

@@ -1,4 +1,4 @@
-/** A1111's text of how a picture was made: prompt, negative prompt, then one line of `Key: value` pairs. */
+/** A1111's text of how an image was made: prompt, negative prompt, then one line of `Key: value` pairs. */
 export interface Infotext {
   prompt: string;
   negativePrompt: string;
@@ -88,7 +88,7 @@ export function pythonFloat(value: number): string {
   return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
-/** What every infotext tells of a picture. Null leaves a pair out. */
+/** What every infotext tells of an image. Null leaves a pair out. */
 export interface GenerationFacts {
   steps: number;
   sampler: string;
@@ -115,7 +115,7 @@ export interface GenerationFacts {
   version: string | null;
 }
 
-/** The pairs of a picture in A1111's order, its conditions for leaving one out included. */
+/** The pairs of an image in A1111's order, its conditions for leaving one out included. */
 export function generationPairs(facts: GenerationFacts): InfotextPair[] {
   const varied = facts.subseedStrength !== 0;
   const from = facts.seedResizeFrom;
@@ -144,7 +144,7 @@ export function generationPairs(facts: GenerationFacts): InfotextPair[] {
   return pairs.filter((pair): pair is InfotextPair => pair[1] !== null);
 }
 
-/** How a picture was enlarged. */
+/** How an image was upscaled. */
 export interface UpscaleFacts {
   /** Names; `None` is none. */
   upscaler: string;
@@ -152,7 +152,7 @@ export interface UpscaleFacts {
   size: { factor: number } | { width: number; height: number; crop: boolean };
 }
 
-/** What A1111's extras write under `postprocessing` (scripts/postprocessing_upscale.py); nothing where nothing was enlarged. */
+/** What A1111's extras write under `postprocessing` (scripts/postprocessing_upscale.py); nothing where nothing was upscaled. */
 export function upscalePairs({ upscaler, second, size }: UpscaleFacts): InfotextPair[] {
   if (upscaler === 'None') return [];
   const pairs: InfotextPair[] = [];

@@ -1,13 +1,13 @@
 import type { EngineEvent, EngineWorker, BackendChoice, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import { countPictures, type Job, type JobProgress } from '#protocol/job.ts';
+import { countImages, type Job, type JobProgress } from '#protocol/job.ts';
 import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
 import { openAddOns } from './models/add-ons.ts';
 import { openModel, readNoiseModel, type Model } from './models/model.ts';
 import type { ReadFile } from './models/pack-files.ts';
 import { createUpscalers, type Upscalers } from './models/upscalers.ts';
-import { drawPictures, type RunControl } from './pipelines/draw.ts';
-import { upscalePictures } from './pipelines/upscale.ts';
+import { drawImages, type RunControl } from './pipelines/draw.ts';
+import { upscaleImages } from './pipelines/upscale.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { planSampling } from './samplers/index.ts';
 
@@ -41,7 +41,7 @@ export function createEngine(
 
   /** Only one model at a time: two would not fit where one just does. */
   async function prepare(pack: ModelPack): Promise<Model> {
-    // A model imported anew may have other configurations around the same files.
+    // A model imported again may have other configurations around the same files.
     const key = JSON.stringify(pack);
     if (ready?.key === key) return ready.opening;
     await unloadModel();
@@ -72,16 +72,16 @@ export function createEngine(
     stop: RunControl,
     onEvent: (event: EngineEvent) => void,
   ): Promise<RunOutcome> {
-    onEvent({ type: 'progress', progress: { ...LOADING, pictures: countPictures(job) } });
+    onEvent({ type: 'progress', progress: { ...LOADING, images: countImages(job) } });
     const opened = openAddOns(addOns, filesOf);
     if (job.task === 'upscale') {
       const runtime = await open();
       upscalers ??= createUpscalers(runtime);
-      return upscalePictures(runtime, upscalers, opened, job, stop, onEvent);
+      return upscaleImages(runtime, upscalers, opened, job, stop, onEvent);
     }
-    if (!pack) throw new AppError('internal', 'A job that paints came without its model.');
+    if (!pack) throw new AppError('internal', 'A job that generates came without its model.');
     const model = await prepare(pack);
-    return drawPictures(await open(), model, opened, job, stop, onEvent);
+    return drawImages(await open(), model, opened, job, stop, onEvent);
   }
 
   return {
@@ -108,7 +108,7 @@ export function createEngine(
         return await attempt(pack, addOns, job, stop, tell);
       } finally {
         control = null;
-        // To another thread events and answers go by different ports: the end must not overtake a picture.
+        // To another thread events and answers go by different ports: the end must not overtake an image.
         await Promise.allSettled(told);
       }
     },
@@ -135,8 +135,8 @@ export function createEngine(
 const LOADING: JobProgress = {
   phase: 'loading',
   fraction: 0,
-  picture: 0,
-  pictures: 0,
+  image: 0,
+  images: 0,
   step: 0,
   steps: 0,
   secondsLeft: null,

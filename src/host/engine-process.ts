@@ -79,7 +79,7 @@ export function createEngineProcess(
 
   return {
     load: (pack: ModelPack): Promise<void> => use(({ engine }) => engine.load(pack)),
-    /** Runs a job, with its model if it paints; aborting `signal` stops it before its next step, by force if it does not listen. */
+    /** Runs a job, with its model if it generates; aborting `signal` stops it before its next step, by force if it does not listen. */
     async run(
       pack: ModelPack | null,
       addOns: readonly AddOnPack[],

@@ -46,19 +46,19 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 function galleryItems(record: JobRecord): GalleryItem[] {
-  return (record.result?.pictures ?? []).map((picture) => ({
-    id: `${record.id}/${String(picture.index)}`,
+  return (record.result?.images ?? []).map((image) => ({
+    id: `${record.id}/${String(image.index)}`,
     jobId: record.id,
     client: record.origin.client,
     createdAt: record.finishedAt ?? record.startedAt ?? record.queuedAt,
-    blob: picture.blob,
-    width: picture.width,
-    height: picture.height,
-    seed: picture.seed.toString(),
-    prompt: picture.prompt.join(' '),
-    infotext: picture.infotext,
+    blob: image.blob,
+    width: image.width,
+    height: image.height,
+    seed: image.seed.toString(),
+    prompt: image.prompt.join(' '),
+    infotext: image.infotext,
     job: record.job,
-    index: picture.index,
+    index: image.index,
   }));
 }
 
@@ -116,7 +116,7 @@ export async function createEngineHost(parts: HostParts) {
     (event) => {
       emit(event);
       const result = event.type === 'record' ? event.record.result : null;
-      // Records come with every step; the gallery changes with a picture.
+      // Records come with every step; the gallery changes with an image.
       if (event.type === 'removed' || (result && result !== shown)) emit({ type: 'gallery' });
       if (result) shown = result;
     },
@@ -211,13 +211,13 @@ export async function createEngineHost(parts: HostParts) {
         if (!found?.record.result) return;
         const { record, index } = found;
         const isChanged = await queue.changeEnded(record.id, ({ result, ...rest }) => {
-          const pictures = result?.pictures.filter((picture) => picture.index !== index) ?? [];
-          return result && pictures.length > 0 ? { ...rest, result: { ...result, pictures } } : null;
+          const images = result?.images.filter((image) => image.index !== index) ?? [];
+          return result && images.length > 0 ? { ...rest, result: { ...result, images } } : null;
         });
         if (!isChanged) {
           throw new AppError(
             'invalid_request',
-            'A picture of a running job cannot be removed. Stop the job first.',
+            'An image of a running job cannot be removed. Stop the job first.',
           );
         }
         if (!(await queue.find(record.id))) await files.removeJob(record.id);
@@ -226,7 +226,7 @@ export async function createEngineHost(parts: HostParts) {
       async file(path) {
         const published = await files.find(path);
         const record = published && (await queue.find(published.jobId));
-        return record?.result?.pictures.find((picture) => picture.index === published?.index)?.blob;
+        return record?.result?.images.find((image) => image.index === published?.index)?.blob;
       },
       async publishFiles(id, paths) {
         await Promise.all(paths.map((path, index) => files.publish({ path, jobId: id, index })));

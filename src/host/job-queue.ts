@@ -1,14 +1,14 @@
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import {
-  countPictures,
+  countImages,
   type Job,
   type JobEvent,
   type JobId,
   type JobOrigin,
   type JobRecord,
   type JobResult,
-  type Picture,
+  type GeneratedImage,
 } from '#protocol/job.ts';
 import type { ModelId } from '#protocol/model.ts';
 import type { Jobs } from '#storage/jobs.ts';
@@ -102,7 +102,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
     try {
       await save(record);
     } catch (thrown) {
-      // Whoever waits still gets the pictures, and no later tab shall draw them again.
+      // Whoever waits still gets the images, and no later tab shall draw them again.
       record = { ...record, error: record.error ?? toAppError(thrown).toData() };
       unstored.set(record.id, record);
       await save({ ...record, stage: 'failed', result: null }).catch(() => undefined);
@@ -122,13 +122,13 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
   async function runOne(entry: Live): Promise<void> {
     const attempts = entry.record.attempts + 1;
     if (attempts > ATTEMPT_LIMIT) {
-      const error = new AppError('engine_crashed', 'This picture stopped the engine each time it was tried.');
+      const error = new AppError('engine_crashed', 'This image stopped the engine each time it was tried.');
       await end(entry, { stage: 'failed', error: error.toData() });
       return;
     }
     const startedAt = Date.now();
-    const resultWith = (pictures: Picture[], outcome: RunOutcome): JobResult => ({
-      pictures,
+    const resultWith = (images: GeneratedImage[], outcome: RunOutcome): JobResult => ({
+      images,
       seconds: (Date.now() - startedAt) / 1000,
       ...outcome,
     });
@@ -145,14 +145,14 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
           entry.preview = event.blob;
           emit({ type: 'preview', id: entry.record.id, blob: event.blob });
           break;
-        case 'picture': {
-          // The engine repeats a job whose device was lost: the same picture can come twice.
+        case 'image': {
+          // The engine repeats a job whose device was lost: the same image can come twice.
           const { job, result: before } = entry.record;
-          const others = before?.pictures.filter(({ index }) => index !== event.picture.index) ?? [];
-          const pictures = [...others, event.picture];
-          const result = resultWith(pictures, { interrupted: false, notes: [] });
-          // A picture that storage does not take is tried again with the end of the job, as is the last one.
-          if (pictures.length < countPictures(job)) change(entry, { result }).catch(() => undefined);
+          const others = before?.images.filter(({ index }) => index !== event.image.index) ?? [];
+          const images = [...others, event.image];
+          const result = resultWith(images, { interrupted: false, notes: [] });
+          // An image that storage does not take is tried again with the end of the job, as is the last one.
+          if (images.length < countImages(job)) change(entry, { result }).catch(() => undefined);
           else entry.record = { ...entry.record, result };
           break;
         }
@@ -171,7 +171,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       const { interrupted, notes } = await runner.run(entry.record.job, onEvent, entry.stop.signal);
       outcome = {
         stage: interrupted ? 'cancelled' : 'done',
-        result: resultWith(entry.record.result?.pictures ?? [], { interrupted, notes }),
+        result: resultWith(entry.record.result?.images ?? [], { interrupted, notes }),
       };
     } catch (thrown) {
       const error = toAppError(thrown);

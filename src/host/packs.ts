@@ -77,7 +77,7 @@ export async function createPacks(
   const tellModels = () => emit({ type: 'models', models: models() });
   const tellAddOns = () => emit({ type: 'add-ons', addOns: addOns() });
 
-  /** Looks at these packs anew; what the others' downloads tell stays. */
+  /** Looks at these packs again; what the others' downloads tell stays. */
   async function refresh(ids: ReadonlySet<ModelId>): Promise<void> {
     const entries = new Map((await library.list()).map((entry) => [entry.pack.id, entry]));
     for (const id of ids) {

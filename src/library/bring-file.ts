@@ -57,7 +57,7 @@ export async function bringFile(transfer: FileTransfer): Promise<string> {
         await files.remove(model, file.path);
         throw new AppError(
           'download_failed',
-          `${file.path} has changed on the server. Try again to begin anew.`,
+          `${file.path} has changed on the server. Try again to begin again.`,
           { detail: { file: file.path, status: 416 } },
         );
       }

@@ -237,7 +237,7 @@ export async function checkRoom(
 function storageFull(neededBytes: number, freeBytes: number): AppError {
   return new AppError(
     'storage_full',
-    `It needs ${inGigabytes(neededBytes)}, and the browser has ${inGigabytes(freeBytes)} left for this site. Remove models or pictures, or choose a smaller storage.`,
+    `It needs ${inGigabytes(neededBytes)}, and the browser has ${inGigabytes(freeBytes)} left for this site. Remove models or images, or choose a smaller storage.`,
     { detail: { neededBytes, freeBytes } },
   );
 }

@@ -4,7 +4,7 @@ import type { AddOnInfo, ModelId, ModelInfo } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 import type { Settings, SettingValue } from './settings.ts';
 
-/** What runs the pictures, as far as clients need to know. */
+/** What runs the images, as far as clients need to know. */
 export interface HostInfo {
   protocol: number;
   /** Unique for the life of one hosting tab; it holds the Web Lock {@link hostLockName} of this name. */
@@ -29,7 +29,7 @@ export interface StorageInfo {
   persisted: boolean;
 }
 
-/** A picture kept in the gallery. */
+/** An image kept in the gallery. */
 export interface GalleryItem {
   id: string;
   jobId: JobId;
@@ -40,11 +40,11 @@ export interface GalleryItem {
   height: number;
   /** Decimal digits. */
   seed: string;
-  /** What it shows: its own prompt, or that of the picture it was made from. */
+  /** What it shows: its own prompt, or that of the image it was made from. */
   prompt: string;
   infotext: string;
   job: Job;
-  /** Index of the picture in its job. */
+  /** Index of the image in its job. */
   index: number;
 }
 
@@ -54,7 +54,7 @@ export interface SamplingSummary {
   sigmas: number[];
   /** What the network is told at each of its evaluations. */
   timesteps: number[];
-  /** Runs of the network for one picture, guidance counted once. */
+  /** Runs of the network for one image, guidance counted once. */
   evaluations: number;
   /** Whether it adds no noise of its own. */
   deterministic: boolean;
@@ -98,11 +98,11 @@ export interface EngineHost {
   unfinishedJobs(): Promise<JobRecord[]>;
   /** The newest preview of a running job. */
   preview(id: JobId): Promise<Blob | undefined>;
-  /** Ends a job before its next step; a running one keeps the pictures it has made. */
+  /** Ends a job before its next step; a running one keeps the images it has made. */
   cancel(id: JobId): Promise<void>;
   /** Ends the current batch of the running job and goes on with its next. */
   skip(id: JobId): Promise<void>;
-  /** Deletes an ended job and its pictures. */
+  /** Deletes an ended job and its images. */
   removeJob(id: JobId): Promise<boolean>;
   watch(listener: (event: HostEvent) => void): StopWatching | Promise<StopWatching>;
 
@@ -135,9 +135,9 @@ export interface EngineHost {
   galleryItem(id: string): Promise<GalleryItem | undefined>;
   removeGalleryItem(id: string): Promise<void>;
 
-  /** A picture by the path it is served under, such as `2026-01-31/name-0.png`. */
+  /** An image by the path it is served under, such as `2026-01-31/name-0.png`. */
   file(path: string): Promise<Blob | undefined>;
-  /** Names a job's pictures for {@link file}: `paths[i]` leads to picture i. */
+  /** Names a job's images for {@link file}: `paths[i]` leads to image i. */
   publishFiles(id: JobId, paths: readonly string[]): Promise<void>;
 
   storage(): Promise<StorageInfo>;

@@ -1,5 +1,5 @@
 import type { BackendInfo, SamplingSummary } from './engine-host.ts';
-import type { Job, JobProgress, JobResult, Picture } from './job.ts';
+import type { Job, JobProgress, JobResult, GeneratedImage } from './job.ts';
 import type { AddOnPack, ModelPack } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 
@@ -7,7 +7,7 @@ import type { SamplerChoice } from './sampler.ts';
 export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
   | { type: 'preview'; blob: Blob }
-  | { type: 'picture'; picture: Picture };
+  | { type: 'image'; image: GeneratedImage };
 
 /** How a run ended: see {@link JobResult}. */
 export type RunOutcome = Pick<JobResult, 'interrupted' | 'notes'>;
@@ -22,8 +22,8 @@ export interface EngineWorker {
   /** Loads a model ahead of its first job. */
   load(pack: ModelPack): Promise<void>;
   /**
-   * Runs a job and hands over each picture as it is finished.
-   * @param pack the model of a job that paints; null for the others
+   * Runs a job and hands over each image as it is finished.
+   * @param pack the model of a job that generates; null for the others
    * @param addOns what is installed besides: LoRAs and embeddings that prompts name, the VAE or the upscalers a job names
    * @throws AppError `device_lost`, `out_of_memory`, `not_a_number`, `model_not_found`, `unsupported_feature`
    */

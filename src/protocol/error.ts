@@ -67,7 +67,7 @@ export function toAppError(thrown: unknown): AppError {
   if (name === 'QuotaExceededError') {
     return new AppError(
       'storage_full',
-      'The browser has no storage left for this site. Remove a model or pictures.',
+      'The browser has no storage left for this site. Remove a model or images.',
       {
         cause: thrown,
       },

@@ -6,16 +6,16 @@ import type { SamplerChoice } from './sampler.ts';
 export type JobId = string;
 
 /** What the engine can be asked to do. */
-export type Job = PaintJob | UpscaleJob;
+export type Job = GenerateJob | UpscaleJob;
 
-/** Jobs that paint with a model. */
-export type PaintJob = TextToImageJob | ImageToImageJob | InpaintJob;
+/** Jobs that generate with a model. */
+export type GenerateJob = TextToImageJob | ImageToImageJob | InpaintJob;
 
 /** How prompts are read: A1111's syntax, ComfyUI's as Fooocus uses it, or as they stand. */
 export type PromptSyntax = 'a1111' | 'fooocus' | 'plain';
 
-/** One picture of a job: what is its own. */
-export interface PictureSpec {
+/** One image of a job: what is its own. */
+export interface ImageSpec {
   /** Each text is encoded by itself; the token sequences are joined. One text, except with Fooocus styles. */
   prompt: readonly string[];
   negativePrompt: readonly string[];
@@ -49,13 +49,13 @@ export interface PromptOptions {
   embeddings?: readonly ModelId[];
 }
 
-/** What every painting task has. */
-interface Painting {
+/** What every generating task has. */
+interface Generating {
   model: ModelId;
-  /** Pictures in the order of the answer; they are drawn `batchSize` at a time. */
-  pictures: readonly PictureSpec[];
+  /** Images in the order of the answer; they are drawn `batchSize` at a time. */
+  images: readonly ImageSpec[];
   batchSize: number;
-  /** Pixels of the finished picture, a multiple of 8. */
+  /** Pixels of the finished image, a multiple of 8. */
   width: number;
   height: number;
   steps: number;
@@ -63,7 +63,7 @@ interface Painting {
   sampler: SamplerChoice;
   noise: NoiseSpec;
   promptOptions: PromptOptions;
-  /** LoRAs besides those the prompts name, by id, for every picture. */
+  /** LoRAs besides those the prompts name, by id, for every image. */
   loras?: readonly LoraSpec[];
   /** The id of an installed VAE to use in place of the model's own. */
   vae?: ModelId;
@@ -74,39 +74,39 @@ interface Painting {
   keepUnfinished: boolean;
 }
 
-/** A picture from a text. */
-export interface TextToImageJob extends Painting {
+/** An image from a text. */
+export interface TextToImageJob extends Generating {
   task: 'txt2img';
 }
 
-/** A picture from another one and a text. */
-export interface ImageToImageJob extends Painting {
+/** An image from another one and a text. */
+export interface ImageToImageJob extends Generating {
   task: 'img2img';
-  init: InitPicture;
+  init: InitImage;
 }
 
-/** A part of a picture painted anew. */
-export interface InpaintJob extends Painting {
+/** A part of an image generated again. */
+export interface InpaintJob extends Generating {
   task: 'inpaint';
-  init: InitPicture;
-  /** A picture file, stretched as `init`'s: white where it is painted anew, black where it stays. */
+  init: InitImage;
+  /** An image file, stretched as `init`'s: white where it is generated again, black where it stays. */
   mask: Blob;
 }
 
-/** Pictures enlarged. Needs no model. */
+/** Images upscaled. Needs no model. */
 export interface UpscaleJob {
   task: 'upscale';
-  /** One for each picture of the answer. */
+  /** One for each image of the answer. */
   sources: readonly UpscaleSource[];
-  /** `None` leaves the picture as it is, whatever else is said. */
+  /** `None` leaves the image as it is, whatever else is said. */
   upscaler: UpscalerName;
-  /** A second one, laid over the first's picture; visible 0 … 1. */
+  /** A second one, laid over the first's image; visible 0 … 1. */
   second?: { upscaler: UpscalerName; visibility: number };
   size: UpscaleSize;
   output: UpscaleOutput;
 }
 
-/** A picture to be enlarged. */
+/** An image to be upscaled. */
 export interface UpscaleSource {
   /** A PNG, JPEG or WebP file. What is transparent counts as white. */
   image: Blob;
@@ -121,14 +121,14 @@ export const PLAIN_UPSCALERS = ['None', 'Lanczos', 'Nearest'] as const;
 export type UpscalerName = (typeof PLAIN_UPSCALERS)[number] | (ModelId & {});
 
 /**
- * How large pictures become: by a factor; or to cover a size, in which case `crop` cuts off what goes beyond. But for what
+ * How large images become: by a factor; or to cover a size, in which case `crop` cuts off what goes beyond. But for what
  * is cropped, sides are rounded down to multiples of 8, as A1111 does.
  */
 export type UpscaleSize = { factor: number } | { width: number; height: number; crop: boolean };
 
-/** How enlarged pictures are encoded. */
+/** How upscaled images are encoded. */
 export interface UpscaleOutput extends Pick<OutputSpec, 'format' | 'quality'> {
-  /** Whether the files keep the source's texts and say how they were enlarged. */
+  /** Whether the files keep the source's texts and say how they were upscaled. */
   texts: boolean;
 }
 
@@ -142,13 +142,13 @@ export function networkUpscalersOf({ upscaler, second }: UpscaleJob): ModelId[] 
   return [upscaler, ...(second ? [second.upscaler] : [])].filter(isNetworkUpscaler);
 }
 
-/** How many pictures a job makes. */
-export function countPictures(job: Job): number {
-  return job.task === 'upscale' ? job.sources.length : job.pictures.length;
+/** How many images a job makes. */
+export function countImages(job: Job): number {
+  return job.task === 'upscale' ? job.sources.length : job.images.length;
 }
 
-/** The picture a run starts from. */
-export interface InitPicture {
+/** The image a run starts from. */
+export interface InitImage {
   /** A PNG, JPEG or WebP file; stretched to the job's size. What is transparent counts as white. */
   image: Blob;
   /** 0 … 1: how much of the way back to pure noise. */
@@ -157,22 +157,22 @@ export interface InitPicture {
   exactSteps?: boolean;
 }
 
-/** A picture that steers the composition through a ControlNet. */
+/** An image that steers the composition through a ControlNet. */
 export interface ControlSpec {
   /** The ControlNet's. */
   id: ModelId;
-  /** A picture file of what the ControlNet was trained on: edges, depth, a pose. What is transparent counts as black. */
+  /** An image file of what the ControlNet was trained on: edges, depth, a pose. What is transparent counts as black. */
   image: Blob;
-  /** How the picture is brought to the job's size: stretched, cut to its aspect, or with borders added. */
+  /** How the image is brought to the job's size: stretched, cut to its aspect, or with borders added. */
   fit: 'stretch' | 'cover' | 'contain';
-  /** What is done to the picture first: nothing, for finished maps; dark lines made light; edges found. */
+  /** What is done to the image first: nothing, for finished maps; dark lines made light; edges found. */
   preprocessor: ControlPreprocessor;
   /** 1 is what it was trained for. */
   strength: number;
   /** 0 … 1: the part of the run in which it takes part. */
   start: number;
   end: number;
-  /** Whom to trust where prompt and picture disagree. */
+  /** Whom to trust where prompt and image disagree. */
   balance: 'even' | 'prompt' | 'control';
 }
 
@@ -184,11 +184,11 @@ export type ControlPreprocessor =
 
 /** How networks are written; only for models around whose weights the engine writes its own graphs. */
 export interface GraphSpec {
-  /** Pictures whose opposite borders fit each other. */
+  /** Images whose opposite borders fit each other. */
   tiling?: boolean;
   /** See engine/architectures/freeu.ts. */
   freeU?: { b1: number; b2: number; s1: number; s2: number; version: 1 | 2 };
-  /** 0 … 0.75: the part of the picture's tokens that is merged away where there are the most. */
+  /** 0 … 0.75: the part of the image's tokens that is merged away where there are the most. */
   tokenMerging?: number;
 }
 
@@ -198,18 +198,18 @@ export interface LoraSpec {
   strength: number;
 }
 
-/** How finished pictures are encoded. */
+/** How finished images are encoded. */
 export interface OutputSpec {
   format: 'png' | 'jpeg' | 'webp';
   /** 0 … 1, for jpeg and webp. */
   quality: number;
   /**
-   * Text of each picture that describes how it was made, or none. `{engine}` facts (size drawn at, model
+   * Text of each image that describes how it was made, or none. `{engine}` facts (size drawn at, model
    * hash) are appended by the engine to `parameters`; see codecs/infotext.ts.
    */
   metadata: OutputMetadata | null;
   /**
-   * Picture i's own texts by keyword, in place of an infotext made from `metadata`: the text chunks of a PNG. Of
+   * Image i's own texts by keyword, in place of an infotext made from `metadata`: the text chunks of a PNG. Of
    * these, `parameters` is the EXIF user comment of other formats and `fooocus_scheme` the EXIF maker note.
    */
   texts?: readonly Readonly<Record<string, string>>[];
@@ -223,9 +223,9 @@ export interface OutputMetadata {
   extra: readonly (readonly [string, string])[];
 }
 
-/** A finished picture. */
-export interface Picture {
-  /** Position in the job; removed pictures leave gaps. */
+/** A finished image. */
+export interface GeneratedImage {
+  /** Position in the job; removed images leave gaps. */
   index: number;
   blob: Blob;
   width: number;
@@ -234,13 +234,13 @@ export interface Picture {
   subseed: bigint;
   prompt: readonly string[];
   negativePrompt: readonly string[];
-  /** A1111's infotext of this picture, also when the file carries none. */
+  /** A1111's infotext of this image, also when the file carries none. */
   infotext: string;
 }
 
-/** What a job made. An interrupted job has the pictures made so far. */
+/** What a job made. An interrupted job has the images made so far. */
 export interface JobResult {
-  pictures: Picture[];
+  images: GeneratedImage[];
   interrupted: boolean;
   /** Seconds of engine work. */
   seconds: number;
@@ -256,10 +256,10 @@ export interface JobProgress {
   phase: 'loading' | 'encoding' | 'sampling' | 'decoding' | 'upscaling';
   /** 0 … 1 of the whole job. */
   fraction: number;
-  /** Finished pictures and all pictures. */
-  picture: number;
-  pictures: number;
-  /** Steps of the current batch; when upscaling, tiles of the current picture. */
+  /** Finished images and all images. */
+  image: number;
+  images: number;
+  /** Steps of the current batch; when upscaling, tiles of the current image. */
   step: number;
   steps: number;
   /** Seconds left, once it can be told. */

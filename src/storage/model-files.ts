@@ -35,7 +35,7 @@ export function openModelFiles(database = 'vitrine-models') {
     stored: (model: ModelId, path: string): Promise<StoredFile | undefined> =>
       get(fileKey(model, path), store),
 
-    /** Starts a file anew, dropping what was there. */
+    /** Starts a file again, dropping what was there. */
     async begin(model: ModelId, file: PackFile): Promise<StoredFile> {
       await this.remove(model, file.path);
       const fresh: StoredFile = {

@@ -1,14 +1,14 @@
 import { createStore, del, get, set, values } from 'idb-keyval';
 import type { JobId } from '#protocol/job.ts';
 
-/** A path under which a dialect serves a picture of a job. */
+/** A path under which a dialect serves an image of a job. */
 interface PublishedFile {
   path: string;
   jobId: JobId;
   index: number;
 }
 
-/** Which picture each served path leads to; the bytes stay in the job's record. */
+/** Which image each served path leads to; the bytes stay in the job's record. */
 export function openPublishedFiles(database = 'vitrine-files') {
   const store = createStore(database, 'paths');
   return {

@@ -32,7 +32,7 @@ export function formatTime(epochMs: number): string {
   return new Date(epochMs).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 }
 
-/** A count with its noun: `1 picture`, `3 pictures`. */
+/** A count with its noun: `1 image`, `3 images`. */
 export function formatCount(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

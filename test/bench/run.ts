@@ -21,7 +21,7 @@ import { textToImage } from '../support/jobs.ts';
 import { loraFeeds, randomLora } from '../support/loras.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../support/node-engine.ts';
 import { openGraph, openModel, type Session } from '../support/onnx-session.ts';
-import { comparePictures } from '../support/pictures.ts';
+import { compareImages } from '../support/images.ts';
 import { pseudoRandom } from '../support/random-weights.ts';
 import { relativeError } from '../support/relative-error.ts';
 import { serveFolder } from '../support/server.ts';
@@ -31,10 +31,10 @@ const RUNS = 5;
 const STEP_RUNS = 21;
 const DIST = path.resolve(import.meta.dirname, '../../dist');
 const pack = packs['emoji-mini'];
-/** The picture all is measured on: what the model is made for. */
+/** The image all is measured on: what the model is made for. */
 const { width, height, steps } = pack.defaults;
 const REQUEST = { prompt: 'red apple', steps, width, height, seed: 1 };
-/** The same picture from the dialect whose job history tells when the engine began and ended. */
+/** The same image from the dialect whose job history tells when the engine began and ended. */
 const FOOOCUS_REQUEST = {
   prompt: REQUEST.prompt,
   aspect_ratios_selection: '256*256',
@@ -88,7 +88,7 @@ interface HistoryItem {
   finish_mills: number;
 }
 
-/** (b) The same picture through `fetch` over the engine's own time for it, as the job's record has it. */
+/** (b) The same image through `fetch` over the engine's own time for it, as the job's record has it. */
 async function measureFetch(page: Page) {
   const added: number[] = [];
   const ratio = await repeat(async () => {
@@ -111,9 +111,9 @@ async function measureFetch(page: Page) {
   return { ratio: round(ratio), addedMilliseconds: round(median(added), 1) };
 }
 
-/** (c) From opening the page to the first picture, the model being in IndexedDB. */
+/** (c) From opening the page to the first image, the model being in IndexedDB. */
 async function measureStart(page: Page) {
-  const parts: Record<string, number[]> = { page: [], host: [], firstPicture: [], nextPicture: [] };
+  const parts: Record<string, number[]> = { page: [], host: [], firstImage: [], nextImage: [] };
   for (let i = 0; i < RUNS; i++) {
     let at = performance.now();
     const lap = (part: string) => {
@@ -125,17 +125,17 @@ async function measureStart(page: Page) {
     await call(page, '/sdapi/v1/progress');
     lap('host');
     await call(page, '/sdapi/v1/txt2img', REQUEST);
-    lap('firstPicture');
+    lap('firstImage');
     await call(page, '/sdapi/v1/txt2img', REQUEST);
-    lap('nextPicture');
+    lap('nextImage');
   }
   const of = (part: string) => median(parts[part] ?? []);
   return {
     pageMilliseconds: round(of('page'), 0),
     hostMilliseconds: round(of('host'), 0),
-    loadModelMilliseconds: round(of('firstPicture') - of('nextPicture'), 0),
-    drawMilliseconds: round(of('nextPicture'), 0),
-    wholeMilliseconds: round(of('page') + of('host') + of('firstPicture'), 0),
+    loadModelMilliseconds: round(of('firstImage') - of('nextImage'), 0),
+    drawMilliseconds: round(of('nextImage'), 0),
+    wholeMilliseconds: round(of('page') + of('host') + of('firstImage'), 0),
   };
 }
 
@@ -193,17 +193,17 @@ async function timeSteps<K extends string>(
   return results;
 }
 
-/** The picture of {@link REQUEST}. */
-async function paint(painted: ModelPack, readFile: ReadFile): Promise<Uint8Array> {
+/** The image of {@link REQUEST}. */
+async function generate(generated: ModelPack, readFile: ReadFile): Promise<Uint8Array> {
   const engine = createEngine(openNodeRuntime, () => readFile);
   await engine.start('wasm');
-  let picture = new Blob();
+  let image = new Blob();
   const job = textToImage({ prompt: REQUEST.prompt, steps: REQUEST.steps, seeds: [1n] });
-  await engine.run(painted, [], job, (event) => {
-    if (event.type === 'picture') picture = event.picture.blob;
+  await engine.run(generated, [], job, (event) => {
+    if (event.type === 'image') image = event.image.blob;
   });
   await engine.unload();
-  return new Uint8Array(await picture.arrayBuffer());
+  return new Uint8Array(await image.arrayBuffer());
 }
 
 /** (e) A step of the UNet through the graph this engine writes over the same through the exported one. */
@@ -219,9 +219,9 @@ async function measureBuiltGraph() {
     built: await openGraph(buildEmoji('unet', weights), weights, {}, folded),
   });
   const { pack: builtPack, readFile } = await buildEmojiPack();
-  const difference = comparePictures(
-    await paint(builtPack, readFile),
-    await paint(pack, readFrom(EMOJI_MINI)),
+  const difference = compareImages(
+    await generate(builtPack, readFile),
+    await generate(pack, readFrom(EMOJI_MINI)),
   );
   return {
     stepOverExported: round(built.milliseconds / exported.milliseconds),
@@ -342,7 +342,7 @@ console.log(
     {
       pipelineOverSessionRuns: pipeline,
       fetchOverEngine: await measureFetch(page),
-      openToFirstPicture: await measureStart(page),
+      openToFirstImage: await measureStart(page),
       memory: await measureMemory(page),
       builtGraph,
       quantisation,

@@ -1,5 +1,5 @@
 /**
- * `npm run screenshots`: the README's picture of the app, taken of the build in `dist/` after some pictures have
+ * `npm run screenshots`: the README's image of the app, taken of the build in `dist/` after some images have
  * been drawn in it.
  */
 import { writeFileSync } from 'node:fs';

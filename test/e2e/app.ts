@@ -39,7 +39,7 @@ export function call<Body>(page: Page, address: string, body?: unknown): Promise
   );
 }
 
-/** Bytes of a picture the app serves. */
+/** Bytes of an image the app serves. */
 export async function fetchBytes(page: Page, address: string): Promise<Uint8Array> {
   const bytes = await page.evaluate(
     async (url) => [...new Uint8Array(await (await fetch(url)).arrayBuffer())],
@@ -55,7 +55,7 @@ interface Fixtures {
 }
 
 interface SharedFixtures {
-  /** The app for tests that only ask it for pictures: its model is fetched and loaded once for all of them. */
+  /** The app for tests that only ask it for images: its model is fetched and loaded once for all of them. */
   studio: Page;
 }
 

@@ -1,6 +1,6 @@
 import { decodePng } from '#codecs/png.ts';
 import { readPngText } from '#codecs/png-text.ts';
-import { meanColour } from '../support/pictures.ts';
+import { meanColour } from '../support/images.ts';
 import { call, expect, fetchBytes, test } from './app.ts';
 
 const STEPS = 6;
@@ -17,7 +17,7 @@ function expectRedApple(png: Uint8Array): void {
   expect(red).toBeGreaterThan(blue + 50);
 }
 
-test('A1111: pictures of red apples are red in the middle and white around, whatever the seed', async ({
+test('A1111: images of red apples are red in the middle and white around, whatever the seed', async ({
   studio,
 }) => {
   for (const seed of [1, 2, 3]) {
@@ -74,8 +74,8 @@ test('Fooocus-API: at once, as a job with previews, and as a file', async ({ stu
   );
   expect(sync.status).toBe(200);
   expect(sync.body).toMatchObject([{ seed: '9', finish_reason: 'SUCCESS' }]);
-  const picture = decodePng(await fetchBytes(studio, sync.body[0]?.url ?? ''));
-  expect([picture.width, picture.height]).toEqual([256, 256]);
+  const image = decodePng(await fetchBytes(studio, sync.body[0]?.url ?? ''));
+  expect([image.width, image.height]).toEqual([256, 256]);
 
   const started = await call<{ job_id: string; job_stage: string }>(studio, '/v1/generation/text-to-image', {
     ...request,
@@ -117,7 +117,7 @@ test('ModelsLab: success or processing, then fetch', async ({ studio }) => {
   expect(decodePng(png).width).toBe(256);
 });
 
-test('itsrose: its envelope, and a picture behind the URL', async ({ studio }) => {
+test('itsrose: its envelope, and an image behind the URL', async ({ studio }) => {
   const { body } = await call<{ status: boolean; result: { images: string[]; meta: { prompt: string } } }>(
     studio,
     '/sdapi/txt2img',

@@ -1,26 +1,26 @@
 import { expect, openApp, test } from './app.ts';
 
-test('a first visit: the prompt is typed while the model arrives, then a picture is painted', async ({
+test('a first visit: the prompt is typed while the model arrives, then an image is generated', async ({
   page,
   server,
 }) => {
   await openApp(page, server.origin);
   await page.getByLabel('Prompt', { exact: true }).fill('a red apple, 3d render');
   await page.getByLabel('Steps').first().fill('4');
-  await page.getByRole('button', { name: /paint/i }).click();
+  await page.getByRole('button', { name: /generate/i }).click();
   await expect(page.getByRole('progressbar').first()).toBeVisible();
   await expect(page.getByRole('button', { name: /view large: .*red apple/i }).first()).toBeVisible({
     timeout: 120_000,
   });
 });
 
-test('offline after the first visit: the app reloads and paints', async ({ app, context }) => {
-  const paint = async () => {
+test('offline after the first visit: the app reloads and generates', async ({ app, context }) => {
+  const generate = async () => {
     await app.getByLabel('Prompt', { exact: true }).fill('yellow star');
     await app.getByLabel('Steps').first().fill('2');
-    await app.getByRole('button', { name: /paint/i }).click();
+    await app.getByRole('button', { name: /generate/i }).click();
   };
-  await paint();
+  await generate();
   await expect(app.getByRole('button', { name: /view large: yellow star/i }).first()).toBeVisible({
     timeout: 120_000,
   });
@@ -31,7 +31,7 @@ test('offline after the first visit: the app reloads and paints', async ({ app, 
   await expect(app.getByRole('button', { name: /view large: yellow star/i }).first()).toBeVisible();
   await app.getByLabel('Prompt', { exact: true }).fill('blue whale');
   await app.getByLabel('Steps').first().fill('2');
-  await app.getByRole('button', { name: /paint/i }).click();
+  await app.getByRole('button', { name: /generate/i }).click();
   await expect(app.getByRole('button', { name: /view large: blue whale/i }).first()).toBeVisible({
     timeout: 120_000,
   });

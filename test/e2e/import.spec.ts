@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { serveHub } from '../support/hub-server.ts';
-import { pngOf } from '../support/pictures.ts';
+import { pngOf } from '../support/images.ts';
 import { tinyCheckpoint, tinyControlNetFile } from '../support/tiny-checkpoint.ts';
 import { expect, openApp, test } from './app.ts';
 
@@ -53,7 +53,7 @@ for (const storage of ['Exact', 'Smaller (8-bit)'] as const) {
   });
 }
 
-test('a checkpoint and a ControlNet from the disk paint by a picture, and the painting tells of it', async ({
+test('a checkpoint and a ControlNet from the disk generate by an image, and the generating tells of it', async ({
   page,
   server,
 }, testInfo) => {
@@ -71,28 +71,28 @@ test('a checkpoint and a ControlNet from the disk paint by a picture, and the pa
   await sheet(page).getByRole('button', { name: 'Import' }).click();
   await expect(sheet(page, 'tiny-canny')).toContainText('ControlNet');
   await sheet(page, 'tiny-canny').getByRole('button', { name: 'Import' }).click();
-  await expect(card(page, 'tiny-canny')).toContainText('Control pictures', ARRIVAL);
+  await expect(card(page, 'tiny-canny')).toContainText('Control images', ARRIVAL);
   await card(page)
     .getByRole('button', { name: `Use ${NAME}` })
     .click(ARRIVAL);
 
   await page.getByRole('link', { name: 'Create', exact: true }).click();
-  await page.getByLabel('Control picture file').setInputFiles(square);
-  const control = page.getByRole('group', { name: 'Control picture 1' });
+  await page.getByLabel('Control image file').setInputFiles(square);
+  const control = page.getByRole('group', { name: 'Control image 1' });
   await expect(control.getByLabel('Read by')).toHaveValue('tiny-canny');
   await expect(control.getByRole('radio', { name: 'Its edges' })).toBeChecked();
   const prompt = 'a square window';
   await page.getByLabel('Prompt', { exact: true }).fill(prompt);
   await page.getByRole('spinbutton', { name: 'Steps' }).fill('1');
-  await page.getByRole('button', { name: /^Paint/ }).click();
-  const painting = page.getByRole('button', { name: `View large: ${prompt}` }).first();
-  await expect(painting).toBeVisible({ timeout: 400_000 });
-  await painting.click();
-  const viewer = page.getByRole('dialog', { name: `Picture: ${prompt}` });
+  await page.getByRole('button', { name: /^Generate/ }).click();
+  const generating = page.getByRole('button', { name: `View large: ${prompt}` }).first();
+  await expect(generating).toBeVisible({ timeout: 400_000 });
+  await generating.click();
+  const viewer = page.getByRole('dialog', { name: `Image: ${prompt}` });
   await expect(viewer).toContainText('ControlNet 0: "Module: canny, Model: tiny-canny [');
   await viewer.getByRole('button', { name: 'Use again' }).click();
-  await expect(control.getByRole('img', { name: 'Control picture 1' })).toBeVisible();
-  await control.getByRole('button', { name: 'Remove control picture 1' }).click();
+  await expect(control.getByRole('img', { name: 'Control image 1' })).toBeVisible();
+  await control.getByRole('button', { name: 'Remove control image 1' }).click();
   await expect(control).toHaveCount(0);
 });
 

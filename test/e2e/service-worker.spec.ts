@@ -54,7 +54,7 @@ test('killed while it answers asynchronous requests: each has one job', async ({
   expect(body.running_size + body.finished_size).toBe(delays.length);
 });
 
-test('interrupt ends a picture before its next step and frees the queue', async ({ app }) => {
+test('interrupt ends an image before its next step and frees the queue', async ({ app }) => {
   const STEPS = 150;
   const step = async () =>
     (await call<{ state: { sampling_step: number } }>(app, '/sdapi/v1/progress?skip_current_image=true')).body
@@ -69,7 +69,7 @@ test('interrupt ends a picture before its next step and frees the queue', async 
   await call(app, '/sdapi/v1/interrupt', {});
   const { status, body } = await slow;
   expect(status).toBe(200);
-  // A1111 answers with the unfinished picture. The rest of the run would have taken far longer.
+  // A1111 answers with the unfinished image. The rest of the run would have taken far longer.
   expect(body.images).toHaveLength(1);
   expect((Date.now() - interrupted) / msPerStep).toBeLessThan(STEPS / 3);
 

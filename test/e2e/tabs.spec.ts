@@ -15,7 +15,7 @@ test('a second tab’s fetch is answered by the first one’s engine', async ({ 
   await expect(app.getByRole('button', { name: /view large: purple octopus/i }).first()).toBeVisible();
 });
 
-test('the hosting tab closed in mid-picture: another one draws the same picture for the waiting fetch', async ({
+test('the hosting tab closed in mid-image: another one draws the same image for the waiting fetch', async ({
   app,
   context,
   server,
@@ -81,6 +81,6 @@ test('a page that is not ours: the example, alone, hosts the engine by one scrip
 }) => {
   await page.goto(`${server.origin}/examples/fetch.html`);
   await expect(page.getByRole('status')).toHaveText('Ready.');
-  await page.getByRole('button', { name: 'Paint' }).click();
+  await page.getByRole('button', { name: 'Generate' }).click();
   await expect(page.getByRole('img')).toHaveJSProperty('naturalWidth', 256, { timeout: 120_000 });
 });

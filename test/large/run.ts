@@ -165,7 +165,7 @@ try {
   console.log(`A checkpoint of ${megabytes(statSync(checkpoint).size)} MB was made.`);
   const server = await createServer({
     plugins: [saving],
-    // A page that loads anew because something was found or changed would lose everything.
+    // A page that loads again because something was found or changed would lose everything.
     server: { port: 0, hmr: false, watch: null },
     optimizeDeps: {
       entries: ['test/large/page.html', 'test/large/step.worker.ts', 'src/library/library.worker.ts'],

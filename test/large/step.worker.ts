@@ -30,7 +30,7 @@ const worker = {
     return { seconds: (performance.now() - start) / 1000, model };
   },
 
-  /** One step of a picture of this many cells a side. */
+  /** One step of an image of this many cells a side. */
   async step(side: number): Promise<{ seconds: number; output: Float32Array }> {
     if (!session) throw new Error('Nothing is loaded.');
     const start = performance.now();

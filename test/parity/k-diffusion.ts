@@ -68,7 +68,7 @@ async function runSampler(
   );
   const generator = createTorchCpuGenerator(seed);
   const machine = new CpuMachine({
-    pictures: 1,
+    images: 1,
     noise: generator.randn(length),
     nextNoise: () => generator.randn(length),
     denoise: (input, { timestep }) => ({ guided: input.map((value) => referenceNetwork(value, timestep)) }),

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { decodePng } from '#codecs/png.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
 import type { Model } from '#engine/models/model.ts';
-import { drawPictures } from '#engine/pipelines/draw.ts';
+import { drawImages } from '#engine/pipelines/draw.ts';
 import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { PaintJob } from '#protocol/job.ts';
+import type { GenerateJob } from '#protocol/job.ts';
 import { textToImage } from '../support/jobs.ts';
 import { openNodeRuntime } from '../support/node-engine.ts';
 import { relativeError } from '../support/relative-error.ts';
@@ -33,12 +33,12 @@ interface PipelineCase {
 
 const LATENTS_TOLERANCE = 1e-3;
 
-/** Of pictures whose values go from 0 to 1. */
+/** Of images whose values go from 0 to 1. */
 const IMAGE_TOLERANCE = 2 / 255;
 
 /**
- * Runs the calls in `models/pipelines/cases.json` through the pipeline that paints the app's pictures, with the reference's
- * tiny networks loaded as an imported model is, and compares the final latents and the picture.
+ * Runs the calls in `models/pipelines/cases.json` through the pipeline that generates the app's images, with the reference's
+ * tiny networks loaded as an imported model is, and compares the final latents and the image.
  */
 export async function* cases(dir: string): AsyncGenerator<ParityCase> {
   const folder = join(dir, 'models', 'pipelines');
@@ -76,7 +76,7 @@ async function* pipelineCases(
 }
 
 /** The call as a job of the app. */
-function jobOf(reference: PipelineCase, folder: string): PaintJob {
+function jobOf(reference: PipelineCase, folder: string): GenerateJob {
   const job = textToImage({
     model: 'parity',
     prompt: reference.prompt,
@@ -96,11 +96,11 @@ function jobOf(reference: PipelineCase, folder: string): PaintJob {
   throw new AppError('unsupported_feature', `the engine has no ${reference.task} pipeline yet`);
 }
 
-/** One picture, and the latents it was decoded from: the last ones the decoder was given, at their own scale. */
+/** One image, and the latents it was decoded from: the last ones the decoder was given, at their own scale. */
 async function draw(
   runtime: Runtime,
   model: Model,
-  job: PaintJob,
+  job: GenerateJob,
 ): Promise<{ latents: Float32Array; image: Float32Array }> {
   const pack = { ...model.pack, trainedSizes: [[job.width, job.height]] as const };
   let decoderInput: TensorValue | undefined;
@@ -114,19 +114,19 @@ async function draw(
       return { ...loaded, pack, vaeDecoder };
     },
   };
-  await drawPictures(
+  await drawImages(
     runtime,
     watched,
     openAddOns([], () => () => Promise.resolve(undefined)),
     job,
     { cancelled: false, skipped: false },
     (event) => {
-      if (event.type === 'picture') file = event.picture.blob;
+      if (event.type === 'image') file = event.image.blob;
     },
   );
-  if (!file) throw new Error('The pipeline ended without a picture.');
+  if (!file) throw new Error('The pipeline ended without an image.');
   const { channels, data } = decodePng(new Uint8Array(await file.arrayBuffer()));
-  if (channels !== 3) throw new Error(`The picture has ${channels} channels.`);
+  if (channels !== 3) throw new Error(`The image has ${channels} channels.`);
   return {
     latents: floatsOf(decoderInput).map((value) => value * pack.latent.scalingFactor),
     image: Float32Array.from(data, (value) => value / 255),

@@ -76,7 +76,7 @@ async function runScheduler(
   const generator = createTorchCpuGenerator(NOISE_SEED);
   const network = scheduler === 'KarrasVeScheduler' ? pixelNetwork : referenceNetwork;
   const machine = new CpuMachine({
-    pictures: 1,
+    images: 1,
     noise,
     nextNoise: () => generator.randn(noise.length),
     denoise: (input, { timestep }) => ({ guided: input.map((value) => nudge * network(value, timestep)) }),
@@ -87,7 +87,7 @@ async function runScheduler(
 
 const { fround } = Math;
 
-/** The same for diffusers' Karras VE pipeline, whose pictures go from −1 to 1 and whose network's from 0 to 1. */
+/** The same for diffusers' Karras VE pipeline, whose images go from −1 to 1 and whose network's from 0 to 1. */
 function pixelNetwork(x: number, sigma: number): number {
   const half = fround(sigma / 2);
   return fround(half * referenceNetwork(fround(fround(x + 1) / 2), half));

@@ -16,8 +16,8 @@ import type {
   JobOrigin,
   JobProgress,
   JobRecord,
-  PaintJob,
-  Picture,
+  GenerateJob,
+  GeneratedImage,
   UpscaleJob,
 } from '#protocol/job.ts';
 import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from '#protocol/import.ts';
@@ -115,7 +115,7 @@ export const demoEntries: readonly CatalogueEntry[] = [
   {
     id: 'turbo-example',
     title: 'Example Turbo',
-    goodFor: 'A picture in one to four steps.',
+    goodFor: 'A finished in one to four steps.',
     kind: 'model',
     family: 'sd2',
     url: 'https://huggingface.co/example/turbo',
@@ -129,7 +129,7 @@ export const demoEntries: readonly CatalogueEntry[] = [
 
 /**
  * An engine's host for the app's own tests: it keeps the protocol and paints coloured gradients instead of
- * running a model. The picture depends on seed, prompt and size.
+ * running a model. The finished depends on seed, prompt and size.
  */
 export class DemoHost implements EngineHost {
   readonly #stepMs: number;
@@ -357,16 +357,16 @@ export class DemoHost implements EngineHost {
   async publishFiles(id: JobId, paths: readonly string[]): Promise<void> {
     const { result } = await this.wait(id);
     paths.forEach((path, index) => {
-      const picture = result?.pictures[index];
-      if (picture) this.#files.set(path, picture.blob);
+      const finished = result?.images[index];
+      if (finished) this.#files.set(path, finished.blob);
     });
   }
 
   storage(): Promise<StorageInfo> {
-    const pictures = this.#gallery.reduce((sum, item) => sum + item.blob.size, 0);
+    const images = this.#gallery.reduce((sum, item) => sum + item.blob.size, 0);
     const packs = [...this.#models(), ...this.#addOns()].filter(({ state }) => state.stage === 'installed');
     return Promise.resolve({
-      usageBytes: packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, pictures),
+      usageBytes: packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, images),
       quotaBytes: 12_000_000_000,
       persisted: this.#persisted,
     });
@@ -459,9 +459,9 @@ export class DemoHost implements EngineHost {
   async #enlarge(queued: JobRecord, job: UpscaleJob): Promise<void> {
     const started: JobRecord = { ...queued, stage: 'running', startedAt: Date.now(), attempts: 1 };
     this.#record(started);
-    const pictures: Picture[] = [];
+    const images: GeneratedImage[] = [];
     for (const [index, { image, known }] of job.sources.entries()) {
-      const tiles = { picture: index, pictures: job.sources.length, step: 1, steps: 2 };
+      const tiles = { image: index, images: job.sources.length, step: 1, steps: 2 };
       this.#record({
         ...started,
         progress: { phase: 'upscaling', fraction: 0.5, secondsLeft: 12, ...tiles },
@@ -473,37 +473,37 @@ export class DemoHost implements EngineHost {
       const [width, height] = [source.width * factor, source.height * factor];
       const seed = known?.seed ?? 0n;
       const infotext = `${known?.infotext ?? ''}, Postprocess upscaler: ${job.upscaler}`;
-      const picture: Picture = {
+      const finished: GeneratedImage = {
         ...{ index, width, height, seed, subseed: 0n, infotext },
         prompt: [known?.prompt ?? ''],
         negativePrompt: [],
         blob: await gradient(seed, width, height, 1),
       };
-      pictures.push(picture);
-      this.#keep(queued, picture, index);
+      images.push(finished);
+      this.#keep(queued, finished, index);
     }
-    this.#end({ ...started, stage: 'done', result: { pictures, interrupted: false, seconds: 1, notes: [] } });
+    this.#end({ ...started, stage: 'done', result: { images, interrupted: false, seconds: 1, notes: [] } });
   }
 
-  async #paint(queued: JobRecord, job: PaintJob): Promise<void> {
+  async #paint(queued: JobRecord, job: GenerateJob): Promise<void> {
     const started: JobRecord = { ...queued, stage: 'running', startedAt: Date.now(), attempts: 1 };
     this.#record(started);
     const install = this.#installs.get(job.model);
     if (install) await install.done.catch(() => undefined);
     if (this.#isEnded(queued.id)) return;
-    const pictures: Picture[] = [];
-    for (const [index, spec] of job.pictures.entries()) {
+    const images: GeneratedImage[] = [];
+    for (const [index, spec] of job.images.entries()) {
       if (spec.prompt.join('').includes('failure'))
         throw new AppError('out_of_memory', 'There is not enough memory.');
       for (let step = 1; step <= job.steps; step++) {
         await pause(this.#stepMs);
         if (this.#isEnded(queued.id)) return;
-        const fraction = (index + step / job.steps) / job.pictures.length;
+        const fraction = (index + step / job.steps) / job.images.length;
         const progress: JobProgress = {
           phase: 'sampling',
           fraction,
-          picture: index,
-          pictures: job.pictures.length,
+          image: index,
+          images: job.images.length,
           step,
           steps: job.steps,
           secondsLeft: ((job.steps - step) * this.#stepMs) / 1000,
@@ -516,7 +516,7 @@ export class DemoHost implements EngineHost {
         }
       }
       const { width, height, steps, guidanceScale } = job;
-      const picture: Picture = {
+      const finished: GeneratedImage = {
         ...spec,
         index,
         width,
@@ -524,29 +524,29 @@ export class DemoHost implements EngineHost {
         blob: await gradient(spec.seed, width, height, 1),
         infotext: `${spec.prompt.join('')}\nSteps: ${steps}, CFG scale: ${guidanceScale}, Seed: ${spec.seed}, Size: ${width}x${height}`,
       };
-      pictures.push(picture);
-      this.#keep(queued, picture, index);
+      images.push(finished);
+      this.#keep(queued, finished, index);
     }
     const seconds = (Date.now() - (started.startedAt ?? 0)) / 1000;
-    this.#end({ ...started, stage: 'done', result: { pictures, interrupted: false, seconds, notes: [] } });
+    this.#end({ ...started, stage: 'done', result: { images, interrupted: false, seconds, notes: [] } });
   }
 
   #isEnded(id: JobId): boolean {
     return this.#jobs.get(id)?.finishedAt !== null;
   }
 
-  #keep({ id, origin, job }: JobRecord, picture: Picture, index: number): void {
+  #keep({ id, origin, job }: JobRecord, finished: GeneratedImage, index: number): void {
     this.#gallery.push({
       id: `${id}-${index}`,
       jobId: id,
       client: origin.client,
       createdAt: Date.now(),
-      blob: picture.blob,
-      width: picture.width,
-      height: picture.height,
-      seed: picture.seed.toString(),
-      prompt: picture.prompt.join(' '),
-      infotext: picture.infotext,
+      blob: finished.blob,
+      width: finished.width,
+      height: finished.height,
+      seed: finished.seed.toString(),
+      prompt: finished.prompt.join(' '),
+      infotext: finished.infotext,
       job,
       index,
     });
@@ -588,7 +588,7 @@ function offerOf(source: ImportSource): ImportOffer {
     prediction: kind === 'model' && !isPickle ? { type: 'epsilon', certain: !name.includes('768') } : null,
     licence: source.from === 'url' ? { name: 'CreativeML OpenRAIL-M', url: source.url } : { name: 'unknown' },
     warnings: name.includes('inpaint')
-      ? ['An inpainting model: it paints whole pictures too, though less well.']
+      ? ['An inpainting model: it paints whole images too, though less well.']
       : [],
     problem: isPickle
       ? 'This is a pickle file: to read it is to run the code in it. Look for the .safetensors of the same model.'

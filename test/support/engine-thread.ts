@@ -6,7 +6,7 @@ import { AppError } from '#protocol/error.ts';
 import { expose } from 'comlink';
 
 /**
- * An engine in a thread of its own whose jobs do what their prompt, or that of the picture to enlarge, says: `draw`, `wait` until cancelled, hear
+ * An engine in a thread of its own whose jobs do what their prompt, or that of the image to upscale, says: `draw`, `wait` until cancelled, hear
  * nothing (`deaf`), `crash`, `name add-ons`, or throw the error of that code.
  */
 const { port, thread } = workerData as { port: MessagePort; thread: number };
@@ -25,8 +25,8 @@ const engine: EngineWorker = {
     onEvent({ type: 'preview', blob: new Blob([`thread ${String(thread)}`]) });
     const isUpscale = job.task === 'upscale';
     if (isUpscale !== (pack === null))
-      return Promise.reject(new AppError('internal', 'Only jobs that paint come with a model.'));
-    const prompt = isUpscale ? job.sources[0]?.known?.prompt : job.pictures[0]?.prompt.join();
+      return Promise.reject(new AppError('internal', 'Only jobs that generate come with a model.'));
+    const prompt = isUpscale ? job.sources[0]?.known?.prompt : job.images[0]?.prompt.join();
     switch (prompt) {
       case 'draw':
         return Promise.resolve({ interrupted: false, notes: [] });

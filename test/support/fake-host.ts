@@ -3,7 +3,7 @@ import type { ApiHost, Connect } from '#api/connection.ts';
 import { encodePng } from '#codecs/png.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Job, JobId, JobRecord, PaintJob, UpscaleJob } from '#protocol/job.ts';
+import type { Job, JobId, JobRecord, GenerateJob, UpscaleJob } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnPack, ModelId, ModelInfo, ModelState } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { createJobQueue } from '#host/job-queue.ts';
@@ -77,7 +77,7 @@ export function testAddOn(
   };
 }
 
-/** The colour a seed is painted in. */
+/** The colour a seed is generated in. */
 export function colourOf(seed: bigint): [number, number, number] {
   return [Number(seed & 255n), Number((seed >> 8n) & 255n), Number((seed >> 16n) & 255n)];
 }
@@ -85,10 +85,10 @@ export function colourOf(seed: bigint): [number, number, number] {
 export interface FakeHost {
   host: ApiHost;
   connect: Connect;
-  /** Every job that was started to paint, in order. */
-  jobs: PaintJob[];
-  /** Every job that was started to enlarge. */
-  enlargements: UpscaleJob[];
+  /** Every job that was started to generate, in order. */
+  jobs: GenerateJob[];
+  /** Every job that was started to upscale. */
+  upscalings: UpscaleJob[];
   /** Ends the tab: what was asked of it stays unanswered; the next `connect` finds a tab that takes over its records. */
   close(): void;
   /** No tab is open from now on. */
@@ -99,17 +99,17 @@ interface Options {
   models?: readonly ModelInfo[];
   addOns?: readonly AddOnInfo[];
   settings?: Settings;
-  /** Milliseconds per step; 0 paints at once. */
+  /** Milliseconds per step; 0 generates at once. */
   stepMs?: number;
-  /** Thrown in place of a picture. */
+  /** Thrown in place of an image. */
   failure?: AppError;
   /** Told of every job that has ended. */
   onEnded?: (record: JobRecord) => void;
 }
 
 /**
- * The engine's host with its real queue, in memory, before an engine that paints each picture in the one
- * colour of its seed, and "enlarges" into flat pictures of 16 by 8 pixels. It goes through steps, previews, cancels and skips like the real one.
+ * The engine's host with its real queue, in memory, before an engine that generates each image in the one
+ * colour of its seed, and "upscales" into flat images of 16 by 8 pixels. It goes through steps, previews, cancels and skips like the real one.
  */
 export function createFakeHost({
   models = [TEST_MODEL],
@@ -122,8 +122,8 @@ export function createFakeHost({
   const catalogue = new Map(models.map((model) => [model.pack.id, model]));
   const records = new Map<JobId, JobRecord>();
   const published = new Map<string, { id: JobId; index: number }>();
-  const started: PaintJob[] = [];
-  const enlargements: UpscaleJob[] = [];
+  const started: GenerateJob[] = [];
+  const upscalings: UpscaleJob[] = [];
   let stored = settings;
   let selected = models.find((model) => model.selected)?.pack.id;
   let vanished = false;
@@ -138,20 +138,20 @@ export function createFakeHost({
     const ended = Promise.withResolvers<undefined>();
     let skipped = false;
     let closed = false;
-    // Read through functions: they change while a painter waits.
+    // Read through functions: they change while a generator waits.
     const isClosed = () => closed;
 
-    async function paint(
+    async function generate(
       job: Job,
       onEvent: (event: EngineEvent) => void,
       signal: AbortSignal,
     ): Promise<RunOutcome> {
-      if (job.task === 'upscale') enlargements.push(job);
+      if (job.task === 'upscale') upscalings.push(job);
       else started.push(job);
       if (failure) throw failure;
       if (job.task === 'upscale') {
         for (const index of job.sources.keys()) {
-          const counts = { picture: index, pictures: job.sources.length, step: 1, steps: 2 };
+          const counts = { image: index, images: job.sources.length, step: 1, steps: 2 };
           onEvent({
             type: 'progress',
             progress: { phase: 'upscaling', fraction: 0.5, secondsLeft: null, ...counts },
@@ -159,16 +159,16 @@ export function createFakeHost({
           if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
           const facts = { index, width: 16, height: 8, seed: 0n, subseed: 0n, infotext: '' };
           const blob = blobOf(flatPng(16, 8, [index, 0, 0]));
-          onEvent({ type: 'picture', picture: { ...facts, blob, prompt: [], negativePrompt: [] } });
+          onEvent({ type: 'image', image: { ...facts, blob, prompt: [], negativePrompt: [] } });
         }
         return { interrupted: false, notes: [] };
       }
       const isAborted = () => signal.aborted;
       const isStopped = () => signal.aborted || skipped;
-      const pictures = job.pictures.length;
-      for (let first = 0; first < pictures && !isAborted(); first += job.batchSize) {
+      const images = job.images.length;
+      for (let first = 0; first < images && !isAborted(); first += job.batchSize) {
         skipped = false;
-        const batch = job.pictures.slice(first, first + job.batchSize);
+        const batch = job.images.slice(first, first + job.batchSize);
         for (let step = 1; step <= job.steps && !isStopped(); step++) {
           if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
           if (isClosed()) return new Promise(() => undefined);
@@ -176,9 +176,9 @@ export function createFakeHost({
             type: 'progress',
             progress: {
               phase: 'sampling',
-              fraction: (first + (step / job.steps) * batch.length) / pictures,
-              picture: first,
-              pictures,
+              fraction: (first + (step / job.steps) * batch.length) / images,
+              image: first,
+              images,
               step,
               steps: job.steps,
               secondsLeft: null,
@@ -187,17 +187,17 @@ export function createFakeHost({
           onEvent({ type: 'preview', blob: blobOf(flatPng(8, 8, [step, 0, 0])) });
         }
         if (isAborted() && !job.keepUnfinished) break;
-        batch.forEach((picture, offset) => {
+        batch.forEach((image, offset) => {
           const index = first + offset;
-          const infotext = `seed ${picture.seed}`;
+          const infotext = `seed ${image.seed}`;
           const { metadata, texts } = job.output;
           const text = texts?.[index] ?? (metadata ? { parameters: infotext } : {});
           onEvent({
-            type: 'picture',
-            picture: {
-              ...picture,
+            type: 'image',
+            image: {
+              ...image,
               index,
-              blob: blobOf(flatPng(job.width, job.height, colourOf(picture.seed), text)),
+              blob: blobOf(flatPng(job.width, job.height, colourOf(image.seed), text)),
               width: job.width,
               height: job.height,
               infotext,
@@ -221,7 +221,7 @@ export function createFakeHost({
         },
         all: () => Promise.resolve([...records.values()].sort((a, b) => a.queuedAt - b.queuedAt)),
       },
-      { run: paint, ended: (record) => onEnded?.(record) },
+      { run: generate, ended: (record) => onEnded?.(record) },
       () => undefined,
     );
     return {
@@ -275,7 +275,7 @@ export function createFakeHost({
       file: async (path) => {
         const file = published.get(path);
         const record = file && (await queue.find(file.id));
-        return record?.result?.pictures.find((picture) => picture.index === file?.index)?.blob;
+        return record?.result?.images.find((image) => image.index === file?.index)?.blob;
       },
       publishFiles: (id, paths) => {
         paths.forEach((path, index) => published.set(path, { id, index }));
@@ -293,7 +293,7 @@ export function createFakeHost({
       return Promise.resolve({ host: hostOf(tab), ended: tab.ended });
     },
     jobs: started,
-    enlargements,
+    upscalings,
     close: () => {
       tab.end();
       tab = openTab();

@@ -16,11 +16,11 @@ interface Asked extends Partial<
 > {
   prompt: string;
   negativePrompt?: string;
-  /** One picture each. */
+  /** One image each. */
   seeds: readonly bigint[];
 }
 
-/** A job for the built-in model, with torch's CPU noise as the reference pictures have it. */
+/** A job for the built-in model, with torch's CPU noise as the reference images have it. */
 export function textToImage({ prompt, negativePrompt = '', seeds, ...rest }: Asked): TextToImageJob {
   return {
     task: 'txt2img',
@@ -40,7 +40,7 @@ export function textToImage({ prompt, negativePrompt = '', seeds, ...rest }: Ask
     },
     keepUnfinished: false,
     ...rest,
-    pictures: seeds.map((seed) => ({
+    images: seeds.map((seed) => ({
       prompt: [prompt],
       negativePrompt: [negativePrompt],
       seed,

@@ -9,7 +9,7 @@ const fixture = (path: string) => readFileSync(new URL(`../fixtures/models/${pat
 const weightsOf = (name: string) => new Blob([fixture(`${name}/diffusion_pytorch_model.safetensors`)]);
 const configOf = (name: string) => JSON.parse(fixture(`${name}/config.json`).toString()) as ConfigFile;
 
-/** The reference's tiny UNet and VAE as a model that paints 64×64. */
+/** The reference's tiny UNet and VAE as a model that generates 64×64. */
 export async function tinyModel(): Promise<FilledPack<ModelPack>> {
   return modelPack(
     {

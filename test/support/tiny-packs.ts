@@ -5,7 +5,7 @@ import type { ReadFile } from '#engine/models/pack-files.ts';
 import { writeSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
-import type { Job, Picture } from '#protocol/job.ts';
+import type { Job, GeneratedImage } from '#protocol/job.ts';
 import type { AddOnKind, AddOnPack, AnyPack, ConfigFile, ModelFamily, ModelPack } from '#protocol/model.ts';
 import { openNodeRuntime } from './node-engine.ts';
 
@@ -113,29 +113,29 @@ export function engineFor(packs: readonly FilledPack<AnyPack>[]): EngineWorker {
 }
 
 /** What came of a job. */
-export interface Painted {
-  pictures: Picture[];
-  /** The files of the pictures. */
+export interface Generated {
+  images: GeneratedImage[];
+  /** The files of the images. */
   pngs: Uint8Array[];
   notes: readonly string[];
 }
 
-/** Runs a job to its end, with the model it paints with if it does. */
-export async function paint(
+/** Runs a job to its end, with the model it generates with if it does. */
+export async function generate(
   engine: EngineWorker,
   model: FilledPack<ModelPack> | null,
   job: Job,
   addOns: readonly FilledPack<AddOnPack>[] = [],
-): Promise<Painted> {
-  const pictures: Picture[] = [];
+): Promise<Generated> {
+  const images: GeneratedImage[] = [];
   const { notes } = await engine.run(
     model?.pack ?? null,
     addOns.map(({ pack }) => pack),
     job,
     (event) => {
-      if (event.type === 'picture') pictures.push(event.picture);
+      if (event.type === 'image') images.push(event.image);
     },
   );
-  const pngs = await Promise.all(pictures.map(async ({ blob }) => new Uint8Array(await blob.arrayBuffer())));
-  return { pictures, pngs, notes };
+  const pngs = await Promise.all(images.map(async ({ blob }) => new Uint8Array(await blob.arrayBuffer())));
+  return { images, pngs, notes };
 }

@@ -4,7 +4,7 @@ import { fileOf } from './tiny-packs.ts';
 
 const [FEATURES, GROWTH] = [4, 2];
 
-/** The tensors of an RRDBNet of two blocks that enlarges `scale` times. */
+/** The tensors of an RRDBNet of two blocks that upscales `scale` times. */
 export function tinyUpscalerShapes(scale: 1 | 2 | 4): Record<string, number[]> {
   const shapes: Record<string, number[]> = {};
   const conv = (name: string, out: number, channels: number) => {
@@ -25,7 +25,7 @@ export function tinyUpscalerShapes(scale: 1 | 2 | 4): Record<string, number[]> {
   return shapes;
 }
 
-/** Such a network with pseudo-random weights, whose pictures lie around a middle grey. */
+/** Such a network with pseudo-random weights, whose images lie around a middle grey. */
 export function tinyUpscaler(scale: 1 | 2 | 4 = 4): TensorSource {
   const tensors = randomTensors(tinyUpscalerShapes(scale));
   tensors['conv_last.bias']?.data.fill(0.5);

@@ -18,11 +18,11 @@ export interface FooocusPromptRequest {
   negativePrompt: string;
   /** Names of styles, `Random Style` and `Fooocus V2` among them. */
   styles: readonly string[];
-  pictures: number;
-  /** Picture i has seed + i, unless `sameSeed`. */
+  images: number;
+  /** Image i has seed + i, unless `sameSeed`. */
   seed: bigint;
   sameSeed: boolean;
-  /** Picture i takes line i of a wildcard instead of a random one. */
+  /** Image i takes line i of a wildcard instead of a random one. */
   wildcardsInOrder: boolean;
   loras: readonly LoraChoice[];
   /** The LoRA file whose name without ending is `stem`. */
@@ -32,8 +32,8 @@ export interface FooocusPromptRequest {
   wildcards: ReadonlyMap<string, readonly string[]>;
 }
 
-/** The texts of one picture. */
-export interface FooocusPictureTexts {
+/** The texts of one image. */
+export interface FooocusImageTexts {
   seed: bigint;
   /** The main prompts after wildcards and arrays. */
   prompt: string;
@@ -45,9 +45,9 @@ export interface FooocusPictureTexts {
   styles: string[];
 }
 
-/** The outcome for all pictures of a request. */
+/** The outcome for all images of a request. */
 export interface FooocusPrompts {
-  pictures: FooocusPictureTexts[];
+  images: FooocusImageTexts[];
   /** Those of the request and those named in the prompt. */
   loras: LoraChoice[];
   /** Styles without effect: unknown ones, and `Fooocus V2`, whose GPT-2 model is not ours to ship. */
@@ -62,7 +62,7 @@ const SEEDS = 1n << 63n;
 const WILDCARD_ROUNDS = 64;
 
 /**
- * Turns a request's prompt, negative prompt and styles into the texts of each picture.
+ * Turns a request's prompt, negative prompt and styles into the texts of each image.
  * Source: Fooocus modules/async_worker.py, `process_prompt`; random choices are those of its Python.
  */
 export function expandFooocusPrompt(request: FooocusPromptRequest): FooocusPrompts {
@@ -72,7 +72,7 @@ export function expandFooocusPrompt(request: FooocusPromptRequest): FooocusPromp
   const { prompt: mainPrompt, loras } = takeLoras(firstLine, request.loras, request.findLora);
   const styles = request.styles.filter((name) => name === RANDOM_STYLE || knownStyles.has(name));
 
-  const pictures = Array.from({ length: request.pictures }, (_, i): FooocusPictureTexts => {
+  const images = Array.from({ length: request.images }, (_, i): FooocusImageTexts => {
     const seed = (request.seed + (request.sameSeed ? 0n : BigInt(i))) % SEEDS;
     const random = new PythonRandom(seed);
     const choose = request.wildcardsInOrder
@@ -105,7 +105,7 @@ export function expandFooocusPrompt(request: FooocusPromptRequest): FooocusPromp
     };
   });
   return {
-    pictures,
+    images,
     loras,
     stylesWithoutEffect: request.styles.filter((name) => !styles.includes(name)),
   };
@@ -119,11 +119,11 @@ export function splitPromptLines(text: string): string[] {
 }
 
 /**
- * Replaces each `[[a,b,c]]` by its element for a picture; several arrays make the cross product, the first turning
+ * Replaces each `[[a,b,c]]` by its element for an image; several arrays make the cross product, the first turning
  * fastest. Elements keep their blanks. Source: Fooocus modules/sdxl_styles.py, `apply_arrays`.
  */
-export function pickFromArrays(text: string, picture: number): string {
-  let index = picture;
+export function pickFromArrays(text: string, image: number): string {
+  let index = image;
   return text.replace(/\[\[([^\n]*?)\]\]/g, (_array, list: string) => {
     const elements = list.split(',');
     const element = elements[index % elements.length] ?? '';

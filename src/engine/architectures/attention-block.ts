@@ -3,7 +3,7 @@ import { groupNorm, imageToTokens, linear, tokensToImage } from '#engine/graph/l
 import { add, multiHeadAttention } from '#engine/graph/operators.ts';
 
 /**
- * Self-attention of a picture's cells after a group norm, around a shortcut: diffusers' Attention as autoencoders
+ * Self-attention of an image's cells after a group norm, around a shortcut: diffusers' Attention as autoencoders
  * and the `Attn…Block2D` blocks use it.
  */
 export function attentionBlock(

@@ -12,7 +12,7 @@ import { downsample, type LatentSize } from './unet-encoder.ts';
 export interface AutoencoderOptions extends BuildOptions {
   /** Fixed sides of the latents; those left out stay open. */
   size?: LatentSize;
-  /** Every convolution takes its borders from the opposite side: pictures that tile. */
+  /** Every convolution takes its borders from the opposite side: images that tile. */
   tiling?: boolean;
 }
 

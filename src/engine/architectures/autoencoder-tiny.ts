@@ -32,7 +32,7 @@ export function buildAutoencoderTinyEncoder(json: ConfigJson, options: Autoencod
 
   let layer = 0;
   const next = () => `encoder.layers.${layer++}`;
-  // TAESD was trained on pictures in 0 … 1.
+  // TAESD was trained on images in 0 … 1.
   let hidden = add(graph, scale(graph, sample, 0.5), graph.floats([0.5], []));
   blocks.forEach((count, index) => {
     const out = channels[index] ?? 0;

@@ -7,7 +7,7 @@ import { clipEncoder, readClipSizes } from './clip-layers.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 
 /**
- * - `image_embeds`: the picture's embedding, projected (IP-Adapter, CLIP scores)
+ * - `image_embeds`: the image's embedding, projected (IP-Adapter, CLIP scores)
  * - `hidden_states.N`: after N layers; the one before the last feeds IP-Adapter Plus
  */
 export type ClipVisionOutput = 'image_embeds' | `hidden_states.${number}`;

@@ -16,12 +16,12 @@ import {
 export interface ControlNetOptions extends BuildOptions {
   /** Fixed sides; those left out stay open until a session or a run sets them. */
   size?: LatentSize;
-  /** Every convolution takes its borders from the opposite side: pictures that tile. */
+  /** Every convolution takes its borders from the opposite side: images that tile. */
   tiling?: boolean;
 }
 
 /**
- * Diffusers' ControlNetModel: a copy of the UNet's down and mid blocks that looks at a picture of edges, depth,
+ * Diffusers' ControlNetModel: a copy of the UNet's down and mid blocks that looks at an image of edges, depth,
  * poses … Inputs as those of the UNet (without its options), `controlnet_cond` float32 [batch, 3, 8·height,
  * 8·width] in 0 … 1 and `conditioning_scale` float32 [1]; outputs `down_block_residual_0 …` and
  * `mid_block_residual`, which add up over several ControlNets and go into a UNet built with `controlNet`.
@@ -53,7 +53,7 @@ export function buildControlNet(json: ConfigJson, options: ControlNetOptions): B
       conv2d(graph, value, name, { out: Number(value.shape[1]), kernel: 1 }),
       strength,
     );
-    // The mean of the whole picture (Shuffle), spread over it again so that residuals keep one shape.
+    // The mean of the whole image (Shuffle), spread over it again so that residuals keep one shape.
     return pooled ? add(graph, scale(graph, scaled, 0), reduce(graph, 'ReduceMean', scaled, [2, 3])) : scaled;
   };
   down.skips.forEach((skip, index) =>
@@ -63,7 +63,7 @@ export function buildControlNet(json: ConfigJson, options: ControlNetOptions): B
   return graph.build();
 }
 
-/** Diffusers' ControlNetConditioningEmbedding: the picture, made as small as the latents. */
+/** Diffusers' ControlNetConditioningEmbedding: the image, made as small as the latents. */
 function embedCondition(
   graph: Graph,
   config: ConfigReader,

@@ -68,7 +68,7 @@ function strengthenFirstHalf(graph: Graph, hidden: Value, strength: number, vers
 
 /**
  * Multiplies the frequencies -1 and 0 of both axes, what the reference's mask around the centre of the shifted
- * spectrum covers. Instead of transforming there and back, the four frequencies' part of the picture is computed
+ * spectrum covers. Instead of transforming there and back, the four frequencies' part of the image is computed
  * with cosine and sine matrices and added `factor - 1` times.
  */
 function scaleLowFrequencies(graph: Graph, skip: Value, factor: number): Value {

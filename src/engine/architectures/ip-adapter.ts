@@ -6,7 +6,7 @@ import type { BuildOptions } from './build-options.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 
 /*
- * What turns CLIP's view of a picture into the tokens a UNet built with `ipAdapters` looks at.
+ * What turns CLIP's view of an image into the tokens a UNet built with `ipAdapters` looks at.
  * Source: tencent-ailab/IP-Adapter, ip_adapter/ip_adapter.py and resampler.py; weights by the names of its files.
  */
 
@@ -81,7 +81,7 @@ function projectPatches(graph: Graph, patches: Dimension): Value {
   return layerNorm(graph, linear(graph, hidden, 'image_proj.proj.2', { out }), 'image_proj.proj.3', 1e-5);
 }
 
-/** The perceiver resampler: queries attend to the picture and to themselves. Heads are 64 wide. */
+/** The perceiver resampler: queries attend to the image and to themselves. Heads are 64 wide. */
 function resample(graph: Graph, patches: Dimension): Value {
   const name = 'image_proj';
   const [, count = 0, width = 0] = graph.weights.info(`${name}.latents`).shape;
@@ -90,7 +90,7 @@ function resample(graph: Graph, patches: Dimension): Value {
   const input = graph.input('hidden_states', 'float32', ['batch', patches, features]);
   const image = linear(graph, input, `${name}.proj_in`, { out: width });
 
-  // Repeated for each picture of the batch by adding a row of zeros made from the picture.
+  // Repeated for each image of the batch by adding a row of zeros made from the image.
   const zeros = scale(graph, slice(graph, image, 1, { start: 0, end: 1, size: 1 }), 0);
   let latents = add(graph, zeros, graph.parameter(`${name}.latents`, [1, count, width]));
   for (let layer = 0; graph.weights.has(`${name}.layers.${layer}.0.to_q.weight`); layer++) {

@@ -28,7 +28,7 @@ export function buildRrdbNet(json: ConfigJson, options: RrdbNetOptions): BuiltGr
   const features = config.number('num_feat', graph.weights.info('conv_first.weight').shape[0] ?? 64);
   const growth = config.number('num_grow_ch', graph.weights.info('body.0.rdb1.conv1.weight').shape[0] ?? 32);
   const channels = config.number('num_in_ch', 3);
-  // The network always enlarges four times; smaller scales first fold pixels into channels.
+  // The network always upscales four times; smaller scales first fold pixels into channels.
   const folded = 4 / factor;
   const { batch = 'batch', height = 'height', width = 'width' } = options.size ?? {};
   const image = graph.input('image', 'float32', [

@@ -23,14 +23,14 @@ import { AppError } from '#protocol/error.ts';
 export interface TokenMerging {
   /** The part of the tokens that is merged away, at most 0.75. */
   ratio: number;
-  /** Merge where the picture is at most so many times smaller than the latents. The reference's default is 1. */
+  /** Merge where the image is at most so many times smaller than the latents. The reference's default is 1. */
   maximumDownsample?: 1 | 2 | 4 | 8;
 }
 
 export interface TokenMerger {
-  /** Whether tokens of this picture are merged. */
+  /** Whether tokens of this image are merged. */
   fits(image: Value): boolean;
-  /** Pairs up the tokens `[batch, height·width, channels]` of a picture by their likeness. */
+  /** Pairs up the tokens `[batch, height·width, channels]` of an image by their likeness. */
   pair(
     graph: Graph,
     tokens: Value,

@@ -3,7 +3,7 @@ import { conv2d, groupNorm, imageToTokens, layerNorm, linear, tokensToImage } fr
 import { add, gelu, multiHeadAttention, multiply, split } from '#engine/graph/operators.ts';
 import type { TokenMerger } from './token-merging.ts';
 
-/** Tokens of IP-Adapter pictures that every cross-attention also looks at. */
+/** Tokens of IP-Adapter images that every cross-attention also looks at. */
 export interface ImagePrompt {
   /** `[batch, tokens, cross_attention_dim]` per adapter. */
   tokens: readonly Value[];
@@ -21,7 +21,7 @@ export interface TransformerSettings {
   upcastAttention: boolean;
 }
 
-/** What the transformer attends to besides the picture. */
+/** What the transformer attends to besides the image. */
 export interface TransformerContext {
   /** The prompt: `[batch, tokens, cross_attention_dim]`. */
   text: Value;
@@ -30,7 +30,7 @@ export interface TransformerContext {
 }
 
 /**
- * Diffusers' Transformer2DModel: the picture as tokens through transformer blocks, around a shortcut.
+ * Diffusers' Transformer2DModel: the image as tokens through transformer blocks, around a shortcut.
  * Source: diffusers, models/transformers/transformer_2d.py.
  */
 export function transformer2d(
@@ -62,7 +62,7 @@ export function transformer2d(
 
 /**
  * Diffusers' BasicTransformerBlock: self-attention, cross-attention, GEGLU, each after a layer norm. `image` is
- * the picture the tokens are of.
+ * the image the tokens are of.
  */
 function transformerBlock(
   graph: Graph,

@@ -25,7 +25,7 @@ import {
 export interface Unet2dConditionOptions extends BuildOptions {
   /** Fixed sides; those left out stay open until a session or a run sets them. */
   size?: LatentSize;
-  /** Every convolution takes its borders from the opposite side: pictures that tile. */
+  /** Every convolution takes its borders from the opposite side: images that tile. */
   tiling?: boolean;
   freeU?: FreeU;
   tokenMerging?: TokenMerging;

@@ -42,7 +42,7 @@ export interface UnetSizes {
   sinusoid: Sinusoid;
 }
 
-/** Where a picture's latents are as large as the session's inputs say, or as large as told here. */
+/** Where an image's latents are as large as the session's inputs say, or as large as told here. */
 export interface LatentSize {
   batch?: number;
   /** Cells. */
@@ -212,7 +212,7 @@ export function embedTime(
   return activate(graph, embedded, activation);
 }
 
-/** SDXL's addition: the pooled prompt and the sizes of the picture. */
+/** SDXL's addition: the pooled prompt and the sizes of the image. */
 function embedTextAndTimeIds(
   graph: Graph,
   config: ConfigReader,

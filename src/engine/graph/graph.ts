@@ -44,7 +44,7 @@ export interface GraphOptions {
   weights: TensorSource;
   /** What the arithmetic is done in; inputs and outputs stay float32. */
   precision?: FloatType;
-  /** Convolutions take their borders from the opposite side, so that the picture tiles. */
+  /** Convolutions take their borders from the opposite side, so that the image tiles. */
   circular?: boolean;
   /**
    * Every linear layer and 1×1 convolution takes a change of low rank: its module's inputs `<module>.lora_down`

@@ -170,7 +170,7 @@ export function imageToTokens(graph: Graph, image: Value): Value {
   return graph.reshape(transpose(graph, image, [0, 2, 3, 1]), [batch, product([height, width]), channels]);
 }
 
-/** The reverse of {@link imageToTokens}; `like` is a picture of the height and width wanted. */
+/** The reverse of {@link imageToTokens}; `like` is an image of the height and width wanted. */
 export function tokensToImage(graph: Graph, tokens: Value, like: Value): Value {
   const [batch = 1, , height = 1, width = 1] = like.shape;
   const channels = tokens.shape[2] ?? 1;
@@ -259,7 +259,7 @@ function matMulNBits(
   );
 }
 
-/** Each side of the picture continued with its opposite border. */
+/** Each side of the image continued with its opposite border. */
 function wrapBorders(graph: Graph, image: Value, border: number): Value {
   return [2, 3].reduce((wrapped, axis) => {
     const last = slice(graph, wrapped, axis, { start: -border, size: border });

@@ -239,7 +239,7 @@ export function layerNormalization(
   });
 }
 
-/** Each channel (axis 1) of each picture to mean 0 and variance 1. */
+/** Each channel (axis 1) of each image to mean 0 and variance 1. */
 export function instanceNormalization(graph: Graph, value: Value, epsilon: number): Value {
   const channels = value.shape[1];
   if (typeof channels !== 'number') throw mismatch('InstanceNormalization', [value]);
@@ -293,7 +293,7 @@ export function upsampleNearest(graph: Graph, value: Value, factor: number): Val
   );
 }
 
-/** Height and width of another picture by repeating pixels, as torch's `interpolate(size, mode="nearest")`. */
+/** Height and width of another image by repeating pixels, as torch's `interpolate(size, mode="nearest")`. */
 export function resizeNearest(graph: Graph, value: Value, like: Value): Value {
   const shape = [...value.shape.slice(0, 2), ...like.shape.slice(2)];
   const sizes = graph.node('Shape', [like], { type: 'int64', shape: [2] }, { start: 2, end: 4 });

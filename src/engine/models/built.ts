@@ -57,7 +57,7 @@ export async function builtNetworks(
   if (pack.family === 'sdxl' && !weights.networks.has('text_encoder')) {
     throw new AppError(
       'unsupported_feature',
-      `${pack.title} is no whole SDXL model: it lacks the first text encoder. A refiner only finishes the pictures of other models, which this engine does not do.`,
+      `${pack.title} is no whole SDXL model: it lacks the first text encoder. A refiner only finishes the images of other models, which this engine does not do.`,
     );
   }
   return networksOf(pack, weights, runtime, foldedBytes);

@@ -23,11 +23,11 @@ export interface TextEncoder {
 /** A ControlNet ready to steer. */
 export interface LoadedControlNet {
   session: Session;
-  /** Whether it looks at its picture as a whole (Shuffle), and is to have no part in what guidance leads away from. */
+  /** Whether it looks at its image as a whole (Shuffle), and is to have no part in what guidance leads away from. */
   isPooled: boolean;
 }
 
-/** Networks ready to paint with. */
+/** Networks ready to generate with. */
 export interface LoadedModel {
   pack: ModelPack;
   tokenizer: ClipTokenizer;
@@ -164,7 +164,7 @@ export async function openModel(
           }
           throw new AppError(
             'unsupported_feature',
-            `${(vae ?? pack).title} has no VAE encoder: it paints from texts, not from pictures.`,
+            `${(vae ?? pack).title} has no VAE encoder: it generates from texts, not from images.`,
           );
         },
         // TAESD takes latents at the scale the UNet has them.

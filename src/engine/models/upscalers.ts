@@ -38,14 +38,14 @@ export function createUpscalers(runtime: Runtime): Upscalers {
     const config = configs.get('upscaler');
     const factor = config?.['scale'];
     if (!config || typeof factor !== 'number' || !isForColours(config)) {
-      throw new AppError('unsupported_feature', `${pack.title} is no upscaler of pictures in colour.`, {
+      throw new AppError('unsupported_feature', `${pack.title} is no upscaler of images in colour.`, {
         detail: { model: pack.id },
       });
     }
     return {
       pack,
       factor,
-      // Smaller factors fold pixels into channels first; the network itself always enlarges four times.
+      // Smaller factors fold pixels into channels first; the network itself always upscales four times.
       sideMultiple: 4 / factor,
       network: networks.prepare('upscaler', { loras: [], unet: {} }),
     };

@@ -4,7 +4,7 @@ import type { Pixels } from './resize.ts';
 const TAN_22_5 = Math.SQRT2 - 1;
 
 /**
- * The edges of a picture, white on black, one pixel wide: Sobel gradients of the channel that changes most, thinned along
+ * The edges of an image, white on black, one pixel wide: Sobel gradients of the channel that changes most, thinned along
  * their direction, followed from strong ones to weaker ones.
  * Source: Canny 1986, "A computational approach to edge detection", with OpenCV's choices (imgproc, `Canny` with aperture 3
  * and the sum of both gradients for their size), which the preprocessors of ControlNets use.

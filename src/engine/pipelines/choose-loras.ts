@@ -4,17 +4,17 @@ import type { Model } from '#engine/models/model.ts';
 import { parseExtraNetworks } from '#engine/text/extra-networks.ts';
 import { isLoraTag, readLoraTag, type LoraTag } from '#engine/text/lora-tags.ts';
 import { toAppError } from '#protocol/error.ts';
-import type { PaintJob, PictureSpec } from '#protocol/job.ts';
+import type { GenerateJob, ImageSpec } from '#protocol/job.ts';
 
-/** The LoRAs of a picture. */
+/** The LoRAs of an image. */
 export interface LoraChoice {
   loras: readonly ChosenLora[];
-  /** The same for pictures that one set of networks can draw. */
+  /** The same for images that one set of networks can draw. */
   key: string;
 }
 
 /**
- * The LoRAs of each of a job's pictures: those its prompt names, and those of the job.
+ * The LoRAs of each of a job's images: those its prompt names, and those of the job.
  *
  * @param note told what has no effect
  * @throws AppError `unsupported_feature` for LoRAs of kinds that cannot be merged, and what reading their files throws
@@ -22,7 +22,7 @@ export interface LoraChoice {
 export async function chooseLoras(
   model: Model,
   addOns: AddOns,
-  job: Pick<PaintJob, 'pictures' | 'promptOptions' | 'loras'>,
+  job: Pick<GenerateJob, 'images' | 'promptOptions' | 'loras'>,
   note: (text: string) => void,
 ): Promise<LoraChoice[]> {
   const ofJob = (job.loras ?? []).map(({ id, strength }): LoraTag => ({
@@ -31,8 +31,8 @@ export async function chooseLoras(
     textEncoderStrength: strength,
   }));
   const choices: LoraChoice[] = [];
-  for (const picture of job.pictures) {
-    const ofPrompt = job.promptOptions.syntax === 'a1111' ? readTags(picture, note) : [];
+  for (const image of job.images) {
+    const ofPrompt = job.promptOptions.syntax === 'a1111' ? readTags(image, note) : [];
     const loras: ChosenLora[] = [];
     for (const tag of [...ofPrompt, ...ofJob]) {
       const { name, strength, textEncoderStrength } = tag;
@@ -49,7 +49,7 @@ export async function chooseLoras(
 }
 
 /** The LoRAs that a prompt names. */
-function readTags({ prompt }: PictureSpec, note: (text: string) => void): LoraTag[] {
+function readTags({ prompt }: ImageSpec, note: (text: string) => void): LoraTag[] {
   const { networks } = parseExtraNetworks(prompt[0] ?? '');
   return networks.flatMap((network) => {
     const tag = isLoraTag(network) ? readLoraTag(network) : undefined;

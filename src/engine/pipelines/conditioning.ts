@@ -11,13 +11,13 @@ import {
 import { joinEncoders } from '#engine/text/join-encoders.ts';
 import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { AppError } from '#protocol/error.ts';
-import type { PaintJob } from '#protocol/job.ts';
+import type { GenerateJob } from '#protocol/job.ts';
 import type { Size } from './draw-size.ts';
 import type { ReadPrompts } from './read-prompts.ts';
 
 /** What prompts are encoded for. */
 export interface ConditioningOptions {
-  job: Pick<PaintJob, 'promptOptions' | 'guidanceScale'>;
+  job: Pick<GenerateJob, 'promptOptions' | 'guidanceScale'>;
   /** Pixels that will be drawn. */
   size: Size;
 }

@@ -6,18 +6,18 @@ import type { ControlSpec } from '#protocol/job.ts';
 import { findEdges } from './canny.ts';
 import type { Size } from './draw-size.ts';
 import type { GuidanceRow } from './guidance.ts';
-import { readPicture } from './read-picture.ts';
+import { readImage } from './read-image.ts';
 import { placeInside, pixelsToPlanes, resizeToCover, stretch, type Pixels } from './resize.ts';
 import type { Planes } from './tiles.ts';
 import type { LatentShape } from './unet.ts';
 
-/** A ControlNet and the picture it looks at. */
+/** A ControlNet and the image it looks at. */
 export interface Control {
   net: Session;
   isPooled: boolean;
   spec: Pick<ControlSpec, 'strength' | 'start' | 'end' | 'balance'>;
   /** Red, green and blue in 0 … 1, of the size that the network wants for the latents. */
-  picture: Planes;
+  image: Planes;
 }
 
 /** What ControlNets add within a UNet. */
@@ -37,8 +37,8 @@ const SOFTENING = 0.825;
 const BLACK = 0;
 
 /**
- * Reads a job's control pictures.
- * @throws AppError `invalid_request` for files that are no pictures, and for ControlNets made for other UNets
+ * Reads a job's control images.
+ * @throws AppError `invalid_request` for files that are no images, and for ControlNets made for other UNets
  */
 export async function prepareControls(
   { unet, controlNets, pack }: LoadedModel,
@@ -67,32 +67,29 @@ export async function prepareControls(
       net,
       isPooled,
       spec,
-      picture: pixelsToPlanes(await prepareControlPicture(spec, size), 0),
+      image: pixelsToPlanes(await prepareControlImage(spec, size), 0),
     });
   }
   return controls;
 }
 
-/** What a ControlNet is told besides what the UNet is, but for its picture. How much counts for which row is decided behind it. */
+/** What a ControlNet is told besides what the UNet is, but for its image. How much counts for which row is decided behind it. */
 export const FULL_SCALE: Readonly<Record<string, TensorValue>> = {
   conditioning_scale: { type: 'float32', data: Float32Array.of(1), dims: [1] },
 };
 
-/** The dimensions of a control's picture, once for each row. */
-export function pictureDims(
-  { picture: { channels, height, width } }: Control,
-  rows: number,
-): readonly number[] {
+/** The dimensions of a control's image, once for each row. */
+export function imageDims({ image: { channels, height, width } }: Control, rows: number): readonly number[] {
   return [rows, channels, height, width];
 }
 
-/** A control picture as its ControlNet will see it. @throws AppError `invalid_request` for what is no picture */
-export async function prepareControlPicture(
+/** A control image as its ControlNet will see it. @throws AppError `invalid_request` for what is no image */
+export async function prepareControlImage(
   { image, fit, preprocessor }: Pick<ControlSpec, 'image' | 'fit' | 'preprocessor'>,
   size: Size,
 ): Promise<Pixels> {
   const resize = { stretch, cover: resizeToCover, contain: placeInside }[fit];
-  const pixels = await resize(await readPicture(image, BLACK), size);
+  const pixels = await resize(await readImage(image, BLACK), size);
   switch (preprocessor.kind) {
     case 'none':
       return pixels;
@@ -123,7 +120,7 @@ export function residualsOf(net: Session, rows: number, shape: LatentShape): Res
 
 /**
  * How much of a residual goes to a row of the UNet. Where one side is trusted more than the other, shallow residuals count
- * less; where it is the picture, or where that is looked at as a whole, it has no part in what guidance leads away from.
+ * less; where it is the image, or where that is looked at as a whole, it has no part in what guidance leads away from.
  * Source: Mikubill/sd-webui-controlnet, scripts/hook.py (`soft_injection`, `cfg_injection`).
  */
 export function residualWeight(

@@ -3,7 +3,7 @@ import type { DenoiserOutput } from '#engine/samplers/cpu-machine.ts';
 import { repeat } from '#engine/samplers/latent-math.ts';
 import type { DenoiseInstruction } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
-import { FULL_SCALE, pictureDims, residualsOf, residualWeight, takesPart } from './control.ts';
+import { FULL_SCALE, imageDims, residualsOf, residualWeight, takesPart } from './control.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
 import {
   conditioningInputs,
@@ -16,8 +16,8 @@ import {
 } from './unet.ts';
 
 /**
- * The guided network on arrays: called with the scaled latents of a batch, picture after picture, it answers
- * with the guided output. All passes of all pictures go in one run where memory allows.
+ * The guided network on arrays: called with the scaled latents of a batch, image after image, it answers
+ * with the guided output. All passes of all images go in one run where memory allows.
  */
 export function createCpuDenoiser(
   network: GuidedUnet,
@@ -38,8 +38,8 @@ export function createCpuDenoiser(
 
     for (const group of groupRows(rows, limit)) {
       const latents = new Float32Array(group.length * length);
-      group.forEach(({ picture }, row) => {
-        latents.set(input.subarray(picture * length, (picture + 1) * length), row * length);
+      group.forEach(({ image }, row) => {
+        latents.set(input.subarray(image * length, (image + 1) * length), row * length);
       });
       const sample = extra ? withExtraChannels(latents, extra, shape, group) : latents;
       const channels = shape.channels + (extra?.channels ?? 0);
@@ -54,7 +54,7 @@ export function createCpuDenoiser(
       }
       group.forEach((row, index) => {
         const from = index * length;
-        const to = row.picture * length;
+        const to = row.image * length;
         for (let i = 0; i < length; i++) {
           guided[to + i] = (guided[to + i] ?? 0) + row.weight * (result[from + i] ?? 0);
         }
@@ -75,10 +75,10 @@ function withExtraChannels(
   const length = latentLength({ ...shape, height, width });
   const extraLength = channels * height * width;
   const sample = new Float32Array(rows.length * (length + extraLength));
-  rows.forEach(({ picture }, row) => {
+  rows.forEach(({ image }, row) => {
     const start = row * (length + extraLength);
     sample.set(latents.subarray(row * length, (row + 1) * length), start);
-    sample.set(data.subarray(picture * extraLength, (picture + 1) * extraLength), start + length);
+    sample.set(data.subarray(image * extraLength, (image + 1) * extraLength), start + length);
   });
   return sample;
 }
@@ -108,8 +108,8 @@ function createResidualSum({ controls, shape }: GuidedUnet): ResidualSum {
         ...FULL_SCALE,
         controlnet_cond: {
           type: 'float32',
-          data: repeat(control.picture.data, rows.length),
-          dims: pictureDims(control, rows.length),
+          data: repeat(control.image.data, rows.length),
+          dims: imageDims(control, rows.length),
         },
       });
       for (const [index, { output, input }] of residuals.entries()) {

@@ -5,9 +5,9 @@ import type { Pixels } from './resize.ts';
 import { runInTiles, runWholeOrTiled, tileSide, toPlanes, type Planes } from './tiles.ts';
 
 /**
- * Latents of one picture, scaled for the VAE, as pixels; in tiles where one pass over the picture does not fit.
+ * Latents of one image, scaled for the VAE, as pixels; in tiles where one pass over the image does not fit.
  * @param read hands over the latents' numbers, for tiles to be cut from
- * @throws AppError `not_a_number` for a broken picture
+ * @throws AppError `not_a_number` for a broken image
  */
 export async function decodeLatents(
   runtime: Runtime,
@@ -52,7 +52,7 @@ function toBytes({ width, height, data: planes }: Planes): Uint8ClampedArray<Arr
     for (let channel = 0; channel < 3; channel++) {
       const value = planes[channel * area + i] ?? NaN;
       if (!Number.isFinite(value)) {
-        throw new AppError('not_a_number', 'The picture came out as numbers that are none.');
+        throw new AppError('not_a_number', 'The image came out as numbers that are none.');
       }
       data[i * 4 + channel] = (value / 2 + 0.5) * 255;
     }

@@ -1,7 +1,7 @@
 import { generationPairs, writeInfotext, type InfotextPair } from '#codecs/infotext.ts';
 import type { LoadedModel } from '#engine/models/model.ts';
 import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
-import type { PaintJob, PictureSpec } from '#protocol/job.ts';
+import type { GenerateJob, ImageSpec } from '#protocol/job.ts';
 import { packHash, type AddOnPack } from '#protocol/model.ts';
 import type { Size } from './draw-size.ts';
 import { RESIZE_METHOD } from './resize.ts';
@@ -12,7 +12,7 @@ const HASH_DIGITS = 10;
 /** Of LoRAs and embeddings. */
 const ADD_ON_HASH_DIGITS = 12;
 
-/** What a picture was drawn with besides the model. */
+/** What an image was drawn with besides the model. */
 export interface UsedAddOns {
   vae: AddOnPack | undefined;
   loras: readonly AddOnPack[];
@@ -20,12 +20,12 @@ export interface UsedAddOns {
 }
 
 /**
- * A1111's infotext of a picture. Pairs come in A1111's order (modules/processing.py, `create_infotext`); a
- * picture drawn at another size than asked for says so.
+ * A1111's infotext of an image. Pairs come in A1111's order (modules/processing.py, `create_infotext`); a
+ * image drawn at another size than asked for says so.
  */
-export function describePicture(
-  job: PaintJob,
-  spec: PictureSpec,
+export function describeImage(
+  job: GenerateJob,
+  spec: ImageSpec,
   model: LoadedModel,
   plan: SamplingPlan,
   drawn: Size,
@@ -72,7 +72,7 @@ export function describePicture(
   });
 }
 
-function samplerName({ sampler }: PaintJob): string {
+function samplerName({ sampler }: GenerateJob): string {
   return sampler.family === 'diffusers' ? sampler.scheduler : sampler.sampler;
 }
 

@@ -10,16 +10,16 @@ import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
-import type { GraphSpec, PaintJob, PictureSpec } from '#protocol/job.ts';
+import type { GraphSpec, GenerateJob, ImageSpec } from '#protocol/job.ts';
 import type { AddOnPack, ModelId } from '#protocol/model.ts';
 import { prepareStart, samplingStart } from './batch-start.ts';
 import { chooseLoras, type LoraChoice } from './choose-loras.ts';
 import { encodePrompts } from './conditioning.ts';
 import { prepareControls } from './control.ts';
 import { decodeLatents } from './decode.ts';
-import { describePicture } from './describe.ts';
+import { describeImage } from './describe.ts';
 import { chooseDrawSize } from './draw-size.ts';
-import { encodePicture, toPng } from './encode-picture.ts';
+import { encodeImage, toPng } from './encode-image.ts';
 import { openSamplingRun, type SamplingRun } from './sampling-run.ts';
 import { createPreviewClock } from './previews.ts';
 import { createProgress } from './progress.ts';
@@ -36,26 +36,26 @@ export interface RunControl {
 }
 
 interface Batch {
-  pictures: readonly PictureSpec[];
-  /** Position of its first picture in the job. */
+  images: readonly ImageSpec[];
+  /** Position of its first image in the job. */
   from: number;
-  /** Of its pictures, in order. */
+  /** Of its images, in order. */
   prompts: readonly ReadPrompts[];
   /** The same for all of them. */
   loras: LoraChoice;
 }
 
 /**
- * Draws the pictures of a job: prompt, latents, denoising loop, VAE, file. Finished pictures are handed over as
+ * Draws the images of a job: prompt, latents, denoising loop, VAE, file. Finished images are handed over as
  * they come.
  * @throws AppError `invalid_request`, `unsupported_feature` for what the sampler or model cannot do,
  *   `not_a_number` when the latents break, and what the runtime throws
  */
-export async function drawPictures(
+export async function drawImages(
   runtime: Runtime,
   source: Model,
   addOns: AddOns,
-  job: PaintJob,
+  job: GenerateJob,
   control: RunControl,
   emit: (event: EngineEvent) => void,
 ): Promise<RunOutcome> {
@@ -79,9 +79,7 @@ export async function drawPictures(
   const start = samplingStart(job, model);
   const plan = planSampling(job.sampler, source.noiseModel, job.steps, start);
   const prompts = await readPrompts(source, addOns, job, plan, note);
-  const progress = createProgress(job.pictures.length, (state) =>
-    emit({ type: 'progress', progress: state }),
-  );
+  const progress = createProgress(job.images.length, (state) => emit({ type: 'progress', progress: state }));
   const previews = createPreviewClock();
   const stopped = () => control.cancelled || control.skipped;
 
@@ -98,7 +96,7 @@ export async function drawPictures(
     });
     const noise = createNoiseStream(
       { ...job.noise, etaNoiseSeedDelta: plan.usesEnsd ? job.noise.etaNoiseSeedDelta : 0 },
-      batch.pictures,
+      batch.images,
       [shape.channels, shape.height, shape.width],
       latent.downscale,
     );
@@ -109,11 +107,11 @@ export async function drawPictures(
       evaluations: plan.evaluations,
       prompts: encoded,
       guidanceScale: job.guidanceScale,
-      start: begin(noise, batch.pictures.length),
+      start: begin(noise, batch.images.length),
       nextNoise: () => noise.next(),
       ...(plan.brownianRange && {
         brownian: createBrownianBatch(
-          batch.pictures.map(({ seed }) => seed),
+          batch.images.map(({ seed }) => seed),
           {
             range: plan.brownianRange,
             size: latentLength(shape),
@@ -122,7 +120,7 @@ export async function drawPictures(
         ),
       }),
       async show(step) {
-        progress.step(step, batch.pictures.length);
+        progress.step(step, batch.images.length);
         await yieldToEvents();
         if (stopped()) return;
         await previews.offer(async () => {
@@ -136,23 +134,23 @@ export async function drawPictures(
 
   async function finish(batch: Batch, offset: number, decoded: Pixels): Promise<void> {
     const index = batch.from + offset;
-    const spec = batch.pictures[offset];
+    const spec = batch.images[offset];
     if (!spec) return;
-    // A picture that came in stretched goes out the same way.
+    // An image that came in stretched goes out the same way.
     const resize = job.task === 'txt2img' ? resizeToCover : stretch;
     const pixels = await resize(decoded, job);
-    const infotext = describePicture(job, spec, model, plan, drawn, {
+    const infotext = describeImage(job, spec, model, plan, drawn, {
       vae,
       loras: batch.loras.loras.map(({ pack }) => pack),
       embeddings: batch.prompts[offset]?.embeddings ?? [],
     });
     const texts = job.output.texts?.[index] ?? (job.output.metadata ? { parameters: infotext } : {});
     emit({
-      type: 'picture',
-      picture: {
+      type: 'image',
+      image: {
         ...spec,
         index,
-        blob: await encodePicture(pixels, job.output, texts),
+        blob: await encodeImage(pixels, job.output, texts),
         width: job.width,
         height: job.height,
         infotext,
@@ -174,7 +172,7 @@ export async function drawPictures(
       const through = await execute(plan.program(), run.machine, { stopped });
       if (!through && !job.keepUnfinished) return;
       progress.decoding();
-      for (const offset of batch.pictures.keys()) {
+      for (const offset of batch.images.keys()) {
         const latents = through
           ? run.result(offset, model.scalingFactor)
           : run.estimate(offset, model.scalingFactor);
@@ -194,10 +192,10 @@ export async function drawPictures(
 }
 
 /**
- * Adaptive samplers look at a whole batch's error, so that they run picture by picture; and a batch has one set of LoRAs.
+ * Adaptive samplers look at a whole batch's error, so that they run image by image; and a batch has one set of LoRAs.
  */
 function* splitBatches(
-  { pictures, batchSize }: PaintJob,
+  { images, batchSize }: GenerateJob,
   plan: SamplingPlan,
   prompts: readonly ReadPrompts[],
   choices: readonly LoraChoice[],
@@ -207,7 +205,7 @@ function* splitBatches(
   for (let loras = choices[from]; loras; loras = choices[from]) {
     let to = from + 1;
     while (to - from < size && choices[to]?.key === loras.key) to++;
-    yield { pictures: pictures.slice(from, to), from, prompts: prompts.slice(from, to), loras };
+    yield { images: images.slice(from, to), from, prompts: prompts.slice(from, to), loras };
     from = to;
   }
 }

@@ -3,7 +3,7 @@ import type { FloatTensor, Runtime } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
 import { runInTiles, runWholeOrTiled, tileSide, type Planes } from './tiles.ts';
 
-/** What a VAE encoder says of a picture's latents: a normal distribution for each, at the VAE's own scale. */
+/** What a VAE encoder says of an image's latents: a normal distribution for each, at the VAE's own scale. */
 export interface Posterior {
   mean: Float32Array;
   /** Null where the encoder only tells the mean. */
@@ -14,7 +14,7 @@ export interface Posterior {
 const [LOWEST_LOGVAR, HIGHEST_LOGVAR] = [-30, 20];
 
 /**
- * A picture, red, green and blue in −1 … 1, through the model's VAE encoder, in tiles where one pass does not fit.
+ * An image, red, green and blue in −1 … 1, through the model's VAE encoder, in tiles where one pass does not fit.
  * @throws AppError `unsupported_feature` where the model has none, and what the runtime throws
  */
 export async function encodeLatents(
@@ -53,7 +53,7 @@ export async function encodeLatents(
 function joinOutputs(outputs: readonly (FloatTensor | undefined)[]): Planes {
   const [, , height, width] = outputs[0]?.dims ?? [];
   if (height === undefined || width === undefined) {
-    throw new AppError('integrity_failed', 'The VAE encoder’s output is not a picture.');
+    throw new AppError('integrity_failed', 'The VAE encoder’s output is not an image.');
   }
   const data = new Float32Array(outputs.reduce((sum, output) => sum + (output?.data.length ?? 0), 0));
   let position = 0;

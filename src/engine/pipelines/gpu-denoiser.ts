@@ -2,7 +2,7 @@ import type { TensorValue } from '#engine/runtime/runtime.ts';
 import type { GpuArithmetic } from '#engine/samplers/gpu-arithmetic.ts';
 import type { GpuMachineOptions } from '#engine/samplers/gpu-machine.ts';
 import { repeat } from '#engine/samplers/latent-math.ts';
-import { FULL_SCALE, pictureDims, residualsOf, residualWeight, takesPart } from './control.ts';
+import { FULL_SCALE, imageDims, residualsOf, residualWeight, takesPart } from './control.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
 import {
   conditioningInputs,
@@ -56,8 +56,8 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
   /** The latents of these rows, each with `rest` values left open behind it. */
   function gather(key: string, rows: readonly GuidanceRow[], from: GPUBuffer, scale: number, rest: number) {
     const buffer = bufferOf(key, rows.length * (length + rest));
-    for (const [row, { picture }] of rows.entries()) {
-      const slice = { weight: scale, buffer: from, offset: picture * length };
+    for (const [row, { image }] of rows.entries()) {
+      const slice = { weight: scale, buffer: from, offset: image * length };
       arithmetic.combine(buffer, row * (length + rest), length, [slice]);
     }
     return buffer;
@@ -76,8 +76,8 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
     const residuals = residualsOf(first.net, rows.length, shape);
     const active = [...controls.entries()].filter(([, control]) => takesPart(control, fraction));
     for (const [index, control] of active) {
-      const { data } = control.picture;
-      const pictures = bufferOf(`picture ${index} ${rows.length}`, rows.length * data.length, () =>
+      const { data } = control.image;
+      const images = bufferOf(`image ${index} ${rows.length}`, rows.length * data.length, () =>
         repeat(data, rows.length),
       );
       const own = Object.entries(inputs).filter(([name]) => control.net.inputNames.includes(name));
@@ -86,7 +86,7 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
           ...Object.fromEntries(own),
           sample: latents(),
           ...FULL_SCALE,
-          controlnet_cond: { type: 'float32', buffer: pictures, dims: pictureDims(control, rows.length) },
+          controlnet_cond: { type: 'float32', buffer: images, dims: imageDims(control, rows.length) },
         },
         Object.fromEntries(
           residuals.map(({ output: name, dims, values }) => [
@@ -128,8 +128,8 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
         if (extra) {
           const own = bufferOf('extra', extra.data.length, () => extra.data);
           const extraLength = rowLength - length;
-          for (const [row, { picture }] of group.entries()) {
-            const slice = { weight: 1, buffer: own, offset: picture * extraLength };
+          for (const [row, { image }] of group.entries()) {
+            const slice = { weight: 1, buffer: own, offset: image * extraLength };
             arithmetic.combine(sample, row * rowLength + length, extraLength, [slice]);
           }
         }
@@ -154,17 +154,17 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
         group.forEach((row, i) => outputs.set(row, { buffer: result, offset: i * length }));
       }
 
-      for (let picture = 0; picture < prompts.length; picture++) {
-        const own = rows.filter((row) => row.picture === picture);
+      for (let image = 0; image < prompts.length; image++) {
+        const own = rows.filter((row) => row.image === image);
         const slices = own.flatMap((row) => {
           const result = outputs.get(row);
           return result ? [{ weight: row.weight, ...result }] : [];
         });
-        arithmetic.combine(guided, picture * length, length, slices);
+        arithmetic.combine(guided, image * length, length, slices);
         const bare = own.find((row) => row.unconditional);
         const result = bare && outputs.get(bare);
         if (unconditional && result) {
-          arithmetic.combine(unconditional, picture * length, length, [{ weight: 1, ...result }]);
+          arithmetic.combine(unconditional, image * length, length, [{ weight: 1, ...result }]);
         }
       }
     },

@@ -1,10 +1,10 @@
 import type { Context, EncodedPrompt } from '#engine/text/encode.ts';
 
-/** One row of a run of the UNet: the latents of `picture` under `context`. */
+/** One row of a run of the UNet: the latents of `image` under `context`. */
 export interface GuidanceRow {
-  picture: number;
+  image: number;
   context: Context;
-  /** The guided output of a picture is the sum of its rows' outputs with these weights. */
+  /** The guided output of an image is the sum of its rows' outputs with these weights. */
   weight: number;
   unconditional: boolean;
 }
@@ -21,7 +21,7 @@ export function planGuidance(
   scale: number,
   wants: { skipUnconditional: boolean; unconditional: boolean },
 ): GuidanceRow[] {
-  return prompts.flatMap((prompt, picture) => {
+  return prompts.flatMap((prompt, image) => {
     const { positive, negative } = prompt.conditioningAt(evaluation);
     const total = positive.reduce((sum, { weight }) => sum + weight, 0);
     const share = wants.skipUnconditional ? 1 : scale;
@@ -29,14 +29,14 @@ export function planGuidance(
     // condition stands in for it, as in A1111.
     const rest = 1 - total * share;
     const rows: GuidanceRow[] = positive.map(({ context, weight }, i) => ({
-      picture,
+      image,
       context,
       weight: weight * share + (wants.skipUnconditional && i === 0 ? rest : 0),
       unconditional: false,
     }));
     if (wants.unconditional || (!wants.skipUnconditional && rest !== 0)) {
       rows.push({
-        picture,
+        image,
         context: negative,
         weight: wants.skipUnconditional ? 0 : rest,
         unconditional: true,

@@ -2,10 +2,10 @@ import { stretch, type Pixels } from './resize.ts';
 import type { Planes } from './tiles.ts';
 import type { LatentShape } from './unet.ts';
 
-/** Masks are pictures: what is this bright, or brighter, is painted anew. */
+/** Masks are images: what is this bright, or brighter, is generated again. */
 const THRESHOLD = 128;
 
-/** 1 for a pixel that is painted anew, 0 for one that stays; by Pillow's brightness: ITU-R 601, in 16 bits. */
+/** 1 for a pixel that is generated again, 0 for one that stays; by Pillow's brightness: ITU-R 601, in 16 bits. */
 function isMasked({ data }: Pixels, pixel: number): 0 | 1 {
   const [red, green, blue] = [data[pixel * 4] ?? 0, data[pixel * 4 + 1] ?? 0, data[pixel * 4 + 2] ?? 0];
   return (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16 >= THRESHOLD ? 1 : 0;
@@ -33,8 +33,8 @@ export async function averagedCells(mask: Pixels, { height, width }: LatentShape
   return Float32Array.from({ length: height * width }, (_, cell) => isMasked(cells, cell));
 }
 
-/** A picture in −1 … 1 with 0, a middle grey, where it is painted anew: what inpainting models see of it. */
-export function hideMasked({ data, ...picture }: Planes, mask: Pixels): Planes {
-  const area = picture.height * picture.width;
-  return { ...picture, data: data.map((value, i) => (isMasked(mask, i % area) === 1 ? 0 : value)) };
+/** An image in −1 … 1 with 0, a middle grey, where it is generated again: what inpainting models see of it. */
+export function hideMasked({ data, ...image }: Planes, mask: Pixels): Planes {
+  const area = image.height * image.width;
+  return { ...image, data: data.map((value, i) => (isMasked(mask, i % area) === 1 ? 0 : value)) };
 }

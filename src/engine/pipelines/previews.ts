@@ -6,7 +6,7 @@ const COST_SHARE = 10;
 
 /**
  * Decides when a preview may be made: not more often than {@link PREVIEW_EVERY_MS}, and, since decoding one costs
- * as much as decoding the picture, never for more than a small share of the time.
+ * as much as decoding the image, never for more than a small share of the time.
  */
 export function createPreviewClock(now: () => number = () => performance.now()) {
   let readyAt = now() + PREVIEW_EVERY_MS;

@@ -4,15 +4,15 @@ import type { JobProgress } from '#protocol/job.ts';
 const SAMPLING_SHARE = 0.9;
 
 /** Turns what a pipeline does into {@link JobProgress}, time left included. */
-export function createProgress(pictures: number, tell: (progress: JobProgress) => void) {
+export function createProgress(images: number, tell: (progress: JobProgress) => void) {
   let sampledFor = 0;
   let stepsDone = 0;
   let stepStarted = 0;
   let state: JobProgress = {
     phase: 'encoding',
     fraction: 0,
-    picture: 0,
-    pictures,
+    image: 0,
+    images,
     step: 0,
     steps: 0,
     secondsLeft: null,
@@ -24,35 +24,35 @@ export function createProgress(pictures: number, tell: (progress: JobProgress) =
 
   return {
     encoding: () => change({ phase: 'encoding' }),
-    /** A batch begins: `steps` for each of its pictures at once. */
+    /** A batch begins: `steps` for each of its images at once. */
     sampling(steps: number): void {
       stepStarted = performance.now();
       change({ phase: 'sampling', step: 0, steps });
     },
-    /** @param picturesInBatch how many pictures this step moved on */
-    step(step: number, picturesInBatch: number): void {
+    /** @param imagesInBatch how many images this step moved on */
+    step(step: number, imagesInBatch: number): void {
       const now = performance.now();
       sampledFor += now - stepStarted;
       stepStarted = now;
-      stepsDone += picturesInBatch;
-      const stepsOfAll = pictures * Math.max(state.steps, step);
-      const stepsLeft = Math.max(0, stepsOfAll - state.picture * state.steps - step * picturesInBatch);
+      stepsDone += imagesInBatch;
+      const stepsOfAll = images * Math.max(state.steps, step);
+      const stepsLeft = Math.max(0, stepsOfAll - state.image * state.steps - step * imagesInBatch);
       change({
         step,
         fraction: SAMPLING_SHARE * (1 - stepsLeft / stepsOfAll),
         secondsLeft: ((sampledFor / stepsDone) * stepsLeft) / 1000,
       });
     },
-    /** A picture's enlarging begins, in so many tiles. */
+    /** An image's upscaling begins, in so many tiles. */
     upscaling(tiles: number): void {
       stepStarted = performance.now();
       change({ phase: 'upscaling', step: 0, steps: tiles });
     },
     decoding: () => change({ phase: 'decoding' }),
-    /** One more picture is finished. */
+    /** One more image is finished. */
     finished(): void {
-      const picture = state.picture + 1;
-      change({ picture, fraction: Math.max(state.fraction, picture / pictures) });
+      const image = state.image + 1;
+      change({ image, fraction: Math.max(state.fraction, image / images) });
     },
   };
 }

@@ -5,10 +5,10 @@ import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { Embedding } from '#engine/text/embeddings.ts';
 import { planPrompt, type PromptPlan } from '#engine/text/plan.ts';
 import type { Component } from '#engine/weights/checkpoint.ts';
-import type { PaintJob } from '#protocol/job.ts';
+import type { GenerateJob } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 
-/** A picture's prompts, read: what the text encoders have to do. */
+/** An image's prompts, read: what the text encoders have to do. */
 export interface ReadPrompts {
   plan: PromptPlan;
   /** Whether anything is asked not to be there. */
@@ -23,7 +23,7 @@ function denoiserCalls({ evaluations, steps }: SamplingPlan): number {
 }
 
 /**
- * Reads the prompts of a job's pictures, in order. No network runs.
+ * Reads the prompts of a job's images, in order. No network runs.
  *
  * @param note told what has no effect
  * @throws AppError `invalid_request` for prompts that are none, and what reading the files of embeddings throws
@@ -31,16 +31,16 @@ function denoiserCalls({ evaluations, steps }: SamplingPlan): number {
 export async function readPrompts(
   model: Model,
   addOns: AddOns,
-  job: Pick<PaintJob, 'pictures' | 'promptOptions'>,
+  job: Pick<GenerateJob, 'images' | 'promptOptions'>,
   sampling: SamplingPlan,
   note: (text: string) => void,
 ): Promise<ReadPrompts[]> {
-  const texts = job.pictures.flatMap(({ prompt, negativePrompt }) => [...prompt, ...negativePrompt]);
+  const texts = job.images.flatMap(({ prompt, negativePrompt }) => [...prompt, ...negativePrompt]);
   const { syntax, embeddings = [] } = job.promptOptions;
   const packs = addOns.ofKind('embedding').filter(({ id }) => syntax !== 'plain' || embeddings.includes(id));
   const installed = await readEmbeddings(model, addOns, packs, texts, note);
   const byName = new Map(installed.map(({ embedding }) => [embedding.name, embedding]));
-  return job.pictures.map(({ prompt, negativePrompt }) => {
+  return job.images.map(({ prompt, negativePrompt }) => {
     const plan = planPrompt(
       {
         texts: prompt,

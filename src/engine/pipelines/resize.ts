@@ -25,7 +25,7 @@ export const RESIZE_METHOD = 'Lanczos';
 // Its own workers would need blob: scripts, which the policy forbids; this already is a worker.
 const pica = createPica({ features: ['js', 'wasm'] });
 
-/** Scales a picture to cover a size exactly, by Lanczos; what an uneven aspect leaves over is cut on both sides. */
+/** Scales an image to cover a size exactly, by Lanczos; what an uneven aspect leaves over is cut on both sides. */
 export async function resizeToCover(pixels: Pixels, size: Size): Promise<Pixels> {
   const { width, height } = pixels;
   const scale = Math.max(size.width / width, size.height / height);
@@ -36,7 +36,7 @@ export async function resizeToCover(pixels: Pixels, size: Size): Promise<Pixels>
   return stretch(source, size);
 }
 
-/** Scales a picture to a size whatever its aspect. */
+/** Scales an image to a size whatever its aspect. */
 export async function stretch(
   pixels: Pixels,
   size: Size,
@@ -55,7 +55,7 @@ export async function stretch(
   return { width: size.width, height: size.height, data: new Uint8ClampedArray(data) };
 }
 
-/** Scales a picture to a size without making new colours: each pixel takes that of the place under its middle. */
+/** Scales an image to a size without making new colours: each pixel takes that of the place under its middle. */
 export function nearest(pixels: Pixels, { width, height }: Size): Pixels {
   const [from, to] = [
     new Uint32Array(pixels.data.buffer, pixels.data.byteOffset),
@@ -72,7 +72,7 @@ export function nearest(pixels: Pixels, { width, height }: Size): Pixels {
 }
 
 /**
- * Scales a picture to fit inside a size; what an uneven aspect leaves open has the median colour of the picture's border.
+ * Scales an image to fit inside a size; what an uneven aspect leaves open has the median colour of the image's border.
  * Source: A1111's ControlNet extension, scripts/controlnet.py (`Resize and Fill`).
  */
 export async function placeInside(pixels: Pixels, size: Size): Promise<Pixels> {
@@ -105,7 +105,7 @@ function borderColour({ width, height, data }: Pixels): number[] {
   });
 }
 
-/** The middle of a picture. */
+/** The middle of an image. */
 export function crop(pixels: Pixels, { width, height }: Size): Pixels {
   if (width === pixels.width && height === pixels.height) return pixels;
   const left = (pixels.width - width) >> 1;

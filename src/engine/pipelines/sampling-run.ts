@@ -16,13 +16,13 @@ import {
   type LatentShape,
 } from './unet.ts';
 
-/** What the latents of a batch begin as, picture after picture. */
+/** What the latents of a batch begin as, image after image. */
 export interface BatchStart {
   /** Unit noise. */
   noise: Float32Array;
-  /** Clean latents, for runs that start from a picture. */
+  /** Clean latents, for runs that start from an image. */
   init?: Float32Array;
-  /** For runs that paint a part of it only: of every latent, 1 where it is painted anew … 0 where it stays. */
+  /** For runs that generate a part of it only: of every latent, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
   extraChannels?: ExtraChannels;
 }
@@ -42,12 +42,12 @@ export interface SamplingSetup extends Omit<GuidedUnet, 'extra'> {
 export interface SamplingRun {
   machine: Machine;
   /**
-   * Finished latents of a picture, outside the mask those it began with, divided by `divisor`; for the VAE, valid
+   * Finished latents of an image, outside the mask those it began with, divided by `divisor`; for the VAE, valid
    * until the run is closed.
    */
-  result(picture: number, divisor: number): TensorValue;
+  result(image: number, divisor: number): TensorValue;
   /** The same of the last estimate of the clean latents; null before the first step has ended. */
-  estimate(picture: number, divisor: number): TensorValue | null;
+  estimate(image: number, divisor: number): TensorValue | null;
   /** The numbers of either. */
   read: (latents: TensorValue) => Promise<Float32Array>;
   /** Frees what the run holds. */
@@ -75,7 +75,7 @@ function openCpuRun(setup: SamplingSetup, network: GuidedUnet): SamplingRun {
   let estimated: Float32Array | null = null;
   const machine = new CpuMachine({
     ...start,
-    pictures: prompts.length,
+    images: prompts.length,
     nextNoise,
     denoise: createCpuDenoiser(network),
     ...(brownian && { brownian }),
@@ -87,16 +87,16 @@ function openCpuRun(setup: SamplingSetup, network: GuidedUnet): SamplingRun {
       await show(step);
     },
   });
-  const pick = (batch: Float32Array, picture: number, divisor: number): TensorValue => {
-    const own = (values: Float32Array) => values.subarray(picture * length, (picture + 1) * length);
+  const pick = (batch: Float32Array, image: number, divisor: number): TensorValue => {
+    const own = (values: Float32Array) => values.subarray(image * length, (image + 1) * length);
     const data = own(batch).slice();
     if (init && mask) blendLatents(data, own(mask), data, own(init));
     return { type: 'float32', data: data.map((value) => value / divisor), dims: vaeDims(shape) };
   };
   return {
     machine,
-    result: (picture, divisor) => pick(machine.read(RESULT), picture, divisor),
-    estimate: (picture, divisor) => estimated && pick(estimated, picture, divisor),
+    result: (image, divisor) => pick(machine.read(RESULT), image, divisor),
+    estimate: (image, divisor) => estimated && pick(estimated, image, divisor),
     read: (latents) => Promise.resolve(numbersOf(latents)),
     close: () => undefined,
   };
@@ -112,7 +112,7 @@ function openGpuRun(device: GPUDevice, setup: SamplingSetup, network: GuidedUnet
   const machine = new GpuMachine({
     ...start,
     arithmetic,
-    pictures: prompts.length,
+    images: prompts.length,
     nextNoise,
     denoise: denoiser.denoise,
     ...(brownian && { brownian }),
@@ -121,17 +121,17 @@ function openGpuRun(device: GPUDevice, setup: SamplingSetup, network: GuidedUnet
       await show(step);
     },
   });
-  const pick = (register: Register, picture: number, divisor: number): TensorValue => {
+  const pick = (register: Register, image: number, divisor: number): TensorValue => {
     const whole = start.mask ? 'picked' : register;
     if (start.mask) machine.blend({ op: 'blend', to: whole, inside: register, outside: INIT_LATENTS });
-    const slice = { weight: 1 / divisor, buffer: machine.buffer(whole), offset: picture * length };
+    const slice = { weight: 1 / divisor, buffer: machine.buffer(whole), offset: image * length };
     arithmetic.combine(vaeInput, 0, length, [slice]);
     return { type: 'float32', buffer: vaeInput, dims: vaeDims(shape) };
   };
   return {
     machine,
-    result: (picture, divisor) => pick(RESULT, picture, divisor),
-    estimate: (picture, divisor) => (estimated === null ? null : pick(estimated, picture, divisor)),
+    result: (image, divisor) => pick(RESULT, image, divisor),
+    estimate: (image, divisor) => (estimated === null ? null : pick(estimated, image, divisor)),
     read: async (latents) =>
       'buffer' in latents ? arithmetic.download(latents.buffer, length) : numbersOf(latents),
     close() {

@@ -3,7 +3,7 @@ import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ModelPack } from '#protocol/model.ts';
 
-/** Numbers of one picture, plane after plane. */
+/** Numbers of one image, plane after plane. */
 export interface Planes {
   channels: number;
   height: number;
@@ -11,11 +11,11 @@ export interface Planes {
   data: Float32Array;
 }
 
-/** A network's output as a picture. @throws AppError `integrity_failed`, in words that name the network */
+/** A network's output as an image. @throws AppError `integrity_failed`, in words that name the network */
 export function toPlanes(output: FloatTensor | undefined, network: string): Planes {
   const [, channels, height, width] = output?.dims ?? [];
   if (!output || channels === undefined || height === undefined || width === undefined) {
-    throw new AppError('integrity_failed', `The ${network}’s output is not a picture.`);
+    throw new AppError('integrity_failed', `The ${network}’s output is not an image.`);
   }
   return { channels, height, width, data: output.data };
 }
@@ -29,7 +29,7 @@ export interface TileSize {
 /** Pixels that a VAE pass on the wasm provider is tried with in one piece: its memory ends at 4 GB. */
 const LARGEST_ON_WASM = 1024 * 1024;
 
-/** SD 1's tile. SDXL's own, 1024, would need as much as the pictures that did not fit. */
+/** SD 1's tile. SDXL's own, 1024, would need as much as the images that did not fit. */
 const LARGEST_TILE = 512;
 
 /** Of a tile's side: what it shares with its neighbour. `tile_overlap_factor` of diffusers' AutoencoderKL. */
@@ -41,7 +41,7 @@ export function tileSide({ trainedSizes }: Pick<ModelPack, 'trainedSizes'>): num
 }
 
 /**
- * Runs a VAE pass over a picture of so many pixels in one piece where that fits, and else in tiles.
+ * Runs a VAE pass over an image of so many pixels in one piece where that fits, and else in tiles.
  * @param side pixels of a tile's side
  */
 export async function runWholeOrTiled<T>(
@@ -99,7 +99,7 @@ export async function runInTiles(
   return output;
 }
 
-/** A square of a picture, smaller at its right and lower edges. */
+/** A square of an image, smaller at its right and lower edges. */
 function cut(from: Planes, top: number, left: number, side: number): Planes {
   const height = Math.min(side, from.height - top);
   const width = Math.min(side, from.width - left);

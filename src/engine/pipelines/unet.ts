@@ -4,26 +4,26 @@ import { AppError } from '#protocol/error.ts';
 import type { Control } from './control.ts';
 import type { GuidanceRow } from './guidance.ts';
 
-/** Latents of one picture. */
+/** Latents of one image. */
 export interface LatentShape {
   channels: number;
   height: number;
   width: number;
 }
 
-/** Channels that inpainting models take besides the latents, the same in each step: the mask and the masked picture's. */
+/** Channels that inpainting models take besides the latents, the same in each step: the mask and the masked image's. */
 export interface ExtraChannels {
   channels: number;
-  /** Picture after picture. */
+  /** Image after image. */
   data: Float32Array;
 }
 
-/** A network that is told what is to be painted, and how it is guided. */
+/** A network that is told what is to be generated, and how it is guided. */
 export interface GuidedUnet {
   unet: Session;
-  /** Of one picture's latents. */
+  /** Of one image's latents. */
   shape: LatentShape;
-  /** One for each picture of the batch. */
+  /** One for each image of the batch. */
   prompts: readonly EncodedPrompt[];
   guidanceScale: number;
   extra?: ExtraChannels | undefined;
@@ -32,7 +32,7 @@ export interface GuidedUnet {
   evaluations: number;
 }
 
-/** Latent cells of one run: SD 1.5 at 512×512 with guidance and two pictures. More go in several runs. */
+/** Latent cells of one run: SD 1.5 at 512×512 with guidance and two images. More go in several runs. */
 const CELLS_PER_RUN = 4 * 64 * 64;
 
 /** How many rows of this size go into one run. */
@@ -40,7 +40,7 @@ export function rowsPerRun({ height, width }: LatentShape): number {
   return Math.max(1, Math.floor(CELLS_PER_RUN / (height * width)));
 }
 
-/** Values of one picture's latents. */
+/** Values of one image's latents. */
 export function latentLength({ channels, height, width }: LatentShape): number {
   return channels * height * width;
 }

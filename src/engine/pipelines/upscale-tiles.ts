@@ -2,11 +2,11 @@ import type { Size } from './draw-size.ts';
 import type { Pixels } from './resize.ts';
 import type { Planes } from './tiles.ts';
 
-/** A part of a picture that is enlarged by itself, in pixels of the picture before. */
+/** A part of an image that is upscaled by itself, in pixels of the image before. */
 export interface UpscaleTile extends Size {
   left: number;
   top: number;
-  /** Columns and rows shared with the tiles to the left and above; 0 at the picture's edges. */
+  /** Columns and rows shared with the tiles to the left and above; 0 at the image's edges. */
   overlapLeft: number;
   overlapTop: number;
 }
@@ -15,8 +15,8 @@ export interface UpscaleTile extends Size {
 const OVERLAP = 8;
 
 /**
- * Tiles of one size that cover a picture in rows, each with sides of at most `side` pixels and multiples of `multiple`. They
- * only reach beyond the picture's edges where its own sides are no such multiples.
+ * Tiles of one size that cover an image in rows, each with sides of at most `side` pixels and multiples of `multiple`. They
+ * only reach beyond the image's edges where its own sides are no such multiples.
  */
 export function planTiles(size: Size, side: number, multiple: number): UpscaleTile[] {
   const rows = divideSide(size.height, side, multiple);
@@ -33,7 +33,7 @@ export function planTiles(size: Size, side: number, multiple: number): UpscaleTi
   );
 }
 
-/** Parts of equal length: slivers would be enlarged without seeing what is around them. */
+/** Parts of equal length: slivers would be upscaled without seeing what is around them. */
 function divideSide(length: number, side: number, multiple: number) {
   const roundUp = (pixels: number) => Math.ceil(pixels / multiple) * multiple;
   const whole = roundUp(length);
@@ -48,7 +48,7 @@ function divideSide(length: number, side: number, multiple: number) {
   }));
 }
 
-/** A tile's pixels as red, green and blue in 0 … 1. Beyond the picture's edges its last pixels go on. */
+/** A tile's pixels as red, green and blue in 0 … 1. Beyond the image's edges its last pixels go on. */
 export function cutTile(from: Pixels, { left, top, width, height }: UpscaleTile): Planes {
   const area = width * height;
   const data = new Float32Array(3 * area);
@@ -65,24 +65,24 @@ export function cutTile(from: Pixels, { left, top, width, height }: UpscaleTile)
 }
 
 /**
- * Puts an enlarged tile into its place in the enlarged picture, where it fades in over what the tiles before it left there.
- * The picture is kept in bytes: in floats one of 64 megapixels would take 800 MB.
+ * Puts an upscaled tile into its place in the upscaled image, where it fades in over what the tiles before it left there.
+ * The image is kept in bytes: in floats one of 64 megapixels would take 800 MB.
  */
-export function placeTile(enlarged: Planes, tile: UpscaleTile, factor: number, to: Pixels): void {
-  const area = enlarged.width * enlarged.height;
+export function placeTile(upscaled: Planes, tile: UpscaleTile, factor: number, to: Pixels): void {
+  const area = upscaled.width * upscaled.height;
   const [left, top] = [tile.left * factor, tile.top * factor];
-  const width = Math.min(enlarged.width, to.width - left);
-  const height = Math.min(enlarged.height, to.height - top);
+  const width = Math.min(upscaled.width, to.width - left);
+  const height = Math.min(upscaled.height, to.height - top);
   const fadeX = fadeIn(width, tile.overlapLeft * factor);
   const fadeY = fadeIn(height, tile.overlapTop * factor);
   for (let y = 0; y < height; y++) {
     const rowShare = fadeY[y] ?? 1;
     for (let x = 0; x < width; x++) {
       const share = rowShare * (fadeX[x] ?? 1);
-      const source = y * enlarged.width + x;
+      const source = y * upscaled.width + x;
       const target = ((top + y) * to.width + left + x) * 4;
       for (let channel = 0; channel < 3; channel++) {
-        const value = (enlarged.data[channel * area + source] ?? 0) * 255;
+        const value = (upscaled.data[channel * area + source] ?? 0) * 255;
         to.data[target + channel] =
           share === 1 ? value : (1 - share) * (to.data[target + channel] ?? 0) + share * value;
       }

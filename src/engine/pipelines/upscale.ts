@@ -7,23 +7,23 @@ import { AppError } from '#protocol/error.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import {
   networkUpscalersOf,
-  type Picture,
+  type GeneratedImage,
   type UpscaleJob,
   type UpscalerName,
   type UpscaleSize,
   type UpscaleSource,
 } from '#protocol/job.ts';
 import type { Size } from './draw-size.ts';
-import { encodePicture } from './encode-picture.ts';
+import { encodeImage } from './encode-image.ts';
 import { createProgress } from './progress.ts';
-import { readPicture } from './read-picture.ts';
+import { readImage } from './read-image.ts';
 import { crop, nearest, stretch, type Pixels } from './resize.ts';
 import { toPlanes } from './tiles.ts';
 import type { RunControl } from './draw.ts';
 import { cutTile, placeTile, planTiles } from './upscale-tiles.ts';
 import { yieldToEvents } from './yield-to-events.ts';
 
-/** Pixels of a picture under way or finished: 268 MB of bytes, and as much again while it becomes a file. */
+/** Pixels of an image under way or finished: 268 MB of bytes, and as much again while it becomes a file. */
 const MOST_PIXELS = 8192 * 8192;
 
 /** How often a network is run on its own result; A1111, modules/upscaler.py. */
@@ -42,12 +42,12 @@ const SMALLEST_TILE = 32;
 const BACKGROUND = 255;
 
 /**
- * Enlarges the pictures of a job, one after the other; finished ones are handed over as they come. Behaves as A1111's extras
+ * Upscales the images of a job, one after the other; finished ones are handed over as they come. Behaves as A1111's extras
  * (modules/postprocessing.py, scripts/postprocessing_upscale.py, modules/upscaler.py, modules/upscaler_utils.py).
- * @throws AppError `invalid_request` for what is no picture or would become too large, `model_not_found` for an upscaler that
+ * @throws AppError `invalid_request` for what is no image or would become too large, `model_not_found` for an upscaler that
  *   is not installed, `unsupported_feature` for one that cannot be run, and what the runtime throws
  */
-export async function upscalePictures(
+export async function upscaleImages(
   runtime: Runtime,
   upscalers: Upscalers,
   addOns: AddOns,
@@ -68,7 +68,7 @@ export async function upscalePictures(
   let side: number = TILE_SIDE[runtime.backend.provider];
 
   /** Null when the job was stopped. */
-  async function enlarge(source: Pixels, target: Target): Promise<Pixels | null> {
+  async function upscale(source: Pixels, target: Target): Promise<Pixels | null> {
     const plans = upscalersOf(job).map((name) => planPasses(networks.get(name), name, source, target, side));
     progress.upscaling(
       plans.flatMap(({ passes }) => passes).reduce((sum, { tiles }) => sum + tiles.length, 0),
@@ -81,14 +81,12 @@ export async function upscalePictures(
     };
     const results: Pixels[] = [];
     for (const { name, network, passes } of plans) {
-      let picture: Pixels | null = source;
+      let image: Pixels | null = source;
       for (const { tiles } of passes) {
-        if (network && picture) picture = await runInTiles(network, picture, tiles, finishTile);
+        if (network && image) image = await runInTiles(network, image, tiles, finishTile);
       }
-      if (!picture) return null;
-      results.push(
-        name === 'Nearest' ? nearest(picture, target.scaled) : await stretch(picture, target.scaled),
-      );
+      if (!image) return null;
+      results.push(name === 'Nearest' ? nearest(image, target.scaled) : await stretch(image, target.scaled));
     }
     const [first = source, second] = results;
     const blended = second ? blend(first, second, job.second?.visibility ?? 0) : first;
@@ -96,10 +94,10 @@ export async function upscalePictures(
   }
 
   /** The same again with smaller tiles, as long as memory runs out. */
-  async function enlargeWithinMemory(source: Pixels, target: Target): Promise<Pixels | null> {
+  async function upscaleWithinMemory(source: Pixels, target: Target): Promise<Pixels | null> {
     for (;;) {
       try {
-        return await enlarge(source, target);
+        return await upscale(source, target);
       } catch (thrown) {
         const isTooLarge = thrown instanceof AppError && thrown.code === 'out_of_memory';
         if (!isTooLarge || networks.size === 0 || side <= SMALLEST_TILE) throw thrown;
@@ -112,11 +110,11 @@ export async function upscalePictures(
     await yieldToEvents();
     if (control.cancelled) break;
     control.skipped = false;
-    const pixels = await readPicture(source.image, BACKGROUND);
-    const enlarged =
-      job.upscaler === 'None' ? pixels : await enlargeWithinMemory(pixels, targetOf(pixels, job.size));
-    if (!enlarged) continue;
-    emit({ type: 'picture', picture: await finish(job, source, index, enlarged) });
+    const pixels = await readImage(source.image, BACKGROUND);
+    const upscaled =
+      job.upscaler === 'None' ? pixels : await upscaleWithinMemory(pixels, targetOf(pixels, job.size));
+    if (!upscaled) continue;
+    emit({ type: 'image', image: await finish(job, source, index, upscaled) });
     progress.finished();
   }
   return { interrupted: control.cancelled, notes: [] };
@@ -129,13 +127,13 @@ function findUpscaler(id: string, addOns: AddOns) {
   throw new AppError('model_not_found', `The upscaler “${id}” is not installed.`, { detail: { model: id } });
 }
 
-/** The upscalers whose pictures are seen. */
+/** The upscalers whose images are seen. */
 function upscalersOf({ upscaler, second }: UpscaleJob): UpscalerName[] {
   const isSeen = second !== undefined && second.upscaler !== 'None' && second.visibility > 0;
   return isSeen ? [upscaler, second.upscaler] : [upscaler];
 }
 
-/** What a picture becomes. */
+/** What an image becomes. */
 interface Target {
   factor: number;
   scaled: Size;
@@ -157,7 +155,7 @@ function targetOf(source: Size, size: UpscaleSize): Target {
     height: Math.max(round(source.height), cropped?.height ?? 0),
   };
   if (scaled.width === 0 || scaled.height === 0) {
-    throw new AppError('invalid_request', 'The picture would have a side of less than 8 pixels.');
+    throw new AppError('invalid_request', 'The image would have a side of less than 8 pixels.');
   }
   checkSize(scaled);
   return { factor, scaled, cropped };
@@ -169,16 +167,16 @@ function checkSize({ width, height }: Size): void {
   const megapixels = (pixels: number) => String(Math.round(pixels / 2 ** 20));
   throw new AppError(
     'invalid_request',
-    `On its way the picture would have ${String(width)} × ${String(height)} pixels: more than ${megapixels(MOST_PIXELS)} megapixels are too many. Choose a smaller size.`,
+    `On its way the image would have ${String(width)} × ${String(height)} pixels: more than ${megapixels(MOST_PIXELS)} megapixels are too many. Choose a smaller size.`,
   );
 }
 
-/** One run of a network over a whole picture. */
+/** One run of a network over a whole image. */
 interface Pass {
   tiles: ReturnType<typeof planTiles>;
 }
 
-/** What an upscaler does: its network, again until the picture is large enough. */
+/** What an upscaler does: its network, again until the image is large enough. */
 function planPasses(
   network: LoadedUpscaler | undefined,
   name: UpscalerName,
@@ -201,27 +199,27 @@ function planPasses(
 /** @param goOn told after each tile; answers whether the job goes on. @returns null when it does not */
 async function runInTiles(
   { session, factor }: LoadedUpscaler,
-  picture: Pixels,
+  image: Pixels,
   tiles: Pass['tiles'],
   goOn: () => Promise<boolean>,
 ): Promise<Pixels | null> {
-  const [width, height] = [picture.width * factor, picture.height * factor];
+  const [width, height] = [image.width * factor, image.height * factor];
   const output: Pixels = { width, height, data: new Uint8ClampedArray(width * height * 4) };
   for (const tile of tiles) {
-    const part = cutTile(picture, tile);
+    const part = cutTile(image, tile);
     const { upscaled } = await session.run({
       image: { type: 'float32', data: part.data, dims: [1, part.channels, part.height, part.width] },
     });
-    const enlarged = toPlanes(upscaled, 'upscaler');
-    if (!enlarged.data.every(Number.isFinite))
-      throw new AppError('not_a_number', 'The picture came out as numbers that are none.');
-    placeTile(enlarged, tile, factor, output);
+    const planes = toPlanes(upscaled, 'upscaler');
+    if (!planes.data.every(Number.isFinite))
+      throw new AppError('not_a_number', 'The image came out as numbers that are none.');
+    placeTile(planes, tile, factor, output);
     if (!(await goOn())) return null;
   }
   return output;
 }
 
-/** One picture seen through another of the same size, cut to whole numbers as Pillow's `Image.blend`. */
+/** One image seen through another of the same size, cut to whole numbers as Pillow's `Image.blend`. */
 function blend(below: Pixels, above: Pixels, visibility: number): Pixels {
   const { width, height } = below;
   const data = new Uint8ClampedArray(below.data.length);
@@ -237,7 +235,7 @@ async function finish(
   { image, known }: UpscaleSource,
   index: number,
   pixels: Pixels,
-): Promise<Picture> {
+): Promise<GeneratedImage> {
   const texts = await readTexts(image);
   const postprocessing = writePairs(upscalePairs(job));
   const parameters = known?.infotext ?? texts['parameters'] ?? '';
@@ -246,7 +244,7 @@ async function finish(
   const written = { ...texts, ...(postprocessing !== '' && { postprocessing }) };
   return {
     index,
-    blob: await encodePicture(pixels, job.output, job.output.texts ? written : {}),
+    blob: await encodeImage(pixels, job.output, job.output.texts ? written : {}),
     width: pixels.width,
     height: pixels.height,
     seed: known?.seed ?? readSeed(facts.get('Seed')),

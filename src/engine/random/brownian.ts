@@ -4,11 +4,11 @@ import { seedSequence } from './seed-sequence.ts';
 /** The increment of a Brownian path between two noise levels, divided by its standard deviation. */
 export type BrownianPath = (sigmaFrom: number, sigmaTo: number) => Float32Array;
 
-/** What the paths of all pictures of a run have in common. */
+/** What the paths of all images of a run have in common. */
 export interface BrownianOptions {
   /** The lowest noise level above 0, and the highest, of the run: the ends of the path. */
   range: readonly [sigmaMin: number, sigmaMax: number];
-  /** How many numbers a picture's latents have. */
+  /** How many numbers an image's latents have. */
   size: number;
   /** The generator that draws the tree's nodes. */
   generator: (seed: bigint) => NormalGenerator;
@@ -21,9 +21,9 @@ const DECIMALS = 6;
 const { fround } = Math;
 
 /**
- * A Brownian path over sigma for each number of a picture's latents: the noise of the SDE samplers. Noise over
+ * A Brownian path over sigma for each number of an image's latents: the noise of the SDE samplers. Noise over
  * a long step is the sum of the noises over the short steps within it, whatever steps a run takes, so that more
- * steps refine a picture instead of changing it.
+ * steps refine an image instead of changing it.
  *
  * The path is a virtual tree (Li et al. 2020, arXiv 2001.01328): the middle of each interval is drawn between its
  * ends, from a generator seeded by `seed` and the node's place. Numbers and rounding are those of k-diffusion's
@@ -109,7 +109,7 @@ export function createBrownianPath(
   };
 }
 
-/** The paths of a batch of pictures, each with its own seed, picture after picture. */
+/** The paths of a batch of images, each with its own seed, image after image. */
 export function createBrownianBatch(seeds: readonly bigint[], options: BrownianOptions): BrownianPath {
   const paths = seeds.map((seed) => createBrownianPath(seed, options));
   return (sigmaFrom, sigmaTo) => {

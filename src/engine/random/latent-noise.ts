@@ -1,9 +1,9 @@
-import type { NoiseSpec, PictureSpec } from '#protocol/job.ts';
+import type { NoiseSpec, ImageSpec } from '#protocol/job.ts';
 import type { NormalGenerator } from './normal-generator.ts';
 import { createPhiloxGenerator } from './philox.ts';
 import { createTorchCpuGenerator } from './torch-cpu.ts';
 
-/** The noise of one batch, picture after picture. */
+/** The noise of one batch, image after image. */
 export interface NoiseStream {
   /** What the run starts from. Call it once, before {@link NoiseStream.next}. */
   first(): Float32Array;
@@ -17,32 +17,32 @@ export const noiseGenerators: Readonly<Record<NoiseSpec['source'], (seed: bigint
   philox: createPhiloxGenerator,
 };
 
-/** Channels, height and width of one picture's latents. */
+/** Channels, height and width of one image's latents. */
 export type LatentSize = readonly [channels: number, height: number, width: number];
 
 /**
- * Noise as A1111 makes it (modules/rng.py, ImageRNG). Every picture draws from generators of its own, so its
- * noise does not depend on the batch it is in; with diffusers that is the case of one generator per picture.
- * @param size of one picture's latents, in cells
+ * Noise as A1111 makes it (modules/rng.py, ImageRNG). Every image draws from generators of its own, so its
+ * noise does not depend on the batch it is in; with diffusers that is the case of one generator per image.
+ * @param size of one image's latents, in cells
  * @param downscale pixels per latent cell, for {@link NoiseSpec.resizeFrom}
  */
 export function createNoiseStream(
   spec: NoiseSpec,
-  pictures: readonly Pick<PictureSpec, 'seed' | 'subseed'>[],
+  images: readonly Pick<ImageSpec, 'seed' | 'subseed'>[],
   size: LatentSize,
   downscale: number,
 ): NoiseStream {
   const length = size[0] * size[1] * size[2];
   const create = noiseGenerators[spec.source];
-  let generators = pictures.map(({ seed }) => create(seed));
+  let generators = images.map(({ seed }) => create(seed));
 
   const drawn: LatentSize = spec.resizeFrom
     ? [size[0], Math.floor(spec.resizeFrom.height / downscale), Math.floor(spec.resizeFrom.width / downscale)]
     : size;
   const resized = drawn[1] !== size[1] || drawn[2] !== size[2];
 
-  const firstOf = ({ seed, subseed }: Pick<PictureSpec, 'seed' | 'subseed'>, generator: NormalGenerator) => {
-    // Noise of another size comes from a generator of its own; the picture's own one then fills the frame.
+  const firstOf = ({ seed, subseed }: Pick<ImageSpec, 'seed' | 'subseed'>, generator: NormalGenerator) => {
+    // Noise of another size comes from a generator of its own; the image's own one then fills the frame.
     const source = resized ? create(seed) : generator;
     const own = source.randn(drawn[0] * drawn[1] * drawn[2]);
     const noise =
@@ -54,26 +54,26 @@ export function createNoiseStream(
 
   return {
     first() {
-      const noise = joinPictures(
-        generators.map((generator, i) => firstOf(pictures[i] ?? { seed: 0n, subseed: 0n }, generator)),
+      const noise = joinImages(
+        generators.map((generator, i) => firstOf(images[i] ?? { seed: 0n, subseed: 0n }, generator)),
         length,
       );
       const delta = BigInt(spec.etaNoiseSeedDelta);
-      if (delta !== 0n) generators = pictures.map(({ seed }) => create(seed + delta));
+      if (delta !== 0n) generators = images.map(({ seed }) => create(seed + delta));
       return noise;
     },
     next: () =>
-      joinPictures(
+      joinImages(
         generators.map((generator) => generator.randn(length)),
         length,
       ),
   };
 }
 
-function joinPictures(pictures: readonly Float32Array[], length: number): Float32Array {
-  const batch = new Float32Array(pictures.length * length);
-  pictures.forEach((picture, i) => {
-    batch.set(picture, i * length);
+function joinImages(images: readonly Float32Array[], length: number): Float32Array {
+  const batch = new Float32Array(images.length * length);
+  images.forEach((image, i) => {
+    batch.set(image, i * length);
   });
   return batch;
 }

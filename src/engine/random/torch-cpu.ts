@@ -38,7 +38,7 @@ class TorchCpuGenerator implements NormalGenerator {
     for (let i = 0; i < count; i++) values[i] = this.#uniform24();
     for (let i = 0; i + 16 <= count; i += 16) boxMuller16(values.subarray(i, i + 16));
     if (count % 16 !== 0) {
-      // The last 16 are drawn anew, over numbers that may be finished already.
+      // The last 16 are drawn again, over numbers that may be finished already.
       const tail = values.subarray(count - 16);
       for (let i = 0; i < 16; i++) tail[i] = this.#uniform24();
       boxMuller16(tail);

@@ -18,7 +18,7 @@ function wantedFeatures({ features, info }: GPUAdapter): GPUFeatureName[] {
   return wanted;
 }
 
-/** Limits below which large weights and pictures do not fit; asked for at the adapter's maximum. */
+/** Limits below which large weights and images do not fit; asked for at the adapter's maximum. */
 const RAISED_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',

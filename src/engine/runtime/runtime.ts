@@ -257,7 +257,7 @@ function explainFailure(thrown: unknown): AppError {
       text,
     )
   ) {
-    return new AppError('out_of_memory', 'Not enough memory for this picture. Try a smaller size or batch.', {
+    return new AppError('out_of_memory', 'Not enough memory for this image. Try a smaller size or batch.', {
       cause: thrown,
     });
   }

@@ -11,15 +11,15 @@ import {
   type Term,
 } from './program.ts';
 
-/** What a {@link CpuMachine} works with. Arrays are batches, picture after picture. */
+/** What a {@link CpuMachine} works with. Arrays are batches, image after image. */
 export interface CpuMachineOptions {
-  /** Pictures in the batch. */
-  pictures: number;
+  /** Images in the batch. */
+  images: number;
   /** The unit noise the run starts from. */
   noise: Float32Array;
   /** Clean latents, for image-to-image. */
   init?: Float32Array;
-  /** For programs that blend: of every number, 1 where it is painted anew … 0 where it stays. */
+  /** For programs that blend: of every number, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
   /**
    * The network with guidance. `input` is already scaled and is reused for the next call; the outputs are
@@ -100,12 +100,12 @@ export class CpuMachine implements Machine {
   }
 
   threshold(register: Register, ratio: number, maximum: number): void {
-    thresholdLatents(this.#writable(register), this.#options.pictures, ratio, maximum);
+    thresholdLatents(this.#writable(register), this.#options.images, ratio, maximum);
   }
 
   norm({ register, tolerance }: NormInstruction): number {
     const bounds = tolerance?.of.map((bound) => this.read(bound)) ?? [];
-    return measureNorm(this.read(register), bounds, this.#options.pictures, tolerance);
+    return measureNorm(this.read(register), bounds, this.#options.images, tolerance);
   }
 
   async show(register: Register, step: number): Promise<void> {

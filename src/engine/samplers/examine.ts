@@ -11,7 +11,7 @@ export interface ProgramFacts {
   deterministic: boolean;
   /** Whether it follows a Brownian path. */
   brownian: boolean;
-  /** Whether its course depends on the latents, so that a batch is exact only picture by picture. */
+  /** Whether its course depends on the latents, so that a batch is exact only image by image. */
   adaptive: boolean;
 }
 

@@ -27,13 +27,13 @@ export interface Machine {
   brownian(to: Register, sigmaFrom: number, sigmaTo: number): void | Promise<void>;
   clamp(register: Register, limit: number): void | Promise<void>;
   /**
-   * Dynamic thresholding of each picture by itself: s is the `ratio` quantile of its magnitudes, at least 1 and
+   * Dynamic thresholding of each image by itself: s is the `ratio` quantile of its magnitudes, at least 1 and
    * at most `maximum`; values are clamped to ±s and divided by s (Saharia et al. 2022).
    */
   threshold(register: Register, ratio: number, maximum: number): void | Promise<void>;
   /**
-   * Root mean square of a picture, weighed by the tolerance if there is one. A batch answers with the mean of its pictures' values, so programs that ask
-   * are exact, and independent of the batch, only when pictures run one at a time.
+   * Root mean square of an image, weighed by the tolerance if there is one. A batch answers with the mean of its images' values, so programs that ask
+   * are exact, and independent of the batch, only when images run one at a time.
    */
   norm(instruction: NormInstruction): number | Promise<number>;
   /** A step has ended and this register is the current estimate of the clean latents. */

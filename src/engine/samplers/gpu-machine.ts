@@ -12,15 +12,15 @@ import {
   type Term,
 } from './program.ts';
 
-/** What a {@link GpuMachine} works with. Buffers hold batches, picture after picture. */
+/** What a {@link GpuMachine} works with. Buffers hold batches, image after image. */
 export interface GpuMachineOptions {
   arithmetic: GpuArithmetic;
-  pictures: number;
+  images: number;
   /** The unit noise the run starts from. */
   noise: Float32Array;
   /** Clean latents, for image-to-image. */
   init?: Float32Array;
-  /** For programs that blend: of every number, 1 where it is painted anew … 0 where it stays. */
+  /** For programs that blend: of every number, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
   /** The network with guidance: reads `from`, which is not scaled yet, and fills the other buffers. */
   denoise(
@@ -117,13 +117,13 @@ export class GpuMachine implements Machine {
 
   async threshold(register: Register, ratio: number, maximum: number): Promise<void> {
     const values = await this.read(register);
-    thresholdLatents(values, this.#options.pictures, ratio, maximum);
+    thresholdLatents(values, this.#options.images, ratio, maximum);
     this.#fill(register, values);
   }
 
   async norm({ register, tolerance }: NormInstruction): Promise<number> {
     const bounds = await Promise.all(tolerance?.of.map((bound) => this.read(bound)) ?? []);
-    return measureNorm(await this.read(register), bounds, this.#options.pictures, tolerance);
+    return measureNorm(await this.read(register), bounds, this.#options.images, tolerance);
   }
 
   async show(register: Register, step: number): Promise<void> {

@@ -1,10 +1,10 @@
 import type { NormInstruction } from './program.ts';
 
-/** Arithmetic on batches of latents, picture after picture, that every executor does on arrays. */
+/** Arithmetic on batches of latents, image after image, that every executor does on arrays. */
 
-function split(batch: Float32Array, pictures: number): Float32Array[] {
-  const length = batch.length / pictures;
-  return Array.from({ length: pictures }, (_, i) => batch.subarray(i * length, (i + 1) * length));
+function split(batch: Float32Array, images: number): Float32Array[] {
+  const length = batch.length / images;
+  return Array.from({ length: images }, (_, i) => batch.subarray(i * length, (i + 1) * length));
 }
 
 /** Limits every value to ±`limit`, in place. */
@@ -26,16 +26,11 @@ export function blendLatents(
 }
 
 /** Dynamic thresholding, in place; see Machine.threshold. */
-export function thresholdLatents(
-  batch: Float32Array,
-  pictures: number,
-  ratio: number,
-  maximum: number,
-): void {
-  for (const picture of split(batch, pictures)) {
-    const limit = Math.min(Math.max(quantile(picture.map(Math.abs), ratio), 1), maximum);
-    for (let i = 0; i < picture.length; i++) {
-      picture[i] = Math.min(Math.max(picture[i] ?? 0, -limit), limit) / limit;
+export function thresholdLatents(batch: Float32Array, images: number, ratio: number, maximum: number): void {
+  for (const image of split(batch, images)) {
+    const limit = Math.min(Math.max(quantile(image.map(Math.abs), ratio), 1), maximum);
+    for (let i = 0; i < image.length; i++) {
+      image[i] = Math.min(Math.max(image[i] ?? 0, -limit), limit) / limit;
     }
   }
 }
@@ -49,26 +44,26 @@ function quantile(values: Float32Array, ratio: number): number {
   return below + (above - below) * (rank - Math.floor(rank));
 }
 
-/** The answer to `norm`: the mean over the pictures; see Machine.norm. `bounds` are the tolerance's registers. */
+/** The answer to `norm`: the mean over the images; see Machine.norm. `bounds` are the tolerance's registers. */
 export function measureNorm(
   batch: Float32Array,
   bounds: readonly Float32Array[],
-  pictures: number,
+  images: number,
   tolerance: NormInstruction['tolerance'],
 ): number {
-  const boundsOf = bounds.map((bound) => split(bound, pictures));
-  const norms = split(batch, pictures).map((picture, p) => {
+  const boundsOf = bounds.map((bound) => split(bound, images));
+  const norms = split(batch, images).map((image, p) => {
     let squares = 0;
-    for (let i = 0; i < picture.length; i++) {
+    for (let i = 0; i < image.length; i++) {
       let scale = 1;
       if (tolerance) {
         let largest = 0;
         for (const bound of boundsOf) largest = Math.max(largest, Math.abs(bound[p]?.[i] ?? 0));
         scale = Math.max(tolerance.absolute, tolerance.relative * largest);
       }
-      squares += ((picture[i] ?? 0) / scale) ** 2;
+      squares += ((image[i] ?? 0) / scale) ** 2;
     }
-    return Math.sqrt(squares / picture.length);
+    return Math.sqrt(squares / image.length);
   });
   return norms.reduce((sum, norm) => sum + norm, 0) / norms.length;
 }

@@ -72,7 +72,7 @@ export function readTrainingProcess(model: NoiseModel, zeroTerminalSnr: boolean)
   if (prediction === 'epsilon') {
     throw new AppError(
       'unsupported_feature',
-      'Zero terminal SNR needs a model that predicts v or the sample: from pure noise, predicted noise says nothing about the picture.',
+      'Zero terminal SNR needs a model that predicts v or the sample: from pure noise, predicted noise says nothing about the image.',
     );
   }
   const alphasCumprod = cumulativeAlphas(rescaleZeroTerminalSnr(betas));

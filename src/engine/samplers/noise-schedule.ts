@@ -84,7 +84,7 @@ export function rescaleZeroTerminalSnr(betas: Float32Array): Float32Array {
   return alphasCumprod.map((alpha, i) => 1 - fround(alpha / (i === 0 ? 1 : (alphasCumprod[i - 1] ?? 1))));
 }
 
-/** σ = √((1 − ᾱ) / ᾱ) of every training timestep: the noise level where the picture itself has weight 1. */
+/** σ = √((1 − ᾱ) / ᾱ) of every training timestep: the noise level where the image itself has weight 1. */
 export function sigmasOf(alphasCumprod: Float32Array): Float32Array {
   return alphasCumprod.map((alpha) => Math.sqrt(Math.fround(Math.fround(1 - alpha) / alpha)));
 }

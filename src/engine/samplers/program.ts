@@ -31,7 +31,7 @@ export interface DenoiseInstruction {
 }
 
 /**
- * `to = mask · inside + (1 − mask) · outside`, with the run's mask: 1 where it paints anew, 0 where the picture
+ * `to = mask · inside + (1 − mask) · outside`, with the run's mask: 1 where it generates again, 0 where the image
  * stays as it is. Only in programs planned for a mask.
  */
 export interface BlendInstruction {
@@ -42,7 +42,7 @@ export interface BlendInstruction {
 }
 
 /**
- * Answered with the square root of the mean, over one picture, of the squares of `register`. With a tolerance
+ * Answered with the square root of the mean, over one image, of the squares of `register`. With a tolerance
  * each value is first divided by `max(absolute, relative · max(|value of each of these registers|))`: the
  * error measure of adaptive step sizes.
  */

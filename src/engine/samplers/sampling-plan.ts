@@ -5,13 +5,13 @@ import type { SamplerProgram } from './program.ts';
 export type SamplingStart =
   | { from: 'noise' }
   | {
-      /** The picture's latents in register `init`, made noisy. */
+      /** The image's latents in register `init`, made noisy. */
       from: 'init';
       /** 0 … 1: how much of the way back to pure noise. */
       strength: number;
       /** Run all the steps asked for from there on, instead of `strength` of them. */
       exactSteps?: boolean;
-      /** Paint anew only where the run's mask is 1. The result is still to be blended with `init` there. */
+      /** Generate again only where the run's mask is 1. The result is still to be blended with `init` there. */
       masked?: boolean;
     };
 
@@ -23,7 +23,7 @@ export interface SamplingPlan extends ProgramFacts {
   sigmas: number[];
   /** The lowest sigma above 0 and the highest that a Brownian path spans; null where the run follows none. */
   brownianRange: readonly [sigmaMin: number, sigmaMax: number] | null;
-  /** Runs of the network for one picture, guidance counted once. */
+  /** Runs of the network for one image, guidance counted once. */
   evaluations: number;
   /** Whether A1111 adds ENSD to the seed of this sampler's own noise. */
   usesEnsd: boolean;

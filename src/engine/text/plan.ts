@@ -11,14 +11,14 @@ import { parseExtraNetworks, type ExtraNetwork } from './extra-networks.ts';
 import { chunkFooocusText } from './fooocus.ts';
 import { parseSchedule, type ScheduleSpan } from './schedule.ts';
 
-/** The texts of one picture and how to read them. */
+/** The texts of one image and how to read them. */
 export interface PromptRequest extends ScheduleSpan {
   texts: readonly string[];
   negativeTexts: readonly string[];
   options: PromptOptions;
 }
 
-/** What the text encoder has to do for a picture, and which outcome each call of the denoiser gets. Plain data. */
+/** What the text encoder has to do for an image, and which outcome each call of the denoiser gets. Plain data. */
 export interface PromptPlan {
   emphasis: Emphasis;
   /** Conditions whose guidance adds up, weighted; more than one only with `AND`. */
@@ -46,7 +46,7 @@ export type PromptNote =
   { kind: 'truncated'; text: string; dropped: string } | { kind: 'unknown-embedding'; name: string };
 
 /**
- * Reads the prompts of a picture.
+ * Reads the prompts of an image.
  *
  * @throws AppError `invalid_request` for more than one text in A1111's syntax
  */

@@ -4,7 +4,7 @@ export interface ScheduledText {
   text: string;
 }
 
-/** Where in the picture's making a schedule is read. */
+/** Where in the image's making a schedule is read. */
 export interface ScheduleSpan {
   /** Calls of the denoiser in this pass. */
   steps: number;

@@ -27,7 +27,7 @@ export function autoencoderLevels(names: Iterable<string>): number {
 /**
  * The diffusers name of a module of an AutoencoderKL in the original code (CompVis/stable-diffusion,
  * ldm/modules/diffusionmodules/model.py), or undefined if it is none. The decoder's levels are numbered there from the
- * largest picture down, in diffusers from the smallest up.
+ * largest image down, in diffusers from the smallest up.
  */
 export function diffusersAutoencoderModule(module: string, levels: number): string | undefined {
   if (/^(?:post_)?quant_conv$|^(?:en|de)coder\.conv_(?:in|out)$/.test(module)) return module;

@@ -207,7 +207,7 @@ function inferTextEncoder(sizes: Sizes): InferredConfig {
   };
 }
 
-/** Real-ESRGAN's smaller scales fold 2 × 2 or 4 × 4 pixels into channels first and then enlarge four times as well. */
+/** Real-ESRGAN's smaller scales fold 2 × 2 or 4 × 4 pixels into channels first and then upscale four times as well. */
 function inferUpscaler(sizes: Sizes): InferredConfig {
   if (!sizes.has('conv_up2.weight') || sizes.has('conv_up3.weight'))
     throw sizes.refuse('it does not double twice');

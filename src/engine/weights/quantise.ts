@@ -19,7 +19,7 @@ const SMALL = 16_384;
 const DELICATE =
   /^(?:conv_in|conv_out|time_embedding\.|add_embedding\.|controlnet_)|(?:token|position)_embedding\.weight$/;
 
-/** The networks that "smaller" quantises; a VAE shows every error in the picture and is small. */
+/** The networks that "smaller" quantises; a VAE shows every error in the image and is small. */
 const QUANTISED: ReadonlySet<Component> = new Set(['unet', 'controlnet', 'text_encoder', 'text_encoder_2']);
 
 /**

@@ -29,7 +29,7 @@ export interface RecognisedWeights {
   family: WeightFamily | null;
   /** The networks in it, for those kinds that are networks. */
   components: readonly Component[];
-  /** What the UNet takes besides noise: `inpaint` a mask and a masked picture, `edit` a picture. */
+  /** What the UNet takes besides noise: `inpaint` a mask and a masked image, `edit` an image. */
   variant: 'text-to-image' | 'inpaint' | 'edit' | null;
   /** What the network predicts, if the file says so; most do not. */
   prediction: 'epsilon' | 'v_prediction' | null;

@@ -23,7 +23,7 @@ export const catalogue: readonly CatalogueEntry[] = [
   {
     id: 'sdxl-base-1.0',
     title: 'Stable Diffusion XL 1.0',
-    goodFor: 'Detailed pictures of about 1024 × 1024; wants a strong GPU, or int4.',
+    goodFor: 'Detailed images of about 1024 × 1024; wants a strong GPU, or int4.',
     kind: 'model',
     family: 'sdxl',
     url: `${HUB}/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/sd_xl_base_1.0.safetensors`,
@@ -39,7 +39,7 @@ export const catalogue: readonly CatalogueEntry[] = [
   {
     id: 'sd-turbo-onnx',
     title: 'SD-Turbo (ONNX)',
-    goodFor: 'Pictures in 1 to 4 steps at 512 × 512.',
+    goodFor: 'Images in 1 to 4 steps at 512 × 512.',
     kind: 'model',
     family: 'sd2',
     url: `${HUB}/schmuell/sd-turbo-ort-web`,
@@ -111,7 +111,7 @@ export const catalogue: readonly CatalogueEntry[] = [
   {
     id: 'taesd',
     title: 'TAESD',
-    goodFor: 'Decodes pictures of SD 1 and 2 almost at once, with a little less detail.',
+    goodFor: 'Decodes images of SD 1 and 2 almost at once, with a little less detail.',
     kind: 'vae',
     family: 'sd1',
     url: `${HUB}/madebyollin/taesd/resolve/main/taesd_decoder.safetensors`,

@@ -29,7 +29,7 @@ export interface Finding {
   draft: (choice: ImportChoice) => Promise<PackDraft>;
 }
 
-/** Three feature maps of a VAE decoder's widest full-size layer at 512 × 512 in float32; larger pictures are tiled. */
+/** Three feature maps of a VAE decoder's widest full-size layer at 512 × 512 in float32; larger images are tiled. */
 export const ACTIVATION_BYTES = 3 * 256 * 512 * 512 * 4;
 
 /** A quantised file has to be this much smaller to be worth the loss. */

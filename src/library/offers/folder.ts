@@ -148,7 +148,7 @@ async function inspectPipeline(
       lacking.length > 0
         ? `It is incomplete: it has no weights for ${lacking.join(' and ')}.`
         : found.variant === 'edit'
-          ? 'It changes pictures by instructions (InstructPix2Pix), which this engine does not run yet.'
+          ? 'It changes images by instructions (InstructPix2Pix), which this engine does not run yet.'
           : null,
     configs,
     tokenizer: tokenizerOf(listing),

@@ -59,7 +59,7 @@ const NOT_ALONE: Partial<Readonly<Record<WeightKind, string>>> = {
   't2i-adapter': 'It is a T2I-Adapter, which this engine does not run yet.',
 };
 
-const EDITING = 'It changes pictures by instructions (InstructPix2Pix), which this engine does not run yet.';
+const EDITING = 'It changes images by instructions (InstructPix2Pix), which this engine does not run yet.';
 const REFINER = 'It is the SDXL refiner, which this engine does not run yet.';
 
 /**
@@ -214,10 +214,10 @@ function mergeConfigs(
 function warningsOf({ variant }: ModelParts, prediction: { certain: boolean }): string[] {
   const warnings: string[] = [];
   if (variant === 'inpaint')
-    warnings.push('It is made for filling in masked parts of pictures; from a text alone it paints worse.');
+    warnings.push('It is made for filling in masked parts of images; from a text alone it generates worse.');
   if (!prediction.certain)
     warnings.push(
-      'The file does not say what it predicts; if pictures come out as noise, choose the other kind.',
+      'The file does not say what it predicts; if images come out as noise, choose the other kind.',
     );
   return warnings;
 }

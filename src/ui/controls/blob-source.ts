@@ -1,6 +1,6 @@
 import type { Attachment } from 'svelte/attachments';
 
-/** Shows a Blob in an `<img>` and frees its URL when the picture goes. */
+/** Shows a Blob in an `<img>` and frees its URL when the image goes. */
 export function blobSource(blob: Blob): Attachment<HTMLImageElement> {
   return (image) => show(blob, image);
 }
@@ -12,7 +12,7 @@ function show(blob: Blob, image: HTMLImageElement): () => void {
   return () => URL.revokeObjectURL(url);
 }
 
-/** Pixels up to which a small picture is shown from a large one as it is: decoded it takes four bytes each. */
+/** Pixels up to which a small image is shown from a large one as it is: decoded it takes four bytes each. */
 const SHOWN_AS_IT_IS = 1024 * 1024;
 
 /** Pixels of a thumbnail's shorter side. */
@@ -25,19 +25,19 @@ interface Large {
   height: number;
 }
 
-/** Thumbnails of large pictures by id, and those under way. */
+/** Thumbnails of large images by id, and those under way. */
 const thumbnails = new Map<string, Promise<Blob>>();
 
-/** One at a time: each needs the whole picture in memory. */
+/** One at a time: each needs the whole image in memory. */
 let making: Promise<unknown> = Promise.resolve();
 
-/** Shows a picture small in an `<img>`; large ones are scaled down once, so that a page of them fits into memory. */
-export function thumbnail(picture: Large): Attachment<HTMLImageElement> {
-  if (picture.width * picture.height <= SHOWN_AS_IT_IS) return blobSource(picture.blob);
-  return (image) => {
+/** Shows an image small in an `<img>`; large ones are scaled down once, so that a page of them fits into memory. */
+export function thumbnail(image: Large): Attachment<HTMLImageElement> {
+  if (image.width * image.height <= SHOWN_AS_IT_IS) return blobSource(image.blob);
+  return (element) => {
     const gone = new AbortController();
-    void thumbnailOf(picture).then((small) => {
-      if (!gone.signal.aborted) gone.signal.addEventListener('abort', show(small, image));
+    void thumbnailOf(image).then((small) => {
+      if (!gone.signal.aborted) gone.signal.addEventListener('abort', show(small, element));
     });
     return () => gone.abort();
   };

@@ -1,5 +1,5 @@
 import { createContext } from 'svelte';
-import type { PaintForm } from '#ui/panels/create/paint-form.svelte.ts';
+import type { GenerateForm } from '#ui/panels/create/generate-form.svelte.ts';
 import type { ApiLog } from '#ui/panels/api/api-log.svelte.ts';
 import type { AppStatus } from './app-status.svelte.ts';
 import type { Engine } from './engine.svelte.ts';
@@ -14,7 +14,7 @@ export interface AppState {
   engine: Engine;
   gallery: Gallery;
   imports: Imports;
-  form: PaintForm;
+  form: GenerateForm;
   apiLog: ApiLog;
   notices: Notices;
   theme: ThemeChoice;

@@ -47,7 +47,7 @@ export class Engine {
     return pack ? this.#addOns.filter((addOn) => fitsModel(addOn, pack)) : [];
   });
 
-  /** What pictures can be enlarged with. */
+  /** What images can be upscaled with. */
   readonly upscalers = $derived(
     this.#addOns.filter((addOn) => addOn.pack.kind === 'upscaler' && isInstalled(addOn)),
   );
@@ -92,7 +92,7 @@ export class Engine {
     return this.#preview && this.#preview.id === this.running?.id ? this.#preview.blob : null;
   }
 
-  /** The last job, until something else is painted, if it failed. */
+  /** The last job, until something else is generated, if it failed. */
   get failure(): JobRecord | null {
     return this.#failure;
   }
@@ -159,7 +159,7 @@ export class Engine {
     return request(await this.#connectedHost());
   }
 
-  /** Queues a job. Where the model it paints with is not installed its download starts, and the job waits for it. */
+  /** Queues a job. Where the model it generates with is not installed its download starts, and the job waits for it. */
   async submit(job: Job): Promise<void> {
     this.#failure = null;
     await this.ask(async (host) => {

@@ -5,7 +5,7 @@ import type { Notices } from './notices.svelte.ts';
 
 const UNDO_MS = 6000;
 
-/** The kept pictures as they are shown: a deleted one is hidden at once, and gone when undoing has passed. */
+/** The kept images as they are shown: a deleted one is hidden at once, and gone when undoing has passed. */
 export class Gallery {
   readonly #engine: Engine;
   readonly #notices: Notices;
@@ -14,7 +14,7 @@ export class Gallery {
   readonly items: readonly GalleryItem[] = $derived.by(() =>
     this.#engine.gallery.filter((item) => !this.#hidden.has(item.id)),
   );
-  /** Pictures of the job that finished last. */
+  /** Images of the job that finished last. */
   readonly latest: readonly GalleryItem[] = $derived.by(() => {
     const jobId = this.items[0]?.jobId;
     return this.items.filter((item) => item.jobId === jobId).sort((a, b) => a.index - b.index);
@@ -25,13 +25,13 @@ export class Gallery {
     this.#notices = notices;
   }
 
-  /** Deletes a picture, with a few seconds to think again. */
+  /** Deletes an image, with a few seconds to think again. */
   remove(item: GalleryItem): void {
     this.#hidden.add(item.id);
     const timer = setTimeout(() => {
       void this.#delete(item.id);
     }, UNDO_MS);
-    this.#notices.show('Picture deleted.', {
+    this.#notices.show('Image deleted.', {
       action: {
         label: 'Undo',
         run: () => {
@@ -44,7 +44,7 @@ export class Gallery {
 
   async #delete(id: string): Promise<void> {
     const deleted = await this.#engine.ask((host) => host.removeGalleryItem(id).then(() => true));
-    // A picture of a running job stays; the engine has said why.
+    // An image of a running job stays; the engine has said why.
     if (!deleted) this.#hidden.delete(id);
   }
 }

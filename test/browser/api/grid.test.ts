@@ -5,7 +5,7 @@ import { decodePng } from '#codecs/png.ts';
 import { colourOf, createFakeHost } from '../../support/fake-host.ts';
 import { jsonOf, post } from '../../support/http.ts';
 
-it('puts a grid in front of pictures that are to be saved', async () => {
+it('puts a grid in front of images that are to be saved', async () => {
   const api = createApi(createFakeHost());
   const body = { seed: 1000, width: 64, height: 32, steps: 1, batch_size: 3, save_images: true };
   const answer = await jsonOf<{ images: string[]; info: string }>(post(api, '/sdapi/v1/txt2img', body));
@@ -25,7 +25,7 @@ it('puts a grid in front of pictures that are to be saved', async () => {
   expect(pixelAt(64, 32)).toEqual([0, 0, 0]);
 });
 
-it('converts a picture for a client that insists on a type', async () => {
+it('converts an image for a client that insists on a type', async () => {
   const fake = createFakeHost();
   const api = createApi(fake);
   await post(api, '/sdapi/txt2img', {

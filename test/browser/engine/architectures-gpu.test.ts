@@ -35,7 +35,7 @@ import {
 
 const TOLERANCE = 1e-4;
 
-/** Fixed sides of pictures and latents; the other symbols stay open, as in the engine. */
+/** Fixed sides of images and latents; the other symbols stay open, as in the engine. */
 const size = { batch: 2, height: 4, width: 6 };
 const OPEN_SIDES: Readonly<Record<string, number>> = { batch: 2, sequence: 7, added: 2 };
 

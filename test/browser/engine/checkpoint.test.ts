@@ -6,7 +6,7 @@ import type { ConfigFile, ModelPack, PackFile } from '#protocol/model.ts';
 import { writeSafetensors } from '#engine/weights/safetensors-source.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 import { textToImage } from '../../support/jobs.ts';
-import { comparePictures } from '../../support/pictures.ts';
+import { compareImages } from '../../support/images.ts';
 import { clipConfig, tinyClip } from '../../support/tiny-clip.ts';
 import { tinyCheckpoint } from '../../support/tiny-checkpoint.ts';
 import cat from '../../fixtures/tiny-checkpoint/cat.png?url';
@@ -82,34 +82,34 @@ afterAll(() => {
   for (const thread of threads) thread.terminate();
 });
 
-/** Paints with the engine's own worker. */
-async function paint(pack: ModelPack, choice: BackendChoice): Promise<Uint8Array> {
+/** Generates with the engine's own worker. */
+async function generate(pack: ModelPack, choice: BackendChoice): Promise<Uint8Array> {
   const thread = new EngineThread();
   threads.push(thread);
   const engine: Remote<EngineWorker> = wrap<EngineWorker>(thread);
   expect((await engine.start(choice)).provider).toBe(choice);
-  let picture: Blob | undefined;
+  let image: Blob | undefined;
   const job = textToImage({ model: pack.id, prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 2 });
   await engine.run(
     pack,
     [],
     job,
     proxy((event) => {
-      if (event.type === 'picture') picture = event.picture.blob;
+      if (event.type === 'image') image = event.image.blob;
     }),
   );
   thread.terminate();
-  if (!picture) throw new Error('The run ended before its picture arrived.');
-  return new Uint8Array(await picture.arrayBuffer());
+  if (!image) throw new Error('The run ended before its image arrived.');
+  return new Uint8Array(await image.arrayBuffer());
 }
 
-test('a checkpoint in IndexedDB paints on wasm what it paints in Node', async () => {
+test('a checkpoint in IndexedDB generates on wasm what it generates in Node', async () => {
   const pack = await store('tiny-checkpoint', { 'checkpoint.safetensors': await tinyCheckpoint() });
   const expected = new Uint8Array(await (await fetchBlob(cat)).arrayBuffer());
-  expect(comparePictures(await paint(pack, 'wasm'), expected).largest).toBeLessThanOrEqual(1);
+  expect(compareImages(await generate(pack, 'wasm'), expected).largest).toBeLessThanOrEqual(1);
 }, 300_000);
 
-test('networks in folders paint on WebGPU what they paint on wasm', async () => {
+test('networks in folders generate on WebGPU what they generate on wasm', async () => {
   const clip = { width: 32, layers: 2 };
   const parts: BlobPart[] = [];
   for await (const part of writeSafetensors(tinyClip(clip))) parts.push(part);
@@ -123,8 +123,8 @@ test('networks in folders paint on WebGPU what they paint on wasm', async () => 
     'vae/config.json': vaeConfig,
     'text_encoder/config.json': clipConfig(clip),
   });
-  const [gpu, cpu] = [await paint(pack, 'webgpu'), await paint(pack, 'wasm')];
-  expect(comparePictures(gpu, cpu).largest).toBeLessThanOrEqual(1);
-  const other = await paint({ ...pack, latent: { ...pack.latent, scalingFactor: 0.2 } }, 'wasm');
-  expect(comparePictures(other, cpu).mean).toBeGreaterThan(0.5);
+  const [gpu, cpu] = [await generate(pack, 'webgpu'), await generate(pack, 'wasm')];
+  expect(compareImages(gpu, cpu).largest).toBeLessThanOrEqual(1);
+  const other = await generate({ ...pack, latent: { ...pack.latent, scalingFactor: 0.2 } }, 'wasm');
+  expect(compareImages(other, cpu).mean).toBeGreaterThan(0.5);
 }, 300_000);

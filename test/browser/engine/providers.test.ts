@@ -18,7 +18,7 @@ import { relativeError } from '../../support/relative-error.ts';
 
 const SHAPE: LatentShape = { channels: 4, height: 4, width: 4 };
 const LENGTH = latentLength(SHAPE);
-const PICTURES = [5n, 6n];
+const IMAGES = [5n, 6n];
 const STEPS = 3;
 /** Between the UNet's latents and the VAE's. */
 const SCALE = 0.18215;
@@ -29,8 +29,8 @@ const context = (seed: number): Context => ({
   width: 32,
   pooled: null,
 });
-const prompts: EncodedPrompt[] = PICTURES.map((_, picture) => {
-  const conditioning = { positive: [{ context: context(picture + 2), weight: 1 }], negative: context(1) };
+const prompts: EncodedPrompt[] = IMAGES.map((_, image) => {
+  const conditioning = { positive: [{ context: context(image + 2), weight: 1 }], negative: context(1) };
   return { conditioningAt: () => conditioning };
 });
 
@@ -50,8 +50,8 @@ async function open(name: string): Promise<Record<keyof typeof runtimes, Opened>
   const network = await openFixture(name);
   const graph = buildUnet2dCondition(network.config, {
     weights: network.weights,
-    // Each picture with and without its prompt, in one run.
-    size: { batch: 2 * PICTURES.length, height: SHAPE.height, width: SHAPE.width },
+    // Each image with and without its prompt, in one run.
+    size: { batch: 2 * IMAGES.length, height: SHAPE.height, width: SHAPE.width },
   });
   const on = async (runtime: Runtime, requireProvider: boolean) => ({
     runtime,
@@ -69,18 +69,18 @@ const kDiffusion = (sampler: string): SamplerChoice => ({
   options: {},
 });
 
-/** Draws both pictures and hands over the latents of each. */
+/** Draws both images and hands over the latents of each. */
 async function draw<T>(
   { runtime, unet }: Opened,
   choice: SamplerChoice,
   take: (latents: TensorValue) => T | Promise<T>,
-  [from, picture]: readonly [SamplingStart, Omit<BatchStart, 'noise'>] = [{ from: 'noise' }, {}],
+  [from, image]: readonly [SamplingStart, Omit<BatchStart, 'noise'>] = [{ from: 'noise' }, {}],
   controls: readonly Control[] = [],
 ): Promise<T[]> {
   const plan = planSampling(choice, { schedulerConfig: { prediction_type: 'epsilon' } }, STEPS, from);
   const noise = createNoiseStream(
     { source: 'torch-cpu', subseedStrength: 0, etaNoiseSeedDelta: 0 },
-    PICTURES.map((seed) => ({ seed, subseed: 0n })),
+    IMAGES.map((seed) => ({ seed, subseed: 0n })),
     [SHAPE.channels, SHAPE.height, SHAPE.width],
     8,
   );
@@ -91,14 +91,14 @@ async function draw<T>(
     evaluations: plan.evaluations,
     prompts,
     guidanceScale: 4,
-    start: { ...picture, noise: noise.first() },
+    start: { ...image, noise: noise.first() },
     nextNoise: () => noise.next(),
     show: () => Promise.resolve(),
   });
   try {
     await execute(plan.program(), run.machine);
     const taken: T[] = [];
-    for (const index of PICTURES.keys()) taken.push(await take(run.result(index, SCALE)));
+    for (const index of IMAGES.keys()) taken.push(await take(run.result(index, SCALE)));
     return taken;
   } finally {
     run.close();
@@ -127,9 +127,9 @@ test.each(['euler_ancestral', 'ddim_cfgpp'])(
   async (sampler) => {
     const expected = await draw(wasm, kDiffusion(sampler), inMemory);
     const actual = await draw(gpu, kDiffusion(sampler), download);
-    for (const [picture, latents] of expected.entries()) {
+    for (const [image, latents] of expected.entries()) {
       expect(latents.every(Number.isFinite)).toBe(true);
-      expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+      expect(relativeError(actual[image] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
     }
     expect(
       relativeError(expected[1] ?? new Float32Array(), expected[0] ?? new Float32Array()),
@@ -137,7 +137,7 @@ test.each(['euler_ancestral', 'ddim_cfgpp'])(
   },
 );
 
-const INIT = pseudoRandom(PICTURES.length * LENGTH, 9);
+const INIT = pseudoRandom(IMAGES.length * LENGTH, 9);
 /** The left half stays. */
 const MASK = INIT.map((_, i) => (i % SHAPE.width < SHAPE.width / 2 ? 0 : 1));
 const MASKED: SamplingStart = { from: 'init', strength: 0.7, masked: true };
@@ -146,26 +146,26 @@ test.each([
   kDiffusion('euler_ancestral'),
   kDiffusion('ddim'),
   { family: 'diffusers', scheduler: 'HeunDiscreteScheduler', config: {} },
-] as const)('a part painted anew is the same on wasm and on WebGPU: %o', async (choice) => {
+] as const)('a part generated again is the same on wasm and on WebGPU: %o', async (choice) => {
   const start = [MASKED, { init: INIT, mask: MASK }] as const;
   const expected = await draw(wasm, choice, inMemory, start);
   const actual = await draw(gpu, choice, download, start);
-  for (const [picture, latents] of expected.entries()) {
-    expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
-    const kept = INIT.subarray(picture * LENGTH, (picture + 1) * LENGTH).map((value) => value / SCALE);
+  for (const [image, latents] of expected.entries()) {
+    expect(relativeError(actual[image] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+    const kept = INIT.subarray(image * LENGTH, (image + 1) * LENGTH).map((value) => value / SCALE);
     const [inside, outside] = [1, 0].map((side) => (_: number, i: number) => MASK[i] === side);
     if (!inside || !outside) continue;
-    for (const drawn of [latents, actual[picture] ?? latents]) {
+    for (const drawn of [latents, actual[image] ?? latents]) {
       expect(relativeError(drawn.filter(outside), kept.filter(outside))).toBeLessThan(1e-6);
       expect(relativeError(drawn.filter(inside), kept.filter(inside))).toBeGreaterThan(0.1);
     }
   }
 });
 
-test('an inpainting model is shown the mask and the masked picture on both', async () => {
+test('an inpainting model is shown the mask and the masked image on both', async () => {
   const inpainting = await open('unet-inpaint-9ch');
   const channels = SHAPE.channels + 1;
-  const shown = pseudoRandom(PICTURES.length * channels * SHAPE.height * SHAPE.width, 4);
+  const shown = pseudoRandom(IMAGES.length * channels * SHAPE.height * SHAPE.width, 4);
   const drawShown = <T>(on: Opened, data: Float32Array, take: (latents: TensorValue) => T | Promise<T>) =>
     draw(on, kDiffusion('euler'), take, [
       { from: 'init', strength: 0.7 },
@@ -178,9 +178,9 @@ test('an inpainting model is shown the mask and the masked picture on both', asy
     shown.map((value) => -value),
     inMemory,
   );
-  for (const [picture, latents] of expected.entries()) {
-    expect(relativeError(actual[picture] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
-    expect(relativeError(others[picture] ?? new Float32Array(), latents)).toBeGreaterThan(1e-2);
+  for (const [image, latents] of expected.entries()) {
+    expect(relativeError(actual[image] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+    expect(relativeError(others[image] ?? new Float32Array(), latents)).toBeGreaterThan(1e-2);
   }
 });
 
@@ -190,7 +190,7 @@ test('ControlNets steer alike on wasm and on WebGPU, and nothing of theirs is re
   const unetGraph = buildUnet2dCondition(network.config, { weights: network.weights, controlNet: true });
   const netGraph = buildControlNet(control.config, { weights: control.weights });
   const side = 8 * SHAPE.height;
-  const picture = (seed: number) => ({
+  const image = (seed: number) => ({
     channels: 3,
     height: side,
     width: side,
@@ -207,13 +207,13 @@ test('ControlNets steer alike on wasm and on WebGPU, and nothing of theirs is re
       {
         net,
         isPooled: false,
-        picture: picture(1),
+        image: image(1),
         spec: { strength, start: 0, end: 0.5, balance: 'control' },
       },
       {
         net,
         isPooled: true,
-        picture: picture(2),
+        image: image(2),
         spec: { strength: strength / 2, start: 0, end: 1, balance: 'even' },
       },
     ];
@@ -242,7 +242,7 @@ test('the latents stay in GPU buffers from the noise to the VAE: nothing is mapp
       onGpu: 'buffer' in value && value.buffer instanceof GPUBuffer,
       dims: value.dims,
     }));
-    expect(latents).toEqual(PICTURES.map(() => ({ onGpu: true, dims: [1, 4, 4, 4] })));
+    expect(latents).toEqual(IMAGES.map(() => ({ onGpu: true, dims: [1, 4, 4, 4] })));
     expect(read).not.toHaveBeenCalled();
   } finally {
     read.mockRestore();

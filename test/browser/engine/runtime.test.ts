@@ -9,7 +9,7 @@ import { pseudoRandom, tensorsOf } from '../../support/random-weights.ts';
 
 const SIDE = 8;
 
-/** A graph that multiplies a picture by a number kept in external data. */
+/** A graph that multiplies an image by a number kept in external data. */
 function multiplication(factor: number) {
   const weights = tensorsOf({ 'conv.weight': { shape: [1, 1, 1, 1], data: Float32Array.of(factor) } });
   const graph = new Graph({ name: `times_${factor}`, weights });
@@ -18,7 +18,7 @@ function multiplication(factor: number) {
   return { graph: graph.build(), network: { config: {}, weights, files: [] } };
 }
 
-function picture(seed: number): { type: 'float32'; data: Float32Array; dims: number[] } {
+function image(seed: number): { type: 'float32'; data: Float32Array; dims: number[] } {
   return { type: 'float32', data: pseudoRandom(SIDE * SIDE, seed), dims: [1, 1, SIDE, SIDE] };
 }
 
@@ -78,7 +78,7 @@ describe.each(['wasm', 'webgpu'] as const)('on %s', (choice) => {
     const other = await open('wasm');
     const factors = [2, 3, 4];
     const sessions = await Promise.all(factors.map((factor) => openMultiplication(runtime, factor)));
-    const value = picture(1);
+    const value = image(1);
     const results = await Promise.all([
       ...sessions.map((session) => session.run({ x: value }).then(({ y }) => [...(y?.data ?? [])])),
       multiply(runtime, 5, value),
@@ -99,11 +99,11 @@ describe.each(['wasm', 'webgpu'] as const)('on %s', (choice) => {
     const runtime = await open(choice);
     const session = await openMultiplication(runtime, 2);
     const [failed, next] = await Promise.allSettled([
-      session.run({ x: { ...picture(2), dims: [1, 1, SIDE * SIDE, 1] } }),
-      session.run({ x: picture(2) }),
+      session.run({ x: { ...image(2), dims: [1, 1, SIDE * SIDE, 1] } }),
+      session.run({ x: image(2) }),
     ]);
     expect(failed).toMatchObject({ status: 'rejected', reason: { name: 'AppError' } });
-    expect(next.status === 'fulfilled' && [...(next.value['y']?.data ?? [])]).toEqual(times(picture(2), 2));
+    expect(next.status === 'fulfilled' && [...(next.value['y']?.data ?? [])]).toEqual(times(image(2), 2));
   });
 
   test('weights that are not given are an error that names their file', async () => {
@@ -118,13 +118,13 @@ describe.each(['wasm', 'webgpu'] as const)('on %s', (choice) => {
 test('a lost device is told, and a new runtime works', async () => {
   const runtime = await open('webgpu');
   const session = await openMultiplication(runtime, 2);
-  const { y } = await session.run({ x: picture(3) });
-  expect([...(y?.data ?? [])]).toEqual(times(picture(3), 2));
+  const { y } = await session.run({ x: image(3) });
+  expect([...(y?.data ?? [])]).toEqual(times(image(3), 2));
   runtime.device?.destroy();
   await runtime.device?.lost;
-  await expect(session.run({ x: picture(3) })).rejects.toMatchObject({
+  await expect(session.run({ x: image(3) })).rejects.toMatchObject({
     name: 'AppError',
     code: 'device_lost',
   });
-  expect(await multiply(await open('webgpu'), 3, picture(4))).toEqual(times(picture(4), 3));
+  expect(await multiply(await open('webgpu'), 3, image(4))).toEqual(times(image(4), 3));
 });

@@ -45,7 +45,7 @@ function noises({ brownianRange: range }: SamplingPlan) {
     8,
   );
   return {
-    pictures: SEEDS.length,
+    images: SEEDS.length,
     noise: stream.first(),
     init: INIT,
     nextNoise: () => stream.next(),
@@ -98,11 +98,11 @@ async function onGpu(plan: SamplingPlan, networks: Networks): Promise<Float32Arr
   }
 }
 
-/** How far apart the two machines end, from noise and from a picture. */
+/** How far apart the two machines end, from noise and from an image. */
 async function compare(choice: SamplerChoice): Promise<void> {
   const flow = choice.family === 'diffusers' && choice.scheduler.startsWith('FlowMatch');
   const networks = flow ? FLOW_NETWORKS : NETWORKS;
-  // Inversion goes from the picture itself all the way up to noise.
+  // Inversion goes from the image itself all the way up to noise.
   const strength = choice.family === 'diffusers' && choice.scheduler === 'DDIMInverseScheduler' ? 1 : 0.6;
   const starts: SamplingStart[] = [{ from: 'noise' }, { from: 'init', strength }];
   for (const start of starts) {
@@ -121,10 +121,10 @@ describe('both machines come to the same latents with', () => {
     compare({ family: 'diffusers', scheduler, config: {} }),
   );
 
-  test('pictures clamped on the way', () =>
+  test('images clamped on the way', () =>
     compare({ family: 'diffusers', scheduler: 'DDIMScheduler', config: { clip_sample: true } }));
 
-  test('pictures thresholded on the way', () =>
+  test('images thresholded on the way', () =>
     compare({
       family: 'diffusers',
       scheduler: 'DPMSolverMultistepScheduler',

@@ -127,7 +127,7 @@ export function smallIpAdapterPlus(): Network {
   );
 }
 
-/** A twice enlarging ESRGAN. */
+/** A twice upscaling ESRGAN. */
 export function smallRrdbNet(): Network {
   const [features, growth] = [8, 4];
   const dense = [1, 2, 3].flatMap((unit) => [

@@ -22,9 +22,9 @@ async function open(options: DemoHostOptions = {}): Promise<DemoHost> {
 }
 
 const prompt = page.getByRole('textbox', { name: 'Prompt', exact: true });
-const pictures = page.getByRole('button', { name: /^View large: .*, seed/ });
+const images = page.getByRole('button', { name: /^View large: .*, seed/ });
 
-async function paint(text: string): Promise<void> {
+async function generate(text: string): Promise<void> {
   await prompt.fill(text);
   await userEvent.keyboard('{Control>}{Enter}{/Control}');
 }
@@ -36,12 +36,12 @@ beforeEach(async () => {
 
 afterEach(() => localStorage.clear());
 
-test('a prompt and Ctrl+Enter make a picture that tells its seed', async () => {
+test('a prompt and Ctrl+Enter make an image that tells its seed', async () => {
   const host = await open();
-  await expect.element(page.getByRole('button', { name: 'Paint' })).toBeEnabled();
+  await expect.element(page.getByRole('button', { name: 'Generate' })).toBeEnabled();
   await page.getByRole('textbox', { name: 'Seed' }).fill('18446744073709551615');
-  await paint('a red apple');
-  await expect.element(pictures).toBeInTheDocument();
+  await generate('a red apple');
+  await expect.element(images).toBeInTheDocument();
   await expect.element(page.getByText(/seed 18446744073709551615/)).toBeVisible();
   const [record] = await host.jobs();
   expect(record?.job).toMatchObject({
@@ -58,45 +58,45 @@ test('a batch takes consecutive seeds', async () => {
   await page.getByRole('textbox', { name: 'Seed' }).fill('41');
   await page.getByRole('spinbutton', { name: 'Batches' }).fill('2');
   await userEvent.keyboard('{Tab}');
-  await paint('two apples');
+  await generate('two apples');
   await expect
     .poll(async () => (await host.gallery()).map(({ seed }) => seed), PATIENCE)
     .toEqual(['41', '42']);
 });
 
-test('the size of a download is told before it starts, and painting follows it by itself', async () => {
+test('the size of a download is told before it starts, and generating follows it by itself', async () => {
   const host = await open({ installed: false, downloadMs: 40 });
-  await expect.element(page.getByRole('button', { name: 'Download 41 MB and paint' })).toBeVisible();
-  await paint('a blue whale');
+  await expect.element(page.getByRole('button', { name: 'Download 41 MB and generate' })).toBeVisible();
+  await generate('a blue whale');
   await expect.element(page.getByRole('progressbar', { name: 'Download of Emoji Mini' })).toBeVisible();
-  await expect.element(page.getByText('Its painting starts when Emoji Mini has arrived.')).toBeVisible();
-  await expect.element(pictures).toBeInTheDocument();
+  await expect.element(page.getByText('Its generating starts when Emoji Mini has arrived.')).toBeVisible();
+  await expect.element(images).toBeInTheDocument();
   expect((await host.jobs()).length).toBe(1);
 });
 
 test('the running job shows its steps and can be stopped; the next one follows', async () => {
   await open({ stepMs: 60 });
-  await paint('slow picture');
-  await paint('waiting picture');
+  await generate('slow image');
+  await generate('waiting image');
   await expect.element(page.getByText(/^Step \d+ of 20/)).toBeVisible();
   await expect
-    .element(page.getByRole('button', { name: 'Remove from the queue: waiting picture' }))
+    .element(page.getByRole('button', { name: 'Remove from the queue: waiting image' }))
     .toBeVisible();
   await page.getByRole('button', { name: 'Stop' }).click();
-  await expect.element(pictures).toHaveAccessibleName(/waiting picture/);
+  await expect.element(images).toHaveAccessibleName(/waiting image/);
 });
 
-test('the viewer turns pages by keyboard and sends a picture back to the form', async () => {
+test('the viewer turns pages by keyboard and sends an image back to the form', async () => {
   const host = await open();
-  await paint('first');
-  await expect.element(pictures).toBeInTheDocument();
-  await paint('second');
-  await expect.poll(() => pictures.elements(), PATIENCE).toHaveLength(2);
-  await pictures.first().click();
+  await generate('first');
+  await expect.element(images).toBeInTheDocument();
+  await generate('second');
+  await expect.poll(() => images.elements(), PATIENCE).toHaveLength(2);
+  await images.first().click();
   const dialog = page.getByRole('dialog');
-  await expect.element(dialog).toHaveAccessibleName('Picture: second');
+  await expect.element(dialog).toHaveAccessibleName('Image: second');
   await userEvent.keyboard('{ArrowRight}');
-  await expect.element(dialog).toHaveAccessibleName('Picture: first');
+  await expect.element(dialog).toHaveAccessibleName('Image: first');
   await dialog.getByRole('button', { name: 'Use again' }).click();
   await expect.element(dialog).not.toBeInTheDocument();
   await expect.element(prompt).toHaveValue('first');
@@ -104,20 +104,20 @@ test('the viewer turns pages by keyboard and sends a picture back to the form', 
   await expect.element(page.getByRole('textbox', { name: 'Seed' })).toHaveValue(first?.seed);
 });
 
-test('a deleted picture can be taken back', async () => {
+test('a deleted image can be taken back', async () => {
   const host = await open();
-  await paint('keep me');
-  await pictures.click();
+  await generate('keep me');
+  await images.click();
   await page.getByRole('button', { name: 'Delete' }).click();
-  await expect.element(pictures).not.toBeInTheDocument();
+  await expect.element(images).not.toBeInTheDocument();
   await page.getByRole('button', { name: 'Undo' }).click();
-  await expect.element(pictures).toBeInTheDocument();
+  await expect.element(images).toBeInTheDocument();
   expect(await host.gallery()).toHaveLength(1);
 });
 
 test('a failure says why and offers another attempt', async () => {
   await open();
-  await paint('failure');
+  await generate('failure');
   await expect.element(page.getByText('There is not enough memory.')).toBeVisible();
   await expect.element(page.getByRole('button', { name: 'Try again' })).toBeVisible();
 });
@@ -125,7 +125,7 @@ test('a failure says why and offers another attempt', async () => {
 test('a seed beyond 64 bits is refused before anything is queued', async () => {
   const host = await open();
   await page.getByRole('textbox', { name: 'Seed' }).fill('18446744073709551616');
-  await paint('a red apple');
+  await generate('a red apple');
   await expect.element(page.getByText('A whole number below 2⁶⁴.')).toBeVisible();
   expect(await host.jobs()).toEqual([]);
 });

@@ -134,13 +134,13 @@ test('choosing a model takes over its values and leaves the prompt alone', async
   await expect.element(page.getByRole('radio', { name: '512 × 768' })).toBeChecked();
   await expect.element(page.getByRole('combobox', { name: 'Sampler' })).toHaveValue('euler');
   await expect.element(prompt).toHaveValue('a harbour');
-  await page.getByRole('button', { name: 'Paint' }).click();
+  await page.getByRole('button', { name: 'Generate' }).click();
   await expect
     .poll(async () => (await host.jobs())[0]?.job, PATIENCE)
     .toMatchObject({ model: 'watercolours-v2' });
 });
 
-test('LoRAs, embeddings and VAEs that fit the model are at hand where pictures are made', async () => {
+test('LoRAs, embeddings and VAEs that fit the model are at hand where images are made', async () => {
   location.hash = '#/create';
   const packs = [
     demoModel,
@@ -160,13 +160,13 @@ test('LoRAs, embeddings and VAEs that fit the model are at hand where pictures a
   await page.getByRole('button', { name: 'easy' }).click();
   await expect.element(prompt).toHaveValue('a harbour <lora:ink.wash:1> easy');
   await page.getByRole('combobox', { name: 'VAE' }).selectOptions('clear-vae');
-  await page.getByRole('button', { name: 'Paint' }).click();
+  await page.getByRole('button', { name: 'Generate' }).click();
   await expect
     .poll(async () => (await host.jobs())[0]?.job, PATIENCE)
     .toMatchObject({ model: 'watercolours-v2', vae: 'clear-vae' });
 });
 
-test('a picture used again comes with its own model and values', async () => {
+test('an image used again comes with its own model and values', async () => {
   location.hash = '#/create';
   await open({ packs: [demoModel] });
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');
@@ -174,11 +174,11 @@ test('a picture used again comes with its own model and values', async () => {
   await page.getByRole('spinbutton', { name: 'Steps' }).fill('9');
   await prompt.fill('a harbour');
   await userEvent.keyboard('{Control>}{Enter}{/Control}');
-  const picture = page.getByRole('button', { name: /^View large: a harbour, seed/ });
-  await expect.element(picture).toBeInTheDocument();
+  const image = page.getByRole('button', { name: /^View large: a harbour, seed/ });
+  await expect.element(image).toBeInTheDocument();
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('Emoji Mini');
   await expect.element(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue(20);
-  await picture.click();
+  await image.click();
   await page.getByRole('dialog').getByRole('button', { name: 'Use again' }).click();
   await expect.element(page.getByRole('combobox', { name: 'Model' })).toHaveValue('watercolours-v2');
   await expect.element(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue(9);
@@ -192,10 +192,10 @@ test('jobs asked for before their model has arrived are the host’s at once; st
     await userEvent.keyboard('{Control>}{Enter}{/Control}');
   }
   await expect.poll(async () => (await host.unfinishedJobs()).length, PATIENCE).toBe(2);
-  await expect.element(page.getByText('Its painting starts when Emoji Mini has arrived.')).toBeVisible();
+  await expect.element(page.getByText('Its generating starts when Emoji Mini has arrived.')).toBeVisible();
   await expect.element(page.getByText('waits for its model')).toBeVisible();
   await page.getByRole('button', { name: 'Cancel the download' }).click();
-  await expect.element(page.getByText('This picture could not be painted')).toBeVisible();
+  await expect.element(page.getByText('This image could not be generated')).toBeVisible();
   expect(await host.unfinishedJobs()).toEqual([]);
 });
 

@@ -55,7 +55,7 @@ function pixelsOf(base64: string | null | undefined) {
 }
 
 describe('POST /sdapi/v1/txt2img', () => {
-  it('answers with pictures, the whole request and the run in a string', async () => {
+  it('answers with images, the whole request and the run in a string', async () => {
     const { response, answer, info, job } = await txt2img({ ...SMALL, batch_size: 2, n_iter: 2 });
     expect(response.status).toBe(200);
     expect(Number(response.headers.get('X-Process-Time'))).toBeGreaterThan(0);
@@ -141,7 +141,7 @@ describe('POST /sdapi/v1/txt2img', () => {
     expect(response.headers.get('X-Ignored-Parameters')).toBe('styles');
   });
 
-  it('leaves pictures out when asked to', async () => {
+  it('leaves images out when asked to', async () => {
     expect((await txt2img({ ...SMALL, send_images: false })).answer.images).toEqual([]);
   });
 
@@ -151,7 +151,7 @@ describe('POST /sdapi/v1/txt2img', () => {
     [6, 2, 1, { columns: 3, rowCount: 2 }],
     [6, 0, 3, { columns: 2, rowCount: 3 }],
     [2, 5, 1, { columns: 1, rowCount: 2 }],
-  ])('lays %i pictures with n_rows %i and batches of %i out as %j', (count, rows, batchSize, grid) => {
+  ])('lays %i images with n_rows %i and batches of %i out as %j', (count, rows, batchSize, grid) => {
     expect(planGrid(count, rows, batchSize)).toEqual(grid);
   });
 
@@ -283,7 +283,7 @@ describe('POST /sdapi/v1/txt2img', () => {
 
     it('leaves LoRAs in the prompt, for the engine to read', async () => {
       const { job, ignored } = await draw({ prompt: 'apple <lora:shiny:0.7>' });
-      expect(job?.pictures[0]?.prompt).toEqual(['apple <lora:shiny:0.7>']);
+      expect(job?.images[0]?.prompt).toEqual(['apple <lora:shiny:0.7>']);
       expect(ignored).toBeNull();
     });
 
@@ -293,7 +293,7 @@ describe('POST /sdapi/v1/txt2img', () => {
         disable_extra_networks: true,
         override_settings: { sd_lora: 'matte' },
       });
-      expect(job?.pictures[0]?.prompt).toEqual(['apple , red']);
+      expect(job?.images[0]?.prompt).toEqual(['apple , red']);
       expect(job?.loras).toBeUndefined();
     });
 
@@ -411,7 +411,7 @@ describe('validation', () => {
     });
     expect(response.status).toBe(200);
     expect(job).toMatchObject({ width: 64, height: 64, steps: 2, guidanceScale: 7.5 });
-    expect(job.pictures[0]).toMatchObject({ prompt: ['12'], seed: 42n });
+    expect(job.images[0]).toMatchObject({ prompt: ['12'], seed: 42n });
   });
 
   it('takes a body without a type for JSON, one of another type not', async () => {
@@ -639,10 +639,10 @@ describe('extras', () => {
   async function extras(path: string, body: object, options: Parameters<typeof createFakeHost>[0] = {}) {
     const fake = createFakeHost({ addOns, ...options });
     const response = await post(createApi(fake), `/sdapi/v1/${path}`, body);
-    return { response, answer: await jsonOf<Record<string, unknown>>(response), job: fake.enlargements[0] };
+    return { response, answer: await jsonOf<Record<string, unknown>>(response), job: fake.upscalings[0] };
   }
 
-  it('enlarges a picture', async () => {
+  it('upscales an image', async () => {
     const { response, answer, job } = await extras('extra-single-image', {
       image: `data:image/png;base64,${image}`,
       upscaler_1: '4x-sharp',
@@ -667,7 +667,7 @@ describe('extras', () => {
     });
   });
 
-  it('enlarges several, to a size', async () => {
+  it('upscales several, to a size', async () => {
     const { answer, job } = await extras(
       'extra-batch-images',
       {
@@ -695,7 +695,7 @@ describe('extras', () => {
     expect(job).not.toHaveProperty('second');
   });
 
-  it('leaves pictures as they are by default, whatever the second upscaler', async () => {
+  it('leaves images as they are by default, whatever the second upscaler', async () => {
     const { answer, job } = await extras('extra-single-image', { image, upscaler_2: 'nowhere' });
     expect(answer['html_info']).toBe('<p></p>');
     expect(job).toMatchObject({ upscaler: 'None', size: { factor: 2 } });
@@ -784,7 +784,7 @@ describe('extras', () => {
   });
 });
 
-describe('what needs pictures', () => {
+describe('what needs images', () => {
   it.each([
     ['img2img', {}, 404, 'Init image not found'],
     ['img2img', { init_images: ['x'] }, 422, expect.stringContaining('img2img needs') as string],

@@ -154,14 +154,14 @@ describe.each(Object.entries(CASES))('%s', (name, { path, body, wrong, said, wai
     const restarted = createApi(fake);
     const answer = await (await post(restarted, path, body)).text();
     expect(fake.jobs).toHaveLength(1);
-    expect(picturesIn(answer)).toEqual(picturesIn(await (await first).text()));
-    // It is answered: a client that asks for the same again wants another picture.
+    expect(imagesIn(answer)).toEqual(imagesIn(await (await first).text()));
+    // It is answered: a client that asks for the same again wants another image.
     await post(restarted, path, body);
     await post(createApi(fake), path, body);
     expect(fake.jobs).toHaveLength(3);
   });
 
-  it.runIf(waits)('begins its answer in time and ends it when the picture is there', async () => {
+  it.runIf(waits)('begins its answer in time and ends it when the image is there', async () => {
     const api = createApi({ ...createFakeHost({ stepMs: 10 }), lateAfterMs: 15, lateEveryMs: 5 });
     const response = await post(api, path, body);
     expect(response.status).toBe(200);
@@ -218,8 +218,8 @@ describe.each(Object.entries(CASES))('%s', (name, { path, body, wrong, said, wai
   });
 });
 
-/** Where an answer has its pictures: base64 or URLs. */
-function picturesIn(answer: string): string[] {
+/** Where an answer has its images: base64 or URLs. */
+function imagesIn(answer: string): string[] {
   return answer.match(/"(iVBOR[^"]+|http[^"]+png)"/g) ?? [];
 }
 

@@ -80,7 +80,7 @@ async function untilFinished(api: Api, id: unknown): Promise<Json> {
 }
 
 describe('text-to-image', () => {
-  it('answers with a list of pictures by URL, their seeds as text', async () => {
+  it('answers with a list of images by URL, their seeds as text', async () => {
     const api = createApi(createFakeHost());
     const response = await post(api, TEXT_TO_IMAGE, { ...example, image_number: 2 });
     expect(response.status).toBe(200);
@@ -93,12 +93,12 @@ describe('text-to-image', () => {
       { base64: null, url: url(0), seed: '1234', finish_reason: 'SUCCESS' },
       { base64: null, url: url(1), seed: '1235', finish_reason: 'SUCCESS' },
     ]);
-    const picture = decodePng(await bytesOf(api.request(results[1]?.url ?? '')));
-    expect([picture.width, picture.height]).toEqual([256, 128]);
-    expect([...picture.data.slice(0, 3)]).toEqual(colourOf(1235n));
+    const image = decodePng(await bytesOf(api.request(results[1]?.url ?? '')));
+    expect([image.width, image.height]).toEqual([256, 128]);
+    expect([...image.data.slice(0, 3)]).toEqual(colourOf(1235n));
   });
 
-  it('runs what was asked for, one picture after another', async () => {
+  it('runs what was asked for, one image after another', async () => {
     const host = createFakeHost();
     await generate(createApi(host), {
       image_number: 2,
@@ -108,7 +108,7 @@ describe('text-to-image', () => {
     expect(host.jobs[0]).toMatchObject({
       task: 'txt2img',
       model: 'emoji-mini',
-      pictures: [
+      images: [
         { prompt: ['a red apple'], negativePrompt: ['blurry'], seed: 1234n },
         { prompt: ['a red apple'], negativePrompt: ['blurry'], seed: 1235n },
       ],
@@ -168,7 +168,7 @@ describe('text-to-image', () => {
       prompt: 'a red apple\non a table',
       style_selections: ['Fooocus Sharp', 'No Such Style'],
     });
-    const { prompt = [], negativePrompt = [] } = host.jobs[0]?.pictures[0] ?? {};
+    const { prompt = [], negativePrompt = [] } = host.jobs[0]?.images[0] ?? {};
     expect(prompt.length).toBeGreaterThanOrEqual(2);
     expect(prompt.some((text) => text.includes('a red apple'))).toBe(true);
     expect(prompt.at(-1)).toBe('on a table');
@@ -176,10 +176,10 @@ describe('text-to-image', () => {
     expect(negativePrompt.length).toBeGreaterThan(1);
   });
 
-  it('fills arrays picture by picture', async () => {
+  it('fills arrays image by image', async () => {
     const host = createFakeHost();
     await generate(createApi(host), { prompt: 'a [[red,green]] apple', image_number: 3 });
-    expect(host.jobs[0]?.pictures.map(({ prompt }) => prompt[0])).toEqual([
+    expect(host.jobs[0]?.images.map(({ prompt }) => prompt[0])).toEqual([
       'a red apple',
       // As in Fooocus, which puts a blank behind each comma and then does not trim the elements.
       'a  green apple',
@@ -235,7 +235,7 @@ describe('text-to-image', () => {
     expect(host.jobs[0]).toMatchObject({
       model: 'emoji-mini',
       sampler: { sampler: 'dpmpp_2m_sde_gpu', schedule: 'karras' },
-      pictures: [{ prompt: ['an apple'] }],
+      images: [{ prompt: ['an apple'] }],
     });
     const names = response.headers.get('X-Ignored-Parameters')?.split(', ').map(decodeURIComponent).sort();
     expect(names).toEqual([
@@ -280,7 +280,7 @@ describe('text-to-image', () => {
           { id: 'sdxl_lightning_4step_lora', strength: 0.3 },
         ],
         vae: 'soft',
-        pictures: [{ prompt: ['an apple'] }],
+        images: [{ prompt: ['an apple'] }],
       });
       expect(response.headers.get('X-Ignored-Parameters')).toBe('loras:on-its-way.safetensors');
     });
@@ -324,7 +324,7 @@ describe('text-to-image', () => {
       });
     });
 
-    it('writes them into the picture in both schemes', async () => {
+    it('writes them into the image in both schemes', async () => {
       const asked = {
         loras: [{ model_name: 'shiny', weight: 1 }],
         advanced_params: { vae_name: 'soft' },
@@ -376,8 +376,8 @@ describe('text-to-image', () => {
     ['webp', 'webp'],
   ])('saves as %s', async (save_extension, format) => {
     const host = createFakeHost();
-    const [result] = await generate(createApi(host), { save_extension, save_name: 'my picture' });
-    expect(result?.url).toMatch(new RegExp(`/my%20picture-0\\.${save_extension}$`));
+    const [result] = await generate(createApi(host), { save_extension, save_name: 'my image' });
+    expect(result?.url).toMatch(new RegExp(`/my%20image-0\\.${save_extension}$`));
     expect(host.jobs[0]?.output).toMatchObject({ format, quality: 0.95 });
   });
 });
@@ -397,7 +397,7 @@ describe('PNG bytes as the answer', () => {
     const response = await post(createApi(host), path, { ...example, image_number: 4 }, headers);
     expect(response.headers.get('Content-Type')).toBe('image/png');
     expect(decodePng(await bytesOf(response)).width).toBe(256);
-    expect(host.jobs[0]?.pictures).toHaveLength(1);
+    expect(host.jobs[0]?.images).toHaveLength(1);
   });
 
   it('is not for a list of types', async () => {
@@ -436,13 +436,13 @@ describe('failures of a synchronous generation', () => {
     expect(await generate(createApi(host))).toEqual([]);
   });
 
-  it('is the pictures finished so far when it was stopped', async () => {
+  it('is the images finished so far when it was stopped', async () => {
     const host = createFakeHost({ stepMs: 2 });
     const api = createApi(host);
     const answer = generate(api, { image_number: 8, advanced_params: { overwrite_step: 5 } });
     await vi.waitFor(async () => {
       const [job] = await host.host.jobs();
-      expect(job?.result?.pictures.length).toBeGreaterThanOrEqual(1);
+      expect(job?.result?.images.length).toBeGreaterThanOrEqual(1);
     });
     expect(await jsonOf(post(api, '/v1/generation/stop', undefined))).toEqual({ msg: 'success' });
     const results = await answer;
@@ -642,8 +642,8 @@ describe('files', () => {
     const [first] = await generate(api, { save_name: 'apple' });
     const [second] = await generate(api, { save_name: 'apple', image_seed: 99 });
     expect(second?.url).toBe(first?.url);
-    const picture = decodePng(await bytesOf(api.request(first?.url ?? '')));
-    expect([...picture.data.slice(0, 3)]).toEqual(colourOf(99n));
+    const image = decodePng(await bytesOf(api.request(first?.url ?? '')));
+    expect([...image.data.slice(0, 3)]).toEqual(colourOf(99n));
   });
 
   it.each(['/files/2026-01-31/nothing.png', '/files/2026-01-31/text.txt'])('404 for %s', async (path) => {
@@ -680,7 +680,7 @@ describe('webhook', () => {
     return host;
   }
 
-  it('is told of the pictures when a job ends, asked for or waited for', async () => {
+  it('is told of the images when a job ends, asked for or waited for', async () => {
     const api = createApi(createNotifyingHost());
     const request = { webhook_url: 'https://example.com/hook', image_number: 2 };
     const results = await generate(api, request);
@@ -695,12 +695,12 @@ describe('webhook', () => {
     await post(api, TEXT_TO_IMAGE, { ...example, ...request, async_process: true });
     await vi.waitFor(() => expect(sent).toHaveLength(2));
     const {
-      job_result: [picture],
+      job_result: [image],
     } = sent[1]?.body as { job_result: { url: string }[] };
-    expect((await api.request(picture?.url ?? '')).status).toBe(200);
+    expect((await api.request(image?.url ?? '')).status).toBe(200);
   });
 
-  it('is told of no picture when it failed', async () => {
+  it('is told of no image when it failed', async () => {
     const api = createApi(createNotifyingHost({ failure: new AppError('internal', 'Boom') }));
     await generate(api, { webhook_url: 'https://example.com/hook' });
     await vi.waitFor(() => expect(sent).toHaveLength(1));
@@ -831,9 +831,9 @@ describe('refused requests', () => {
   });
 });
 
-describe('endpoints for pictures', () => {
-  const picture = new File([new Uint8Array(8)], 'a.png', { type: 'image/png' });
-  const base64 = Buffer.from('picture').toString('base64');
+describe('endpoints for images', () => {
+  const image = new File([new Uint8Array(8)], 'a.png', { type: 'image/png' });
+  const base64 = Buffer.from('image').toString('base64');
 
   it('text-to-image-with-ip draws from text when there are no image prompts', async () => {
     const api = createApi(createFakeHost());
@@ -848,11 +848,11 @@ describe('endpoints for pictures', () => {
   });
 
   it.each([
-    ['/v2/generation/image-upscale-vary', { input_image: base64 }, 'drawing over a picture'],
+    ['/v2/generation/image-upscale-vary', { input_image: base64 }, 'drawing over an image'],
     ['/v2/generation/image-inpaint-outpaint', { input_image: base64 }, 'inpainting'],
     ['/v2/generation/image-prompt', { image_prompts: [{ cn_img: base64 }] }, 'image prompts'],
-    ['/v2/generation/image-enhance', { enhance_ctrlnets: [] }, 'finding things in a picture'],
-    ['/v1/tools/generate_mask', { image: base64 }, 'finding things in a picture'],
+    ['/v2/generation/image-enhance', { enhance_ctrlnets: [] }, 'finding things in an image'],
+    ['/v1/tools/generate_mask', { image: base64 }, 'finding things in an image'],
   ])('POST %s names what is missing', async (path, fields, missing) => {
     const response = await post(createApi(createFakeHost()), path, fields);
     expect(response.status).toBe(501);
@@ -873,26 +873,22 @@ describe('endpoints for pictures', () => {
   });
 
   it.each([
-    [
-      '/v1/generation/image-upscale-vary',
-      { input_image: picture, uov_method: 'Upscale (2x)' },
-      'drawing over',
-    ],
+    ['/v1/generation/image-upscale-vary', { input_image: image, uov_method: 'Upscale (2x)' }, 'drawing over'],
     [
       '/v1/generation/image-inpaint-outpaint',
-      { input_image: picture, outpaint_selections: 'Left, Right' },
+      { input_image: image, outpaint_selections: 'Left, Right' },
       'inpaint',
     ],
-    ['/v1/generation/image-prompt', { cn_img1: picture, cn_stop1: '', cn_weight1: '0.5' }, 'image prompts'],
-    ['/v1/generation/image-enhance', { enhance_input_image: picture }, 'finding things'],
-    ['/v1/tools/describe-image?image_type=Anime', { image: picture }, 'describing a picture'],
+    ['/v1/generation/image-prompt', { cn_img1: image, cn_stop1: '', cn_weight1: '0.5' }, 'image prompts'],
+    ['/v1/generation/image-enhance', { enhance_input_image: image }, 'finding things'],
+    ['/v1/tools/describe-image?image_type=Anime', { image: image }, 'describing an image'],
   ])('POST %s, a form, names what is missing', async (path, parts, missing) => {
     const response = await postForm(createApi(createFakeHost()), path, parts);
     expect(response.status).toBe(501);
     expect((await jsonOf(response))['detail']).toContain(missing);
   });
 
-  it('a form without pictures draws from its text', async () => {
+  it('a form without images draws from its text', async () => {
     const host = createFakeHost();
     const response = await postForm(createApi(host), '/v1/generation/image-prompt', {
       prompt: 'a red apple',
@@ -911,7 +907,7 @@ describe('endpoints for pictures', () => {
     expect(results[0]?.base64).toMatch(/^data:image\/png;base64,/);
     expect(host.jobs[0]).toMatchObject({ steps: 3, guidanceScale: 7, output: { metadata: null } });
     expect(host.jobs[0]?.output.texts).toBeUndefined();
-    expect(host.jobs[0]?.pictures[0]?.prompt.length).toBeGreaterThan(2);
+    expect(host.jobs[0]?.images[0]?.prompt.length).toBeGreaterThan(2);
   });
 
   it('a form takes all defaults for advanced_params that are wrong, and a 422 for wrong LoRAs', async () => {

@@ -23,7 +23,7 @@ interface Answer {
 }
 
 describe('POST /sdapi/txt2img', () => {
-  it('answers with the URL of a picture of the size and seed asked for', async () => {
+  it('answers with the URL of an image of the size and seed asked for', async () => {
     const api = createApi(createFakeHost());
     const response = await post(api, '/sdapi/txt2img', request);
     expect(response.status).toBe(200);
@@ -48,9 +48,9 @@ describe('POST /sdapi/txt2img', () => {
     });
     const file = await api.request(answer.result.images[0] ?? '');
     expect(file.headers.get('Content-Type')).toBe('image/png');
-    const picture = decodePng(new Uint8Array(await file.arrayBuffer()));
-    expect([picture.width, picture.height]).toEqual([256, 128]);
-    expect([...picture.data.slice(0, 3)]).toEqual(colourOf(1234n));
+    const image = decodePng(new Uint8Array(await file.arrayBuffer()));
+    expect([image.width, image.height]).toEqual([256, 128]);
+    expect([...image.data.slice(0, 3)]).toEqual(colourOf(1234n));
   });
 
   it('maps the request to a job of diffusers', async () => {
@@ -70,11 +70,11 @@ describe('POST /sdapi/txt2img', () => {
       },
       noise: { source: 'torch-cpu' },
       promptOptions: { syntax: 'plain' },
-      pictures: [{ prompt: [expect.stringMatching(/^a red apple, .+/) as string], negativePrompt: ['blue'] }],
+      images: [{ prompt: [expect.stringMatching(/^a red apple, .+/) as string], negativePrompt: ['blue'] }],
     });
   });
 
-  it('doubles the picture for upscale: yes, and tells of what it does anyway or not at all', async () => {
+  it('doubles the image for upscale: yes, and tells of what it does anyway or not at all', async () => {
     const fake = createFakeHost();
     const switches = {
       upscale: 'yes',
@@ -100,7 +100,7 @@ describe('POST /sdapi/txt2img', () => {
     };
     const { result } = await jsonOf<Answer>(post(createApi(fake), '/sdapi/txt2img', body));
     expect(fake.jobs[0]).toMatchObject({ width: 64, steps: 7, guidanceScale: 7.5 });
-    expect(result.meta['seed']).toBe(String(fake.jobs[0]?.pictures[0]?.seed));
+    expect(result.meta['seed']).toBe(String(fake.jobs[0]?.images[0]?.seed));
   });
 
   it.each([

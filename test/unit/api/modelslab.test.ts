@@ -46,8 +46,8 @@ async function answerOf(response: Response | Promise<Response>) {
 }
 
 async function colourAt(api: Api, url: string): Promise<number[]> {
-  const picture = decodePng(new Uint8Array(await (await api.request(url)).arrayBuffer()));
-  return [...picture.data.slice(0, 3)];
+  const image = decodePng(new Uint8Array(await (await api.request(url)).arrayBuffer()));
+  return [...image.data.slice(0, 3)];
 }
 
 describe('text2img', () => {
@@ -147,7 +147,7 @@ describe('text2img', () => {
     });
     expect(host.jobs[0]).toMatchObject({
       model: 'emoji-mini',
-      pictures: [{ prompt: ['a red apple'], negativePrompt: ['blurry'], seed: 1234n }],
+      images: [{ prompt: ['a red apple'], negativePrompt: ['blurry'], seed: 1234n }],
       width: 512,
       height: 256,
       steps: 50,
@@ -181,10 +181,10 @@ describe('text2img', () => {
       guidance_scale: '3',
     });
     expect(host.jobs[0]).toMatchObject({
-      pictures: [{ seed: 77n }],
+      images: [{ seed: 77n }],
       sampler: { scheduler: 'EulerDiscreteScheduler', config: {} },
     });
-    expect(host.jobs[0]?.pictures[0]?.prompt[0]).toMatch(/^a red apple, \w+/);
+    expect(host.jobs[0]?.images[0]?.prompt[0]).toMatch(/^a red apple, \w+/);
     expect(host.jobs[1]).toMatchObject({
       model: 'emoji-mini',
       width: 512,
@@ -216,8 +216,8 @@ describe('text2img', () => {
     const [url = ''] = answer['output'] as string[];
     expect(url).toMatch(/\.base64$/);
     const text = await (await api.request(url)).text();
-    const picture = decodePng(Uint8Array.from(Buffer.from(text, 'base64')));
-    expect([picture.width, picture.height]).toEqual([512, 256]);
+    const image = decodePng(Uint8Array.from(Buffer.from(text, 'base64')));
+    expect([image.width, image.height]).toEqual([512, 256]);
   });
 
   it.each([
@@ -296,7 +296,7 @@ describe('processing and fetch', () => {
 
   it('tells a failed job as failed', async () => {
     const host = createFakeHost({
-      failure: new AppError('out_of_memory', 'The picture is too large for this machine.'),
+      failure: new AppError('out_of_memory', 'The image is too large for this machine.'),
       settings: { 'modelslab.wait_seconds': 0 },
     });
     const api = createApi(host);
@@ -305,8 +305,8 @@ describe('processing and fetch', () => {
       expect(await answerOf(post(api, `fetch/${String(id)}`, { key: 'k' }))).toEqual({
         status: 'failed',
         id,
-        message: 'The picture is too large for this machine.',
-        messege: 'The picture is too large for this machine.',
+        message: 'The image is too large for this machine.',
+        messege: 'The image is too large for this machine.',
         output: '',
       }),
     );
@@ -448,12 +448,12 @@ describe('errors', () => {
   });
 
   it('500 with the reason when a job fails while it is waited for', async () => {
-    const host = createFakeHost({ failure: new AppError('not_a_number', 'The picture came out empty.') });
+    const host = createFakeHost({ failure: new AppError('not_a_number', 'The image came out empty.') });
     const response = await post(createApi(host), 'text2img', example);
     expect(response.status).toBe(500);
     expect(await answerOf(response)).toMatchObject({
       status: 'error',
-      message: 'The picture came out empty.',
+      message: 'The image came out empty.',
     });
   });
 
@@ -506,12 +506,12 @@ describe('errors', () => {
   });
 });
 
-describe('endpoints for pictures', () => {
-  const picture = 'https://example.com/a.png';
+describe('endpoints for images', () => {
+  const image = 'https://example.com/a.png';
   it.each([
-    ['img2img', { init_image: picture }, 'drawing over a picture'],
-    ['inpaint', { init_image: picture, mask_image: picture }, 'inpainting'],
-    ['controlnet', { init_image: picture, controlnet_model: 'canny' }, 'ControlNet'],
+    ['img2img', { init_image: image }, 'drawing over an image'],
+    ['inpaint', { init_image: image, mask_image: image }, 'inpainting'],
+    ['controlnet', { init_image: image, controlnet_model: 'canny' }, 'ControlNet'],
   ])('%s is checked in full, then refused by name', async (endpoint, fields, missing) => {
     const api = createApi(createFakeHost());
     const incomplete = await post(api, endpoint, example);
@@ -525,7 +525,7 @@ describe('endpoints for pictures', () => {
 
   it('controlnet knows its types', async () => {
     const api = createApi(createFakeHost());
-    const body = { ...example, init_image: picture, controlnet_model: 'canny' };
+    const body = { ...example, init_image: image, controlnet_model: 'canny' };
     expect((await post(api, 'controlnet', { ...body, controlnet_type: 'canny, depth' })).status).toBe(501);
     const wrong = await post(api, 'controlnet', { ...body, controlnet_type: 'canny,smell' });
     expect(wrong.status).toBe(400);
@@ -534,18 +534,18 @@ describe('endpoints for pictures', () => {
 
   it('controlnet needs no prompt with guess_mode', async () => {
     const api = createApi(createFakeHost());
-    const body = { key: 'k', init_image: picture, controlnet_model: 'canny' };
+    const body = { key: 'k', init_image: image, controlnet_model: 'canny' };
     expect((await post(api, 'controlnet', body)).status).toBe(400);
     expect((await post(api, 'controlnet', { ...body, guess_mode: 'yes' })).status).toBe(501);
   });
 
   it('super_resolution wants a url and a scale', async () => {
     const api = createApi(createFakeHost());
-    const missing = await post(api, 'super_resolution', { key: 'k', url: picture });
+    const missing = await post(api, 'super_resolution', { key: 'k', url: image });
     expect((await answerOf(missing))['message']).toBe('scale is required');
-    const wrong = await post(api, 'super_resolution', { key: 'k', url: picture, scale: 9 });
+    const wrong = await post(api, 'super_resolution', { key: 'k', url: image, scale: 9 });
     expect((await answerOf(wrong))['message']).toBe('scale must be between 1 and 4');
-    expect((await post(api, 'super_resolution', { key: 'k', url: picture, scale: '4' })).status).toBe(501);
+    expect((await post(api, 'super_resolution', { key: 'k', url: image, scale: '4' })).status).toBe(501);
   });
 });
 

@@ -19,13 +19,13 @@ const request = {
 };
 
 describe('POST /txt2img', () => {
-  it('answers with pictures in base64 and nothing else', async () => {
+  it('answers with images in base64 and nothing else', async () => {
     const response = await post(createApi(createFakeHost()), '/txt2img', request);
     const answer = await jsonOf<{ images: string[] }>(response);
     expect(Object.keys(answer)).toEqual(['images']);
-    const picture = decodePng(fromBase64(answer.images[0] ?? ''));
-    expect([picture.width, picture.height]).toEqual([96, 64]);
-    expect([...picture.data.slice(0, 3)]).toEqual(colourOf(77n));
+    const image = decodePng(fromBase64(answer.images[0] ?? ''));
+    expect([image.width, image.height]).toEqual([96, 64]);
+    expect([...image.data.slice(0, 3)]).toEqual(colourOf(77n));
   });
 
   it('moves numbers into their range and replaces what is none', async () => {
@@ -46,7 +46,7 @@ describe('POST /txt2img', () => {
       width: 1024,
       height: 512,
       sampler: { sampler: 'dpmpp_sde', schedule: 'karras' },
-      pictures: [{ prompt: [''] }],
+      images: [{ prompt: [''] }],
       noise: { source: 'philox' },
     });
     expect(response.headers.get('X-Ignored-Parameters')).toBe('sampler_name');
@@ -59,7 +59,7 @@ describe('POST /txt2img', () => {
       ['fedcba9876', -1],
     ];
     await post(createApi(fake), '/txt2img', { ...request, loras });
-    expect(fake.jobs[0]?.pictures[0]?.prompt).toEqual(['A dog,<lora:shiny:0.5>,<lora:shiny:-1>']);
+    expect(fake.jobs[0]?.images[0]?.prompt).toEqual(['A dog,<lora:shiny:0.5>,<lora:shiny:-1>']);
     for (const wrong of [['soft', 1], ['shiny', '1'], ['shiny'], 'shiny']) {
       const response = await post(createApi(fake), '/txt2img', { ...request, loras: [wrong] });
       expect([response.status, await jsonOf(response)]).toEqual([400, { msg: 'Invalid lora param' }]);

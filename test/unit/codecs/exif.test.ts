@@ -44,7 +44,7 @@ it('turns a simple WebP file into an extended one of the same size', () => {
   expect(readExif(writeExif(written, { userComment: 'new' }))).toEqual({ userComment: 'new' });
 });
 
-it('keeps the picture of a JPEG file as it is', () => {
+it('keeps the image of a JPEG file as it is', () => {
   const written = writeExif(JPEG, exif);
   expect([...written.subarray(written.length - (JPEG.length - 2))]).toEqual([...JPEG.subarray(2)]);
   expect(() => writeExif(JPEG, { userComment: 'x'.repeat(40_000) })).toThrow(RangeError);

@@ -71,7 +71,7 @@ it('reads compressed text chunks', async () => {
   expect(await readPngText(whole)).toEqual({ note: 'grün' });
 });
 
-it('refuses what is no picture', async () => {
+it('refuses what is no image', async () => {
   await expect(readImageText(Uint8Array.of(1, 2, 3, 4))).rejects.toThrow(TypeError);
   expect(() => writePngText(Uint8Array.of(1), {})).toThrow(TypeError);
 });

@@ -116,9 +116,9 @@ async function openTab(library: Remote<LibraryWorker>, database = String(databas
 
 const draw = (prompt = 'draw', model: ModelId = builtIn.id) => textToImage({ prompt, model, seeds: [1n] });
 
-const enlarge = (prompt: string, upscaler: string): UpscaleJob => ({
+const upscale = (prompt: string, upscaler: string): UpscaleJob => ({
   task: 'upscale',
-  sources: [{ image: new Blob(['a picture']), known: { prompt, seed: 1n, infotext: prompt } }],
+  sources: [{ image: new Blob(['an image']), known: { prompt, seed: 1n, infotext: prompt } }],
   upscaler,
   size: { factor: 2 },
   output: { format: 'png', quality: 1, texts: true },
@@ -235,35 +235,35 @@ it('runs a job that waited for its model in the tab before', async () => {
   expect(await second.host.wait('1')).toMatchObject({ stage: 'done', attempts: 2 });
 });
 
-it('enlarges without a model, with what is installed', async () => {
+it('upscales without a model, with what is installed', async () => {
   const library = createTestLibrary({
     'emoji-mini': [builtIn, { stage: 'absent' }],
     sharp: [testAddOn('upscaler', 'sharp').pack, installed],
     coming: [testAddOn('upscaler', 'coming').pack, { stage: 'absent' }],
   });
   const { host } = await openTab(library.remote);
-  await host.submit('1', enlarge('name add-ons', 'sharp'), ofApp);
+  await host.submit('1', upscale('name add-ons', 'sharp'), ofApp);
   expect(await host.wait('1')).toMatchObject({ stage: 'done', result: { notes: ['sharp'] } });
-  await host.submit('2', enlarge('draw', 'Lanczos'), ofApp);
+  await host.submit('2', upscale('draw', 'Lanczos'), ofApp);
   expect((await host.wait('2')).stage).toBe('done');
   expect(library.downloads).toHaveLength(0);
   for (const [upscaler, message] of [
     ['coming', 'coming is not installed. Install it in the Models panel.'],
     ['nowhere', 'There is no model called “nowhere”.'],
   ] as const) {
-    const refused = host.submit('3', enlarge('draw', upscaler), ofApp);
+    const refused = host.submit('3', upscale('draw', upscaler), ofApp);
     await expect(refused).rejects.toMatchObject({ code: 'model_not_found', message });
   }
 });
 
-it('enlarges in the next tab what the one before left', async () => {
+it('upscales in the next tab what the one before left', async () => {
   const installedPacks = (): Record<ModelId, [AnyPack, ModelState]> => ({
     'emoji-mini': [builtIn, installed],
     sharp: [testAddOn('upscaler', 'sharp').pack, installed],
   });
   const first = await openTab(createTestLibrary(installedPacks()).remote);
-  await first.host.submit('1', enlarge('wait', 'sharp'), ofApp);
-  await first.host.submit('2', enlarge('name add-ons', 'sharp'), ofApp);
+  await first.host.submit('1', upscale('wait', 'sharp'), ofApp);
+  await first.host.submit('2', upscale('name add-ons', 'sharp'), ofApp);
   await vi.waitFor(async () => expect((await first.host.job('1'))?.stage).toBe('running'), {
     timeout: 20_000,
   });

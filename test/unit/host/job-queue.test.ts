@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto';
 import { createJobQueue, type JobQueue } from '#host/job-queue.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Job, JobEvent, JobOrigin, JobProgress, JobRecord, Picture } from '#protocol/job.ts';
+import type { Job, JobEvent, JobOrigin, JobProgress, JobRecord, GeneratedImage } from '#protocol/job.ts';
 import { openJobs, type Jobs } from '#storage/jobs.ts';
 import { describe, expect, it, vi } from 'vitest';
 import { textToImage } from '../../support/jobs.ts';
@@ -12,7 +12,7 @@ const ofApp: JobOrigin = { client: 'app', requestKey: null };
 const ofFetch: JobOrigin = { client: 'a1111', requestKey: 'the same request' };
 const never = new Promise<never>(() => undefined);
 
-function picture(index: number, text = `picture ${String(index)}`): Picture {
+function image(index: number, text = `image ${String(index)}`): GeneratedImage {
   const blob = new Blob([text], { type: 'image/png' });
   const prompt = ['a red apple'];
   return {
@@ -32,8 +32,8 @@ function progress(step: number): JobProgress {
   return {
     phase: 'sampling',
     fraction: step / 4,
-    picture: 0,
-    pictures: 2,
+    image: 0,
+    images: 2,
     step,
     steps: 4,
     secondsLeft: null,
@@ -93,7 +93,7 @@ function openTab(jobs: Jobs) {
 let databases = 0;
 const freshJobs = () => openJobs(`jobs-${String(databases++)}`);
 
-/** A store that takes no more records that hold pictures. */
+/** A store that takes no more records that hold images. */
 function fullOf(jobs: Jobs): Jobs {
   return {
     ...jobs,
@@ -179,7 +179,7 @@ describe('a queue', () => {
 });
 
 describe('a running job', () => {
-  it('stores its pictures as they come and tells its progress and previews', async () => {
+  it('stores its images as they come and tells its progress and previews', async () => {
     const jobs = freshJobs();
     const tab = openTab(jobs);
     await tab.queue.submit('1', apple, ofApp);
@@ -189,28 +189,28 @@ describe('a running job', () => {
     const preview = new Blob(['preview']);
     run.send({ type: 'preview', blob: preview });
     expect(tab.queue.preview('1')).toBe(preview);
-    run.send({ type: 'picture', picture: picture(0) });
-    await expect.poll(async () => (await jobs.get('1'))?.result?.pictures.length).toBe(1);
+    run.send({ type: 'image', image: image(0) });
+    await expect.poll(async () => (await jobs.get('1'))?.result?.images.length).toBe(1);
     expect((await jobs.get('1'))?.stage).toBe('running');
-    run.send({ type: 'picture', picture: picture(1) });
+    run.send({ type: 'image', image: image(1) });
     run.finish({ notes: ['The prompt was cut off.'] });
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'done', attempts: 1, error: null });
     expect(record.result).toMatchObject({ interrupted: false, notes: ['The prompt was cut off.'] });
     expect(record.finishedAt).toBeGreaterThanOrEqual(record.startedAt ?? Infinity);
     const stored = await jobs.get('1');
-    const texts = stored?.result?.pictures.map(({ blob }) => blob.text()) ?? [];
-    expect(await Promise.all(texts)).toEqual(['picture 0', 'picture 1']);
+    const texts = stored?.result?.images.map(({ blob }) => blob.text()) ?? [];
+    expect(await Promise.all(texts)).toEqual(['image 0', 'image 1']);
     expect(tab.queue.preview('1')).toBeUndefined();
   });
 
-  it('takes back no progress while a picture is being written', async () => {
+  it('takes back no progress while an image is being written', async () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
     for (let step = 1; step <= 4; step++) {
       run.send({ type: 'progress', progress: progress(step) });
-      run.send({ type: 'picture', picture: picture(step % 2) });
+      run.send({ type: 'image', image: image(step % 2) });
     }
     run.finish();
     await tab.queue.wait('1');
@@ -223,24 +223,24 @@ describe('a running job', () => {
     expect(stages.indexOf('done')).toBe(stages.length - 1);
   });
 
-  it('has each picture once, though the engine repeats a job whose device was lost', async () => {
+  it('has each image once, though the engine repeats a job whose device was lost', async () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    run.send({ type: 'picture', picture: picture(0) });
-    run.send({ type: 'picture', picture: picture(0) });
-    run.send({ type: 'picture', picture: picture(1) });
+    run.send({ type: 'image', image: image(0) });
+    run.send({ type: 'image', image: image(0) });
+    run.send({ type: 'image', image: image(1) });
     run.finish();
     const { result } = await tab.queue.wait('1');
-    expect(result?.pictures.map(({ index }) => index)).toEqual([0, 1]);
+    expect(result?.images.map(({ index }) => index)).toEqual([0, 1]);
   });
 
-  it('fails with its error and the pictures it has; the next one runs', async () => {
+  it('fails with its error and the images it has; the next one runs', async () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     await tab.queue.submit('2', apple, ofApp);
     const first = await tab.run(0);
-    first.send({ type: 'picture', picture: picture(0) });
+    first.send({ type: 'image', image: image(0) });
     first.fail(new AppError('out_of_memory', 'There is not enough memory.'));
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({
@@ -248,7 +248,7 @@ describe('a running job', () => {
       error: { code: 'out_of_memory' },
       result: { interrupted: true },
     });
-    expect(record.result?.pictures).toHaveLength(1);
+    expect(record.result?.images).toHaveLength(1);
     (await tab.run(1)).finish();
     expect((await tab.queue.wait('2')).stage).toBe('done');
   });
@@ -262,11 +262,11 @@ describe('a running job', () => {
     await tab.queue.wait('1');
     const told = tab.events.length;
     run.send({ type: 'progress', progress: progress(1) });
-    run.send({ type: 'picture', picture: picture(0) });
+    run.send({ type: 'image', image: image(0) });
     run.send({ type: 'preview', blob: new Blob(['late']) });
     expect(tab.events).toHaveLength(told);
     expect(tab.queue.preview('1')).toBeUndefined();
-    expect((await jobs.get('1'))?.result?.pictures).toEqual([]);
+    expect((await jobs.get('1'))?.result?.images).toEqual([]);
   });
 
   it('does not stop the queue when its start cannot be stored', async () => {
@@ -317,28 +317,28 @@ describe('cancelling', () => {
     expect(tab.ended.map(({ id }) => id)).toEqual(['2', '1']);
   });
 
-  it('stops a running job, which keeps the pictures it has made', async () => {
+  it('stops a running job, which keeps the images it has made', async () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    run.send({ type: 'picture', picture: picture(0) });
+    run.send({ type: 'image', image: image(0) });
     await tab.queue.cancel('1');
     expect(run.signal.aborted).toBe(true);
     run.finish();
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'cancelled', error: null, result: { interrupted: true } });
-    expect(record.result?.pictures).toHaveLength(1);
+    expect(record.result?.images).toHaveLength(1);
   });
 
-  it('keeps the pictures also of an engine that had to be stopped by force', async () => {
+  it('keeps the images also of an engine that had to be stopped by force', async () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    run.send({ type: 'picture', picture: picture(0) });
+    run.send({ type: 'image', image: image(0) });
     run.fail(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.'));
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'cancelled', result: { interrupted: true } });
-    expect(record.result?.pictures).toHaveLength(1);
+    expect(record.result?.images).toHaveLength(1);
   });
 
   it('changes nothing once a job has ended', async () => {
@@ -359,8 +359,8 @@ describe('after a lost tab', () => {
     await first.queue.submit('1', apple, ofApp);
     await first.queue.submit('2', apple, ofApp);
     const lost = await first.run(0);
-    lost.send({ type: 'picture', picture: picture(0, 'of the lost tab') });
-    await expect.poll(async () => (await jobs.get('1'))?.result?.pictures.length).toBe(1);
+    lost.send({ type: 'image', image: image(0, 'of the lost tab') });
+    await expect.poll(async () => (await jobs.get('1'))?.result?.images.length).toBe(1);
     first.close();
 
     const second = openTab(jobs);
@@ -368,12 +368,12 @@ describe('after a lost tab', () => {
     const again = await second.run(0);
     expect(again.job).toEqual(apple);
     expect(await stageOf(second.queue, '2')).toBe('queued');
-    again.send({ type: 'picture', picture: picture(0) });
+    again.send({ type: 'image', image: image(0) });
     again.finish();
     const record = await waiting;
     expect(record).toMatchObject({ stage: 'done', attempts: 2 });
-    expect(record.result?.pictures).toHaveLength(1);
-    expect(await record.result?.pictures[0]?.blob.text()).toBe('picture 0');
+    expect(record.result?.images).toHaveLength(1);
+    expect(await record.result?.images[0]?.blob.text()).toBe('image 0');
     (await second.run(1)).finish();
     expect(await second.queue.wait('2')).toMatchObject({ stage: 'done', attempts: 1 });
   });
@@ -445,7 +445,7 @@ describe('a fetch that is started again', () => {
     (await tab.run(0)).finish();
     await tab.queue.wait('1');
     expect(await tab.queue.submit('2', apple, ofSecond)).toBe('1');
-    // The same service worker asks for another picture with another request.
+    // The same service worker asks for another image with another request.
     expect(await tab.queue.submit('3', apple, ofSecond)).toBe('3');
   });
 
@@ -533,16 +533,16 @@ describe('a fetch that is started again', () => {
 });
 
 describe('full storage', () => {
-  it('still gives the pictures to whoever waits; no later tab draws them again', async () => {
+  it('still gives the images to whoever waits; no later tab draws them again', async () => {
     const jobs = freshJobs();
     const tab = openTab(fullOf(jobs));
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    run.send({ type: 'picture', picture: picture(0) });
+    run.send({ type: 'image', image: image(0) });
     run.finish();
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'done', error: { code: 'storage_full' } });
-    expect(await record.result?.pictures[0]?.blob.text()).toBe('picture 0');
+    expect(await record.result?.images[0]?.blob.text()).toBe('image 0');
     expect(tab.ended).toEqual([record]);
     // This tab has them until it is closed, and takes new jobs meanwhile.
     expect(await tab.queue.find('1')).toBe(record);
@@ -585,12 +585,12 @@ it('knows whose jobs are whose', async () => {
 });
 
 describe('changing an ended job', () => {
-  /** Removes one picture. */
+  /** Removes one image. */
   const without =
     (index: number) =>
     ({ result, ...rest }: JobRecord): JobRecord => ({
       ...rest,
-      result: result && { ...result, pictures: result.pictures.filter((item) => item.index !== index) },
+      result: result && { ...result, images: result.images.filter((item) => item.index !== index) },
     });
 
   it('is refused while the job waits or runs', async () => {
@@ -608,11 +608,11 @@ describe('changing an ended job', () => {
     const tab = openTab(jobs);
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    for (const index of [0, 1, 2]) run.send({ type: 'picture', picture: picture(index) });
+    for (const index of [0, 1, 2]) run.send({ type: 'image', image: image(index) });
     run.finish();
     await tab.queue.wait('1');
     await Promise.all([0, 2].map((index) => tab.queue.changeEnded('1', without(index))));
-    expect((await jobs.get('1'))?.result?.pictures.map(({ index }) => index)).toEqual([1]);
+    expect((await jobs.get('1'))?.result?.images.map(({ index }) => index)).toEqual([1]);
     await tab.queue.changeEnded('1', () => null);
     expect(await jobs.get('1')).toBeUndefined();
     expect(tab.events.at(-1)).toEqual({ type: 'removed', id: '1' });

@@ -42,7 +42,7 @@ it.each([
   ['v2-1_512-ema-pruned', 'epsilon'],
   ['512-base-ema', 'epsilon'],
   ['sd_turbo', 'epsilon'],
-  ['my painter', 'epsilon'],
+  ['my generator', 'epsilon'],
 ] as const)('a model of SD 2 called %s predicts %s', (name, prediction) => {
   expect(guessPrediction('sd2', name)).toBe(prediction);
   expect(guessPrediction('sd1', name)).toBe('epsilon');

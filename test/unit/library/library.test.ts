@@ -141,7 +141,7 @@ describe('an install', () => {
     expect((await storedBytes(WEIGHTS))?.equals(contents[WEIGHTS])).toBe(true);
   });
 
-  it('starts a file anew where the server knows no ranges', async () => {
+  it('starts a file again where the server knows no ranges', async () => {
     server.cutOnce(servedWeights, 5 * MEBIBYTE);
     await expect(openLibrary().install(pack.id, tell)).rejects.toMatchObject({ code: 'download_failed' });
     server.ignoreRanges();
@@ -179,7 +179,7 @@ describe('an install', () => {
     expect((await storedBytes(WEIGHTS))?.equals(contents[WEIGHTS])).toBe(true);
   });
 
-  it('begins anew when the server has no bytes after those that are here', async () => {
+  it('begins again when the server has no bytes after those that are here', async () => {
     const file = path.join(folder, 'tiny', WEIGHTS);
     await truncate(file, 3 * MEBIBYTE);
     await expect(openLibrary().install(pack.id, tell)).rejects.toMatchObject({ code: 'download_failed' });

@@ -43,7 +43,7 @@ it('knows nothing of files that were never begun', async () => {
   await files.remove('tiny', file.path);
 });
 
-it('drops what was there when a file is begun anew', async () => {
+it('drops what was there when a file is begun again', async () => {
   const { database, files } = openFresh();
   await files.seal('tiny', file.path, await write(files, 'tiny', ['old', 'er', 'file']));
   await files.begin('tiny', file);

@@ -196,7 +196,7 @@ function pick<T extends readonly [string, unknown, string?]>(
   throw httpException(422, `${field} must be one of ${names}`);
 }
 
-/** @throws AppError when there is no picture, or none that can be read; `unsupported_feature` for one with a mask */
+/** @throws AppError when there is no image, or none that can be read; `unsupported_feature` for one with a mask */
 function readImage(image: unknown): Blob {
   const text: unknown = isRecord(image) ? image['image'] : image;
   if (isRecord(image) && typeof image['mask'] === 'string' && image['mask'] !== '')
@@ -249,7 +249,7 @@ export const controlNetRoutes: readonly Route[] = [
   route({
     method: 'GET',
     path: '/controlnet/module_list',
-    summary: 'Preprocessors of control pictures',
+    summary: 'Preprocessors of control images',
     run: () => Promise.resolve({ module_list: MODULE_NAMES, module_detail: moduleDetail }),
   }),
   route({

@@ -229,7 +229,7 @@ export const DEFAULT_OPTIONS = {
   send_seed: true,
   send_size: true,
   enable_reloading_ui_scripts: false,
-  infotext_explanation: 'Infotext is what the program writes about how a picture was made.',
+  infotext_explanation: 'Infotext is what the program writes about how an image was made.',
   enable_pnginfo: true,
   save_txt: false,
   add_model_name_to_info: true,

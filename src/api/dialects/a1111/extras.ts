@@ -22,13 +22,13 @@ import {
 const single = route({
   method: 'POST',
   path: '/sdapi/v1/extra-single-image',
-  summary: 'A picture enlarged',
+  summary: 'An image upscaled',
   body: extraSingleBody,
   parameters: extraSingleParameters,
   answer: extraSingleAnswer,
   late: true,
   run: async (call) => {
-    const { html_info, images } = await enlarge(call, [call.body.image]);
+    const { html_info, images } = await upscale(call, [call.body.image]);
     return { html_info, image: images[0] ?? null };
   },
 });
@@ -36,13 +36,13 @@ const single = route({
 const batch = route({
   method: 'POST',
   path: '/sdapi/v1/extra-batch-images',
-  summary: 'Pictures enlarged',
+  summary: 'Images upscaled',
   body: extraBatchBody,
   parameters: extraBatchParameters,
   answer: extraBatchAnswer,
   late: true,
   run: (call) =>
-    enlarge(
+    upscale(
       call,
       call.body.imageList.map(({ data }) => data),
     ),
@@ -51,17 +51,17 @@ const batch = route({
 export const extraRoutes = [single, batch];
 
 /** @param images the files, in base64 */
-async function enlarge(
+async function upscale(
   call: Pick<Call<ExtrasBody, undefined>, 'body' | 'ask' | 'run'>,
   images: readonly string[],
 ): Promise<{ html_info: string; images: string[] }> {
   const files = await Promise.all(images.map(readImage));
   const [addOns, settings] = await call.ask((host) => Promise.all([host.addOns(), host.settings()]));
   const job = planExtras(call.body, files, effectiveOptions(settings, {}), addOns);
-  const { pictures } = resultOf(await call.run(job));
+  const { images: upscaled } = resultOf(await call.run(job));
   return {
-    html_info: toHtml(pictures.length > 0 ? writePairs(upscalePairs(job)) : ''),
-    images: await Promise.all(pictures.map(({ blob }) => blobToBase64(blob))),
+    html_info: toHtml(upscaled.length > 0 ? writePairs(upscalePairs(job)) : ''),
+    images: await Promise.all(upscaled.map(({ blob }) => blobToBase64(blob))),
   };
 }
 

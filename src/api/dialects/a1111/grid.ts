@@ -1,7 +1,7 @@
 import { AppError } from '#protocol/error.ts';
 
 /**
- * Pictures of one size side by side, row by row (A1111, modules/images.py, `image_grid`).
+ * Images of one size side by side, row by row (A1111, modules/images.py, `image_grid`).
  * @param rows as the option `n_rows`: -1 as many as columns, 0 one per batch
  * @throws AppError `unsupported_feature` where there is no canvas
  */
@@ -9,7 +9,7 @@ export async function drawGrid(files: readonly Blob[], rows: number, batchSize: 
   if (typeof OffscreenCanvas === 'undefined') {
     throw new AppError(
       'unsupported_feature',
-      'A grid of pictures needs a browser: switch return_grid or save_images off.',
+      'A grid of images needs a browser: switch return_grid or save_images off.',
     );
   }
   const tiles = await Promise.all(files.map((file) => createImageBitmap(file)));
@@ -24,7 +24,7 @@ export async function drawGrid(files: readonly Blob[], rows: number, batchSize: 
   return canvas.convertToBlob({ type: 'image/png' });
 }
 
-/** Rows and columns for so many pictures; the last row may have gaps. */
+/** Rows and columns for so many images; the last row may have gaps. */
 export function planGrid(
   count: number,
   rows: number,

@@ -38,18 +38,18 @@ const skip = route({
 const img2img = route({
   method: 'POST',
   path: '/sdapi/v1/img2img',
-  summary: 'Not available yet: pictures from a picture',
+  summary: 'Not available yet: images from an image',
   body: img2imgBody,
   run: ({ body }) => {
     if (!body.init_images?.length) return Promise.reject(httpException(404, 'Init image not found'));
-    return Promise.reject(missingCapability('img2img needs the encoding of pictures'));
+    return Promise.reject(missingCapability('img2img needs the encoding of images'));
   },
 });
 
 const interrogate = route({
   method: 'POST',
   path: '/sdapi/v1/interrogate',
-  summary: 'Not available yet: a caption for a picture',
+  summary: 'Not available yet: a caption for an image',
   body: interrogateBody,
   run: ({ body }) => {
     if (body.image === null) return Promise.reject(httpException(404, 'Image not found'));

@@ -13,7 +13,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   'Hires negative prompt': '',
   'Mask mode': 'Inpaint masked',
   'Masked content': 'original',
-  'Inpaint area': 'Whole picture',
+  'Inpaint area': 'Whole image',
   'Masked area padding': '32',
   RNG: 'GPU',
   'Schedule type': 'Automatic',

@@ -174,12 +174,12 @@ const embeddings = route({
   },
 });
 
-/** There is nothing to look for anew: the lists are read at each request. */
+/** There is nothing to look for again: the lists are read at each request. */
 const refreshRoutes: readonly Route[] = ['checkpoints', 'vae', 'embeddings', 'loras'].map((what) =>
   route({
     method: 'POST',
     path: `/sdapi/v1/refresh-${what}`,
-    summary: `Read the list of ${what} anew`,
+    summary: `Read the list of ${what} again`,
     run: () => Promise.resolve(null),
   }),
 );

@@ -9,8 +9,8 @@ import type {
   JobRecord,
   LoraSpec,
   OutputSpec,
-  Picture,
-  PictureSpec,
+  GeneratedImage,
+  ImageSpec,
   PromptOptions,
   TextToImageJob,
 } from '#protocol/job.ts';
@@ -27,8 +27,8 @@ export const VERSION = 'v1.10.1';
 
 /** Sides and pixels beyond this are a slip of the keyboard. */
 const MOST_PIXELS = 4096 * 4096;
-/** Pictures of one request. */
-const MOST_PICTURES = 1000;
+/** Images of one request. */
+const MOST_IMAGES = 1000;
 /** The original draws random seeds below this. */
 const RANDOM_SEEDS = 4294967294n;
 
@@ -75,11 +75,11 @@ export function planJob(
     ...(merging > 0 ? ([['Token merging ratio', pythonFloat(merging)]] as const) : []),
     ...units.map(({ pair }) => pair),
   ];
-  const pictures = planPictures(body);
+  const images = planImages(body);
   const job: TextToImageJob = {
     task: 'txt2img',
     model: model.pack.id,
-    pictures,
+    images,
     batchSize: body.batch_size,
     width: multipleOf8(body.width),
     height: multipleOf8(body.height),
@@ -110,7 +110,7 @@ export function planJob(
     ...(vae && { vae: vae.pack.id }),
     ...(units.length > 0 && { controls: units.map(({ spec }) => spec) }),
     ...(Object.keys(graphs).length > 0 && { graphs }),
-    output: planOutput(options, resolved, extra, pictures.length),
+    output: planOutput(options, resolved, extra, images.length),
     keepUnfinished: true,
   };
   return { body, options, model, vae, resolved, extra, job };
@@ -161,8 +161,8 @@ function checkCounts({ width, height, steps, batch_size, n_iter }: Txt2imgBody):
   for (const [name, count] of Object.entries(counts)) {
     if (count < 1) throw httpException(422, `${name} must be at least 1`);
   }
-  if (batch_size * n_iter > MOST_PICTURES)
-    throw httpException(422, `batch_size × n_iter must not be above ${MOST_PICTURES}`);
+  if (batch_size * n_iter > MOST_IMAGES)
+    throw httpException(422, `batch_size × n_iter must not be above ${MOST_IMAGES}`);
   if (width < 8 || height < 8) throw httpException(422, 'width and height must be at least 8');
   if (width * height > MOST_PIXELS)
     throw httpException(422, `width × height must not be above ${MOST_PIXELS}`);
@@ -172,8 +172,8 @@ function fixedSeed(seed: bigint): bigint {
   return seed === -1n ? randomSeed() % RANDOM_SEEDS : BigInt.asUintN(64, seed);
 }
 
-/** Pictures differ in their seeds; with a variation strength, in their variations only. */
-function planPictures(body: Txt2imgBody): PictureSpec[] {
+/** Images differ in their seeds; with a variation strength, in their variations only. */
+function planImages(body: Txt2imgBody): ImageSpec[] {
   const finish = (text: string) =>
     body.disable_extra_networks ? stripComments(text).replaceAll(EXTRA_NETWORK, '') : stripComments(text);
   const styles = findStyles(body.styles ?? []);
@@ -225,13 +225,13 @@ function planOutput(
   options: Options,
   { sampler, schedule }: ResolvedSampler,
   extra: readonly InfotextPair[],
-  pictures: number,
+  images: number,
 ): OutputSpec {
   return {
     ...planFile(options),
     metadata: { samplerLabel: sampler.name, scheduleLabel: schedule.label, extra },
     // Files without a text; the answer still has the infotext.
-    ...(!options.enable_pnginfo && { texts: Array.from({ length: pictures }, () => ({})) }),
+    ...(!options.enable_pnginfo && { texts: Array.from({ length: images }, () => ({})) }),
   };
 }
 
@@ -337,24 +337,24 @@ export function timestamp(milliseconds: number): string {
 
 /**
  * The answer's `info`: JSON in a string, with exactly the keys of the original's `Processed`.
- * @param grid the infotext of the grid in front of the pictures, if there is one
+ * @param grid the infotext of the grid in front of the images, if there is one
  */
 export function describeRun(
   { body, options, model, vae, resolved, extra, job }: Plan,
   record: JobRecord,
-  pictures: readonly Picture[],
+  images: readonly GeneratedImage[],
   grid: string | null,
 ): string {
-  const [first] = job.pictures;
+  const [first] = job.images;
   return stringifyJson({
     prompt: first?.prompt[0] ?? '',
-    all_prompts: job.pictures.map((picture) => picture.prompt[0]),
+    all_prompts: job.images.map((image) => image.prompt[0]),
     negative_prompt: first?.negativePrompt[0] ?? '',
-    all_negative_prompts: job.pictures.map((picture) => picture.negativePrompt[0]),
+    all_negative_prompts: job.images.map((image) => image.negativePrompt[0]),
     seed: first?.seed ?? -1,
-    all_seeds: job.pictures.map((picture) => picture.seed),
+    all_seeds: job.images.map((image) => image.seed),
     subseed: first?.subseed ?? -1,
-    all_subseeds: job.pictures.map((picture) => picture.subseed),
+    all_subseeds: job.images.map((image) => image.subseed),
     subseed_strength: body.subseed_strength,
     width: body.width,
     height: body.height,
@@ -373,7 +373,7 @@ export function describeRun(
     denoising_strength: body.denoising_strength,
     extra_generation_params: Object.fromEntries(extra),
     index_of_first_image: grid === null ? 0 : 1,
-    infotexts: [...(grid === null ? [] : [grid]), ...pictures.map((picture) => picture.infotext)],
+    infotexts: [...(grid === null ? [] : [grid]), ...images.map((image) => image.infotext)],
     styles: body.styles ?? [],
     job_timestamp: timestamp(record.startedAt ?? record.queuedAt),
     clip_skip: options.CLIP_stop_at_last_layers,

@@ -82,7 +82,7 @@ const REFUSED: Partial<Record<OptionName, ParameterRule>> = {
   sd_hypernetwork: refused('hypernetworks', asksByName),
 };
 
-/** Options of drawing over pictures, which text to image does without in the original too. */
+/** Options of drawing over images, which text to image does without in the original too. */
 const OF_OTHER_TASKS = /img2img|inpaint|^initial_noise_multiplier$|^interrogate_|^deepbooru_/;
 
 /** What each option does here: for `POST /options` and for `override_settings`. */

@@ -10,7 +10,7 @@ import { extractStyles } from './styles.ts';
 export const pngInfo = route({
   method: 'POST',
   path: '/sdapi/v1/png-info',
-  summary: 'What a picture tells of how it was made',
+  summary: 'What an image tells of how it was made',
   body: pngInfoBody,
   run: async (call) => {
     const texts = await readTexts(call.body.image);

@@ -1,7 +1,7 @@
 import { route } from '#api/route.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { ApiHost } from '#api/connection.ts';
-import { countPictures, type JobRecord } from '#protocol/job.ts';
+import { countImages, type JobRecord } from '#protocol/job.ts';
 import { timestamp } from './map.ts';
 import { effectiveOptions } from './options.ts';
 import { progressAnswer, progressQuery, taskProgressBody } from './schema.ts';
@@ -24,8 +24,8 @@ interface JobState {
 /** A job's state in the original's terms: its jobs are our batches. */
 function stateOf({ job, progress, startedAt }: JobRecord): JobState {
   const batchSize = job.task === 'upscale' ? 1 : job.batchSize;
-  const jobCount = Math.ceil(countPictures(job) / batchSize);
-  const jobNumber = Math.min(jobCount - 1, Math.floor((progress?.picture ?? 0) / batchSize));
+  const jobCount = Math.ceil(countImages(job) / batchSize);
+  const jobNumber = Math.min(jobCount - 1, Math.floor((progress?.image ?? 0) / batchSize));
   const step = progress?.step ?? 0;
   const steps = progress?.steps ?? (job.task === 'upscale' ? 0 : job.steps);
   const share = Math.min(1, 0.01 + (jobNumber + (steps > 0 ? step / steps : 0)) / jobCount);

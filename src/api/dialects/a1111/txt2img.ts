@@ -4,7 +4,7 @@ import { validate } from '#api/fields.ts';
 import { route, type Call } from '#api/route.ts';
 import { resultOf } from '#api/run-job.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
-import type { Picture } from '#protocol/job.ts';
+import type { GeneratedImage } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { SettingValue } from '#protocol/settings.ts';
 import { readControlUnits } from './controlnet.ts';
@@ -22,7 +22,7 @@ type Txt2imgCall = Call<Txt2imgBody, undefined>;
 export const txt2img = route({
   method: 'POST',
   path: '/sdapi/v1/txt2img',
-  summary: 'Pictures from a prompt',
+  summary: 'Images from a prompt',
   body: txt2imgBody,
   parameters: txt2imgParameters,
   answer: txt2imgAnswer,
@@ -43,13 +43,13 @@ export const txt2img = route({
     const { force_task_id: taskId } = body;
     const record = await call.run(plan.job, taskId === null ? undefined : { taskId });
     if (!body.override_settings_restore_afterwards) await keepOverrides(call, plan, overrides);
-    const { pictures } = resultOf(record);
-    const grid = await gridOf(plan, pictures);
-    const files = [...(grid ? [grid] : []), ...pictures.map((picture) => picture.blob)];
+    const { images } = resultOf(record);
+    const grid = await gridOf(plan, images);
+    const files = [...(grid ? [grid] : []), ...images.map((image) => image.blob)];
     return {
       images: body.send_images ? await Promise.all(files.map(blobToBase64)) : [],
       parameters: body,
-      info: describeRun(plan, record, pictures, grid ? (pictures[0]?.infotext ?? '') : null),
+      info: describeRun(plan, record, images, grid ? (images[0]?.infotext ?? '') : null),
     };
   },
 });
@@ -116,12 +116,12 @@ async function keepOverrides(
   });
 }
 
-/** All pictures in one, in front of them: only for those who also want them saved. */
-function gridOf({ body, options, job }: Plan, pictures: readonly Picture[]): Promise<Blob> | null {
-  const enough = pictures.length > (options.grid_only_if_multiple ? 1 : 0);
+/** All images in one, in front of them: only for those who also want them saved. */
+function gridOf({ body, options, job }: Plan, images: readonly GeneratedImage[]): Promise<Blob> | null {
+  const enough = images.length > (options.grid_only_if_multiple ? 1 : 0);
   if (!options.return_grid || !body.save_images || !enough || job.output.format !== 'png') return null;
   return drawGrid(
-    pictures.map((picture) => picture.blob),
+    images.map((image) => image.blob),
     options.n_rows,
     job.batchSize,
   );

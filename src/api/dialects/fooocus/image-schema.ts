@@ -3,16 +3,16 @@ import * as v from 'valibot';
 import { commaList, fields, form } from './fields.ts';
 import { commonForm, commonJson } from './schema.ts';
 
-/* Requests that start from pictures. Those of `/v1/` are forms, those of `/v2/` JSON. */
+/* Requests that start from images. Those of `/v1/` are forms, those of `/v2/` JSON. */
 
 const { boolean, integer, list, model, number, oneOf, optional, string } = fields;
 
-/** A picture in JSON: its bytes in base64, or where to get it; null stands for no picture. */
+/** An image in JSON: its bytes in base64, or where to get it; null stands for no image. */
 export type ImageSource = { base64: string } | { url: string } | null;
 
 const NO_IMAGE = ['', 'None', 'none', 'null', 'string'];
 
-/** Whether a value as sent stands for a picture. */
+/** Whether a value as sent stands for an image. */
 export function isImage(value: unknown): boolean {
   if (typeof value === 'string') return !NO_IMAGE.includes(value);
   return value instanceof Blob && value.size > 0;

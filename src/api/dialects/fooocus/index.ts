@@ -42,13 +42,13 @@ const TOLD_AS_ERRORS: ReadonlySet<ErrorCode> = new Set([
   'cancelled',
 ]);
 
-/** The picture itself is the answer, in place of JSON about it. */
+/** The image itself is the answer, in place of JSON about it. */
 function wantsPng(request: Request): boolean {
   const accept = new URL(request.url).searchParams.get('accept') || request.headers.get('Accept');
   return accept === 'image/png';
 }
 
-/** The picture of a generation, or its fate, in the form the client asked for. */
+/** The image of a generation, or its fate, in the form the client asked for. */
 async function generate(call: GenerationCall, jobType: string): Promise<unknown> {
   const png = wantsPng(call.request);
   const request = png ? { ...call.body, image_number: 1 } : call.body;
@@ -91,8 +91,8 @@ function asObject(value: unknown): Record<string, unknown> {
 }
 
 async function answerPng(record: JobRecord): Promise<Response> {
-  const picture = record.result?.pictures[0];
-  if (picture) return bytesResponse(await toPng(picture.blob), 'image/png');
+  const image = record.result?.images[0];
+  if (image) return bytesResponse(await toPng(image.blob), 'image/png');
   return record.stage === 'cancelled' ? textResponse('USER_CANCEL', 400) : textResponse('', 500);
 }
 
@@ -128,20 +128,20 @@ const generations = [
   generation({
     path: '/v1/generation/text-to-image',
     jobType: 'Text to Image',
-    summary: 'Pictures from a prompt',
+    summary: 'Images from a prompt',
     body: schema.textToImage,
   }),
   generation({
     path: '/v2/generation/text-to-image-with-ip',
     jobType: 'Text to Image',
-    summary: 'Pictures from a prompt and pictures',
+    summary: 'Images from a prompt and images',
     body: images.textToImageWithImagePrompts,
     parameters: imagePromptParameters,
   }),
   generation({
     path: '/v1/generation/image-upscale-vary',
     jobType: 'Image Upscale or Variation',
-    summary: 'A picture enlarged or varied (form)',
+    summary: 'An image upscaled or varied (form)',
     body: images.upscaleOrVaryForm,
     encoding: 'form',
     parameters: upscaleOrVaryParameters,
@@ -149,14 +149,14 @@ const generations = [
   generation({
     path: '/v2/generation/image-upscale-vary',
     jobType: 'Image Upscale or Variation',
-    summary: 'A picture enlarged or varied',
+    summary: 'An image upscaled or varied',
     body: images.upscaleOrVary,
     parameters: upscaleOrVaryParameters,
   }),
   generation({
     path: '/v1/generation/image-inpaint-outpaint',
     jobType: 'Image Inpaint or Outpaint',
-    summary: 'Part of a picture drawn anew, or what is around it (form)',
+    summary: 'Part of an image drawn again, or what is around it (form)',
     body: images.inpaintOrOutpaintForm,
     encoding: 'form',
     parameters: inpaintParameters,
@@ -164,14 +164,14 @@ const generations = [
   generation({
     path: '/v2/generation/image-inpaint-outpaint',
     jobType: 'Image Inpaint or Outpaint',
-    summary: 'Part of a picture drawn anew, or what is around it',
+    summary: 'Part of an image drawn again, or what is around it',
     body: images.inpaintOrOutpaint,
     parameters: inpaintParameters,
   }),
   generation({
     path: '/v1/generation/image-prompt',
     jobType: 'Image Prompt',
-    summary: 'Pictures in the likeness of pictures (form)',
+    summary: 'Images in the likeness of images (form)',
     body: images.imagePromptForm,
     encoding: 'form',
     parameters: inpaintParameters,
@@ -179,7 +179,7 @@ const generations = [
   generation({
     path: '/v2/generation/image-prompt',
     jobType: 'Image Prompt',
-    summary: 'Pictures in the likeness of pictures',
+    summary: 'Images in the likeness of images',
     body: images.imagePromptRequest,
     parameters: inpaintParameters,
   }),
@@ -190,35 +190,35 @@ const unavailable = [
   route({
     method: 'POST',
     path: '/v1/generation/image-enhance',
-    summary: 'Not available yet: things found in a picture and drawn anew (form)',
+    summary: 'Not available yet: things found in an image and drawn again (form)',
     body: images.enhanceImageForm,
     encoding: 'form',
     query: schema.generationQuery,
-    run: () => refuse('image-enhance', 'finding things in a picture'),
+    run: () => refuse('image-enhance', 'finding things in an image'),
   }),
   route({
     method: 'POST',
     path: '/v2/generation/image-enhance',
-    summary: 'Not available yet: things found in a picture and drawn anew',
+    summary: 'Not available yet: things found in an image and drawn again',
     body: images.enhanceImage,
     query: schema.generationQuery,
-    run: () => refuse('image-enhance', 'finding things in a picture'),
+    run: () => refuse('image-enhance', 'finding things in an image'),
   }),
   route({
     method: 'POST',
     path: '/v1/tools/describe-image',
-    summary: 'Not available yet: a picture in words (form)',
+    summary: 'Not available yet: an image in words (form)',
     body: images.describeImageForm,
     encoding: 'form',
     query: images.describeImageQuery,
-    run: () => refuse('describe-image', 'describing a picture'),
+    run: () => refuse('describe-image', 'describing an image'),
   }),
   route({
     method: 'POST',
     path: '/v1/tools/generate_mask',
-    summary: 'Not available yet: the mask of a thing in a picture',
+    summary: 'Not available yet: the mask of a thing in an image',
     body: images.generateMask,
-    run: () => refuse('generate_mask', 'finding things in a picture'),
+    run: () => refuse('generate_mask', 'finding things in an image'),
   }),
 ];
 
@@ -242,7 +242,7 @@ async function findJob(call: Asking, id: JobId): Promise<JobRecord | undefined> 
 const queryJob = route({
   method: 'GET',
   path: '/v1/generation/query-job',
-  summary: 'How far a job is, and its pictures',
+  summary: 'How far a job is, and its images',
   query: schema.queryJob,
   answer: schema.asyncJob,
   run: async (call) => {
@@ -295,7 +295,7 @@ const jobHistory = route({
 const stop = route({
   method: 'POST',
   path: '/v1/generation/stop',
-  summary: 'Stops the running job; it keeps the pictures it has',
+  summary: 'Stops the running job; it keeps the images it has',
   run: async (call) => {
     await call.ask(async (host) => {
       const running = (await host.unfinishedJobs()).find(

@@ -1,4 +1,4 @@
-import { convertImage, publishPictures } from '#api/files.ts';
+import { convertImage, publishImages } from '#api/files.ts';
 import type { Call } from '#api/route.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { JobProgress, JobRecord } from '#protocol/job.ts';
@@ -31,17 +31,17 @@ export const QUEUE_IS_FULL: ImageResult = {
   finish_reason: 'QUEUE_IS_FULL',
 };
 
-/** The pictures of an ended job; none when it failed, those finished so far when it was stopped. */
+/** The images of an ended job; none when it failed, those finished so far when it was stopped. */
 export async function toImageResults(
   call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
   record: JobRecord,
 ): Promise<ImageResult[]> {
-  const pictures = record.stage === 'failed' ? [] : (record.result?.pictures ?? []);
-  if (pictures.length === 0) return [];
+  const images = record.stage === 'failed' ? [] : (record.result?.images ?? []);
+  if (images.length === 0) return [];
   const { extension, requireBase64, saveName } = readReply(record);
-  const urls = await publishPictures(call, record, saveName || record.id, extension);
+  const urls = await publishImages(call, record, saveName || record.id, extension);
   return Promise.all(
-    pictures.map(async ({ blob, seed }, index) => ({
+    images.map(async ({ blob, seed }, index) => ({
       base64: requireBase64 ? `data:image/${extension};base64,${await blobToBase64(blob)}` : null,
       url: urls[index] ?? null,
       seed: String(seed),
@@ -94,7 +94,7 @@ export async function toAsyncJob(
   };
 }
 
-/** A picture as PNG, whatever it was saved as. */
+/** An image as PNG, whatever it was saved as. */
 export async function toPng(blob: Blob): Promise<Blob> {
   return blob.type === 'image/png' ? blob : convertImage(blob, 'image/png');
 }
@@ -102,8 +102,8 @@ export async function toPng(blob: Blob): Promise<Blob> {
 /** Progress in Fooocus's numbers and words (`async_worker.py`). */
 function describeProgress(progress: JobProgress | null): Pick<AsyncJob, 'job_progress' | 'job_status'> {
   if (!progress) return { job_progress: 0, job_status: null };
-  const { phase, picture, pictures, step, steps } = progress;
-  const number = picture + 1;
+  const { phase, image, images, step, steps } = progress;
+  const number = image + 1;
   switch (phase) {
     case 'loading':
       return { job_progress: 2, job_status: 'Loading models ...' };
@@ -111,15 +111,15 @@ function describeProgress(progress: JobProgress | null): Pick<AsyncJob, 'job_pro
       return { job_progress: 5, job_status: `Encoding positive #${number} ...` };
     case 'sampling':
       return {
-        job_progress: Math.floor(15 + (85 * (picture * steps + step)) / (pictures * steps)),
+        job_progress: Math.floor(15 + (85 * (image * steps + step)) / (images * steps)),
         job_status: `Step ${step}/${steps} in the ${number}-th Sampling`,
       };
     case 'upscaling':
       return { job_progress: 13, job_status: 'Upscaling image ...' };
     case 'decoding':
       return {
-        job_progress: Math.floor((100 * number) / pictures),
-        job_status: `Saving image ${number}/${pictures} to system ...`,
+        job_progress: Math.floor((100 * number) / images),
+        job_status: `Saving image ${number}/${images} to system ...`,
       };
   }
 }

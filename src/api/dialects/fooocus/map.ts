@@ -4,14 +4,14 @@ import {
   expandFooocusPrompt,
   MAX_LORAS,
   splitPromptLines,
-  type FooocusPictureTexts,
+  type FooocusImageTexts,
   type LoraChoice,
 } from '#codecs/prompt/fooocus-prompt.ts';
 import { AppError } from '#protocol/error.ts';
 import type { GraphSpec, OutputSpec, TextToImageJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { Reply } from './jobs.ts';
-import { DEFAULT_VAE, describePicture, type DescribedLora, type PictureFacts } from './metadata.ts';
+import { DEFAULT_VAE, describeImage, type DescribedLora, type ImageFacts } from './metadata.ts';
 import { performances, type Performance } from './performance.ts';
 import { chooseSampler, isSampler, isSchedule } from './samplers.ts';
 import type { CommonRequest } from './schema.ts';
@@ -28,7 +28,7 @@ export interface JobPlan {
 }
 
 /**
- * The job of a generation that starts from no picture.
+ * The job of a generation that starts from no image.
  * @param sent names of the parameters that the client gave
  * @throws AppError `model_not_found`
  */
@@ -65,7 +65,7 @@ export function toJob(
     prompt: request.prompt,
     negativePrompt: request.negative_prompt,
     styles: request.style_selections,
-    pictures: request.image_number,
+    images: request.image_number,
     seed: chooseSeed(request.image_seed),
     sameSeed: request.advanced_params.disable_seed_increment,
     wildcardsInOrder: request.read_wildcards_in_order,
@@ -97,13 +97,13 @@ export function toJob(
     job: {
       task: 'txt2img',
       model: model.pack.id,
-      pictures: prompts.pictures.map(({ seed, positive, negative }) => ({
+      images: prompts.images.map(({ seed, positive, negative }) => ({
         prompt: positive,
         negativePrompt: negative,
         seed,
         subseed: 0n,
       })),
-      // Fooocus draws its pictures one after another, each with a seed of its own.
+      // Fooocus draws its images one after another, each with a seed of its own.
       batchSize: 1,
       width,
       height,
@@ -130,7 +130,7 @@ export function toJob(
         },
         model,
         described,
-        prompts.pictures,
+        prompts.images,
       ),
       keepUnfinished: false,
     },
@@ -238,26 +238,26 @@ function readSettings(request: CommonRequest) {
 
 const FORMATS = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp' } as const;
 
-/** How the pictures are encoded; those saved as `jpg` carry no texts, as in Fooocus. */
+/** How the images are encoded; those saved as `jpg` carry no texts, as in Fooocus. */
 function describeOutput(
   request: CommonRequest,
-  settings: Settings & Pick<PictureFacts, 'vae' | 'freeU'>,
+  settings: Settings & Pick<ImageFacts, 'vae' | 'freeU'>,
   model: ModelInfo,
   loras: readonly DescribedLora[],
-  pictures: readonly FooocusPictureTexts[],
+  images: readonly FooocusImageTexts[],
 ): OutputSpec {
   const output: OutputSpec = { format: FORMATS[request.save_extension], quality: 0.95, metadata: null };
   if (!request.save_meta || request.save_extension === 'jpg') return output;
-  const texts = pictures.map((picture) =>
-    describePicture(
+  const texts = images.map((image) =>
+    describeImage(
       {
         ...settings,
-        prompt: logLines(picture.prompt, picture.positive, request.prompt),
-        negativePrompt: logLines(picture.negativePrompt, picture.negative, request.negative_prompt),
-        fullPrompt: picture.positive,
-        fullNegativePrompt: picture.negative,
-        styles: picture.styles,
-        seed: picture.seed,
+        prompt: logLines(image.prompt, image.positive, request.prompt),
+        negativePrompt: logLines(image.negativePrompt, image.negative, request.negative_prompt),
+        fullPrompt: image.positive,
+        fullNegativePrompt: image.negative,
+        styles: image.styles,
+        seed: image.seed,
         performance: request.performance_selection,
         model: model.pack.id,
         modelHash: shortHash(model),

@@ -9,8 +9,8 @@ export interface DescribedLora {
   hash: string;
 }
 
-/** What Fooocus writes into a picture about how it was made. */
-export interface PictureFacts {
+/** What Fooocus writes into an image about how it was made. */
+export interface ImageFacts {
   /** As asked for, its lines after wildcards and arrays. */
   prompt: string;
   negativePrompt: string;
@@ -51,13 +51,13 @@ export const DEFAULT_VAE = 'Default (model)';
 const DEFAULT_ADAPTIVE_CFG = 7;
 
 /** The text chunks of a PNG by keyword: `parameters` in the given scheme, and the scheme's name. */
-export function describePicture(facts: PictureFacts, scheme: MetadataScheme): Record<string, string> {
+export function describeImage(facts: ImageFacts, scheme: MetadataScheme): Record<string, string> {
   const parameters = scheme === 'a1111' ? toInfotext(facts) : toJson(facts);
   return { parameters, fooocus_scheme: scheme };
 }
 
 /** Fooocus's own scheme: the JSON of Python's `json.dumps`, keys in order of their names. */
-function toJson(facts: PictureFacts): string {
+function toJson(facts: ImageFacts): string {
   const pairs: [name: string, json: string][] = [
     ['adm_guidance', toPythonJson(tuple(facts.admGuidance))],
     ['base_model', toPythonJson(facts.model)],
@@ -100,7 +100,7 @@ function loraJson({ name, weight, hash }: DescribedLora): string {
 }
 
 /** A1111's infotext with Fooocus's own keys. */
-function toInfotext(facts: PictureFacts): string {
+function toInfotext(facts: ImageFacts): string {
   const pairs: [name: string, value: string][] = [
     ['Steps', String(facts.steps)],
     ['Sampler', labelForA1111(facts.sampler, facts.schedule)],

@@ -9,13 +9,13 @@ import {
 import { isImage } from './image-schema.ts';
 
 const IMAGE_PROMPTS = 'image prompts (IP-Adapter or ControlNet)';
-const DRAWING_OVER = 'drawing over a picture';
+const DRAWING_OVER = 'drawing over an image';
 const INPAINTING = 'inpainting';
 
 const imagesFor = detailOf('input_image', DRAWING_OVER);
 const inpainting = detailOf('input_image', INPAINTING);
 const controlImages = detailOf('image_prompts', IMAGE_PROMPTS);
-const enhancing = detailOf('enhance_input_image', 'finding things in a picture');
+const enhancing = detailOf('enhance_input_image', 'finding things in an image');
 const noRefiner = ignored('refiners are SDXL models of their own');
 const sdxlOnly = ignored('scales a conditioning that SDXL models have');
 
@@ -51,7 +51,7 @@ export const commonParameters: ParameterTable = {
 /** What each field of `advanced_params` does here. */
 export const advancedParameters: ParameterTable = {
   disable_preview: honoured,
-  disable_intermediate_results: ignored('pictures are told when all are finished, with it or without'),
+  disable_intermediate_results: ignored('images are told when all are finished, with it or without'),
   disable_seed_increment: honoured,
   adm_scaler_positive: sdxlOnly,
   adm_scaler_negative: sdxlOnly,
@@ -95,7 +95,7 @@ export const advancedParameters: ParameterTable = {
   debugging_enhance_masks_checkbox: enhancing,
 };
 
-/** `{cn_img: rule, cn_stop: rule …}` for the four pictures of a form. */
+/** `{cn_img: rule, cn_stop: rule …}` for the four images of a form. */
 function numbered(names: readonly string[], rule: ParameterRule): ParameterTable {
   return Object.fromEntries(names.flatMap((name) => [1, 2, 3, 4].map((n) => [`${name}${n}`, rule])));
 }

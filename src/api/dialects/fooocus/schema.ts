@@ -68,7 +68,7 @@ export const advancedParams = model({
   debugging_enhance_masks_checkbox: optional(boolean(), false),
 });
 
-/** `W*H`, further factors unread as in the source. The picture's sides are multiples of 8. */
+/** `W*H`, further factors unread as in the source. The image's sides are multiples of 8. */
 const aspectRatio = v.pipe(
   string(),
   v.regex(/^\s*\d+\s*[*×]\s*\d+\s*($|\*)/, "Value error, should be a width and a height such as '1152*896'"),
@@ -170,7 +170,7 @@ const imageResult = v.object({
   finish_reason: v.picklist(['SUCCESS', 'QUEUE_IS_FULL', 'USER_CANCEL', 'ERROR']),
 });
 
-/** A picture, or why there is none. */
+/** An image, or why there is none. */
 export type ImageResult = v.InferOutput<typeof imageResult>;
 
 /** The answer of `query-job` and of asynchronous generations. */

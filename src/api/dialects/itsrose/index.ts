@@ -1,6 +1,6 @@
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { httpStatus, type Invalid } from '#api/errors.ts';
-import { publishPictures } from '#api/files.ts';
+import { publishImages } from '#api/files.ts';
 import { usableModels } from '#api/models.ts';
 import { missingCapability } from '#api/parameters.ts';
 import { defineDialect, route, type Call, type Rendered, type Route } from '#api/route.ts';
@@ -12,7 +12,7 @@ import { txt2imgAnswer, txt2imgBody, txt2imgParameters } from './schema.ts';
 const txt2img = route({
   method: 'POST',
   path: '/sdapi/txt2img',
-  summary: 'A picture from a prompt',
+  summary: 'An image from a prompt',
   body: txt2imgBody,
   parameters: txt2imgParameters,
   answer: txt2imgAnswer,
@@ -21,7 +21,7 @@ const txt2img = route({
     const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
     const job = toJob(call.body, models, addOns);
     const record = await call.run(job);
-    return toAnswer(call.body, job, resultOf(record), await publishPictures(call, record, record.id));
+    return toAnswer(call.body, job, resultOf(record), await publishImages(call, record, record.id));
   },
 });
 
@@ -55,9 +55,9 @@ const systemDetails = route({
 /** Routes of the original whose capability is missing: they say which. */
 const unavailable = (
   [
-    ['POST', '/sdapi/img2img', 'drawing over a picture'],
+    ['POST', '/sdapi/img2img', 'drawing over an image'],
     ['POST', '/sdapi/inpaint', 'inpainting'],
-    ['GET', '/sdapi/generate_prompt', 'describing a picture'],
+    ['GET', '/sdapi/generate_prompt', 'describing an image'],
   ] as const
 ).map(([method, path, capability]) =>
   route({

@@ -32,18 +32,18 @@ export function toJob(
     );
   }
   const chosen = chooseAddOns(body, addOns);
-  const enlarge = body.upscale === 'yes' ? 2 : 1;
+  const upscale = body.upscale === 'yes' ? 2 : 1;
   return {
     task: 'txt2img',
     model: model.pack.id,
-    pictures: countingSeeds(body.samples, {
+    images: countingSeeds(body.samples, {
       prompt: [body.enhance_prompt === 'yes' ? enhancePrompt(body.prompt) : body.prompt],
       negativePrompt: [body.negative_prompt],
       seed: readSeed(body.seed),
     }),
     batchSize: body.samples,
-    width: multipleOf8(body.width) * enlarge,
-    height: multipleOf8(body.height) * enlarge,
+    width: multipleOf8(body.width) * upscale,
+    height: multipleOf8(body.height) * upscale,
     steps: body.num_inference_steps,
     guidanceScale: body.guidance_scale ?? body.cfg_scale ?? DEFAULT_GUIDANCE,
     sampler: diffusersSampler(scheduler, {
@@ -69,7 +69,7 @@ function readSeed(seed: string | null): bigint {
   return BigInt.asUintN(64, BigInt(text));
 }
 
-/** The envelope of a picture; `meta` repeats the request with the values that were used. */
+/** The envelope of an image; `meta` repeats the request with the values that were used. */
 export function toAnswer(
   body: Txt2imgBody,
   job: TextToImageJob,
@@ -86,10 +86,10 @@ export function toAnswer(
       meta: {
         ...repeatedFields(body),
         model_id: job.model,
-        prompt: job.pictures[0]?.prompt[0] ?? '',
+        prompt: job.images[0]?.prompt[0] ?? '',
         width: job.width,
         height: job.height,
-        seed: String(job.pictures[0]?.seed ?? ''),
+        seed: String(job.images[0]?.seed ?? ''),
         guidance_scale: job.guidanceScale,
         scheduler: job.sampler.family === 'diffusers' ? job.sampler.scheduler : body.scheduler,
         clip_skip: job.promptOptions.clipSkip,

@@ -28,7 +28,7 @@ const yesNo = () =>
   );
 
 /**
- * `POST /sdapi/txt2img`. The four switches that would turn every picture into an upscaled panorama are off
+ * `POST /sdapi/txt2img`. The four switches that would turn every image into an upscaled panorama are off
  * when they are not sent, though the documentation says that they are on.
  */
 export const txt2imgBody = f.model({
@@ -84,10 +84,10 @@ export const txt2imgParameters: ParameterTable = {
   seed: honoured,
   guidance_scale: honoured,
   cfg_scale: honoured,
-  panorama: ignored('documented as on by default; pictures are drawn in one piece'),
+  panorama: ignored('documented as on by default; images are drawn in one piece'),
   self_attention: ignored('documented as on by default; a quality setting of the original'),
   upscale: honoured,
-  highres_fix: ignored('always so: models draw at a size they were trained for, and the result is enlarged'),
+  highres_fix: ignored('always so: models draw at a size they were trained for, and the result is upscaled'),
   embeddings_model: honoured,
   tomesd: ignored('token merging trades quality for speed'),
   use_karras_sigmas: honoured,

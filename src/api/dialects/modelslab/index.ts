@@ -82,7 +82,7 @@ function inGenerationBases(name: string): string[] {
 }
 
 const text2img = endpoints(inGenerationBases('text2img'), {
-  summary: 'Pictures from a prompt',
+  summary: 'Images from a prompt',
   body: schema.text2img,
   parameters: schema.text2imgParameters,
   answer: schema.generationAnswer,
@@ -144,22 +144,22 @@ async function answerFetch(call: Pick<Call<unknown, unknown>, 'ask' | 'url'>, re
 
 const fetching = [
   ...endpoints([`${BASE}/fetch`], {
-    summary: 'The pictures of a request that took longer',
+    summary: 'The images of a request that took longer',
     body: schema.fetchBody,
     run: (call) => answerFetch(call, call.body.request_id),
   }),
   ...endpoints(inGenerationBases('fetch/:id'), {
-    summary: 'The pictures of a request that took longer, by its id',
+    summary: 'The images of a request that took longer, by its id',
     body: schema.keyBody,
     run: (call) => answerFetch(call, call.params['id'] ?? ''),
   }),
 ];
 
-/** Pictures as base64 text, for requests with `base64: "yes"`. */
+/** Images as base64 text, for requests with `base64: "yes"`. */
 const base64Output = route({
   method: 'GET',
   path: `/${BASE64_FOLDER}/:date/:name`,
-  summary: 'A picture as base64 text',
+  summary: 'An image as base64 text',
   run: async (call) => {
     const { date = '', name = '' } = call.params;
     const blob = await call.ask((host) => host.file(`${date}/${name.replace(/\.base64$/, '.png')}`));
@@ -171,7 +171,7 @@ const base64Output = route({
 
 /** Valid requests for what is not built yet: checked in full, then refused by name. */
 const unavailable = [
-  refusal(inGenerationBases('img2img'), schema.img2img, 'drawing over a picture'),
+  refusal(inGenerationBases('img2img'), schema.img2img, 'drawing over an image'),
   refusal(inGenerationBases('inpaint'), schema.inpaint, 'inpainting'),
   refusal(inGenerationBases('controlnet'), schema.controlnet, 'ControlNet'),
   refusal([`${BASE}/super_resolution`], schema.superResolution, 'an upscaling model'),

@@ -1,6 +1,6 @@
 import { chooseAddOns } from '#api/diffusers-add-ons.ts';
 import { diffusersSampler } from '#api/diffusers-scheduler.ts';
-import { picturePaths, pictureUrl, publishPictures } from '#api/files.ts';
+import { imagePaths, imageUrl, publishImages } from '#api/files.ts';
 import { countingSeeds, PLAIN_PROMPT, randomSeed, TORCH_NOISE } from '#api/job.ts';
 import { findModel, selectedModel, usableModels } from '#api/models.ts';
 import type { Call } from '#api/route.ts';
@@ -25,19 +25,19 @@ export function toJob(
 ): TextToImageJob {
   if (body.height % 8 !== 0) throw new AppError('invalid_request', 'height must be divisible by 8');
   if (body.width % 8 !== 0) throw new AppError('invalid_request', 'width must be divisible by 8');
-  const enlarge = body.upscale ? 2 : 1;
+  const upscale = body.upscale ? 2 : 1;
   const chosen = chooseAddOns(body, addOns);
   return {
     task: 'txt2img',
     model: chooseModel(body.model_id, models).pack.id,
-    pictures: countingSeeds(body.samples, {
+    images: countingSeeds(body.samples, {
       prompt: [body.enhance_prompt ? enhancePrompt(body.prompt) : body.prompt],
       negativePrompt: [body.negative_prompt ?? ''],
       seed: body.seed ?? randomSeed(),
     }),
     batchSize: body.samples,
-    width: body.width * enlarge,
-    height: body.height * enlarge,
+    width: body.width * upscale,
+    height: body.height * upscale,
     steps: Math.min(body.num_inference_steps, MOST_STEPS),
     guidanceScale: body.guidance_scale,
     sampler: diffusersSampler(body.scheduler, {
@@ -73,7 +73,7 @@ export function toReply(body: Text2imgBody, job: TextToImageJob): Reply {
         ? null
         : `${body.scheduler} is not made for this; ${scheduler} ran in its place.`,
     meta: {
-      prompt: job.pictures[0]?.prompt[0] ?? '',
+      prompt: job.images[0]?.prompt[0] ?? '',
       model_id: job.model,
       negative_prompt: body.negative_prompt ?? '',
       scheduler,
@@ -86,7 +86,7 @@ export function toReply(body: Text2imgBody, job: TextToImageJob): Reply {
       full_url: 'no',
       upscale: toYesNo(body.upscale),
       multi_lingual: toYesNo(body.multi_lingual),
-      seed: job.pictures[0]?.seed ?? 0n,
+      seed: job.images[0]?.seed ?? 0n,
       outdir: 'out',
       vae: job.vae ?? null,
       lora: job.loras?.map(({ id }) => id).join(',') ?? null,
@@ -114,20 +114,20 @@ export function toRequestId(id: JobId): number {
   return Number.parseInt(id.slice(0, 8), 16) >>> 1;
 }
 
-/** Where pictures are served as base64 text; those of other requests are under `/files/`. */
+/** Where images are served as base64 text; those of other requests are under `/files/`. */
 export const BASE64_FOLDER = 'api/v1/enterprise/generations';
 
 type Urls = Pick<Call<unknown, unknown>, 'ask' | 'url'>;
 
-/** Gives the pictures of an ended job their URLs. */
+/** Gives the images of an ended job their URLs. */
 export async function publishOutput(call: Urls, record: JobRecord, reply: Reply): Promise<string[]> {
-  const urls = await publishPictures(call, record, record.id);
+  const urls = await publishImages(call, record, record.id);
   return reply.base64 ? urls.map((url) => toBase64Url(call, url)) : urls;
 }
 
-/** The URLs that the pictures of a job under way will have. */
+/** The URLs that the images of a job under way will have. */
 export function futureUrls(call: Pick<Urls, 'url'>, record: JobRecord, reply: Reply): string[] {
-  const urls = picturePaths(record, record.id).map((path) => pictureUrl(call, path));
+  const urls = imagePaths(record, record.id).map((path) => imageUrl(call, path));
   return reply.base64 ? urls.map((url) => toBase64Url(call, url)) : urls;
 }
 
@@ -136,7 +136,7 @@ function toBase64Url(call: Pick<Urls, 'url'>, url: string): string {
   return call.url(`${BASE64_FOLDER}/${date}/${name.replace(/\.png$/, '.base64')}`);
 }
 
-/** The answer for a job that is done, with its pictures' URLs. */
+/** The answer for a job that is done, with its images' URLs. */
 export function wordSuccess(record: JobRecord, reply: Reply, output: readonly string[]) {
   return {
     status: 'success',
@@ -159,7 +159,7 @@ export function wordProcessing(
 ) {
   return {
     status: 'processing',
-    tip: reply.tip ?? 'Your request is being processed. Get the pictures from fetch_result.',
+    tip: reply.tip ?? 'Your request is being processed. Get the images from fetch_result.',
     eta: estimateSeconds(record),
     messege: 'Try to fetch request after seconds estimated',
     message: 'Try to fetch request after seconds estimated',
@@ -184,7 +184,7 @@ export function wordStillProcessing(record: JobRecord) {
   };
 }
 
-/** The answer for a job that failed or was stopped before its first picture. */
+/** The answer for a job that failed or was stopped before its first image. */
 export function wordFailure(record: JobRecord) {
   const message = record.error?.message ?? 'The request was cancelled.';
   return { status: 'failed', id: toRequestId(record.id), message, messege: message, output: '' };

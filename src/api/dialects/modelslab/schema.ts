@@ -90,7 +90,7 @@ export const text2imgParameters: ParameterTable = {
   webhook: honoured,
   track_id: honoured,
   base64: honoured,
-  temp: ignored('pictures stay on this machine until they are deleted', saysYes),
+  temp: ignored('images stay on this machine until they are deleted', saysYes),
   multi_lingual: ignored('prompts are read as they stand', saysYes),
   embeddings_model: honoured,
   loadbalancer: ignored('there is one server'),
@@ -98,7 +98,7 @@ export const text2imgParameters: ParameterTable = {
   self_attention: ignored('a quality setting of the original', saysYes),
   upscale: honoured,
   highres_fix: ignored(
-    'always so: models draw at a size they were trained for, and the result is enlarged',
+    'always so: models draw at a size they were trained for, and the result is upscaled',
     saysYes,
   ),
 };

@@ -10,7 +10,7 @@ import { anyBody, txt2imgAnswer, txt2imgBody, txt2imgParameters } from './schema
 const txt2img = route({
   method: 'POST',
   path: '/txt2img',
-  summary: 'A picture from a prompt',
+  summary: 'An image from a prompt',
   body: txt2imgBody,
   parameters: txt2imgParameters,
   answer: txt2imgAnswer,
@@ -20,24 +20,24 @@ const txt2img = route({
     const job = toJob(call.body, models, addOns);
     const { sampler_name: sampler } = call.body;
     if (sampler !== '' && sampler !== samplerFor(sampler)) call.ignore('sampler_name');
-    const { pictures } = resultOf(await call.run(job));
-    return { images: await Promise.all(pictures.map((picture) => blobToBase64(picture.blob))) };
+    const { images } = resultOf(await call.run(job));
+    return { images: await Promise.all(images.map((image) => blobToBase64(image.blob))) };
   },
 });
 
 const img2img = route({
   method: 'POST',
   path: '/img2img',
-  summary: 'Not available yet: a picture from a picture',
+  summary: 'Not available yet: an image from an image',
   body: anyBody,
-  run: () => Promise.reject(missingCapability('img2img needs the encoding of pictures')),
+  run: () => Promise.reject(missingCapability('img2img needs the encoding of images')),
 });
 
 /** Its failures have a field of their own. */
 const interrogate = route({
   method: 'POST',
   path: '/interrogate',
-  summary: 'Not available yet: a caption for a picture',
+  summary: 'Not available yet: a caption for an image',
   body: anyBody,
   run: ({ body }) => {
     const model = body['model'];

@@ -17,7 +17,7 @@ export function samplerFor(name: string): string {
 }
 
 /**
- * The job a request asks for: the gateway's translation into a request to A1111, which has drawn all its pictures.
+ * The job a request asks for: the gateway's translation into a request to A1111, which has drawn all its images.
  * @throws AppError in the gateway's words
  */
 export function toJob(

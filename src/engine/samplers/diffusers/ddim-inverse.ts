@@ -5,7 +5,7 @@ import { defineScheduler } from './scheduler.ts';
 import { noiseRatios, spaceWholeTimesteps } from './timesteps.ts';
 
 /**
- * DDIM run backwards: finds the noise that DDIM would turn into a picture.
+ * DDIM run backwards: finds the noise that DDIM would turn into an image.
  * Source: Mokady et al. 2022, "Null-text Inversion", section 3.2; diffusers' DDIMInverseScheduler.
  */
 export const ddimInverse = defineScheduler(
@@ -50,7 +50,7 @@ export const ddimInverse = defineScheduler(
     return {
       initNoiseSigma: 1,
       sigmas: noiseRatios([...timesteps.map(alphaBefore), entryAt(table, timesteps.at(-1) ?? 0)]),
-      // A picture is inverted as it is, and over all steps.
+      // An image is inverted as it is, and over all steps.
       levelAt: (index) => (index === 0 ? { alpha: 1, sigma: 0 } : undefined),
       steps,
       sample,

@@ -51,7 +51,7 @@ export const ipndm = defineScheduler(
           terms: noiseTerms(network?.prediction ?? 'v_prediction', level, 'x'),
         };
         yield { op: 'combine', to: 'eps', terms: adamsBashforth(slopes) };
-        // Pure noise holds nothing of the picture.
+        // Pure noise holds nothing of the image.
         const clean: Term[] =
           level.alpha === 0
             ? []

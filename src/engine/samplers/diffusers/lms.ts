@@ -34,7 +34,7 @@ export const lmsDiscrete = defineScheduler(
             [-1 / sigma, CLEAN],
           ],
         };
-        // From a picture on, the order counts the steps left out: diffusers weighs the slopes as if it had them.
+        // From an image on, the order counts the steps left out: diffusers weighs the slopes as if it had them.
         const order = Math.min(i + 1, ORDER);
         const terms: Term[] = [[1, 'x']];
         for (let past = 0; past < Math.min(order, i - index + 1); past++) {

@@ -24,7 +24,7 @@ export interface DiffusersRunOptions {
   eta?: number;
   /** The network's own training, where the scheduler's is another one. */
   network?: NetworkTraining;
-  /** Latent patches of a picture, which flow-matching schedules with dynamic shifting depend on. */
+  /** Latent patches of an image, which flow-matching schedules with dynamic shifting depend on. */
   imageTokens?: number;
 }
 
@@ -119,13 +119,13 @@ function* begin(run: SchedulerRun, start: DiffusersStart): SamplerProgram {
   yield* masked ? keepOutside(run, index) : run.sample(index);
 }
 
-/** The picture's latents at the noise level of step `index`. */
+/** The image's latents at the noise level of step `index`. */
 function addNoise(run: SchedulerRun, index: number, to: Register): Instruction {
   const level = run.levelAt?.(index);
   if (!level) {
     throw new AppError(
       'unsupported_feature',
-      'This scheduler cannot start from a picture. Choose another one.',
+      'This scheduler cannot start from an image. Choose another one.',
     );
   }
   const terms = [[level.alpha, INIT_LATENTS] as const, [level.sigma, UNIT_NOISE] as const];
@@ -133,7 +133,7 @@ function addNoise(run: SchedulerRun, index: number, to: Register): Instruction {
 }
 
 /**
- * The steps from `index` on, with the picture put back outside the mask before each evaluation but the first, at the
+ * The steps from `index` on, with the image put back outside the mask before each evaluation but the first, at the
  * noise level that the latents have come to. Source: the loop of diffusers' StableDiffusionInpaintPipeline for UNets
  * of 4 channels, which does so after each evaluation.
  */

@@ -127,7 +127,7 @@ export function stretchToTerminal(sigmas: readonly number[], terminal: number): 
   return sigmas.map((sigma) => 1 - (1 - sigma) / factor);
 }
 
-/** How the shift follows the size of the picture. */
+/** How the shift follows the size of the image. */
 export interface DynamicShiftConfig {
   base_shift?: number;
   max_shift?: number;
@@ -136,15 +136,12 @@ export interface DynamicShiftConfig {
 }
 
 /**
- * Logarithm of the shift for a picture's size. Source: `calculate_shift` of diffusers' Flux pipeline.
+ * Logarithm of the shift for an image's size. Source: `calculate_shift` of diffusers' Flux pipeline.
  * @throws AppError `invalid_request` where the size is not told
  */
 export function timeShift(config: DynamicShiftConfig, { imageTokens }: DiffusersRunOptions): number {
   if (imageTokens === undefined) {
-    throw new AppError(
-      'invalid_request',
-      "Dynamic shifting needs the number of the picture's latent patches.",
-    );
+    throw new AppError('invalid_request', "Dynamic shifting needs the number of the image's latent patches.");
   }
   const { base_shift = 0.5, max_shift = 1.15, base_image_seq_len = 256, max_image_seq_len = 4096 } = config;
   const slope = (max_shift - base_shift) / (max_image_seq_len - base_image_seq_len);

@@ -162,7 +162,7 @@ export function spaceSigmas(
   return {
     sigmas,
     timesteps: timesteps.map(Math.fround),
-    // Leading timesteps miss the noisiest one: latents there hold some of the picture's variance as well.
+    // Leading timesteps miss the noisiest one: latents there hold some of the image's variance as well.
     initNoiseSigma: config.timestep_spacing === 'leading' ? Math.sqrt(max * max + 1) : max,
     logSigmas,
   };

@@ -2,19 +2,19 @@ import type { TrainingProcess } from '#engine/samplers/noise-model.ts';
 import { interpolate, sigmasOf, timestepOfSigma } from '#engine/samplers/noise-schedule.ts';
 
 /**
- * A network seen as a denoiser of `picture + sigma · noise`, whatever it was trained to predict.
+ * A network seen as a denoiser of `image + sigma · noise`, whatever it was trained to predict.
  * Source: Karras et al. 2022, table 1; k-diffusion external.py; ComfyUI model_sampling.py.
  */
 export interface Denoiser {
   /** Noise levels of training, rising. */
   readonly sigmas: ArrayLike<number>;
-  /** Latents are `(1 − sigma) · picture + sigma · noise` (flow matching) instead. */
+  /** Latents are `(1 − sigma) · image + sigma · noise` (flow matching) instead. */
   readonly flow: boolean;
   /** Place of a sigma in `sigmas` on the network's scale of timesteps, generally fractional. */
   timestepOfSigma(sigma: number): number;
   /** The inverse of `timestepOfSigma`. */
   sigmaOfTimestep(timestep: number): number;
-  /** What the network is told at this sigma, and how its output becomes the denoised picture. */
+  /** What the network is told at this sigma, and how its output becomes the denoised image. */
   at(sigma: number): Preconditioning;
   /** ᾱ of the training timesteps; empty where there is none. */
   readonly alphasCumprod: ArrayLike<number>;

@@ -5,7 +5,7 @@ import type { SamplerRun } from './run.ts';
 /**
  * DPM-Solver++(2M) for the SDE.
  * Source: Lu et al. 2022 (arXiv 2211.01095), SDE-DPM-Solver++(2M); k-diffusion sampling.py, `sample_dpmpp_2m_sde`.
- * @param solver how the change of the denoised picture is weighted, unless the request says
+ * @param solver how the change of the denoised image is weighted, unless the request says
  */
 export function* dpmpp2mSde(run: SamplerRun, solver: 'midpoint' | 'heun' = 'midpoint'): SamplerProgram {
   const { eta = 1, sNoise = 1, solverType = solver } = run.options;

@@ -3,7 +3,7 @@ import { combine, denoise, eulerStep, show, stepsOf } from './run.ts';
 import type { SamplerRun } from './run.ts';
 
 /**
- * DPM-Solver++(2M): exponential integrator in λ = −log sigma with a linear extrapolation of the denoised picture.
+ * DPM-Solver++(2M): exponential integrator in λ = −log sigma with a linear extrapolation of the denoised image.
  * Source: Lu et al. 2022 (arXiv 2211.01095), algorithm 2; k-diffusion sampling.py, `sample_dpmpp_2m`.
  */
 export function* dpmpp2m(run: SamplerRun): SamplerProgram {

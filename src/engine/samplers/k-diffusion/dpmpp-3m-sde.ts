@@ -3,7 +3,7 @@ import { addBrownianNoise, combine, denoise, show, stepsOf } from './run.ts';
 import type { SamplerRun } from './run.ts';
 
 /**
- * DPM-Solver++(3M) for the SDE: differences of the last three denoised pictures.
+ * DPM-Solver++(3M) for the SDE: differences of the last three denoised images.
  * Source: k-diffusion sampling.py, `sample_dpmpp_3m_sde`.
  */
 export function* dpmpp3mSde(run: SamplerRun): SamplerProgram {
@@ -23,7 +23,7 @@ export function* dpmpp3mSde(run: SamplerRun): SamplerProgram {
         const phi3 = phi2 / total - 0.5;
         const r0 = lastStep / h;
         const r1 = stepBefore / h;
-        // First and second divided differences, written out as weights of the three pictures.
+        // First and second divided differences, written out as weights of the three images.
         const slope = phi2 * (1 + r0 / (r0 + r1)) - phi3 / (r0 + r1);
         const slopeBefore = phi2 * (-r0 / (r0 + r1)) + phi3 / (r0 + r1);
         yield combine(

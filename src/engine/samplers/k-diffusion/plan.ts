@@ -208,7 +208,7 @@ function planSigmas(
   const { options, denoiser } = setup;
   const { all, sigmas } = chooseSigmas(setup, schedule, model);
   const range = rangeOf(setup, sigmas);
-  // A1111's path spans the whole schedule also where the run starts from a picture, ComfyUI's only the run.
+  // A1111's path spans the whole schedule also where the run starts from an image, ComfyUI's only the run.
   const spanned = (setup.reference === 'a1111' ? all : sigmas).filter((sigma) => sigma > 0);
   return {
     brownianRange: [Math.min(...spanned), Math.max(...spanned)],
@@ -291,12 +291,12 @@ function startTerms({ options, reference, denoiser, start }: Setup, sigma: numbe
     return start.from === 'init' ? [[1 - sigma, INIT_LATENTS], noise] : [noise];
   }
   const sigmaMax = denoiser.sigmas[denoiser.sigmas.length - 1] ?? NaN;
-  // The latents of the noisiest training level have variance 1 + sigma²: part of it is the picture's.
-  const withPicture =
+  // The latents of the noisiest training level have variance 1 + sigma²: part of it is the image's.
+  const withImage =
     reference === 'comfyui'
       ? sigma >= sigmaMax * (1 - 1e-5)
       : options.sgmNoiseMultiplier === true && start.from === 'noise';
-  const noise: Term = [withPicture ? Math.sqrt(1 + sigma * sigma) : sigma, UNIT_NOISE];
+  const noise: Term = [withImage ? Math.sqrt(1 + sigma * sigma) : sigma, UNIT_NOISE];
   return start.from === 'init' ? [[1, INIT_LATENTS], noise] : [noise];
 }
 
@@ -359,7 +359,7 @@ function chooseLevels(
     denoiser,
     options.ddimDiscretize ?? 'uniform',
   );
-  // A1111 makes the picture as noisy as one level above the first that it runs.
+  // A1111 makes the image as noisy as one level above the first that it runs.
   const cut = start.from === 'noise' ? 0 : Math.min(Math.max(all.length - run, 0), all.length - 2);
   const noisy = first(all.slice(cut));
   const ddim = start.from === 'init' && cut + 2 < all.length ? all.slice(cut + 1) : all.slice(cut);

@@ -23,10 +23,10 @@ export interface SamplerRun {
 }
 
 /**
- * Whose way of keeping the picture outside a mask, if there is one. ComfyUI shows the network the picture at the
+ * Whose way of keeping the image outside a mask, if there is one. ComfyUI shows the network the image at the
  * latents' noise level there (samplers.py, `KSamplerX0Inpaint`); A1111 leaves the latents as they are, or with the
- * samplers over timesteps shows it the clean picture (sd_samplers_cfg_denoiser.py, `mask_before_denoising`). Both put
- * the picture back into the denoised one.
+ * samplers over timesteps shows it the clean image (sd_samplers_cfg_denoiser.py, `mask_before_denoising`). Both put
+ * the image back into the denoised one.
  */
 export type Masked = 'a1111' | 'comfyui' | null;
 
@@ -43,7 +43,7 @@ export function* stepsOf(sigmas: readonly number[]): Generator<{ number: number;
   }
 }
 
-/** Runs the network on the latents in `from` at `sigma` and leaves the denoised picture in `to`. */
+/** Runs the network on the latents in `from` at `sigma` and leaves the denoised image in `to`. */
 export function* denoise(run: SamplerRun, from: Register, to: Register, sigma: number): SamplerProgram {
   const { timestep, input, skip, output } = run.denoiser.at(sigma);
   const skipUnconditional = run.skipsUnconditional(sigma);
@@ -69,7 +69,7 @@ export function combine(to: Register, ...terms: Term[]): Instruction {
   return { op: 'combine', to, terms };
 }
 
-/** Ends a step: `register` holds the denoised picture. */
+/** Ends a step: `register` holds the denoised image. */
 export function show(register: Register, step: number): Instruction {
   return { op: 'show', register, step };
 }

@@ -18,7 +18,7 @@ export interface Level {
 
 /**
  * What the samplers of the original repository work on: variance-preserving latents
- * `√ᾱ · picture + √(1 − ᾱ) · noise` of the first level in register `x`, to be brought to the last level.
+ * `√ᾱ · image + √(1 − ᾱ) · noise` of the first level in register `x`, to be brought to the last level.
  * Source of the form: A1111 modules/sd_samplers_timesteps_impl.py.
  */
 export interface TimestepRun {
@@ -47,7 +47,7 @@ export function* levelSteps(levels: readonly Level[]): Generator<{ number: numbe
 
 /**
  * Runs the network on the variance-preserving latents in `from`; its raw output lands in `output`. With a mask it sees
- * the picture outside; what becomes of the latents there does not matter, for it is never looked at.
+ * the image outside; what becomes of the latents there does not matter, for it is never looked at.
  */
 export function* evaluate(run: TimestepRun, from: Register, level: Level): SamplerProgram {
   const skipUnconditional = run.skipsUnconditional(level.sigma);
@@ -70,7 +70,7 @@ export function* evaluate(run: TimestepRun, from: Register, level: Level): Sampl
   };
 }
 
-/** The denoised picture as a sum of the latents and the network's output at a level. */
+/** The denoised image as a sum of the latents and the network's output at a level. */
 export function denoisedTerms(run: TimestepRun, x: Register, output: Register, level: Level): [Term, Term] {
   const { skip, output: weight } = run.denoiser.at(level.sigma);
   return [
@@ -88,7 +88,7 @@ export function noiseTerms(run: TimestepRun, x: Register, output: Register, leve
   ];
 }
 
-/** Runs the network on `from` and leaves the denoised picture in `denoised`, the predicted noise in `epsilon`. */
+/** Runs the network on `from` and leaves the denoised image in `denoised`, the predicted noise in `epsilon`. */
 export function* predict(run: TimestepRun, from: Register, level: Level): SamplerProgram {
   yield* evaluate(run, from, level);
   yield combine('denoised', ...denoisedTerms(run, from, 'output', level));

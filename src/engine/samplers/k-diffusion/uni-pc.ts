@@ -29,7 +29,7 @@ export function uniPcSigmasBh2(run: TimestepRun): SamplerProgram {
 }
 
 /**
- * UniPC: a predictor over the known denoised pictures and a corrector with the one just found, which is the
+ * UniPC: a predictor over the known denoised images and a corrector with the one just found, which is the
  * next step's evaluation as well. Multistep, data prediction.
  * Source: Zhao et al. 2023 (arXiv 2302.04867), algorithms 5 to 8; A1111 uni_pc.py, class UniPC.
  */
@@ -37,9 +37,9 @@ function* solve(run: TimestepRun, settings: UniPcSettings): SamplerProgram {
   const { levels } = run;
   const steps = levels.length - 1;
   const order = Math.min(Math.max(settings.order, 1), steps);
-  const picture = (step: number) => `denoised ${step % (order + 1)}`;
+  const image = (step: number) => `denoised ${step % (order + 1)}`;
   const [start] = levels;
-  if (start) yield* denoiseTo(run, 'x', start, picture(0));
+  if (start) yield* denoiseTo(run, 'x', start, image(0));
   for (let step = 1; step <= steps; step++) {
     const known = levels.slice(Math.max(step - order, 0), step).reverse();
     const lowered = step >= order && settings.lowerOrderFinal ? steps + 1 - step : order;
@@ -50,26 +50,26 @@ function* solve(run: TimestepRun, settings: UniPcSettings): SamplerProgram {
     const weights = stepWeights(newest, target, known.slice(1, stepOrder), settings.variant);
     const base: Term[] = [
       [weights.x, 'x'],
-      [weights.newest, picture(step - 1)],
+      [weights.newest, image(step - 1)],
     ];
     const differences = (by: readonly number[]) =>
       by.flatMap((weight, i): Term[] => [
-        [weight, picture(step - 2 - i)],
-        [-weight, picture(step - 1)],
+        [weight, image(step - 2 - i)],
+        [-weight, image(step - 1)],
       ]);
     yield combine('next', ...base, ...differences(weights.predictor));
     if (step < steps) {
-      yield* denoiseTo(run, 'next', target, picture(step));
+      yield* denoiseTo(run, 'next', target, image(step));
       yield combine(
         'next',
         ...base,
         ...differences(weights.corrector),
-        [weights.found, picture(step)],
-        [-weights.found, picture(step - 1)],
+        [weights.found, image(step)],
+        [-weights.found, image(step - 1)],
       );
     }
     yield combine('x', [1, 'next']);
-    yield show(step < steps ? picture(step) : 'x', step);
+    yield show(step < steps ? image(step) : 'x', step);
   }
 }
 
@@ -78,13 +78,13 @@ function* denoiseTo(run: TimestepRun, from: string, level: Level, to: string): S
   yield combine(to, ...denoisedTerms(run, from, 'output', level));
 }
 
-/** Weights of a step's sum: of `x`, of the newest picture, and of the differences of the others from it. */
+/** Weights of a step's sum: of `x`, of the newest image, and of the differences of the others from it. */
 interface StepWeights {
   x: number;
   newest: number;
   predictor: readonly number[];
   corrector: readonly number[];
-  /** Weight of the picture found at the target, in the corrector. */
+  /** Weight of the image found at the target, in the corrector. */
   found: number;
 }
 
@@ -98,7 +98,7 @@ function stepWeights(
   const alpha = Math.sqrt(alphaOf(target));
   const spread = target.sigma * alpha;
   const spreadNewest = newest.sigma * Math.sqrt(alphaOf(newest));
-  // Where the older pictures lie, in steps from the newest one; the target lies at 1.
+  // Where the older images lie, in steps from the newest one; the target lies at 1.
   const places = older.map((level) => Math.log(newest.sigma / level.sigma) / h);
   const solved = variant === 'vary_coeff' ? varyingWeights(places, h) : fixedWeights(places, h, variant);
   const divide = (weights: readonly number[]) =>

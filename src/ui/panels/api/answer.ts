@@ -1,14 +1,14 @@
 /** Longer texts without a blank are taken for data. */
 const LONGEST_WORD = 200;
 
-/** Starts of base64 that tell a picture's type: PNG, JPEG, WebP. */
-const BASE64_PICTURES = [
+/** Starts of base64 that tell an image's type: PNG, JPEG, WebP. */
+const BASE64_IMAGES = [
   ['iVBORw0KGgo', 'image/png'],
   ['/9j/', 'image/jpeg'],
   ['UklGR', 'image/webp'],
 ] as const;
 
-/** An answer's JSON for reading: pictures and other long data are cut, with their length told. */
+/** An answer's JSON for reading: images and other long data are cut, with their length told. */
 export function shortenData(value: unknown): unknown {
   if (typeof value === 'string' && value.length > LONGEST_WORD && !value.includes(' ')) {
     return `${value.slice(0, 40)}… (${value.length.toLocaleString('en')} characters)`;
@@ -21,14 +21,14 @@ export function shortenData(value: unknown): unknown {
 }
 
 /**
- * Addresses of the pictures in an answer, wherever a dialect puts them: base64, data URLs, and links to
- * files on this origin. The same picture is given once.
+ * Addresses of the images in an answer, wherever a dialect puts them: base64, data URLs, and links to
+ * files on this origin. The same image is given once.
  */
-export function findPictures(value: unknown): string[] {
+export function findImages(value: unknown): string[] {
   const found = new Set<string>();
   const visit = (inner: unknown): void => {
     if (typeof inner === 'string') {
-      const address = pictureAddress(inner);
+      const address = imageAddress(inner);
       if (address !== undefined) found.add(address);
     } else if (typeof inner === 'object' && inner !== null) Object.values(inner).forEach(visit);
   };
@@ -36,9 +36,9 @@ export function findPictures(value: unknown): string[] {
   return [...found];
 }
 
-function pictureAddress(text: string): string | undefined {
+function imageAddress(text: string): string | undefined {
   if (text.startsWith('data:image/')) return text;
-  const type = text.length > LONGEST_WORD && BASE64_PICTURES.find(([start]) => text.startsWith(start))?.[1];
+  const type = text.length > LONGEST_WORD && BASE64_IMAGES.find(([start]) => text.startsWith(start))?.[1];
   if (type) return `data:${type};base64,${text}`;
   const isLink = text.startsWith(`${location.origin}/`) && /\.(png|jpe?g|webp)$/.test(text);
   return isLink ? text : undefined;

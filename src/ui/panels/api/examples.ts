@@ -5,7 +5,7 @@ export interface ApiExample {
   body: Readonly<Record<string, unknown>>;
 }
 
-/** One picture, asked for in each dialect. */
+/** One image, asked for in each dialect. */
 export const apiExamples: readonly ApiExample[] = [
   {
     dialect: 'A1111',

@@ -14,7 +14,7 @@ const request: FooocusPromptRequest = {
   prompt: 'cat',
   negativePrompt: '',
   styles: [],
-  pictures: 1,
+  images: 1,
   seed: 0n,
   sameSeed: false,
   wildcardsInOrder: false,
@@ -34,12 +34,12 @@ const request: FooocusPromptRequest = {
 
 describe('expandFooocusPrompt', () => {
   it('puts the prompt into each style, every line for itself', () => {
-    const { pictures } = expandFooocusPrompt({
+    const { images } = expandFooocusPrompt({
       ...request,
       negativePrompt: 'fog',
       styles: ['Sharp', 'Tidy', 'Calm'],
     });
-    expect(pictures).toEqual([
+    expect(images).toEqual([
       {
         seed: 0n,
         prompt: 'cat',
@@ -52,29 +52,29 @@ describe('expandFooocusPrompt', () => {
   });
 
   it('puts the prompt first if no style takes it in', () => {
-    expect(expandFooocusPrompt({ ...request, styles: ['Calm'] }).pictures[0]?.positive).toEqual([
+    expect(expandFooocusPrompt({ ...request, styles: ['Calm'] }).images[0]?.positive).toEqual([
       'cat',
       'calm mood',
     ]);
   });
 
   it('takes further lines as further conditions', () => {
-    const [picture] = expandFooocusPrompt({
+    const [image] = expandFooocusPrompt({
       ...request,
       prompt: ' cat, \n\n  sunny   day.\n',
       negativePrompt: 'a\nb',
-    }).pictures;
-    expect(picture).toMatchObject({ prompt: 'cat', positive: ['cat', 'sunny day'], negative: ['a', 'b'] });
+    }).images;
+    expect(image).toMatchObject({ prompt: 'cat', positive: ['cat', 'sunny day'], negative: ['a', 'b'] });
   });
 
   it('encodes an empty prompt too', () => {
-    expect(expandFooocusPrompt({ ...request, prompt: '' }).pictures[0]).toMatchObject({
+    expect(expandFooocusPrompt({ ...request, prompt: '' }).images[0]).toMatchObject({
       positive: [''],
       negative: [''],
     });
   });
 
-  it('draws once per picture: wildcards of the prompt, of the negative, then styles', () => {
+  it('draws once per image: wildcards of the prompt, of the negative, then styles', () => {
     const named = {
       ...request,
       prompt: '__animal__',
@@ -86,7 +86,7 @@ describe('expandFooocusPrompt', () => {
     const animal = random.choice(['cat', 'dog', 'owl']);
     const color = random.choice(['red', 'green', 'blue', '__animal__ brown', 'teal']);
     const style = random.choice(['Sharp', 'Tidy', 'Calm']);
-    expect(expandFooocusPrompt(named).pictures[0]).toMatchObject({
+    expect(expandFooocusPrompt(named).images[0]).toMatchObject({
       prompt: animal,
       negativePrompt: color,
       styles: [style],
@@ -94,43 +94,43 @@ describe('expandFooocusPrompt', () => {
   });
 
   it('counts seeds up, and arrays with them', () => {
-    const several = { ...request, prompt: '[[red,blue]] cat', pictures: 3, seed: 2n ** 63n - 2n };
+    const several = { ...request, prompt: '[[red,blue]] cat', images: 3, seed: 2n ** 63n - 2n };
     // Tidying the prompt puts a blank behind each comma, and elements keep theirs.
-    expect(expandFooocusPrompt(several).pictures.map(({ seed, prompt }) => [seed, prompt])).toEqual([
+    expect(expandFooocusPrompt(several).images.map(({ seed, prompt }) => [seed, prompt])).toEqual([
       [2n ** 63n - 2n, 'red cat'],
       [2n ** 63n - 1n, ' blue cat'],
       [0n, 'red cat'],
     ]);
-    const same = expandFooocusPrompt({ ...several, sameSeed: true }).pictures;
+    const same = expandFooocusPrompt({ ...several, sameSeed: true }).images;
     expect(new Set(same.map(({ seed }) => seed)).size).toBe(1);
   });
 
   it('takes LoRA tags out of the first line', () => {
-    const { pictures, loras } = expandFooocusPrompt({ ...request, prompt: 'cat, <lora:film:0.5>, dog' });
-    expect(pictures[0]?.prompt).toBe('cat, dog');
+    const { images, loras } = expandFooocusPrompt({ ...request, prompt: 'cat, <lora:film:0.5>, dog' });
+    expect(images[0]?.prompt).toBe('cat, dog');
     expect(loras).toEqual([{ name: 'film.safetensors', weight: 0.5 }]);
   });
 
   it('names the styles that have no effect', () => {
-    const { stylesWithoutEffect, pictures } = expandFooocusPrompt({
+    const { stylesWithoutEffect, images } = expandFooocusPrompt({
       ...request,
       styles: ['Fooocus V2', 'Sharp', 'No Such Style'],
     });
     expect(stylesWithoutEffect).toEqual(['Fooocus V2', 'No Such Style']);
-    expect(pictures[0]?.styles).toEqual(['Sharp']);
+    expect(images[0]?.styles).toEqual(['Sharp']);
   });
 
   it('takes any text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (prompt, negativePrompt) => {
-        const { pictures } = expandFooocusPrompt({
+        const { images } = expandFooocusPrompt({
           ...request,
           prompt,
           negativePrompt,
           styles: ['Sharp'],
-          pictures: 2,
+          images: 2,
         });
-        expect(pictures).toHaveLength(2);
+        expect(images).toHaveLength(2);
       }),
     );
   });
@@ -152,13 +152,13 @@ describe('pickFromArrays', () => {
     ['[[b,c]] [[b,c]]', 1, 'c b'],
     ['[[]]', 3, ''],
     ['no [array]', 3, 'no [array]'],
-  ])('%j, picture %i', (text, picture, expected) => {
-    expect(pickFromArrays(text, picture)).toBe(expected);
+  ])('%j, image %i', (text, image, expected) => {
+    expect(pickFromArrays(text, image)).toBe(expected);
   });
 });
 
 describe('fillWildcards', () => {
-  // From Fooocus's apply_wildcards with the same lists, random.Random(seed), picture 4.
+  // From Fooocus's apply_wildcards with the same lists, random.Random(seed), image 4.
   it.each([
     ['a __color__ __animal__ __color__', 0n, 'a dog brown dog red'],
     ['a __color__ __animal__ __color__', 5n, 'a teal dog blue'],

@@ -28,7 +28,7 @@ function shifted(data: Float32Array, side: number, columns: number): Float32Arra
   return data.map((_, i) => data[i - (i % side) + (((i % side) + side - columns) % side)] ?? NaN);
 }
 
-test('a tiling decoder paints a picture without a seam', async () => {
+test('a tiling decoder generates an image without a seam', async () => {
   const latents = pseudoRandom(4 * 64);
   const there = shifted(await decode(latents, { tiling: true }), 64, 24);
   const here = await decode(shifted(latents, 8, 3), { tiling: true });

@@ -12,7 +12,7 @@ import {
 import { textToImage } from '../../../support/jobs.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
 import { openGraph, openModel, type Numbers } from '../../../support/onnx-session.ts';
-import { comparePictures } from '../../../support/pictures.ts';
+import { compareImages } from '../../../support/images.ts';
 import { pseudoRandom } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
 
@@ -48,21 +48,21 @@ test.each(Object.keys(INPUTS) as EmojiNetwork[])('the %s', async (network) => {
   expect(built.unused).toEqual([]);
 });
 
-async function paint(pack: ModelPack, readFile: ReadFile): Promise<Uint8Array> {
+async function generate(pack: ModelPack, readFile: ReadFile): Promise<Uint8Array> {
   const engine = createEngine(openNodeRuntime, () => readFile);
   await engine.start('wasm');
-  let picture: Blob | undefined;
+  let image: Blob | undefined;
   await engine.run(pack, [], textToImage({ prompt: 'red apple, 3d', steps: 8, seeds: [5n] }), (event) => {
-    if (event.type === 'picture') picture = event.picture.blob;
+    if (event.type === 'image') image = event.image.blob;
   });
   await engine.unload();
-  if (!picture) throw new Error('There is no picture.');
-  return new Uint8Array(await picture.arrayBuffer());
+  if (!image) throw new Error('There is no image.');
+  return new Uint8Array(await image.arrayBuffer());
 }
 
-test('built graphs paint the picture that the exported ones paint', async () => {
-  const exported = await paint(packs['emoji-mini'], readFrom(EMOJI_MINI));
+test('built graphs generate the image that the exported ones generate', async () => {
+  const exported = await generate(packs['emoji-mini'], readFrom(EMOJI_MINI));
   const { pack, readFile } = await buildEmojiPack();
-  const built = await paint(pack, readFile);
-  expect(comparePictures(built, exported).largest).toBeLessThanOrEqual(2);
+  const built = await generate(pack, readFile);
+  expect(compareImages(built, exported).largest).toBeLessThanOrEqual(2);
 });

@@ -96,7 +96,7 @@ test('the plain adapter makes tokens of an embedding', async () => {
   expect(relativeError(tokens, Float32Array.from(expected.flat()))).toBeLessThan(1e-5);
 });
 
-test('the Plus adapter asks the picture with learned queries', async () => {
+test('the Plus adapter asks the image with learned queries', async () => {
   const layer = 'image_proj.layers.0';
   const tensors = randomTensors({
     'image_proj.latents': [1, 3, 16],

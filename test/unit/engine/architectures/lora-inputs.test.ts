@@ -22,7 +22,7 @@ beforeAll(async () => {
   sdxl = await openReference(path.join(MODELS, 'unet-sdxl'));
 });
 
-/** Numbers of the kind each input takes, LoRAs aside; two pictures that are not square. */
+/** Numbers of the kind each input takes, LoRAs aside; two images that are not square. */
 function inputsOf(graph: BuiltGraph): Record<string, Numbers> {
   const sides: Record<string, number> = { batch: 2, height: 8, width: 12, sequence: 7 };
   const inputs: Record<string, Numbers> = {};

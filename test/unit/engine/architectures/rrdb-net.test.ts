@@ -5,16 +5,16 @@ import { pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-
 import { relativeError } from '../../../support/relative-error.ts';
 import { tinyUpscalerShapes } from '../../../support/tiny-upscaler.ts';
 
-interface Picture {
+interface Image {
   planes: Float32Array[];
   side: number;
 }
 
-/** The network by its definition, in plain loops, for square pictures. */
+/** The network by its definition, in plain loops, for square images. */
 class Reference {
   constructor(readonly tensors: ReturnType<typeof randomTensors>) {}
 
-  conv({ planes, side }: Picture, name: string): Picture {
+  conv({ planes, side }: Image, name: string): Image {
     const weight = this.tensors[`${name}.weight`];
     const bias = this.tensors[`${name}.bias`];
     const out = Array.from({ length: weight?.shape[0] ?? 0 }, (_, o) =>
@@ -35,7 +35,7 @@ class Reference {
     return { planes: out, side };
   }
 
-  run(image: Picture): Picture {
+  run(image: Image): Image {
     const first = this.conv(image, 'conv_first');
     let body = first;
     for (const block of [0, 1]) {
@@ -56,17 +56,17 @@ class Reference {
   }
 }
 
-const leaky = ({ planes, side }: Picture): Picture => ({
+const leaky = ({ planes, side }: Image): Image => ({
   planes: planes.map((plane) => plane.map((value) => (value < 0 ? 0.2 * value : value))),
   side,
 });
 
-const sum = (a: Picture, b: Picture, factor: number): Picture => ({
+const sum = (a: Image, b: Image, factor: number): Image => ({
   planes: a.planes.map((plane, c) => plane.map((value, i) => value + factor * (b.planes[c]?.[i] ?? NaN))),
   side: a.side,
 });
 
-const doubled = ({ planes, side }: Picture): Picture => ({
+const doubled = ({ planes, side }: Image): Image => ({
   planes: planes.map((plane) =>
     Float32Array.from({ length: 4 * side * side }, (_, i) => {
       const [y, x] = [Math.floor(i / (2 * side)), i % (2 * side)];
@@ -77,7 +77,7 @@ const doubled = ({ planes, side }: Picture): Picture => ({
 });
 
 /** Every `factor`-th pixel, as pixel_unshuffle orders the planes. */
-function folded({ planes, side }: Picture, factor: number): Picture {
+function folded({ planes, side }: Image, factor: number): Image {
   const small = side / factor;
   const parts = planes.flatMap((plane) =>
     Array.from({ length: factor ** 2 }, (_, part) =>
@@ -91,7 +91,7 @@ function folded({ planes, side }: Picture, factor: number): Picture {
   return { planes: parts, side: small };
 }
 
-test.each([4, 2, 1] as const)('enlarges %d times, as the definition says', async (scale) => {
+test.each([4, 2, 1] as const)('upscales %d times, as the definition says', async (scale) => {
   const factor = 4 / scale;
   const tensors = randomTensors(tinyUpscalerShapes(scale));
   const weights = tensorsOf(tensors);

@@ -119,7 +119,7 @@ test('resnet_time_scale_shift scale_shift is the default where the timestep says
   expect(relativeError(scaleShift, await run({}, silenced(1)))).toBeLessThan(1e-5);
 });
 
-test('AttnDownBlock2D and AttnUpBlock2D attend within the picture', async () => {
+test('AttnDownBlock2D and AttnUpBlock2D attend within the image', async () => {
   const shapes = (module: string, channels: number) => ({
     ...randomTensors({
       [`${module}.group_norm.weight`]: [channels],

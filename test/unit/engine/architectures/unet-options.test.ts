@@ -42,7 +42,7 @@ async function run(
   return output?.data ?? new Float32Array();
 }
 
-/** A picture of `channels` planes moved around by so many rows and columns. */
+/** An image of `channels` planes moved around by so many rows and columns. */
 function shifted(
   data: Float32Array | Int32Array,
   { height, width }: typeof size,
@@ -77,7 +77,7 @@ test('float16 stays near float32', async () => {
   expect(error).toBeLessThan(0.02);
 });
 
-test('a tiling UNet does not care where the picture begins', async () => {
+test('a tiling UNet does not care where the image begins', async () => {
   const feeds = inputs();
   const sample = feeds['sample']?.data ?? new Float32Array();
   const moved = { ...feeds, sample: { data: shifted(sample, size, 6, 10), shape: [1, 4, 16, 16] } };

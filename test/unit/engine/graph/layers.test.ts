@@ -24,7 +24,7 @@ async function run(
 }
 
 const tokens = { data: pseudoRandom(2 * 5 * 64), shape: [2, 5, 64] };
-const picture = { data: pseudoRandom(2 * 4 * 6 * 6), shape: [2, 4, 6, 6] };
+const image = { data: pseudoRandom(2 * 4 * 6 * 6), shape: [2, 4, 6, 6] };
 
 describe('quantised weights', () => {
   const weights = tensorsOf(
@@ -49,9 +49,9 @@ describe('quantised weights', () => {
   test('a convolution in int8 computes what its numbers mean', async () => {
     const quantised = storing('conv.weight', 'int8-channels');
     const layer = (graph: Graph, input: Value) => conv2d(graph, input, 'conv', { out: 8 });
-    const output = await run(quantised, picture, layer);
-    expect(relativeError(output, await run(dequantiseTensors(quantised), picture, layer))).toBeLessThan(1e-5);
-    expect(relativeError(output, await run(weights, picture, layer))).toBeLessThan(0.02);
+    const output = await run(quantised, image, layer);
+    expect(relativeError(output, await run(dequantiseTensors(quantised), image, layer))).toBeLessThan(1e-5);
+    expect(relativeError(output, await run(weights, image, layer))).toBeLessThan(0.02);
   });
 });
 
@@ -60,7 +60,7 @@ test('groupNorm gives each group mean 0 and variance 1 before scale and shift', 
     'norm.weight': { shape: [4], data: Float32Array.of(1, 1, 2, 2) },
     'norm.bias': { shape: [4], data: Float32Array.of(0, 0, 5, 5) },
   });
-  const output = await run(weights, picture, (graph, input) =>
+  const output = await run(weights, image, (graph, input) =>
     groupNorm(graph, input, 'norm', { groups: 2, epsilon: 1e-6 }),
   );
   const statistics = [0, 1].map((group) => {
@@ -88,5 +88,5 @@ test('pixelUnshuffle orders channels as torch does, and pixelShuffle undoes it',
     ...small.data,
   ]);
   const there = (graph: Graph, input: Value) => pixelShuffle(graph, pixelUnshuffle(graph, input, 3), 3);
-  expect([...(await run(none, picture, there))]).toEqual([...picture.data]);
+  expect([...(await run(none, image, there))]).toEqual([...image.data]);
 });

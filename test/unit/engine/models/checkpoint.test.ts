@@ -9,7 +9,7 @@ import type { EngineWorker } from '#protocol/engine-worker.ts';
 import type { TextToImageJob } from '#protocol/job.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
-import { comparePictures } from '../../../support/pictures.ts';
+import { compareImages } from '../../../support/images.ts';
 import { pseudoRandom, tensorsOf } from '../../../support/random-weights.ts';
 import { tinyCheckpoint } from '../../../support/tiny-checkpoint.ts';
 import {
@@ -17,12 +17,12 @@ import {
   engineFor,
   fileOf,
   modelPack,
-  paint,
+  generate,
   type FilledPack,
-  type Painted,
+  type Generated,
 } from '../../../support/tiny-packs.ts';
 
-/** Everything is painted at 64×64 in two steps. */
+/** Everything is generated at 64×64 in two steps. */
 function job(prompt: string, changes: Partial<TextToImageJob> = {}): TextToImageJob {
   const base = textToImage({ prompt, seeds: [7n], width: 64, height: 64, steps: 2 });
   return { ...base, promptOptions: { ...base.promptOptions, syntax: 'a1111' }, ...changes };
@@ -60,15 +60,15 @@ function engineWith(...more: readonly FilledPack<AnyPack>[]): EngineWorker {
   return engine;
 }
 
-/** How far apart two paintings are, on average and at most, in steps of 1/255. */
+/** How far apart two images are, on average and at most, in steps of 1/255. */
 function difference(
-  a: Pick<Painted, 'pngs'>,
-  b: Pick<Painted, 'pngs'>,
+  a: Pick<Generated, 'pngs'>,
+  b: Pick<Generated, 'pngs'>,
   index = 0,
 ): { mean: number; largest: number } {
   const [first, second] = [a.pngs[index], b.pngs[index]];
-  if (!first || !second) throw new Error('There is no picture.');
-  return comparePictures(first, second);
+  if (!first || !second) throw new Error('There is no image.');
+  return compareImages(first, second);
 }
 
 const RANK = 4;
@@ -145,25 +145,25 @@ function mergeByHand(
 }
 
 describe('a checkpoint', () => {
-  test('paints the same picture as ever', async () => {
-    const picture = { pngs: [new Uint8Array(readFileSync('test/fixtures/tiny-checkpoint/cat.png'))] };
+  test('generates the same image as ever', async () => {
+    const image = { pngs: [new Uint8Array(readFileSync('test/fixtures/tiny-checkpoint/cat.png'))] };
     const plain = textToImage({ prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 2 });
-    expect(difference(await paint(engine, checkpoint, plain), picture).largest).toBeLessThanOrEqual(1);
+    expect(difference(await generate(engine, checkpoint, plain), image).largest).toBeLessThanOrEqual(1);
   });
 
-  test('paints from one file what its networks paint from folders', async () => {
+  test('generates from one file what its networks generate from folders', async () => {
     const folders = await foldersWith('folders', (_, source) => source);
     const engine = engineWith(folders);
-    const whole = await paint(engine, checkpoint, job('a cat'));
-    const parts = await paint(engine, folders, job('a cat'));
+    const whole = await generate(engine, checkpoint, job('a cat'));
+    const parts = await generate(engine, folders, job('a cat'));
     expect(difference(whole, parts).largest).toBe(0);
     expect(whole.notes).toEqual([]);
-    expect(whole.pictures[0]?.infotext).toContain('Model: checkpoint');
+    expect(whole.images[0]?.infotext).toContain('Model: checkpoint');
     // The text encoder has a say.
-    const other = await paint(engine, folders, job('a dog'));
+    const other = await generate(engine, folders, job('a dog'));
     expect(difference(parts, other).mean).toBeGreaterThan(0.1);
     const skipped = { ...job('a dog').promptOptions, clipSkip: 2 };
-    const earlier = await paint(engine, folders, job('a dog', { promptOptions: skipped }));
+    const earlier = await generate(engine, folders, job('a dog', { promptOptions: skipped }));
     expect(difference(earlier, other).mean).toBeGreaterThan(0.1);
     expect(earlier.notes).toEqual([]);
   });
@@ -171,13 +171,13 @@ describe('a checkpoint', () => {
   test.for([
     [8, 3],
     [4, 12],
-  ] as const)('quantised to %i bits paints nearly the same', async ([bits, tolerance]) => {
+  ] as const)('quantised to %i bits generates nearly the same', async ([bits, tolerance]) => {
     const quantised = await foldersWith(`int${String(bits)}`, (component, source) =>
       quantiseTensors(source, chooseStorage(component, bits)),
     );
     const engine = engineWith(quantised);
-    const exact = await paint(engine, checkpoint, job('a cat'));
-    const rough = await paint(engine, quantised, job('a cat'));
+    const exact = await generate(engine, checkpoint, job('a cat'));
+    const rough = await generate(engine, quantised, job('a cat'));
     const { mean } = difference(exact, rough);
     expect(mean).toBeGreaterThan(0);
     expect(mean).toBeLessThan(tolerance);
@@ -187,12 +187,12 @@ describe('a checkpoint', () => {
     const unetOnly = await modelPack({
       'unet/model.safetensors': await fileOf(components.get('unet') ?? tensorsOf({})),
     });
-    await expect(paint(engineWith(unetOnly), unetOnly, job('a cat'))).rejects.toMatchObject({
+    await expect(generate(engineWith(unetOnly), unetOnly, job('a cat'))).rejects.toMatchObject({
       code: 'unsupported_feature',
     });
     const { pack, files } = checkpoint;
     const incomplete = { pack: { ...pack }, files: { ...files, 'checkpoint.safetensors': undefined } };
-    await expect(paint(engineWith(incomplete), incomplete, job('a cat'))).rejects.toMatchObject({
+    await expect(generate(engineWith(incomplete), incomplete, job('a cat'))).rejects.toMatchObject({
       code: 'model_not_found',
       detail: { file: 'checkpoint.safetensors' },
     });
@@ -206,33 +206,35 @@ describe('LoRAs', () => {
       mergeByHand(component, source, { unet: 0.5, text_encoder: 0.25 }),
     );
     const engine = engineWith(byHand, lora);
-    const without = await paint(engine, checkpoint, job('a cat'), [lora]);
-    const merged = await paint(engine, checkpoint, job('a cat <lora:STYLE:0.25:0.5>'), [lora]);
-    const again = await paint(engine, checkpoint, job('a cat'), [lora]);
-    const expected = await paint(engine, byHand, job('a cat'));
+    const without = await generate(engine, checkpoint, job('a cat'), [lora]);
+    const merged = await generate(engine, checkpoint, job('a cat <lora:STYLE:0.25:0.5>'), [lora]);
+    const again = await generate(engine, checkpoint, job('a cat'), [lora]);
+    const expected = await generate(engine, byHand, job('a cat'));
     expect(difference(merged, expected).largest).toBeLessThanOrEqual(1);
     expect(difference(merged, without).mean).toBeGreaterThan(1);
     expect(difference(again, without).largest).toBe(0);
     const hash = lora.pack.files[0]?.sha256?.slice(0, 12) ?? '';
-    expect(merged.pictures[0]?.infotext).toContain(`Lora hashes: "style: ${hash}"`);
-    expect(again.pictures[0]?.infotext).not.toContain('Lora hashes');
+    expect(merged.images[0]?.infotext).toContain(`Lora hashes: "style: ${hash}"`);
+    expect(again.images[0]?.infotext).not.toContain('Lora hashes');
     expect(merged.notes).toEqual([]);
   });
 
-  test('may differ from picture to picture of a batch, and come with the job', async () => {
+  test('may differ from image to image of a batch, and come with the job', async () => {
     const lora = await addOnPack('lora', 'style', await makeLora());
     const engine = engineWith(lora);
     const base = job('a cat');
-    const [picture] = base.pictures;
-    if (!picture) throw new Error('There is no picture.');
+    const [image] = base.images;
+    if (!image) throw new Error('There is no image.');
     const prompts = ['a cat', 'a cat <lora:My Style>', 'a cat <lora:style>'];
-    const pictures = prompts.map((prompt) => ({ ...picture, prompt: [prompt] }));
-    const batch = await paint(engine, checkpoint, { ...base, pictures, batchSize: 3 }, [lora]);
-    expect(batch.pictures.map(({ index }) => index)).toEqual([0, 1, 2]);
+    const images = prompts.map((prompt) => ({ ...image, prompt: [prompt] }));
+    const batch = await generate(engine, checkpoint, { ...base, images, batchSize: 3 }, [lora]);
+    expect(batch.images.map(({ index }) => index)).toEqual([0, 1, 2]);
     expect(batch.notes).toEqual(['The LoRA “My Style” had no effect: it is not installed.']);
-    const ofJob = await paint(engine, checkpoint, { ...base, loras: [{ id: 'style', strength: 1 }] }, [lora]);
-    const plain = await paint(engine, checkpoint, base, [lora]);
-    const one = (index: number): Painted => ({ ...batch, pngs: batch.pngs.slice(index, index + 1) });
+    const ofJob = await generate(engine, checkpoint, { ...base, loras: [{ id: 'style', strength: 1 }] }, [
+      lora,
+    ]);
+    const plain = await generate(engine, checkpoint, base, [lora]);
+    const one = (index: number): Generated => ({ ...batch, pngs: batch.pngs.slice(index, index + 1) });
     expect(difference(one(0), plain).largest).toBeLessThanOrEqual(1);
     expect(difference(one(1), plain).largest).toBeLessThanOrEqual(1);
     expect(difference(one(2), ofJob).largest).toBeLessThanOrEqual(1);
@@ -253,7 +255,7 @@ describe('LoRAs', () => {
     ];
     const engine = engineWith(...addOns);
     const prompt = 'a cat <lora:big:1> <lora:other> <lora:style:a lot> <hypernet:x:1>';
-    const { notes } = await paint(engine, checkpoint, job(prompt), addOns);
+    const { notes } = await generate(engine, checkpoint, job(prompt), addOns);
     expect(notes.slice(0, 3)).toEqual([
       '<lora:style:a lot> had no effect: its strength is no number.',
       '<hypernet:x:1> had no effect: there is nothing of this kind here.',
@@ -261,7 +263,7 @@ describe('LoRAs', () => {
     ]);
     expect(notes.slice(3)).toHaveLength(1);
     expect(notes[3]).toMatch(/^The LoRA “other” had no effect: other was made for another kind of model/);
-    const refused = paint(engine, checkpoint, job('a cat <lora:dora>'), addOns);
+    const refused = generate(engine, checkpoint, job('a cat <lora:dora>'), addOns);
     await expect(refused).rejects.toThrow('DoRA');
     await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature' });
   });
@@ -285,19 +287,19 @@ test('an embedding stands for its tokens in a prompt', async () => {
     await fileOf(tensorsOf({ emb_params: { shape: [1, 1024], data: new Float32Array(1024) } })),
   );
   const engine = engineWith(embedding, wide);
-  const named = await paint(engine, checkpoint, job('a (Zoo:1.2), tall'), [embedding, wide]);
-  const words = await paint(engine, checkpoint, job('a (dog cat:1.2), tall'), [embedding, wide]);
-  const none = await paint(engine, checkpoint, job('a (Zoo:1.2), tall'), []);
+  const named = await generate(engine, checkpoint, job('a (Zoo:1.2), tall'), [embedding, wide]);
+  const words = await generate(engine, checkpoint, job('a (dog cat:1.2), tall'), [embedding, wide]);
+  const none = await generate(engine, checkpoint, job('a (Zoo:1.2), tall'), []);
   expect(difference(named, words).largest).toBeLessThanOrEqual(1);
   expect(difference(named, none).mean).toBeGreaterThan(0.1);
   expect(named.notes).toEqual([
     'The embedding “tall” had no effect: it was made for other text encoders than those of Tiny sd1.',
   ]);
-  expect(named.pictures[0]?.infotext).toMatch(/TI hashes: "zoo: [0-9a-f]{12}"/);
+  expect(named.images[0]?.infotext).toMatch(/TI hashes: "zoo: [0-9a-f]{12}"/);
 
   // Prompts read as they stand may name those that the job lists.
   const plain = (embeddings: string[]) =>
-    paint(
+    generate(
       engine,
       checkpoint,
       job('a zoo', { promptOptions: { ...job('').promptOptions, syntax: 'plain', embeddings } }),
@@ -305,7 +307,7 @@ test('an embedding stands for its tokens in a prompt', async () => {
     );
   const [listed, unlisted] = [await plain(['zoo']), await plain([])];
   expect(difference(listed, unlisted).mean).toBeGreaterThan(0.1);
-  expect(unlisted.pictures[0]?.infotext).not.toContain('TI hashes');
+  expect(unlisted.images[0]?.infotext).not.toContain('TI hashes');
 });
 
 describe('another VAE', () => {
@@ -334,18 +336,18 @@ describe('another VAE', () => {
     const tiny = { ...taesd, files: { ...taesd.files, 'config.json': config } };
     const addOns = [own, brighter, tiny];
     const engine = engineWith(...addOns);
-    const plain = await paint(engine, checkpoint, job('a cat'), addOns);
-    const same = await paint(engine, checkpoint, job('a cat', { vae: 'own' }), addOns);
-    const bright = await paint(engine, checkpoint, job('a cat', { vae: 'Brighter' }), addOns);
+    const plain = await generate(engine, checkpoint, job('a cat'), addOns);
+    const same = await generate(engine, checkpoint, job('a cat', { vae: 'own' }), addOns);
+    const bright = await generate(engine, checkpoint, job('a cat', { vae: 'Brighter' }), addOns);
     expect(difference(same, plain).largest).toBe(0);
     expect(difference(bright, plain).mean).toBeGreaterThan(1);
-    expect(bright.pictures[0]?.infotext).toContain('VAE: brighter');
-    const fast = await paint(engine, checkpoint, job('a cat', { vae: 'taesd' }), addOns);
+    expect(bright.images[0]?.infotext).toContain('VAE: brighter');
+    const fast = await generate(engine, checkpoint, job('a cat', { vae: 'taesd' }), addOns);
     expect(difference(fast, plain).mean).toBeGreaterThan(1);
   });
 
   test('that is not installed is an error before work', async () => {
-    await expect(paint(engine, checkpoint, job('a cat', { vae: 'nothing' }))).rejects.toMatchObject({
+    await expect(generate(engine, checkpoint, job('a cat', { vae: 'nothing' }))).rejects.toMatchObject({
       code: 'model_not_found',
       detail: { model: 'nothing' },
     });

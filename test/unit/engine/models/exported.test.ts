@@ -10,16 +10,16 @@ import type { TensorSource } from '#engine/weights/tensor-source.ts';
 import type { AnyPack, ConfigFile, ModelPack } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { readExternalData } from '../../../support/onnx-session.ts';
-import { comparePictures } from '../../../support/pictures.ts';
+import { compareImages } from '../../../support/images.ts';
 import { clipConfig, tinyClip } from '../../../support/tiny-clip.ts';
 import {
   addOnPack,
   engineFor,
   fileOf,
   modelPack,
-  paint,
+  generate,
   type FilledPack,
-  type Painted,
+  type Generated,
 } from '../../../support/tiny-packs.ts';
 
 const { FLOAT, FLOAT16, INT64 } = onnx.TensorProto.DataType;
@@ -143,15 +143,15 @@ afterAll(() => engine.unload());
 
 const job = textToImage({ prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 3 });
 
-function difference(a: Painted, b: Painted): { mean: number; largest: number } {
-  return comparePictures(a.pngs[0] ?? new Uint8Array(), b.pngs[0] ?? new Uint8Array());
+function difference(a: Generated, b: Generated): { mean: number; largest: number } {
+  return compareImages(a.pngs[0] ?? new Uint8Array(), b.pngs[0] ?? new Uint8Array());
 }
 
-test('a float16 export with its weights beside it paints what built graphs paint', async () => {
-  const theirs = await paint(engine, exported, job);
-  const ours = await paint(engine, built, job);
+test('a float16 export with its weights beside it generates what built graphs generate', async () => {
+  const theirs = await generate(engine, exported, job);
+  const ours = await generate(engine, built, job);
   expect(difference(theirs, ours).largest).toBeLessThanOrEqual(4);
-  const other = await paint(engine, exported, { ...job, guidanceScale: 1 });
+  const other = await generate(engine, exported, { ...job, guidanceScale: 1 });
   expect(difference(other, ours).mean).toBeGreaterThan(difference(theirs, ours).mean);
 });
 
@@ -159,8 +159,8 @@ test('takes no LoRAs or embeddings, and says so', async () => {
   const lora = await addOnPack('lora', 'style', new Blob(['never read']));
   const embedding = await addOnPack('embedding', 'cat', new Blob(['never read']));
   const base = { ...job, promptOptions: { ...job.promptOptions, syntax: 'a1111' as const, clipSkip: 2 } };
-  const pictures = base.pictures.map((picture) => ({ ...picture, prompt: ['a cat <lora:style:1>'] }));
-  const { notes } = await paint(engine, exported, { ...base, pictures }, [lora, embedding]);
+  const images = base.images.map((image) => ({ ...image, prompt: ['a cat <lora:style:1>'] }));
+  const { notes } = await generate(engine, exported, { ...base, images }, [lora, embedding]);
   const reason = 'Tiny sd1 is made of finished graphs, which take nothing in.';
   expect(notes).toEqual([
     `The LoRA “style” had no effect: ${reason}`,

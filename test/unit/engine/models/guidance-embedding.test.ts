@@ -4,10 +4,10 @@ import { embedGuidanceScale } from '#engine/pipelines/conditioning.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { AnyPack, ConfigFile } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
-import { comparePictures } from '../../../support/pictures.ts';
+import { compareImages } from '../../../support/images.ts';
 import { joinSources, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
 import { clipConfig, tinyClip } from '../../../support/tiny-clip.ts';
-import { engineFor, fileOf, modelPack, paint, type FilledPack } from '../../../support/tiny-packs.ts';
+import { engineFor, fileOf, modelPack, generate, type FilledPack } from '../../../support/tiny-packs.ts';
 
 const packs: FilledPack<AnyPack>[] = [];
 const engine = engineFor(packs);
@@ -55,9 +55,9 @@ test('a UNet that is told the guidance scale runs without a negative prompt', as
       width: 64,
       height: 64,
     });
-    return (await paint(engine, model, job)).pngs[0] ?? new Uint8Array();
+    return (await generate(engine, model, job)).pngs[0] ?? new Uint8Array();
   };
-  const picture = await png(8, '');
-  expect(comparePictures(await png(8, 'a dog'), picture).largest).toBe(0);
-  expect(comparePictures(await png(2, ''), picture).mean).toBeGreaterThan(0);
+  const image = await png(8, '');
+  expect(compareImages(await png(8, 'a dog'), image).largest).toBe(0);
+  expect(compareImages(await png(2, ''), image).mean).toBeGreaterThan(0);
 });

@@ -3,16 +3,16 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openAddOns, type AddOns } from '#engine/models/add-ons.ts';
 import type { Model } from '#engine/models/model.ts';
-import { drawPictures } from '#engine/pipelines/draw.ts';
+import { drawImages } from '#engine/pipelines/draw.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { TensorSource } from '#engine/weights/tensor-source.ts';
-import type { PaintJob } from '#protocol/job.ts';
+import type { GenerateJob } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { withoutKernels } from '../../../support/loras.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
-import { comparePictures } from '../../../support/pictures.ts';
+import { compareImages } from '../../../support/images.ts';
 import { joinSources, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
 import { addOnPack, fileOf, type FilledPack } from '../../../support/tiny-packs.ts';
 import { openTinyPipeline } from '../../../support/tiny-pipeline.ts';
@@ -82,11 +82,11 @@ afterAll(async () => {
   await runtime.close();
 });
 
-/** A picture with LoRAs, and which UNets were opened and released for it. */
+/** An image with LoRAs, and which UNets were opened and released for it. */
 async function draw(
   model: Model,
-  loras: PaintJob['loras'],
-): Promise<{ picture: Uint8Array; happened: string[] }> {
+  loras: GenerateJob['loras'],
+): Promise<{ image: Uint8Array; happened: string[] }> {
   const before = happened.length;
   let file = new Blob();
   const job = textToImage({
@@ -97,29 +97,29 @@ async function draw(
     width: 64,
     height: 64,
   });
-  await drawPictures(
+  await drawImages(
     runtime,
     model,
     addOns,
     { ...job, ...(loras && { loras }) },
     { cancelled: false, skipped: false },
     (event) => {
-      if (event.type === 'picture') file = event.picture.blob;
+      if (event.type === 'image') file = event.image.blob;
     },
   );
-  return { picture: new Uint8Array(await file.arrayBuffer()), happened: happened.slice(before) };
+  return { image: new Uint8Array(await file.arrayBuffer()), happened: happened.slice(before) };
 }
 
 const kohya = { id: 'kohya', strength: 0.8 };
 const peft = { id: 'peft', strength: -0.6 };
 
-test('a large UNet paints with LoRAs as inputs what it paints with them merged', async () => {
+test('a large UNet generates with LoRAs as inputs what it generates with them merged', async () => {
   const plain = await draw(small, undefined);
   for (const loras of [[kohya], [peft], [kohya, peft]]) {
     const merged = await draw(small, loras);
     const given = await draw(large, loras);
-    expect(comparePictures(given.picture, merged.picture).largest).toBeLessThanOrEqual(1);
-    expect(comparePictures(given.picture, plain.picture).mean).toBeGreaterThan(0.5);
+    expect(compareImages(given.image, merged.image).largest).toBeLessThanOrEqual(1);
+    expect(compareImages(given.image, plain.image).mean).toBeGreaterThan(0.5);
   }
 });
 
@@ -138,16 +138,16 @@ test('and one session serves them all, and none of them', async () => {
   expect(first.happened).toEqual(['open with inputs']);
   const without = await draw(large, undefined);
   expect(without.happened).toEqual([]);
-  expect(comparePictures(without.picture, plain.picture).largest).toBe(0);
+  expect(compareImages(without.image, plain.image).largest).toBe(0);
   const again = await draw(large, [kohya]);
-  expect(comparePictures(again.picture, first.picture).largest).toBe(0);
+  expect(compareImages(again.image, first.image).largest).toBe(0);
 });
 
 test('in whatever order they are named', async () => {
   const one = await draw(large, [kohya, peft]);
   await draw(large, [peft]);
   const other = await draw(large, [peft, kohya]);
-  expect(comparePictures(one.picture, other.picture).largest).toBe(0);
+  expect(compareImages(one.image, other.image).largest).toBe(0);
 });
 
 test('what inputs cannot hold is merged: convolutions of more than one cell', async () => {
@@ -156,7 +156,7 @@ test('what inputs cannot hold is merged: convolutions of more than one cell', as
   const merged = await draw(small, loras);
   const drawn = await draw(large, loras);
   expect(drawn.happened).toEqual(['open plain']);
-  expect(comparePictures(drawn.picture, merged.picture).largest).toBeLessThanOrEqual(1);
+  expect(compareImages(drawn.image, merged.image).largest).toBeLessThanOrEqual(1);
 });
 
 test('small UNets are merged with them', async () => {

@@ -7,7 +7,7 @@ import type { TextToImageJob } from '#protocol/job.ts';
 import { loadClipTokenizer } from '../../../support/clip-tokenizer.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
-import { comparePictures } from '../../../support/pictures.ts';
+import { compareImages } from '../../../support/images.ts';
 import { tensorsOf } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
 import { clipConfig, tinyClip } from '../../../support/tiny-clip.ts';
@@ -16,7 +16,7 @@ import {
   engineFor,
   fileOf,
   modelPack,
-  paint,
+  generate,
   type FilledPack,
 } from '../../../support/tiny-packs.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
@@ -44,7 +44,7 @@ const jobOf = (
   clipSkip = 1,
 ): TextToImageJob => ({
   ...JOB,
-  pictures: JOB.pictures.map((picture) => ({ ...picture, prompt: [prompt] })),
+  images: JOB.images.map((image) => ({ ...image, prompt: [prompt] })),
   promptOptions: { ...JOB.promptOptions, syntax, clipSkip },
 });
 
@@ -131,7 +131,7 @@ describe('SDXL', () => {
     expect(ofFooocus.data.some((value) => value !== 0)).toBe(true);
   });
 
-  test('paints what the prompt, its embeddings and clip skip say', async () => {
+  test('generates what the prompt, its embeddings and clip skip say', async () => {
     const vectors = (width: number, seed: number) => ({
       shape: [2, width],
       data: Float32Array.from({ length: 2 * width }, (_, i) => Math.sin(seed + i)),
@@ -144,16 +144,16 @@ describe('SDXL', () => {
     );
     packs.push(embedding);
     const png = async (job: TextToImageJob) => {
-      const { pngs, notes } = await paint(engine, model, job, [embedding]);
+      const { pngs, notes } = await generate(engine, model, job, [embedding]);
       expect(notes).toEqual([]);
       return pngs[0] ?? new Uint8Array();
     };
     const cat = await png(jobOf('a cat'));
-    expect(comparePictures(await png(jobOf('a dog')), cat).mean).toBeGreaterThan(0.01);
-    expect(comparePictures(await png(jobOf('a zoo')), cat).mean).toBeGreaterThan(0.01);
+    expect(compareImages(await png(jobOf('a dog')), cat).mean).toBeGreaterThan(0.01);
+    expect(compareImages(await png(jobOf('a zoo')), cat).mean).toBeGreaterThan(0.01);
     // Fooocus counts from 2: its default is the layer that SDXL reads anyway.
-    expect(comparePictures(await png(jobOf('a cat', 'a1111', 2)), cat).largest).toBe(0);
-    expect(comparePictures(await png(jobOf('a cat', 'a1111', 3)), cat).mean).toBeGreaterThan(0.01);
+    expect(compareImages(await png(jobOf('a cat', 'a1111', 2)), cat).largest).toBe(0);
+    expect(compareImages(await png(jobOf('a cat', 'a1111', 3)), cat).mean).toBeGreaterThan(0.01);
   });
 
   test('without its first text encoder is a refiner, and refused', async () => {
@@ -164,7 +164,7 @@ describe('SDXL', () => {
       pack: { ...model.pack, id: 'refiner', files: model.pack.files.filter(({ path }) => path in files) },
     };
     packs.push(refiner);
-    const refused = paint(engine, refiner, jobOf('a cat'));
+    const refused = generate(engine, refiner, jobOf('a cat'));
     await expect(refused).rejects.toThrow('refiner');
     await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature' });
   });

@@ -103,7 +103,7 @@ test('takes a network that does the same where it is open already', async () => 
   await cache.release();
 });
 
-test('adapts a session anew each time it is asked for, and opens it once', async () => {
+test('adapts a session again each time it is asked for, and opens it once', async () => {
   const { network, happened } = watchedNetworks();
   const cache = createSessionCache();
   const named = (name: string): PreparedNetwork => ({

@@ -4,7 +4,7 @@ import { openAddOns } from '#engine/models/add-ons.ts';
 import { openPackFiles } from '#engine/models/pack-files.ts';
 import { openWeightFiles } from '#engine/models/weight-files.ts';
 import { openModel, type LoadedModel, type Model } from '#engine/models/model.ts';
-import { prepareControlPicture, prepareControls } from '#engine/pipelines/control.ts';
+import { prepareControlImage, prepareControls } from '#engine/pipelines/control.ts';
 import { createCpuDenoiser } from '#engine/pipelines/cpu-denoiser.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
@@ -13,12 +13,12 @@ import type { ControlSpec, TextToImageJob } from '#protocol/job.ts';
 import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
-import { comparePictures, pngOf } from '../../../support/pictures.ts';
+import { compareImages, pngOf } from '../../../support/images.ts';
 import { pseudoRandom } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
 import { tinyControlNetFile } from '../../../support/tiny-checkpoint.ts';
 import { tinyControlNet, tinyModel } from '../../../support/tiny-control.ts';
-import { addOnPack, engineFor, modelPack, paint, type FilledPack } from '../../../support/tiny-packs.ts';
+import { addOnPack, engineFor, modelPack, generate, type FilledPack } from '../../../support/tiny-packs.ts';
 
 const SHAPE = { channels: 4, height: 8, width: 8 };
 const LENGTH = 4 * 8 * 8;
@@ -207,10 +207,10 @@ test('of a single file the name tells that it looks at the whole', async () => {
   }
 });
 
-describe('the control picture', () => {
+describe('the control image', () => {
   const wide = pngOf(32, 16, (x) => (x < 16 ? [10, 20, 30] : [200, 100, 0]));
   const pixelAt = async (spec: Partial<ControlSpec>, x: number, y: number) => {
-    const { width, data } = await prepareControlPicture(control({ image: wide, ...spec }), {
+    const { width, data } = await prepareControlImage(control({ image: wide, ...spec }), {
       width: 16,
       height: 16,
     });
@@ -222,7 +222,7 @@ describe('the control picture', () => {
     expect(await pixelAt({ fit: 'stretch' }, 14, 8)).toEqual([200, 100, 0]);
     // The middle 16 columns: half of each colour.
     expect(await pixelAt({ fit: 'cover' }, 0, 0)).toEqual([10, 20, 30]);
-    // Above and below the picture, which is 16 × 8 now. Its border is half of each colour: of each channel the larger.
+    // Above and below the image, which is 16 × 8 now. Its border is half of each colour: of each channel the larger.
     expect(await pixelAt({ fit: 'contain' }, 1, 0)).toEqual([200, 100, 30]);
     expect(await pixelAt({ fit: 'contain' }, 1, 8)).toEqual([10, 20, 30]);
   });
@@ -232,7 +232,7 @@ describe('the control picture', () => {
   });
 
   test('can be searched for edges: those of a square are one closed line', async () => {
-    const { data } = await prepareControlPicture(
+    const { data } = await prepareControlImage(
       control({ preprocessor: { kind: 'canny', low: 100, high: 200 } }),
       {
         width: 64,
@@ -256,7 +256,7 @@ describe('the control picture', () => {
 
   test('of one colour has no edges', async () => {
     const flat = pngOf(20, 20, () => [120, 130, 140]);
-    const { data } = await prepareControlPicture(
+    const { data } = await prepareControlImage(
       control({ image: flat, preprocessor: { kind: 'canny', low: 100, high: 200 } }),
       {
         width: 20,
@@ -282,39 +282,41 @@ describe('a job with control', () => {
     controls,
   });
 
-  test('paints another picture than without, and the same again', async () => {
-    const plain = await paint(engine, model, job([]), [edges]);
-    const steered = await paint(engine, model, job([control()]), [edges]);
-    const again = await paint(engine, model, job([control()]), [edges]);
+  test('generates another image than without, and the same again', async () => {
+    const plain = await generate(engine, model, job([]), [edges]);
+    const steered = await generate(engine, model, job([control()]), [edges]);
+    const again = await generate(engine, model, job([control()]), [edges]);
     for (const index of [0, 1]) {
       const [a, b, c] = [plain, steered, again].map(({ pngs }) => pngs[index] ?? new Uint8Array());
-      if (!a || !b || !c) throw new Error('There is no picture.');
-      expect(comparePictures(a, b).mean).toBeGreaterThan(1);
-      expect(comparePictures(b, c).largest).toBe(0);
+      if (!a || !b || !c) throw new Error('There is no image.');
+      expect(compareImages(a, b).mean).toBeGreaterThan(1);
+      expect(compareImages(b, c).largest).toBe(0);
     }
   });
 
-  test('is refused before anything is painted when its ControlNet is not there or does not fit', async () => {
-    await expect(paint(engine, model, job([control({ id: 'none' })]), [edges])).rejects.toMatchObject({
+  test('is refused before anything is generated when its ControlNet is not there or does not fit', async () => {
+    await expect(generate(engine, model, job([control({ id: 'none' })]), [edges])).rejects.toMatchObject({
       code: 'model_not_found',
     });
     const foreign = await addOnPack('controlnet', 'foreign', new Blob(['x']), { family: 'sdxl' });
     packs.push(foreign);
-    await expect(paint(engine, model, job([control({ id: 'foreign' })]), [foreign])).rejects.toMatchObject({
-      code: 'invalid_request',
-      message: expect.stringContaining('Stable Diffusion XL') as string,
-    });
+    await expect(generate(engine, model, job([control({ id: 'foreign' })]), [foreign])).rejects.toMatchObject(
+      {
+        code: 'invalid_request',
+        message: expect.stringContaining('Stable Diffusion XL') as string,
+      },
+    );
     const finished = await modelPack(
       { 'unet/model.onnx': new Blob(['x']) },
       { id: 'finished', weights: 'onnx' },
     );
     packs.push(finished);
-    await expect(paint(engine, finished, job([control()]), [edges])).rejects.toMatchObject({
+    await expect(generate(engine, finished, job([control()]), [edges])).rejects.toMatchObject({
       code: 'unsupported_feature',
     });
     const start = (await SQUARE.arrayBuffer()).slice(0, 60);
-    const noPicture = control({ image: new Blob([start]) });
-    await expect(paint(engine, model, job([noPicture]), [edges])).rejects.toMatchObject({
+    const noImage = control({ image: new Blob([start]) });
+    await expect(generate(engine, model, job([noImage]), [edges])).rejects.toMatchObject({
       code: 'invalid_request',
     });
   });

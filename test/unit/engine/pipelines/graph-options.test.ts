@@ -6,11 +6,11 @@ import type { GraphSpec, TextToImageJob } from '#protocol/job.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
-import { comparePictures } from '../../../support/pictures.ts';
+import { compareImages } from '../../../support/images.ts';
 import { pseudoRandom } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
 import { tinyModel } from '../../../support/tiny-control.ts';
-import { engineFor, modelPack, paint, type FilledPack } from '../../../support/tiny-packs.ts';
+import { engineFor, modelPack, generate, type FilledPack } from '../../../support/tiny-packs.ts';
 
 const FREEU = { b1: 1.3, b2: 1.4, s1: 0.9, s2: 0.2, version: 2 } as const;
 
@@ -31,10 +31,10 @@ const job = (graphs: GraphSpec, height = 64): TextToImageJob => ({
   graphs,
 });
 
-async function pictureOf(graphs: GraphSpec): Promise<Uint8Array> {
-  const { pngs } = await paint(engine, model, job(graphs));
+async function imageOf(graphs: GraphSpec): Promise<Uint8Array> {
+  const { pngs } = await generate(engine, model, job(graphs));
   const [png] = pngs;
-  if (!png) throw new Error('There is no picture.');
+  if (!png) throw new Error('There is no image.');
   return png;
 }
 
@@ -42,14 +42,14 @@ test.each([
   ['tiling', { tiling: true }],
   ['FreeU', { freeU: FREEU }],
   ['token merging', { tokenMerging: 0.5 }],
-] as const)('%s changes the picture, and is undone by not asking for it', async (_, graphs) => {
-  const plain = await pictureOf({});
-  const changed = await pictureOf(graphs);
-  expect(comparePictures(changed, plain).mean).toBeGreaterThan(0.01);
-  expect(comparePictures(await pictureOf({}), plain).largest).toBe(0);
+] as const)('%s changes the image, and is undone by not asking for it', async (_, graphs) => {
+  const plain = await imageOf({});
+  const changed = await imageOf(graphs);
+  expect(compareImages(changed, plain).mean).toBeGreaterThan(0.01);
+  expect(compareImages(await imageOf({}), plain).largest).toBe(0);
 });
 
-test('pictures of the UNet and the VAE that tile have no borders: moved over them they stay the same', async () => {
+test('images of the UNet and the VAE that tile have no borders: moved over them they stay the same', async () => {
   const runtime = await openNodeRuntime();
   const opened = await openModel(model.pack, runtime, (path) => Promise.resolve(model.files[path]));
   const { unet, vaeDecoder } = await opened.load(
@@ -85,13 +85,13 @@ test('pictures of the UNet and the VAE that tile have no borders: moved over the
 
 test('what needs graphs of one size runs at several sizes in turn', async () => {
   for (const height of [64, 128]) {
-    const { pictures } = await paint(engine, model, job({ tokenMerging: 0.3, freeU: FREEU }, height));
-    expect(pictures).toHaveLength(1);
+    const { images } = await generate(engine, model, job({ tokenMerging: 0.3, freeU: FREEU }, height));
+    expect(images).toHaveLength(1);
   }
 });
 
 test('too much merging is refused, and all of it where graphs are finished', async () => {
-  await expect(paint(engine, model, job({ tokenMerging: 0.9 }))).rejects.toMatchObject({
+  await expect(generate(engine, model, job({ tokenMerging: 0.9 }))).rejects.toMatchObject({
     code: 'invalid_request',
   });
   const finished = await modelPack(
@@ -100,7 +100,7 @@ test('too much merging is refused, and all of it where graphs are finished', asy
   );
   packs.push(finished);
   for (const graphs of [{ tiling: true }, { freeU: FREEU }, { tokenMerging: 0.5 }]) {
-    await expect(paint(engine, finished, job(graphs))).rejects.toMatchObject({
+    await expect(generate(engine, finished, job(graphs))).rejects.toMatchObject({
       code: 'unsupported_feature',
     });
   }

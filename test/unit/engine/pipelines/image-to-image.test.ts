@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodePng } from '#codecs/png.ts';
 import { createEngine } from '#engine/engine.ts';
 import { packs } from '#library/packs/index.ts';
-import type { ImageToImageJob, InpaintJob, Job, Picture } from '#protocol/job.ts';
+import type { ImageToImageJob, InpaintJob, Job, GeneratedImage } from '#protocol/job.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
-import { comparePictures, pngOf } from '../../../support/pictures.ts';
-import { readReferencePictures } from '../../../support/reference-pictures.ts';
+import { compareImages, pngOf } from '../../../support/images.ts';
+import { readReferenceImages } from '../../../support/reference-images.ts';
 
 const engine = createEngine(openNodeRuntime, () => readFrom(EMOJI_MINI));
 const pack = packs['emoji-mini'];
@@ -17,25 +17,25 @@ beforeAll(async () => {
 });
 afterAll(() => engine.unload());
 
-async function draw(job: Job): Promise<Picture[]> {
-  const pictures: Picture[] = [];
+async function draw(job: Job): Promise<GeneratedImage[]> {
+  const images: GeneratedImage[] = [];
   await engine.run(pack, [], job, (event) => {
-    if (event.type === 'picture') pictures.push(event.picture);
+    if (event.type === 'image') images.push(event.image);
   });
-  return pictures;
+  return images;
 }
 
-const bytesOf = async (picture: Picture | undefined) =>
-  new Uint8Array((await picture?.blob.arrayBuffer()) ?? []);
+const bytesOf = async (image: GeneratedImage | undefined) =>
+  new Uint8Array((await image?.blob.arrayBuffer()) ?? []);
 
-const reference = readReferencePictures().find(({ name }) => name === 'euler');
-if (!reference) throw new Error('The reference picture is missing.');
+const reference = readReferenceImages().find(({ name }) => name === 'euler');
+if (!reference) throw new Error('The reference image is missing.');
 const { prompt } = reference;
 const png = new Uint8Array(reference.png);
 
 const SIDE = 256;
 
-/** The right half of the picture. */
+/** The right half of the image. */
 const RIGHT = pngOf(SIDE, SIDE, (x) => (x < SIDE / 2 ? [0, 0, 0] : [255, 255, 255]));
 
 const base = (seeds: readonly bigint[] = [1n]) =>
@@ -76,13 +76,13 @@ function differenceIn(first: Uint8Array, second: Uint8Array, from: number, to: n
   return sum / count;
 }
 
-describe('the built-in model paints from a picture', () => {
+describe('the built-in model generates from an image', () => {
   test('the less, the lower the strength, and tells it', async () => {
     const [light] = await draw(repaint(0.2));
     const [strong] = await draw(repaint(1));
     const [little, much] = [
-      comparePictures(await bytesOf(light), png),
-      comparePictures(await bytesOf(strong), png),
+      compareImages(await bytesOf(light), png),
+      compareImages(await bytesOf(strong), png),
     ];
     expect(little.mean).toBeLessThan(8);
     expect(much.mean).toBeGreaterThan(2 * little.mean);
@@ -92,18 +92,18 @@ describe('the built-in model paints from a picture', () => {
   test('the same in a batch as alone', async () => {
     const [, second] = await draw({
       ...repaint(0.4),
-      ...{ pictures: base([5n, 1n]).pictures },
+      ...{ images: base([5n, 1n]).images },
       batchSize: 2,
     });
     const [alone] = await draw(repaint(0.4));
-    expect(comparePictures(await bytesOf(second), await bytesOf(alone)).largest).toBeLessThanOrEqual(1);
+    expect(compareImages(await bytesOf(second), await bytesOf(alone)).largest).toBeLessThanOrEqual(1);
   });
 
   test('stretched to the size asked for', async () => {
     const tall = pngOf(20, 60, (_, y) => (y < 30 ? [200, 30, 30] : [30, 30, 200]));
-    const [picture] = await draw({ ...repaint(0.2, tall), width: 320, height: 200 });
-    expect(picture).toMatchObject({ width: 320, height: 200 });
-    const { data, channels } = decodePng(await bytesOf(picture));
+    const [image] = await draw({ ...repaint(0.2, tall), width: 320, height: 200 });
+    expect(image).toMatchObject({ width: 320, height: 200 });
+    const { data, channels } = decodePng(await bytesOf(image));
     for (const [x, y, strongest] of [
       [5, 40, 0],
       [315, 40, 0],
@@ -121,8 +121,8 @@ describe('a mask', () => {
     ['diffusers', base().sampler],
     ['A1111', { family: 'k-diffusion', sampler: 'euler', schedule: 'automatic', options: {} }],
   ] as const)('what it does not cover stays, by the way of %s', async (_, sampler) => {
-    const { pictures } = textToImage({ prompt: 'a blue fish', seeds: [3n] });
-    const drawn = await bytesOf((await draw(inpaint({ sampler, pictures })))[0]);
+    const { images } = textToImage({ prompt: 'a blue fish', seeds: [3n] });
+    const drawn = await bytesOf((await draw(inpaint({ sampler, images })))[0]);
     // What the VAE itself changes.
     expect(differenceIn(drawn, png, 0, 112)).toBeLessThan(2);
     expect(differenceIn(drawn, png, 144, SIDE)).toBeGreaterThan(20);
@@ -139,7 +139,7 @@ describe('what is wrong is told before anything is drawn', () => {
   const broken = new Blob([png.slice(0, 100)]);
 
   test.each([
-    ['a broken picture', repaint(0.5, broken), 'invalid_request'],
+    ['a broken image', repaint(0.5, broken), 'invalid_request'],
     ['a broken mask', inpaint({ mask: broken }), 'invalid_request'],
     ['a format that only browsers know', repaint(0.5, new Blob(['GIF89a'])), 'unsupported_feature'],
     ['a strength above 1', repaint(1.5), 'invalid_request'],

@@ -4,10 +4,10 @@ import { afterAll, expect, test } from 'vitest';
 import { decodePng } from '#codecs/png.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
 import type { Model } from '#engine/models/model.ts';
-import { drawPictures } from '#engine/pipelines/draw.ts';
+import { drawImages } from '#engine/pipelines/draw.ts';
 import { createTorchCpuGenerator } from '#engine/random/torch-cpu.ts';
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
-import type { ImageToImageJob, InpaintJob, PaintJob } from '#protocol/job.ts';
+import type { ImageToImageJob, InpaintJob, GenerateJob } from '#protocol/job.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
@@ -38,7 +38,7 @@ const isMasked = (x: number, y: number) => (mask.data[(y * SIDE + x) * mask.chan
 const DDIM: SamplerChoice = { family: 'diffusers', scheduler: 'DDIMScheduler', config: {} };
 const EULER: SamplerChoice = { family: 'k-diffusion', sampler: 'euler', schedule: 'automatic', options: {} };
 
-const base = (sampler: SamplerChoice): PaintJob =>
+const base = (sampler: SamplerChoice): GenerateJob =>
   textToImage({
     model: model.pack.id,
     prompt: 'a cat',
@@ -57,7 +57,7 @@ const inpaint = (sampler: SamplerChoice, strength: number): InpaintJob => ({
 });
 
 /** What the UNet is given in each run: rows of nine channels. */
-async function watch(job: PaintJob): Promise<Float32Array[]> {
+async function watch(job: GenerateJob): Promise<Float32Array[]> {
   const seen: Float32Array[] = [];
   const watched = (session: Session): Session => ({
     ...session,
@@ -79,11 +79,11 @@ async function watch(job: PaintJob): Promise<Float32Array[]> {
       return { ...loaded, unet: watched(loaded.unet) };
     },
   };
-  await drawPictures(runtime, spied, addOns, job, { cancelled: false, skipped: false }, () => undefined);
+  await drawImages(runtime, spied, addOns, job, { cancelled: false, skipped: false }, () => undefined);
   return seen;
 }
 
-/** Mean and deviation of a picture's latents, scaled for the UNet; `shown` chooses its pixels, others are grey. */
+/** Mean and deviation of an image's latents, scaled for the UNet; `shown` chooses its pixels, others are grey. */
 async function encode(shown: (x: number, y: number) => boolean) {
   const data = Float32Array.from({ length: 3 * SIDE * SIDE }, (_, i) => {
     const [x, y] = [i % SIDE, Math.floor(i / SIDE) % SIDE];
@@ -114,7 +114,7 @@ const maskOf = (row: Float32Array | undefined) => row?.slice(LENGTH, LENGTH + CE
 const hiddenOf = (row: Float32Array | undefined) =>
   row?.subarray(LENGTH + CELLS * CELLS) ?? new Float32Array();
 
-test('diffusers draws the picture’s latents, the noise, the masked picture’s latents', async () => {
+test('diffusers draws the image’s latents, the noise, the masked image’s latents', async () => {
   const [whole, masked] = [await encode(() => true), await encode((x, y) => !isMasked(x, y))];
   const generator = createTorchCpuGenerator(SEED);
   const clean = whole.draw(generator.randn(LENGTH));
@@ -133,7 +133,7 @@ test('diffusers draws the picture’s latents, the noise, the masked picture’s
   expect(relativeError(latentsOf(rows[0]), start)).toBeLessThan(1e-5);
 });
 
-test('at full strength the picture is not encoded and nothing drawn for it', async () => {
+test('at full strength the image is not encoded and nothing drawn for it', async () => {
   const generator = createTorchCpuGenerator(SEED);
   const noise = generator.randn(LENGTH);
   const hidden = (await encode((x, y) => !isMasked(x, y))).draw(generator.randn(LENGTH));
@@ -155,10 +155,10 @@ test('A1111’s samplers begin with the seed’s first noise', async () => {
   expect(relativeError(latentsOf(row), start)).toBeLessThan(1e-4);
 });
 
-test('without a mask all of the picture is hidden from it', async () => {
+test('without a mask all of the image is hidden from it', async () => {
   const nothing = await encode(() => false);
-  const { init: picture } = inpaint(EULER, 0.5);
-  const repaint: ImageToImageJob = { ...base(EULER), task: 'img2img', init: picture };
+  const { init: image } = inpaint(EULER, 0.5);
+  const repaint: ImageToImageJob = { ...base(EULER), task: 'img2img', init: image };
   for (const job of [base(DDIM), repaint]) {
     const [row] = await watch(job);
     expect(maskOf(row)?.every((value) => value === 1)).toBe(true);

@@ -4,7 +4,7 @@ import { cases } from '../../../parity/pipelines.ts';
 
 const FIXTURES = path.resolve(import.meta.dirname, '../../../fixtures');
 
-test('the app paints what the pipelines of diffusers paint', async () => {
+test('the app generates what the pipelines of diffusers generate', async () => {
   const checked: string[] = [];
   for await (const { name, error, tolerance, note } of cases(FIXTURES)) {
     expect(error, `${name} ${note ?? ''}`).toBeLessThanOrEqual(tolerance);
@@ -12,7 +12,7 @@ test('the app paints what the pipelines of diffusers paint', async () => {
   }
   expect(checked).toEqual(
     expect.arrayContaining([
-      'pipelines/euler-a image',
+      'pipelines/euler-an image',
       'pipelines/img2img latents',
       'pipelines/inpaint latents',
     ]),

@@ -12,7 +12,7 @@ import { packs } from '#library/packs/index.ts';
 import { AppError } from '#protocol/error.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
 import { pseudoRandom } from '../../../support/random-weights.ts';
-import { readReferencePictures } from '../../../support/reference-pictures.ts';
+import { readReferenceImages } from '../../../support/reference-images.ts';
 import { openTinyPipeline } from '../../../support/tiny-pipeline.ts';
 
 const FIXTURES = path.resolve(import.meta.dirname, '../../../fixtures');
@@ -43,7 +43,7 @@ const makeGrid = (height: number, width: number, value: (y: number, x: number) =
 const at = (grid: Grid, y: number, x: number) => grid.at(y)?.at(x) ?? NaN;
 
 /** Every number becomes `factor` × `factor` of them, plus a part that depends on its place in the tile. */
-const enlarge = (factor: number, unevenness: number) => (tile: Planes) => {
+const upscale = (factor: number, unevenness: number) => (tile: Planes) => {
   const grids = Array.from({ length: tile.channels }, (_, channel) => {
     const grid = gridOf(tile, channel);
     return makeGrid(
@@ -74,7 +74,7 @@ async function tiledByTheBook(
     }
     tiles.push(row);
   }
-  const picture: Grid = [];
+  const image: Grid = [];
   tiles.forEach((row, i) => {
     row.forEach((tile, j) => {
       const above = tiles[i - 1]?.[j];
@@ -97,9 +97,9 @@ async function tiledByTheBook(
       }
     });
     const lines = row.map((tile) => tile.slice(0, limit).map((line) => line.slice(0, limit)));
-    for (let y = 0; y < (lines[0]?.length ?? 0); y++) picture.push(lines.flatMap((tile) => tile[y] ?? []));
+    for (let y = 0; y < (lines[0]?.length ?? 0); y++) image.push(lines.flatMap((tile) => tile[y] ?? []));
   });
-  return picture;
+  return image;
 }
 
 describe('runInTiles', () => {
@@ -108,8 +108,8 @@ describe('runInTiles', () => {
       makeGrid(21, 34, (y, x) => Math.sin(y + 0.3 * x)),
       makeGrid(21, 34, (y, x) => Math.cos(0.7 * y - x)),
     );
-    const whole = await enlarge(2, 0)(input);
-    const tiled = await runInTiles(input, { input: 8, output: 16 }, enlarge(2, 0));
+    const whole = await upscale(2, 0)(input);
+    const tiled = await runInTiles(input, { input: 8, output: 16 }, upscale(2, 0));
     expect(tiled).toMatchObject({ channels: 2, height: 42, width: 68 });
     const apart = tiled.data.map((value, i) => Math.abs(value - (whole.data[i] ?? NaN)));
     expect(Math.max(...apart)).toBeLessThan(1e-6);
@@ -122,8 +122,8 @@ describe('runInTiles', () => {
     [25, 9],
   ])('tiles of %d × %d cells fade into each other as those of diffusers', async (height, width) => {
     const latents = makeGrid(height, width, (y, x) => Math.sin(1.3 * y * x + y));
-    const expected = await tiledByTheBook(latents, [8, 32], enlarge(4, 0.5));
-    const tiled = await runInTiles(planesOf(latents), { input: 8, output: 32 }, enlarge(4, 0.5));
+    const expected = await tiledByTheBook(latents, [8, 32], upscale(4, 0.5));
+    const tiled = await runInTiles(planesOf(latents), { input: 8, output: 32 }, upscale(4, 0.5));
     const apart = gridOf(tiled).flatMap((line, y) =>
       line.map((value, x) => Math.abs(value - at(expected, y, x))),
     );
@@ -197,12 +197,12 @@ describe('a VAE whose memory gives out', async () => {
       () => Promise.resolve(data),
     );
 
-  test('encodes and decodes a picture all but as it does in one piece', async () => {
+  test('encodes and decodes an image all but as it does in one piece', async () => {
     const model = await load(await openModel(packs['emoji-mini'], runtime, readFrom(EMOJI_MINI)));
     const small = inLittleMemory(model);
-    const picture = pixelsToPlanes(sideBySide(readReferencePictures().map(({ png }) => decodePng(png))), -1);
-    const { mean } = await encodeLatents(runtime, model, picture);
-    const encoded = await encodeLatents(runtime, small, picture);
+    const image = pixelsToPlanes(sideBySide(readReferenceImages().map(({ png }) => decodePng(png))), -1);
+    const { mean } = await encodeLatents(runtime, model, image);
+    const encoded = await encodeLatents(runtime, small, image);
     // Latents have a deviation of about 1.
     expect(difference(encoded.mean, mean).mean).toBeLessThan(0.02);
     const whole = await decode(model, mean, 16, 32);
@@ -223,16 +223,16 @@ describe('a VAE whose memory gives out', async () => {
   });
 });
 
-/** Two pictures of one size as one. */
+/** Two images of one size as one. */
 function sideBySide([left, right]: readonly PngPixels[]): Pixels {
-  if (!left || !right) throw new Error('There are no two pictures.');
+  if (!left || !right) throw new Error('There are no two images.');
   const { width, height } = left;
   const data = new Uint8ClampedArray(width * height * 8).fill(255);
-  for (const [index, picture] of [left, right].entries()) {
+  for (const [index, image] of [left, right].entries()) {
     for (let pixel = 0; pixel < width * height; pixel++) {
-      const from = pixel * picture.channels;
+      const from = pixel * image.channels;
       const to = Math.floor(pixel / width) * 2 * width + index * width + (pixel % width);
-      data.set(picture.data.subarray(from, from + 3), to * 4);
+      data.set(image.data.subarray(from, from + 3), to * 4);
     }
   }
   return { width: 2 * width, height, data };

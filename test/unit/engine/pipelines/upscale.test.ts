@@ -4,14 +4,14 @@ import { readPngText } from '#codecs/png-text.ts';
 import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
 import { createUpscalers, type Upscalers } from '#engine/models/upscalers.ts';
-import { upscalePictures } from '#engine/pipelines/upscale.ts';
+import { upscaleImages } from '#engine/pipelines/upscale.ts';
 import { placeTile, planTiles } from '#engine/pipelines/upscale-tiles.ts';
 import { AppError } from '#protocol/error.ts';
 import type { EngineEvent } from '#protocol/engine-worker.ts';
-import type { Picture, UpscaleJob } from '#protocol/job.ts';
+import type { GeneratedImage, UpscaleJob } from '#protocol/job.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
-import { addOnPack, engineFor, paint } from '../../../support/tiny-packs.ts';
+import { addOnPack, engineFor, generate } from '../../../support/tiny-packs.ts';
 import { tinyUpscaler, tinyUpscalerFile } from '../../../support/tiny-upscaler.ts';
 
 const fourTimes = await addOnPack('upscaler', 'tiny-4x', await tinyUpscalerFile(4));
@@ -20,7 +20,7 @@ const once = await addOnPack('upscaler', 'tiny-1x', await tinyUpscalerFile(1));
 const addOns = [fourTimes, twice, once];
 const engine = engineFor(addOns);
 
-/** A picture with soft colours everywhere and an edge in the middle. */
+/** A result with soft colours everywhere and an edge in the middle. */
 function pictureOf(width: number, height: number, texts: Record<string, string> = {}): Blob {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
@@ -46,14 +46,14 @@ function upscale(changes: Partial<UpscaleJob> & { image?: Blob }): UpscaleJob {
   };
 }
 
-async function enlarge(job: UpscaleJob): Promise<Picture> {
-  const [picture] = (await paint(engine, null, job, addOns)).pictures;
-  if (!picture) throw new Error('No picture came of the job.');
-  return picture;
+async function upscaleOne(job: UpscaleJob): Promise<GeneratedImage> {
+  const [result] = (await generate(engine, null, job, addOns)).images;
+  if (!result) throw new Error('No result came of the job.');
+  return result;
 }
 
 const bytesOf = async (blob: Blob) => new Uint8Array(await blob.arrayBuffer());
-const pixelsOf = async ({ blob }: Picture) => decodePng(await bytesOf(blob));
+const pixelsOf = async ({ blob }: GeneratedImage) => decodePng(await bytesOf(blob));
 
 describe('sizes', () => {
   it.each([
@@ -70,19 +70,19 @@ describe('sizes', () => {
     ['Nearest', { width: 100, height: 90, crop: false }, 144, 88],
     ['tiny-2x', { width: 51, height: 51, crop: true }, 51, 51],
   ] as const)('%s to %j', async (upscaler, size, width, height) => {
-    const picture = await enlarge(upscale({ upscaler, size }));
-    const pixels = await pixelsOf(picture);
-    expect([picture.width, picture.height]).toEqual([width, height]);
+    const result = await upscaleOne(upscale({ upscaler, size }));
+    const pixels = await pixelsOf(result);
+    expect([result.width, result.height]).toEqual([width, height]);
     expect([pixels.width, pixels.height]).toEqual([width, height]);
   });
 
   it.each([
     ['Nearest', 400, 'too many'],
-    // Twice by four: the picture on the way is 16 times as large.
+    // Twice by four: the result on the way is 16 times as large.
     ['tiny-4x', 300, 'too many'],
     ['Lanczos', 0.1, 'less than 8 pixels'],
   ])('%s by %d is refused', async (upscaler, factor, message) => {
-    await expect(enlarge(upscale({ upscaler, size: { factor } }))).rejects.toMatchObject({
+    await expect(upscaleOne(upscale({ upscaler, size: { factor } }))).rejects.toMatchObject({
       code: 'invalid_request',
       message: expect.stringContaining(message) as string,
     });
@@ -91,7 +91,7 @@ describe('sizes', () => {
 
 it('crops the middle out of what covers the size', async () => {
   const size = { width: 24, height: 24, crop: true };
-  const pixels = await pixelsOf(await enlarge(upscale({ upscaler: 'Nearest', size })));
+  const pixels = await pixelsOf(await upscaleOne(upscale({ upscaler: 'Nearest', size })));
   const source = decodePng(await bytesOf(pictureOf(40, 24)));
   const rows = Array.from({ length: 24 }, (_, y) => [
     ...source.data.subarray((y * 40 + 8) * 3, (y * 40 + 32) * 3),
@@ -103,7 +103,7 @@ it('repeats pixels with Nearest', async () => {
   const image = pictureOf(16, 8);
   const source = decodePng(await bytesOf(image));
   const { data, width } = await pixelsOf(
-    await enlarge(upscale({ image, upscaler: 'Nearest', size: { factor: 3 } })),
+    await upscaleOne(upscale({ image, upscaler: 'Nearest', size: { factor: 3 } })),
   );
   for (const [x, y] of [
     [0, 0],
@@ -117,10 +117,10 @@ it('repeats pixels with Nearest', async () => {
 });
 
 describe('with a network', () => {
-  /** What the network itself says of a picture in one piece, 0 … 255, and how far the job's picture is from it. */
+  /** What the network itself says of a result in one piece, 0 … 255, and how far the job's result is from it. */
   async function compareWithWhole(image: Blob) {
     const { data } = await pixelsOf(
-      await enlarge(upscale({ image, upscaler: 'tiny-4x', size: { factor: 4 } })),
+      await upscaleOne(upscale({ image, upscaler: 'tiny-4x', size: { factor: 4 } })),
     );
     const { width, height, data: source } = decodePng(await bytesOf(image));
     const area = width * height;
@@ -139,7 +139,7 @@ describe('with a network', () => {
     return { whole, differences: whole.map((value, i) => Math.abs(value - (data[i] ?? NaN))) };
   }
 
-  it('gives what the network says of the picture', async () => {
+  it('gives what the network says of the result', async () => {
     const { whole, differences } = await compareWithWhole(pictureOf(40, 24));
     expect(new Set(whole.map(Math.round)).size).toBeGreaterThan(50);
     // Rounded to bytes.
@@ -153,7 +153,7 @@ describe('with a network', () => {
     expect(differences.reduce((largest, difference) => Math.max(largest, difference), 0)).toBeLessThan(6);
   });
 
-  it('runs it again while the picture is too small, and not at all where none is asked for', async () => {
+  it('runs it again while the result is too small, and not at all where none is asked for', async () => {
     const steps = async (job: UpscaleJob) => {
       const seen: number[] = [];
       await engine.run(
@@ -176,7 +176,7 @@ describe('with a network', () => {
   });
 
   it('says which upscaler is not installed', async () => {
-    await expect(enlarge(upscale({ upscaler: 'elsewhere' }))).rejects.toMatchObject({
+    await expect(upscaleOne(upscale({ upscaler: 'elsewhere' }))).rejects.toMatchObject({
       code: 'model_not_found',
       message: 'The upscaler “elsewhere” is not installed.',
     });
@@ -206,12 +206,12 @@ it('takes smaller tiles where memory runs out', async () => {
   };
   const opened = openAddOns([fourTimes.pack], () => (path) => Promise.resolve(fourTimes.files[path]));
   const widths: number[] = [];
-  const enlargeConfined = (job: UpscaleJob) =>
-    upscalePictures(runtime, confined, opened, job, { cancelled: false, skipped: false }, (event) => {
-      if (event.type === 'picture') widths.push(event.picture.width);
+  const upscaleConfined = (job: UpscaleJob) =>
+    upscaleImages(runtime, confined, opened, job, { cancelled: false, skipped: false }, (event) => {
+      if (event.type === 'image') widths.push(event.image.width);
     });
   const image = pictureOf(96, 64);
-  await enlargeConfined(upscale({ image, upscaler: 'tiny-4x', size: { factor: 4 } }));
+  await upscaleConfined(upscale({ image, upscaler: 'tiny-4x', size: { factor: 4 } }));
   expect(widths).toEqual([384]);
   expect([...sides].every((side) => side <= 64)).toBe(true);
   expect([...sides].at(-1)).toBeLessThanOrEqual(32);
@@ -219,7 +219,7 @@ it('takes smaller tiles where memory runs out', async () => {
 });
 
 it('lays the second upscaler over the first', async () => {
-  const of = async (job: Partial<UpscaleJob>) => (await pixelsOf(await enlarge(upscale(job)))).data;
+  const of = async (job: Partial<UpscaleJob>) => (await pixelsOf(await upscaleOne(upscale(job)))).data;
   const first = await of({ upscaler: 'tiny-4x' });
   const second = await of({ upscaler: 'Nearest' });
   const both = await of({ upscaler: 'tiny-4x', second: { upscaler: 'Nearest', visibility: 0.25 } });
@@ -236,17 +236,17 @@ describe('texts', () => {
 
   it('keeps those of the source and adds its own', async () => {
     const image = pictureOf(40, 24, { Software: 'something', parameters });
-    const picture = await enlarge(
+    const result = await upscaleOne(
       upscale({ image, upscaler: 'tiny-4x', second: { upscaler: 'Lanczos', visibility: 1 } }),
     );
     const postprocessing =
       'Postprocess upscale by: 2, Postprocess upscaler: tiny-4x, Postprocess upscaler 2: Lanczos';
-    expect(await readPngText(await bytesOf(picture.blob))).toEqual({
+    expect(await readPngText(await bytesOf(result.blob))).toEqual({
       Software: 'something',
       parameters,
       postprocessing,
     });
-    expect(picture).toMatchObject({
+    expect(result).toMatchObject({
       prompt: ['a cat'],
       negativePrompt: ['dog'],
       seed: 42n,
@@ -256,26 +256,26 @@ describe('texts', () => {
 
   it('tells of sizes and crops', async () => {
     const size = { width: 64, height: 64, crop: true };
-    const { infotext } = await enlarge(upscale({ size }));
+    const { infotext } = await upscaleOne(upscale({ size }));
     expect(infotext).toBe(
       'Postprocess upscale to: 64x64, Postprocess crop to: 64x64, Postprocess upscaler: Lanczos',
     );
   });
 
-  it('writes none where none are wanted, and believes what is known of a picture', async () => {
+  it('writes none where none are wanted, and believes what is known of a result', async () => {
     const known = { prompt: 'a red cat', seed: 7n, infotext: 'a red cat\nSteps: 1, Sampler: Euler, Seed: 7' };
     const image = pictureOf(40, 24, { parameters });
-    const picture = await enlarge(
+    const result = await upscaleOne(
       upscale({ sources: [{ image, known }], output: { format: 'png', quality: 1, texts: false } }),
     );
-    expect(await readPngText(await bytesOf(picture.blob))).toEqual({});
-    expect(picture).toMatchObject({ prompt: ['a red cat'], seed: 7n });
-    expect(picture.infotext).toContain('Seed: 7, Postprocess upscale by: 2');
+    expect(await readPngText(await bytesOf(result.blob))).toEqual({});
+    expect(result).toMatchObject({ prompt: ['a red cat'], seed: 7n });
+    expect(result.infotext).toContain('Seed: 7, Postprocess upscale by: 2');
   });
 });
 
-it('refuses what is no picture', async () => {
-  await expect(enlarge(upscale({ image: new Blob(['no picture']) }))).rejects.toMatchObject({
+it('refuses what is no result', async () => {
+  await expect(upscaleOne(upscale({ image: new Blob(['no result']) }))).rejects.toMatchObject({
     code: 'unsupported_feature',
   });
 });
@@ -284,39 +284,39 @@ describe('stopping', () => {
   const three = () => Array.from({ length: 3 }, () => ({ image: pictureOf(120, 120) }));
 
   async function stopAfter(act: () => void, isTime: (event: EngineEvent) => boolean) {
-    const pictures: Picture[] = [];
+    const images: GeneratedImage[] = [];
     let acted = false;
     let tiles = 0;
     const job = upscale({ sources: three(), upscaler: 'tiny-4x', size: { factor: 4 } });
     const outcome = await engine.run(null, [fourTimes.pack], job, (event) => {
-      if (event.type === 'picture') pictures.push(event.picture);
+      if (event.type === 'image') images.push(event.image);
       if (event.type === 'progress' && event.progress.step > 0) tiles++;
       if (acted || !isTime(event)) return;
       acted = true;
       act();
     });
-    return { outcome, tiles, indices: pictures.map(({ index }) => index) };
+    return { outcome, tiles, indices: images.map(({ index }) => index) };
   }
 
   const inSecond = (event: EngineEvent) =>
-    event.type === 'progress' && event.progress.picture === 1 && event.progress.step === 2;
+    event.type === 'progress' && event.progress.image === 1 && event.progress.step === 2;
 
-  it('ends between two tiles and keeps the finished pictures', async () => {
+  it('ends between two tiles and keeps the finished images', async () => {
     const { outcome, tiles, indices } = await stopAfter(() => engine.cancel(), inSecond);
     expect(outcome.interrupted).toBe(true);
     expect(indices).toEqual([0]);
-    // Nine of the first picture, two of the second, and what is told once more when a picture is finished.
+    // Nine of the first result, two of the second, and what is told once more when a result is finished.
     expect(tiles).toBeLessThan(14);
   });
 
-  it('skips one picture', async () => {
+  it('skips one result', async () => {
     const { outcome, indices } = await stopAfter(() => engine.skip(), inSecond);
     expect(outcome.interrupted).toBe(false);
     expect(indices).toEqual([0, 2]);
   });
 });
 
-it('places overlapping tiles so that equal ones give an even picture', () => {
+it('places overlapping tiles so that equal ones give an even result', () => {
   const size = { width: 100, height: 50 };
   const tiles = planTiles(size, 32, 4);
   expect(

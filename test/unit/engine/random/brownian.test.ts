@@ -103,7 +103,7 @@ describe('a Brownian path', () => {
     }
   });
 
-  it('gives each picture of a batch its own', () => {
+  it('gives each image of a batch its own', () => {
     const batch = createBrownianBatch([8n, 9n], {
       range: [0.03, 4500],
       size: 16,

@@ -22,7 +22,7 @@ describe.each([
   ['philox', createPhiloxGenerator],
   ['torch-cpu', createTorchCpuGenerator],
 ] as const)('%s', (source, create) => {
-  test('a picture gets the draws of its seed, one after the other', () => {
+  test('an image gets the draws of its seed, one after the other', () => {
     const noise = stream({ source }, [5n]);
     const generator = create(5n);
     expect([...noise.first()]).toEqual([...generator.randn(LENGTH)]);

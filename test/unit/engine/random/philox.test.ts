@@ -6,7 +6,7 @@ test('a draw is the start of every longer one', () => {
   expect([...createPhiloxGenerator(42n).randn(1000).subarray(0, 10)]).toEqual([...short]);
 });
 
-test('each call draws anew, whatever the size of the one before', () => {
+test('each call draws again, whatever the size of the one before', () => {
   const generator = createPhiloxGenerator(42n);
   const first = generator.randn(8);
   const second = generator.randn(8);

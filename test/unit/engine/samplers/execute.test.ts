@@ -9,7 +9,7 @@ function* programOf(...instructions: readonly Instruction[]): SamplerProgram {
 
 const machineWith = (options: Partial<CpuMachineOptions> = {}) =>
   new CpuMachine({
-    pictures: 1,
+    images: 1,
     noise: Float32Array.of(1, -2, 3, -4),
     nextNoise: () => Float32Array.of(10, 20, 30, 40),
     denoise: (input) => ({ guided: input.map((value) => value / 2) }),
@@ -66,8 +66,8 @@ test('the network sees the scaled latents and its timestep', async () => {
   expect([...machine.read('free')]).toEqual([1, 2, 3, 4]);
 });
 
-test('clamps, and thresholds each picture by itself', async () => {
-  const machine = machineWith({ pictures: 2, noise: Float32Array.of(0.2, -0.4, 3, -1.5) });
+test('clamps, and thresholds each image by itself', async () => {
+  const machine = machineWith({ images: 2, noise: Float32Array.of(0.2, -0.4, 3, -1.5) });
   await execute(
     programOf(
       { op: 'combine', to: 'x', terms: [[1, 'noise']] },
@@ -77,18 +77,18 @@ test('clamps, and thresholds each picture by itself', async () => {
     ),
     machine,
   );
-  // The first picture stays within ±1; the second is cut at 2 and divided by it.
+  // The first image stays within ±1; the second is cut at 2 and divided by it.
   expect([...machine.read('x')]).toEqual([0.2, -0.4, 1, -0.75].map(Math.fround));
   expect([...machine.read('clamped')]).toEqual([0.2, -0.4, 0.5, -0.5].map(Math.fround));
 });
 
-test('the norm is the mean of the pictures’ root mean squares', async () => {
+test('the norm is the mean of the images’ root mean squares', async () => {
   const answers: (number | undefined)[] = [];
   function* ask(): SamplerProgram {
     answers.push(yield { op: 'norm', register: 'noise' });
     yield { op: 'combine', to: 'x', terms: [[1, 'noise']] };
   }
-  await execute(ask(), machineWith({ pictures: 2, noise: Float32Array.of(3, 3, 1, 1) }));
+  await execute(ask(), machineWith({ images: 2, noise: Float32Array.of(3, 3, 1, 1) }));
   expect(answers).toEqual([2]);
 });
 

@@ -53,7 +53,7 @@ async function run(
 ): Promise<number[]> {
   let draws = 0;
   const machine = new CpuMachine({
-    pictures: 1,
+    images: 1,
     noise: Float32Array.from(NOISE),
     init: Float32Array.from(INIT),
     mask: Float32Array.from(mask),
@@ -77,8 +77,8 @@ const sum = (...terms: (readonly [number, readonly number[]])[]) =>
 /** Only what lies in the mask: the rest of a result is still to be blended. */
 const inside = (values: readonly number[]) => values.filter((_, i) => MASK[i] === 1);
 
-const FROM_PICTURE = { from: 'init', strength: 0.6 } as const;
-const MASKED = { ...FROM_PICTURE, masked: true } as const;
+const FROM_IMAGE = { from: 'init', strength: 0.6 } as const;
+const MASKED = { ...FROM_IMAGE, masked: true } as const;
 
 describe('a mask that is 1 everywhere changes nothing', () => {
   const schedulers = Object.keys(diffusersSchedulers).filter((name) => name !== 'DDIMInverseScheduler');
@@ -87,7 +87,7 @@ describe('a mask that is 1 everywhere changes nothing', () => {
     const flow = name.startsWith('FlowMatch');
     const model = flow ? FLOW : STABLE_DIFFUSION;
     const predict = flow ? flowNetwork : network;
-    const expected = await run(plan(diffusers(name), FROM_PICTURE, model), EVERYWHERE, predict);
+    const expected = await run(plan(diffusers(name), FROM_IMAGE, model), EVERYWHERE, predict);
     const actual = await run(plan(diffusers(name), MASKED, model), EVERYWHERE, predict);
     expect(relativeError(actual, expected)).toBeLessThan(1e-6);
   });
@@ -99,24 +99,24 @@ describe('a mask that is 1 everywhere changes nothing', () => {
     ]),
   )('$name of $reference', async ({ name, reference }) => {
     const choice = kDiffusion(name, { reference });
-    const expected = await run(plan(choice, FROM_PICTURE), EVERYWHERE);
+    const expected = await run(plan(choice, FROM_IMAGE), EVERYWHERE);
     expect(relativeError(await run(plan(choice, MASKED), EVERYWHERE), expected)).toBeLessThan(1e-6);
   });
 });
 
-describe('diffusers puts the noisy picture back after each evaluation', () => {
+describe('diffusers puts the noisy image back after each evaluation', () => {
   /** The noise that the latents of a sigma schedule hold. */
   const noiseAt = (x: readonly number[], sigma: number, timestep: number) =>
     network(sum([1 / Math.sqrt(sigma * sigma + 1), x]), timestep);
-  const pictureAt = (sigma: number) => sum([1, INIT], [sigma, NOISE]);
+  const imageAt = (sigma: number) => sum([1, INIT], [sigma, NOISE]);
 
   test('EulerDiscreteScheduler', async () => {
     const sampling = plan(diffusers('EulerDiscreteScheduler'), MASKED);
-    let x = pictureAt(sampling.sigmas[0] ?? NaN);
+    let x = imageAt(sampling.sigmas[0] ?? NaN);
     sampling.timesteps.forEach((timestep, i) => {
       const [sigma = NaN, next = NaN] = sampling.sigmas.slice(i);
       x = sum([1, x], [next - sigma, noiseAt(x, sigma, timestep)]);
-      if (i < sampling.timesteps.length - 1) x = blend(x, pictureAt(next));
+      if (i < sampling.timesteps.length - 1) x = blend(x, imageAt(next));
     });
     expect(relativeError(inside(await run(sampling, MASK)), inside(x))).toBeLessThan(1e-5);
   });
@@ -124,7 +124,7 @@ describe('diffusers puts the noisy picture back after each evaluation', () => {
   test('HeunDiscreteScheduler, in the middle of its steps too', async () => {
     const sampling = plan(diffusers('HeunDiscreteScheduler'), MASKED);
     const { sigmas, timesteps } = sampling;
-    let x = pictureAt(sigmas[0] ?? NaN);
+    let x = imageAt(sigmas[0] ?? NaN);
     for (let i = 0, evaluation = 0; i < sigmas.length - 1; i++) {
       const [sigma = NaN, next = NaN] = sigmas.slice(i);
       const first = noiseAt(x, sigma, timesteps[evaluation++] ?? NaN);
@@ -133,13 +133,13 @@ describe('diffusers puts the noisy picture back after each evaluation', () => {
         x = ahead;
         break;
       }
-      const second = noiseAt(blend(ahead, pictureAt(next)), next, timesteps[evaluation++] ?? NaN);
-      x = blend(sum([1, x], [(next - sigma) / 2, first], [(next - sigma) / 2, second]), pictureAt(next));
+      const second = noiseAt(blend(ahead, imageAt(next)), next, timesteps[evaluation++] ?? NaN);
+      x = blend(sum([1, x], [(next - sigma) / 2, first], [(next - sigma) / 2, second]), imageAt(next));
     }
     expect(relativeError(inside(await run(sampling, MASK)), inside(x))).toBeLessThan(1e-5);
   });
 
-  test('at full strength the latents begin as noise, not as the picture under it', () => {
+  test('at full strength the latents begin as noise, not as the image under it', () => {
     const [begin] = plan(diffusers('EulerDiscreteScheduler'), { ...MASKED, strength: 1 }).program();
     expect(begin).toMatchObject({ op: 'combine', to: 'x', terms: [[expect.any(Number), 'noise']] });
   });
@@ -151,7 +151,7 @@ describe('diffusers puts the noisy picture back after each evaluation', () => {
   });
 });
 
-describe('A1111 and ComfyUI put the picture back into the denoised one', () => {
+describe('A1111 and ComfyUI put the image back into the denoised one', () => {
   const denoised = (x: readonly number[], sigma: number, timestep: number) =>
     sum([1, x], [-sigma, network(sum([1 / Math.sqrt(sigma * sigma + 1), x]), timestep)]);
 
@@ -162,16 +162,16 @@ describe('A1111 and ComfyUI put the picture back into the denoised one', () => {
     timesteps.forEach((timestep, i) => {
       const [sigma = NaN, next = NaN] = sigmas.slice(i);
       const seen = reference === 'comfyui' ? blend(x, sum([1, INIT], [sigma, NOISE])) : x;
-      const picture = blend(denoised(seen, sigma, timestep), INIT);
-      x = sum([next / sigma, x], [1 - next / sigma, picture]);
+      const image = blend(denoised(seen, sigma, timestep), INIT);
+      x = sum([next / sigma, x], [1 - next / sigma, image]);
     });
     expect(relativeError(await run(sampling, MASK), x)).toBeLessThan(1e-5);
   });
 
-  test('ddim of a1111 looks at the clean picture outside', async () => {
+  test('ddim of a1111 looks at the clean image outside', async () => {
     const sampling = plan(kDiffusion('ddim'), MASKED);
     const alphas = sampling.sigmas.map((sigma) => 1 / (1 + sigma * sigma));
-    // The first of the levels is one that A1111 only makes the picture as noisy as.
+    // The first of the levels is one that A1111 only makes the image as noisy as.
     const [start] = sampling.program();
     let x = sum(
       ...(start?.op === 'combine' ? start.terms : []).map(
@@ -181,8 +181,8 @@ describe('A1111 and ComfyUI put the picture back into the denoised one', () => {
     sampling.timesteps.forEach((timestep, i) => {
       const [alpha = NaN, next = NaN] = alphas.slice(i);
       const noise = network(blend(x, INIT), timestep);
-      const picture = sum([1 / Math.sqrt(alpha), x], [-Math.sqrt((1 - alpha) / alpha), noise]);
-      x = sum([Math.sqrt(next), picture], [Math.sqrt(1 - next), noise]);
+      const image = sum([1 / Math.sqrt(alpha), x], [-Math.sqrt((1 - alpha) / alpha), noise]);
+      x = sum([Math.sqrt(next), image], [Math.sqrt(1 - next), noise]);
     });
     expect(relativeError(inside(await run(sampling, MASK)), inside(x))).toBeLessThan(1e-5);
   });

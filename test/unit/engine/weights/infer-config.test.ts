@@ -132,7 +132,7 @@ describe('graphs built with it consume every tensor', () => {
 test.each([
   [3, 4],
   [12, 2],
-])('an ESRGAN upscaler of %i input channels enlarges %i times', (inputs, scale) => {
+])('an ESRGAN upscaler of %i input channels upscales %i times', (inputs, scale) => {
   const tensors = ['conv_first', 'body.0.rdb1.conv1', 'conv_up1', 'conv_up2', 'conv_last'].map((name) => ({
     name: `${name}.weight`,
     type: 'float32' as const,

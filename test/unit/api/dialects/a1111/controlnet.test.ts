@@ -4,15 +4,15 @@ import { blobToBase64 } from '#codecs/base64.ts';
 import type { TextToImageJob } from '#protocol/job.ts';
 import { createFakeHost, OWN_GRAPHS_MODEL, TEST_MODEL, testAddOn } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
-import { pngOf } from '../../../../support/pictures.ts';
+import { pngOf } from '../../../../support/images.ts';
 
 const CANNY = testAddOn('controlnet', 'control_v11p_sd15_canny', { family: 'sd1' });
 const DEPTH = testAddOn('controlnet', 'depth', { family: null });
 const XL = testAddOn('controlnet', 'xl-canny', { family: 'sdxl' });
 const ADD_ONS = [CANNY, DEPTH, XL];
 
-const PICTURE = pngOf(8, 8, (x) => (x < 4 ? [0, 0, 0] : [255, 255, 255]));
-const image = await blobToBase64(PICTURE);
+const IMAGE = pngOf(8, 8, (x) => (x < 4 ? [0, 0, 0] : [255, 255, 255]));
+const image = await blobToBase64(IMAGE);
 
 interface Answer {
   info: string;

@@ -44,16 +44,16 @@ const plan = (
   } = {},
 ) => planDiffusers({ family: 'diffusers', scheduler, config }, model, steps, { start });
 
-/** The ideal network of a model whose only picture is all 0.5: predicts exactly the noise in the latents. */
+/** The ideal network of a model whose only image is all 0.5: predicts exactly the noise in the latents. */
 const TARGET = 0.5;
 
-async function paint(scheduler: DiffusersSchedulerName, start: DiffusersStart): Promise<Float32Array> {
+async function generate(scheduler: DiffusersSchedulerName, start: DiffusersStart): Promise<Float32Array> {
   const alphas = cumulativeAlphasOfStableDiffusion();
   const noise = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i * 12.9898) * 1.5);
   let draw = 0;
   const run = plan(scheduler, { start, steps: 20 });
   const machine = new CpuMachine({
-    pictures: 1,
+    images: 1,
     noise,
     init: new Float32Array(64).fill(-1),
     nextNoise: () => Float32Array.from({ length: 64 }, (_, i) => Math.sin(i * 78.233 + ++draw) * 1.4),
@@ -77,16 +77,19 @@ function cumulativeAlphasOfStableDiffusion(): number[] {
   });
 }
 
-describe('with a network that knows the picture', () => {
-  test.each(forDiffusion.filter((name) => name !== 'DDIMInverseScheduler'))('%s paints it', async (name) => {
-    const latents = await paint(name, NOISE);
-    expect(Math.max(...latents.map((value) => Math.abs(value - TARGET)))).toBeLessThan(0.1);
-  });
+describe('with a network that knows the image', () => {
+  test.each(forDiffusion.filter((name) => name !== 'DDIMInverseScheduler'))(
+    '%s generates it',
+    async (name) => {
+      const latents = await generate(name, NOISE);
+      expect(Math.max(...latents.map((value) => Math.abs(value - TARGET)))).toBeLessThan(0.1);
+    },
+  );
 
   test.each(forDiffusion.filter((name) => name !== 'DDIMInverseScheduler'))(
-    '%s paints it over another picture',
+    '%s generates it over another image',
     async (name) => {
-      const latents = await paint(name, { from: 'init', strength: 0.75 });
+      const latents = await generate(name, { from: 'init', strength: 0.75 });
       expect(Math.max(...latents.map((value) => Math.abs(value - TARGET)))).toBeLessThan(0.1);
     },
   );

@@ -13,7 +13,7 @@ export function sigmaTable(alphas: readonly number[] = ALPHAS): number[] {
   return alphas.map((alpha) => Math.fround(Math.sqrt(Math.fround(Math.fround(1 - alpha) / alpha))));
 }
 
-/** Best guess of the picture: values are drawn from two Gaussians of deviation 1/2 around ±1. */
+/** Best guess of the image: values are drawn from two Gaussians of deviation 1/2 around ±1. */
 function posteriorMean(x: number, sigma: number): number {
   const variance = 0.25 + sigma * sigma;
   return (0.25 * x + sigma * sigma * Math.tanh(x / variance)) / variance;
@@ -41,22 +41,22 @@ export function diffusionNetwork(
     );
     const alpha = 1 / (1 + sigma * sigma);
     return input.map((value) => {
-      const picture = mean(value / Math.sqrt(alpha), sigma);
-      const noise = (value - Math.sqrt(alpha) * picture) / Math.sqrt(1 - alpha);
+      const image = mean(value / Math.sqrt(alpha), sigma);
+      const noise = (value - Math.sqrt(alpha) * image) / Math.sqrt(1 - alpha);
       if (predicts === 'epsilon') return noise;
-      if (predicts === 'sample') return picture;
-      return Math.sqrt(alpha) * noise - Math.sqrt(1 - alpha) * picture;
+      if (predicts === 'sample') return image;
+      return Math.sqrt(alpha) * noise - Math.sqrt(1 - alpha) * image;
     });
   };
 }
 
-/** A flow-matching network of the same posterior: it predicts noise − picture. */
+/** A flow-matching network of the same posterior: it predicts noise − image. */
 export const flowNetwork: Network = (input, timestep) => {
   const sigma = timestep / 1000;
   return input.map((value) => {
     if (sigma === 1) return value;
-    const picture = posteriorMean(value / (1 - sigma), sigma / (1 - sigma));
-    return (value - picture) / sigma;
+    const image = posteriorMean(value / (1 - sigma), sigma / (1 - sigma));
+    return (value - image) / sigma;
   });
 };
 

@@ -78,7 +78,7 @@ describe.each(names)('%s', (sampler) => {
     expect(first).toEqual(second);
   });
 
-  it('lands near one of the two pictures the model knows', () => {
+  it('lands near one of the two images the model knows', () => {
     const options: KDiffusionOptions = sampler === 'ddim_cfgpp' ? { eta: 0 } : {};
     const { result } = runProgram(
       plan(sampler, 'automatic', 30, options).program(),
@@ -221,7 +221,7 @@ describe('flow matching', () => {
   const flow: NoiseModel = { schedulerConfig: { _class_name: 'FlowMatchEulerDiscreteScheduler', shift: 3 } };
 
   it.each(definitions.filter(([, definition]) => definition.over === 'sigmas' && !definition.diffusionOnly))(
-    '%s brings noise to a picture',
+    '%s brings noise to an image',
     (sampler) => {
       if (sampler === 'lcm') return;
       const planned = plan(sampler, 'simple', 30, {}, flow);
@@ -243,7 +243,7 @@ describe('flow matching', () => {
     expect(relativeError(result, x)).toBeLessThan(1e-9);
   });
 
-  it('starts image-to-image on the line between picture and noise', () => {
+  it('starts image-to-image on the line between image and noise', () => {
     const choice = { family: 'k-diffusion', sampler: 'euler', schedule: 'simple', options: {} } as const;
     const [start] = planSampling(choice, flow, 10, { from: 'init', strength: 0.5 }).program();
     const planned = planSampling(choice, flow, 10, { from: 'init', strength: 0.5 });
@@ -275,7 +275,7 @@ describe('flow matching', () => {
 
 describe('on the typed-array machine', () => {
   const network = diffusionNetwork('epsilon');
-  const pictures = [3n, 4n];
+  const images = [3n, 4n];
   const draws = (seed: bigint, n: number) =>
     Float32Array.from({ length: NUMBERS }, (_, i) => Math.sin(Number(seed) * 7.7 + n * 3.3 + i * 12.9) * 1.4);
 
@@ -287,7 +287,7 @@ describe('on the typed-array machine', () => {
       createBrownianPath(seed, { range, size: NUMBERS, generator: createTorchCpuGenerator }),
     );
     const machine = new CpuMachine({
-      pictures: seeds.length,
+      images: seeds.length,
       noise: join(seeds.map((seed) => draws(seed, 0))),
       denoise(input, { timestep }) {
         const guided = Float32Array.from(network([...input], timestep));
@@ -303,27 +303,27 @@ describe('on the typed-array machine', () => {
     return seeds.map((_, i) => machine.read('x').slice(i * NUMBERS, (i + 1) * NUMBERS));
   }
 
-  it.each(names)('%s gives each picture of a batch what it gives it alone', async (sampler) => {
+  it.each(names)('%s gives each image of a batch what it gives it alone', async (sampler) => {
     const planned = plan(sampler, 'automatic', 8);
     if (planned.adaptive) return;
-    const batch = await run(planned, pictures);
-    for (const [i, seed] of pictures.entries()) expect(batch[i]).toEqual((await run(planned, [seed]))[0]);
+    const batch = await run(planned, images);
+    for (const [i, seed] of images.entries()) expect(batch[i]).toEqual((await run(planned, [seed]))[0]);
   });
 
-  it('the adaptive sampler asks to run pictures one at a time', () => {
+  it('the adaptive sampler asks to run images one at a time', () => {
     expect(names.filter((sampler) => plan(sampler, 'automatic', 8).adaptive)).toEqual(['dpm_adaptive']);
   });
 
   it.each(['dpmpp_sde', 'dpmpp_2m_sde', 'dpmpp_3m_sde'])(
-    '%s refines one picture with more steps',
+    '%s refines one image with more steps',
     async (sampler) => {
       // A single path may be lucky with few steps: the mean over several counts.
       const seeds = [5n, 6n, 7n, 8n, 9n, 10n, 11n, 12n];
       const refine = (steps: number) => run(plan(sampler, 'karras', steps), seeds);
       const [coarse, fine, finest] = [await refine(30), await refine(120), await refine(480)];
-      const error = (pictures: Float32Array[], others: Float32Array[]) =>
-        pictures.reduce(
-          (sum, picture, i) => sum + relativeError([...picture], [...(others[i] ?? [])]) / seeds.length,
+      const error = (images: Float32Array[], others: Float32Array[]) =>
+        images.reduce(
+          (sum, image, i) => sum + relativeError([...image], [...(others[i] ?? [])]) / seeds.length,
           0,
         );
       expect(error(fine, finest)).toBeLessThan(0.15);

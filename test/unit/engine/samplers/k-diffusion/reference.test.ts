@@ -215,7 +215,7 @@ describe('samplers over timesteps', () => {
   const moments = (times: number[]): reference.Moment[] =>
     times.map((time) => ({
       logAlpha: logAlphaAt(time),
-      picture(x) {
+      image(x) {
         const noise = eps(x, (time - 1 / 1000) * 1000);
         const alpha = Math.exp(logAlphaAt(time));
         return x.map((value, i) => (value - Math.sqrt(1 - alpha ** 2) * (noise[i] ?? NaN)) / alpha);
@@ -275,7 +275,7 @@ describe('samplers over timesteps', () => {
     const sigmas = table.map((sigma) => sigma || 0.001);
     const points: reference.Moment[] = sigmas.map((sigma) => ({
       logAlpha: -0.5 * Math.log1p(sigma ** 2),
-      picture: (x) => model(scale(Math.sqrt(1 + sigma ** 2), x), sigma),
+      image: (x) => model(scale(Math.sqrt(1 + sigma ** 2), x), sigma),
     }));
     for (const [sampler, variant] of [
       ['uni_pc', 'bh1'],
@@ -290,20 +290,20 @@ describe('samplers over timesteps', () => {
 });
 
 describe('the start', () => {
-  it('has variance 1 + sigma² with the SGM noise multiplier, unless a picture is there', () => {
+  it('has variance 1 + sigma² with the SGM noise multiplier, unless an image is there', () => {
     const start = (options: KDiffusionOptions, from: SamplingStart) => {
       const choice = { family: 'k-diffusion', sampler: 'euler', schedule: 'karras', options } as const;
       const [first] = planSampling(choice, { schedulerConfig: {} }, 10, from).program();
       return first;
     };
     const noise = { from: 'noise' } as const;
-    const picture = { from: 'init', strength: 1 } as const;
+    const image = { from: 'init', strength: 1 } as const;
     const multiplied = { sgmNoiseMultiplier: true };
     const close = (weight: number) => expect.closeTo(weight, 9) as number;
     expect(start({}, noise)).toMatchObject({ terms: [[close(SIGMA_MAX), 'noise']] });
     expect(start(multiplied, noise)).toMatchObject({ terms: [[close(Math.hypot(1, SIGMA_MAX)), 'noise']] });
     for (const options of [{}, multiplied]) {
-      expect(start(options, picture)).toMatchObject({
+      expect(start(options, image)).toMatchObject({
         terms: [
           [1, 'init'],
           [close(SIGMA_MAX), 'noise'],
@@ -336,7 +336,7 @@ describe("samplers of ComfyUI's and Fooocus's line", () => {
     expect(relativeError(sample('tcd', 'karras', 8, comfy).result, expected)).toBeLessThan(1e-9);
   });
 
-  it('keep the steps asked for when a picture is the start', () => {
+  it('keep the steps asked for when an image is the start', () => {
     const run = sample('euler', 'karras', 8, comfy, 'epsilon', { from: 'init', strength: 0.5 });
     expect(run.evaluations).toBe(8);
     expect(run.planned.sigmas).toEqual(

@@ -211,7 +211,7 @@ export const lms: Sampler = (model, x, sigmas) => {
 const t = (sigma: number) => -Math.log(sigma);
 const sigmaOfT = (time: number) => Math.exp(-time);
 
-/** Exponential integrator step in t = −log sigma towards a constant denoised picture. */
+/** Exponential integrator step in t = −log sigma towards a constant denoised image. */
 const towards = (x: Vector, denoised: Vector, from: number, to: number) =>
   sum([sigmaOfT(to) / sigmaOfT(from), x], [-Math.expm1(-(to - from)), denoised]);
 
@@ -567,8 +567,8 @@ export function plms(eps: Eps, x: Vector, timesteps: readonly number[]): Vector 
 /** A moment of UniPC: log α and σ of the variance-preserving latents. */
 export interface Moment {
   logAlpha: number;
-  /** The denoised picture of latents there. */
-  picture(x: Vector): Vector;
+  /** The denoised image of latents there. */
+  image(x: Vector): Vector;
 }
 
 /** UniPC of Zhao et al. in the paper's matrices; orders up to 3. */
@@ -580,9 +580,9 @@ export function uniPc(
   const steps = moments.length - 1;
   const lambda = (m: Moment) => m.logAlpha - Math.log(spread(m));
   const spread = (m: Moment) => Math.sqrt(1 - Math.exp(2 * m.logAlpha));
-  const known: { moment: Moment; picture: Vector }[] = [];
+  const known: { moment: Moment; image: Vector }[] = [];
   const [first] = moments;
-  if (first) known.unshift({ moment: first, picture: first.picture(x) });
+  if (first) known.unshift({ moment: first, image: first.image(x) });
   for (let step = 1; step <= steps; step++) {
     const target = moments[step];
     const [newest] = known;
@@ -592,12 +592,10 @@ export function uniPc(
     const h = lambda(target) - lambda(newest.moment);
     const older = known.slice(1, order);
     const rks = older.map(({ moment }) => (lambda(moment) - lambda(newest.moment)) / h);
-    const d1s = older.map(({ picture }, i) =>
-      sum([1 / at(rks, i), picture], [-1 / at(rks, i), newest.picture]),
-    );
+    const d1s = older.map(({ image }, i) => sum([1 / at(rks, i), image], [-1 / at(rks, i), newest.image]));
     const hh = -h;
     const alpha = Math.exp(target.logAlpha);
-    const base = sum([spread(target) / spread(newest.moment), x], [-alpha * Math.expm1(hh), newest.picture]);
+    const base = sum([spread(target) / spread(newest.moment), x], [-alpha * Math.expm1(hh), newest.image]);
     if (settings.variant === 'vary_coeff') {
       const functions = [Math.expm1(hh)];
       const factorials = [1, 2, 6];
@@ -612,12 +610,12 @@ export function uniPc(
         );
       const predicted = sum([1, base], ...along(inverseOf(rks)));
       if (step === steps) return predicted;
-      const picture = target.picture(predicted);
+      const image = target.image(predicted);
       const rows = inverseOf([...rks, 1]);
       const last = at(rows[Math.max(order - 2, 0)] ?? [], order - 1);
-      const change = sum([1, picture], [-1, newest.picture]);
+      const change = sum([1, image], [-1, newest.image]);
       x = sum([1, base], ...along(rows.slice(0, -1)), [-alpha * at(functions, order) * last, change]);
-      known.unshift({ moment: target, picture });
+      known.unshift({ moment: target, image });
       continue;
     }
     const bh = settings.variant === 'bh1' ? hh : Math.expm1(hh);
@@ -634,14 +632,14 @@ export function uniPc(
       ...d1s.map((d, i): [number, Vector] => [-alpha * bh * at(predictor, i), d]),
     );
     if (step === steps) return predicted;
-    const picture = target.picture(predicted);
+    const image = target.image(predicted);
     const corrector = order === 1 ? [0.5] : vandermonde([...rks, 1], phi);
-    const change = sum([1, picture], [-1, newest.picture]);
+    const change = sum([1, image], [-1, newest.image]);
     x = sum(
       [1, base],
       ...[...d1s, change].map((d, i): [number, Vector] => [-alpha * bh * at(corrector, i), d]),
     );
-    known.unshift({ moment: target, picture });
+    known.unshift({ moment: target, image });
   }
   return x;
 }

@@ -1,6 +1,6 @@
 import { describeUnit } from '#codecs/control-units.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ControlSpec, PaintJob, PictureSpec, TextToImageJob } from '#protocol/job.ts';
+import type { ControlSpec, GenerateJob, ImageSpec, TextToImageJob } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnKind, AddOnPack, ModelId, ModelInfo, ModelPack } from '#protocol/model.ts';
 import type { KDiffusionSampler } from '#protocol/sampler.ts';
 import { mentionPattern, promptText } from '#ui/state/packs.ts';
@@ -15,7 +15,7 @@ const FIRST_SAMPLER: SamplerOption = {
 };
 
 /** What the reader has set, and the job it makes. */
-export class PaintForm {
+export class GenerateForm {
   prompt = $state('');
   negativePrompt = $state('');
   width = $state(512);
@@ -26,7 +26,7 @@ export class PaintForm {
   scheduleId = $state('automatic');
   /** The id of a VAE to use in place of the model's own, or empty. */
   vae = $state('');
-  /** Pictures that steer the composition, with the ControlNets that read them. */
+  /** Images that steer the composition, with the ControlNets that read them. */
   controls = $state<ControlSpec[]>([]);
   /** Whether opposite borders are to fit each other. */
   tiling = $state(false);
@@ -77,13 +77,13 @@ export class PaintForm {
   }
 
   /**
-   * The job, with its seeds drawn: picture i has seed + i, and noise is drawn as A1111 draws it.
+   * The job, with its seeds drawn: image i has seed + i, and noise is drawn as A1111 draws it.
    * @param addOns those that go with the model; a VAE or ControlNets chosen for another one are left out
    * @throws AppError `invalid_request` when there is no prompt or the seed is no 64-bit number
    */
   toJob(model: ModelInfo, addOns: readonly AddOnInfo[]): TextToImageJob {
     const prompt = this.prompt.trim();
-    if (prompt === '') throw new AppError('invalid_request', 'Say what to paint first.');
+    if (prompt === '') throw new AppError('invalid_request', 'Say what to generate first.');
     if (!this.seedIsValid) {
       throw new AppError('invalid_request', `A seed is a whole number from 0 to ${LARGEST_SEED.toString()}.`);
     }
@@ -94,7 +94,7 @@ export class PaintForm {
     const isOwnGraph = model.pack.weights === 'safetensors';
     const controls = isOwnGraph ? this.controls.filter(({ id }) => goesAlong('controlnet', id)) : [];
     const firstSeed = this.seed === '' ? randomSeed() : BigInt(this.seed);
-    const pictures = Array.from({ length: this.batchCount * this.batchSize }, (_, index): PictureSpec => ({
+    const images = Array.from({ length: this.batchCount * this.batchSize }, (_, index): ImageSpec => ({
       prompt: [prompt],
       negativePrompt: [this.negativePrompt.trim()],
       seed: BigInt.asUintN(64, firstSeed + BigInt(index)),
@@ -103,7 +103,7 @@ export class PaintForm {
     return {
       task: 'txt2img',
       model: model.pack.id,
-      pictures,
+      images,
       batchSize: this.batchSize,
       width: this.width,
       height: this.height,
@@ -133,16 +133,16 @@ export class PaintForm {
   }
 
   /**
-   * Takes everything from a finished picture, so that painting again gives the same one.
-   * @param model what it will be painted with, whose own values are not to replace these
+   * Takes everything from a finished image, so that generating again gives the same one.
+   * @param model what it will be generated with, whose own values are not to replace these
    */
-  fill(job: PaintJob, index: number, model: ModelId | null): void {
-    const picture = job.pictures[index];
-    if (!picture) return;
+  fill(job: GenerateJob, index: number, model: ModelId | null): void {
+    const image = job.images[index];
+    if (!image) return;
     this.#filledFor = model;
-    this.prompt = picture.prompt.join('\n');
-    this.negativePrompt = picture.negativePrompt.join('\n');
-    this.seed = picture.seed.toString();
+    this.prompt = image.prompt.join('\n');
+    this.negativePrompt = image.negativePrompt.join('\n');
+    this.seed = image.seed.toString();
     this.width = job.width;
     this.height = job.height;
     this.steps = job.steps;

@@ -11,20 +11,20 @@ import { connectDemoHost, demoAddOn, DemoHost, type DemoHostOptions } from '../.
 const PATIENCE = { timeout: 20_000 };
 
 const prompt = page.getByRole('textbox', { name: 'Prompt', exact: true });
-const pictures = page.getByRole('button', { name: /^View large: .*, seed/ });
+const images = page.getByRole('button', { name: /^View large: .*, seed/ });
 const dialog = page.getByRole('dialog');
-const enlarge = dialog.getByRole('button', { name: 'Enlarge' });
+const upscale = dialog.getByRole('button', { name: 'Upscale' });
 
-/** The app with one finished picture, open in the viewer. */
-async function openPicture(options: DemoHostOptions = {}): Promise<DemoHost> {
+/** The app with one finished image, open in the viewer. */
+async function openImage(options: DemoHostOptions = {}): Promise<DemoHost> {
   const host = new DemoHost({ stepMs: 2, ...options });
   const status = new AppStatus();
   status.host = connectDemoHost(host);
   await render(App, { status });
   await prompt.fill('a red apple');
   await userEvent.keyboard('{Control>}{Enter}{/Control}');
-  await pictures.click();
-  await expect.element(dialog).toHaveAccessibleName('Picture: a red apple');
+  await images.click();
+  await expect.element(dialog).toHaveAccessibleName('Image: a red apple');
   return host;
 }
 
@@ -35,26 +35,26 @@ beforeEach(async () => {
 
 afterEach(() => localStorage.clear());
 
-test('without an upscaler nothing offers to enlarge', async () => {
-  await openPicture({ packs: [demoAddOn('lora', 'ink')] });
+test('without an upscaler nothing offers to upscale', async () => {
+  await openImage({ packs: [demoAddOn('lora', 'ink')] });
   await expect.element(dialog.getByRole('button', { name: 'Use again' })).toBeVisible();
-  expect(enlarge.elements()).toEqual([]);
+  expect(upscale.elements()).toEqual([]);
 });
 
-test('a picture is enlarged and keeps its caption and seed; queue and stage tell of it', async () => {
-  const host = await openPicture({ stepMs: 150, packs: [demoAddOn('upscaler', 'sharp')] });
+test('an image is upscaled and keeps its caption and seed; queue and stage tell of it', async () => {
+  const host = await openImage({ stepMs: 150, packs: [demoAddOn('upscaler', 'sharp')] });
   expect(dialog.getByRole('combobox', { name: 'Upscaler' }).elements()).toEqual([]);
   const endless = textToImage({ prompt: 'endless', seeds: [1n], steps: 100_000 });
   await host.submit('endless', endless, { client: 'app', requestKey: null });
   await dialog.getByRole('combobox', { name: 'How many times as wide' }).selectOptions('2 ×');
-  await enlarge.click();
+  await upscale.click();
   await expect.element(dialog).not.toBeInTheDocument();
-  await expect.element(page.getByText('to enlarge')).toBeVisible();
+  await expect.element(page.getByText('to upscale')).toBeVisible();
   await host.cancel('endless');
-  await expect.element(page.getByRole('img', { name: 'Being enlarged' })).toBeVisible();
-  await expect.element(page.getByRole('progressbar', { name: 'Enlarging' })).toBeVisible();
+  await expect.element(page.getByRole('img', { name: 'Being upscaled' })).toBeVisible();
+  await expect.element(page.getByRole('progressbar', { name: 'Upscaling' })).toBeVisible();
   await expect.element(page.getByText('Part 1 of 2 · 12 s left')).toBeVisible();
-  await expect.element(page.getByText('Enlarged · 512 × 512')).toBeVisible();
+  await expect.element(page.getByText('Upscaled · 512 × 512')).toBeVisible();
 
   const [source, twice] = await host.gallery();
   expect(twice?.job).toMatchObject({
@@ -64,30 +64,30 @@ test('a picture is enlarged and keeps its caption and seed; queue and stage tell
     sources: [{ known: { prompt: 'a red apple', infotext: source?.infotext } }],
   });
   expect(twice).toMatchObject({ prompt: 'a red apple', seed: source?.seed });
-  await pictures.first().click();
-  await expect.element(dialog).toHaveAccessibleName('Picture: a red apple');
+  await images.first().click();
+  await expect.element(dialog).toHaveAccessibleName('Image: a red apple');
   expect(dialog.getByRole('button', { name: 'Use again' }).elements()).toEqual([]);
 });
 
 test('of several upscalers one is chosen', async () => {
   const packs = [demoAddOn('upscaler', 'sharp'), demoAddOn('upscaler', 'smooth')];
-  const host = await openPicture({ packs });
+  const host = await openImage({ packs });
   await dialog.getByRole('combobox', { name: 'Upscaler' }).selectOptions('smooth');
   const { violations } = await axe.run(document.body, { rules: { region: { enabled: false } } });
   expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
-  await enlarge.click();
+  await upscale.click();
   await expect
     .poll(async () => (await host.jobs()).at(-1)?.job, PATIENCE)
     .toMatchObject({ task: 'upscale', upscaler: 'smooth', size: { factor: 4 } });
 });
 
-test('of a large picture the gallery keeps a small one', async () => {
-  const host = await openPicture({ packs: [demoAddOn('upscaler', 'sharp')] });
-  await enlarge.click();
+test('of a large image the gallery keeps a small one', async () => {
+  const host = await openImage({ packs: [demoAddOn('upscaler', 'sharp')] });
+  await upscale.click();
   await expect.poll(async () => (await host.gallery()).length, PATIENCE).toBe(2);
-  await pictures.first().click();
-  await enlarge.click();
+  await images.first().click();
+  await upscale.click();
   await expect.poll(async () => (await host.gallery()).length, PATIENCE).toBe(3);
-  const widths = () => pictures.elements().map((picture) => picture.querySelector('img')?.naturalWidth);
+  const widths = () => images.elements().map((image) => image.querySelector('img')?.naturalWidth);
   await expect.poll(widths, PATIENCE).toEqual([384, 1024, 256]);
 });

@@ -6,14 +6,14 @@ import { packs } from '#library/packs/index.ts';
 import { openCheckpoint } from '#engine/weights/checkpoint.ts';
 import { openSafetensors } from '#engine/weights/safetensors-source.ts';
 import type { ImportChoice, ImportSource, WeightStorage } from '#protocol/import.ts';
-import type { Picture } from '#protocol/job.ts';
+import type { GeneratedImage } from '#protocol/job.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 import { openImportedPacks } from '#storage/packs.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { textToImage } from '../../support/jobs.ts';
 import { openNodeRuntime } from '../../support/node-engine.ts';
-import { comparePictures, pngOf } from '../../support/pictures.ts';
+import { compareImages, pngOf } from '../../support/images.ts';
 import { serveFolder, type StaticServer } from '../../support/server.ts';
 import { tinyCheckpoint, tinyControlNetFile } from '../../support/tiny-checkpoint.ts';
 import { fileOf } from '../../support/tiny-packs.ts';
@@ -37,7 +37,7 @@ const SQUARE = {
   balance: 'even',
 } as const;
 
-/** A library with storage of its own, and an engine that paints with what it keeps. */
+/** A library with storage of its own, and an engine that generates with what it keeps. */
 function openStudio(name: string) {
   const files = openModelFiles(`files-${name}`);
   const library = createLibrary({
@@ -58,43 +58,50 @@ function openStudio(name: string) {
       const id = await library.importPack(source, choice, null, () => undefined);
       return (await library.list()).find((known) => known.pack.id === id)?.pack;
     },
-    async paint(pack: AnyPack | undefined, controlNet?: AnyPack): Promise<Uint8Array> {
+    async generate(pack: AnyPack | undefined, controlNet?: AnyPack): Promise<Uint8Array> {
       if (pack?.kind !== 'model') throw new Error('This is no model.');
       // At the size that it was trained for it would take minutes.
       const small: ModelPack = { ...pack, trainedSizes: [[64, 64]] };
       const addOns = controlNet?.kind === 'controlnet' ? [controlNet] : [];
       const controls = addOns.map(({ id }) => ({ ...SQUARE, id }));
-      const pictures: Picture[] = [];
+      const images: GeneratedImage[] = [];
       await engine.run(small, addOns, { ...job, model: pack.id, controls }, (event) => {
-        if (event.type === 'picture') pictures.push(event.picture);
+        if (event.type === 'image') images.push(event.image);
       });
-      return new Uint8Array((await pictures[0]?.blob.arrayBuffer()) ?? new ArrayBuffer(0));
+      return new Uint8Array((await images[0]?.blob.arrayBuffer()) ?? new ArrayBuffer(0));
     },
     close: () => engine.unload(),
   };
 }
 
-it('a checkpoint and a ControlNet paint, and quantised nearly the same', { timeout: 300_000 }, async () => {
-  const model = new File([await tinyCheckpoint()], 'tiny.safetensors');
-  const edges = new File([await tinyControlNetFile()], 'tiny-edges.safetensors');
-  const importAndPaint = async (storage: WeightStorage) => {
-    const studio = openStudio(storage);
-    const pack = await studio.bring([model], { storage });
-    const controlNet = await studio.bring([edges], { storage });
-    expect(controlNet).toMatchObject({ kind: 'controlnet', family: 'sd1' });
-    const painted = { plain: await studio.paint(pack), steered: await studio.paint(pack, controlNet) };
-    await studio.close();
-    return painted;
-  };
-  const exact = await importAndPaint('exact');
-  const int8 = await importAndPaint('int8');
-  for (const way of ['plain', 'steered'] as const) {
-    const { mean } = comparePictures(exact[way], int8[way]);
-    expect(mean).toBeGreaterThan(0);
-    expect(mean).toBeLessThan(5);
-  }
-  expect(comparePictures(exact.plain, exact.steered).mean).toBeGreaterThan(5);
-});
+it(
+  'a checkpoint and a ControlNet generate, and quantised nearly the same',
+  { timeout: 300_000 },
+  async () => {
+    const model = new File([await tinyCheckpoint()], 'tiny.safetensors');
+    const edges = new File([await tinyControlNetFile()], 'tiny-edges.safetensors');
+    const importAndGenerate = async (storage: WeightStorage) => {
+      const studio = openStudio(storage);
+      const pack = await studio.bring([model], { storage });
+      const controlNet = await studio.bring([edges], { storage });
+      expect(controlNet).toMatchObject({ kind: 'controlnet', family: 'sd1' });
+      const generated = {
+        plain: await studio.generate(pack),
+        steered: await studio.generate(pack, controlNet),
+      };
+      await studio.close();
+      return generated;
+    };
+    const exact = await importAndGenerate('exact');
+    const int8 = await importAndGenerate('int8');
+    for (const way of ['plain', 'steered'] as const) {
+      const { mean } = compareImages(exact[way], int8[way]);
+      expect(mean).toBeGreaterThan(0);
+      expect(mean).toBeLessThan(5);
+    }
+    expect(compareImages(exact.plain, exact.steered).mean).toBeGreaterThan(5);
+  },
+);
 
 /** A checkpoint's networks as the folder that diffusers keeps, the UNet in two parts. */
 async function toFolder(checkpoint: File): Promise<File[]> {
@@ -115,7 +122,7 @@ async function toFolder(checkpoint: File): Promise<File[]> {
 }
 
 it(
-  'an SD 2 checkpoint paints, and the same from a folder whose UNet is in two parts',
+  'an SD 2 checkpoint generates, and the same from a folder whose UNet is in two parts',
   { timeout: 300_000 },
   async () => {
     const file = new File([await tinyCheckpoint({ family: 'sd2' })], 'tiny.safetensors');
@@ -123,16 +130,16 @@ it(
     const studio = openStudio('sd2');
     const single = await studio.bring([file], choice);
     expect(single).toMatchObject({ kind: 'model', family: 'sd2', trainedSizes: [[768, 768]] });
-    const picture = await studio.paint(single);
-    const epsilon = await studio.paint(await studio.bring([file], { ...choice, prediction: 'epsilon' }));
-    expect(comparePictures(picture, epsilon).mean).toBeGreaterThan(5);
+    const image = await studio.generate(single);
+    const epsilon = await studio.generate(await studio.bring([file], { ...choice, prediction: 'epsilon' }));
+    expect(compareImages(image, epsilon).mean).toBeGreaterThan(5);
 
     const folder = await toFolder(file);
     expect(folder.map(({ name }) => name)).toContain(
       'tiny/unet/diffusion_pytorch_model-00002-of-00002.safetensors',
     );
-    const parts = await studio.paint(await studio.bring(folder, choice));
-    expect(comparePictures(picture, parts).largest).toBe(0);
+    const parts = await studio.generate(await studio.bring(folder, choice));
+    expect(compareImages(image, parts).largest).toBe(0);
     await studio.close();
   },
 );

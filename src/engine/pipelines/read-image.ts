@@ -5,12 +5,12 @@ import type { Pixels } from './resize.ts';
 const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47];
 
 /**
- * A picture file's pixels, opaque. PNG is read alike everywhere, what else a browser knows by the browser.
+ * An image file's pixels, opaque. PNG is read alike everywhere, what else a browser knows by the browser.
  * @param background 0 … 255: the grey under what is transparent
- * @throws AppError `invalid_request` for what is no picture, `unsupported_feature` for other formats than PNG where
+ * @throws AppError `invalid_request` for what is no image, `unsupported_feature` for other formats than PNG where
  *   there is no browser
  */
-export async function readPicture(file: Blob, background: number): Promise<Pixels> {
+export async function readImage(file: Blob, background: number): Promise<Pixels> {
   const start = new Uint8Array(await file.slice(0, PNG_SIGNATURE.length).arrayBuffer());
   const isPng = PNG_SIGNATURE.every((byte, i) => start[i] === byte);
   if (!isPng && typeof createImageBitmap !== 'function') {
@@ -19,7 +19,7 @@ export async function readPicture(file: Blob, background: number): Promise<Pixel
   try {
     return isPng ? await readPng(file, background) : await readInBrowser(file, background);
   } catch (thrown) {
-    throw new AppError('invalid_request', 'The picture cannot be read: it is broken, or no picture.', {
+    throw new AppError('invalid_request', 'The image cannot be read: it is broken, or no image.', {
       cause: thrown,
     });
   }
@@ -44,7 +44,7 @@ async function readInBrowser(file: Blob, background: number): Promise<Pixels> {
   try {
     const { width, height } = bitmap;
     const context = new OffscreenCanvas(width, height).getContext('2d');
-    if (!context) throw new AppError('internal', 'There is no canvas to read the picture with.');
+    if (!context) throw new AppError('internal', 'There is no canvas to read the image with.');
     context.fillStyle = `rgb(${background} ${background} ${background})`;
     context.fillRect(0, 0, width, height);
     context.drawImage(bitmap, 0, 0);

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** A picture drawn by diffusers' schedulers with the built-in model; origin in test/fixtures/README.md. */
-export interface ReferencePicture {
+/** An image drawn by diffusers' schedulers with the built-in model; origin in test/fixtures/README.md. */
+export interface ReferenceImage {
   name: string;
   scheduler: string;
   prompt: string;
@@ -15,10 +15,10 @@ export interface ReferencePicture {
 
 const FOLDER = path.resolve(import.meta.dirname, '../fixtures/emoji-mini');
 
-/** The reference pictures of the built-in model. */
-export function readReferencePictures(): ReferencePicture[] {
+/** The reference images of the built-in model. */
+export function readReferenceImages(): ReferenceImage[] {
   const cases = JSON.parse(readFileSync(path.join(FOLDER, 'cases.json'), 'utf8')) as Omit<
-    ReferencePicture,
+    ReferenceImage,
     'png'
   >[];
   return cases.map((reference) => ({
@@ -28,9 +28,9 @@ export function readReferencePictures(): ReferencePicture[] {
 }
 
 /**
- * What "the same picture" means. The references were drawn by native ONNX Runtime, which multiplies int8 weights with
+ * What "the same image" means. The references were drawn by native ONNX Runtime, which multiplies int8 weights with
  * activations rounded to int8: they differ from exact arithmetic, and from each other on another number of threads,
  * in single pixels by up to 83/255 (`qdq_matmulnbits_accuracy_level` 0 turns that off, and then agrees with us). So
  * the mean is what is held to, and how few values are further off than 8/255.
  */
-export const SAME_PICTURE = { mean: 1, outliers: 0.01 } as const;
+export const SAME_IMAGE = { mean: 1, outliers: 0.01 } as const;

@@ -27,7 +27,7 @@ export function toPng(pixels: Pixels, texts: Readonly<Record<string, string>> = 
  * A file of the format asked for, its texts in PNG chunks or EXIF tags.
  * @throws AppError `unsupported_feature` where this browser cannot write the format
  */
-export async function encodePicture(
+export async function encodeImage(
   pixels: Pixels,
   output: Pick<OutputSpec, 'format' | 'quality'>,
   texts: Readonly<Record<string, string>>,

@@ -1,9 +1,9 @@
-import { comparePictures } from '../support/pictures.ts';
-import { readReferencePictures, SAME_PICTURE } from '../support/reference-pictures.ts';
+import { compareImages } from '../support/images.ts';
+import { readReferenceImages, SAME_IMAGE } from '../support/reference-images.ts';
 import { call, expect, fetchBytes, test } from './app.ts';
 
 test('the built-in model draws in Chromium what diffusers draws', async ({ studio }) => {
-  for (const reference of readReferencePictures()) {
+  for (const reference of readReferenceImages()) {
     const { body } = await call<{ id: number }>(studio, '/api/v1/enterprise/text2img', {
       key: 'any',
       model_id: 'emoji-mini',
@@ -24,8 +24,8 @@ test('the built-in model draws in Chromium what diffusers draws', async ({ studi
       });
     await expect.poll(async () => (await fetched()).body.status, { timeout: 90_000 }).toBe('success');
     const png = await fetchBytes(studio, (await fetched()).body.output[0] ?? '');
-    const { mean, outliers } = comparePictures(png, reference.png);
-    expect(mean, reference.name).toBeLessThanOrEqual(SAME_PICTURE.mean);
-    expect(outliers, reference.name).toBeLessThanOrEqual(SAME_PICTURE.outliers);
+    const { mean, outliers } = compareImages(png, reference.png);
+    expect(mean, reference.name).toBeLessThanOrEqual(SAME_IMAGE.mean);
+    expect(outliers, reference.name).toBeLessThanOrEqual(SAME_IMAGE.outliers);
   }
 });

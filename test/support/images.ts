@@ -19,8 +19,8 @@ export function meanColour(png: Uint8Array, includes: (x: number, y: number) => 
   return [red, green, blue];
 }
 
-/** How far two pictures of one size are apart, in steps of 1/255. */
-export interface PictureDifference {
+/** How far two images of one size are apart, in steps of 1/255. */
+export interface ImageDifference {
   mean: number;
   largest: number;
   /** Share of the values that differ by more than 8. */
@@ -28,10 +28,10 @@ export interface PictureDifference {
 }
 
 /** Compares two PNG files of one size. @throws Error when the sizes differ */
-export function comparePictures(first: Uint8Array, second: Uint8Array): PictureDifference {
+export function compareImages(first: Uint8Array, second: Uint8Array): ImageDifference {
   const [a, b] = [decodePng(first), decodePng(second)];
   if (a.width !== b.width || a.height !== b.height) {
-    throw new Error(`The pictures are ${sizeOf(a)} and ${sizeOf(b)}.`);
+    throw new Error(`The images are ${sizeOf(a)} and ${sizeOf(b)}.`);
   }
   let sum = 0;
   let largest = 0;
@@ -54,7 +54,7 @@ function sizeOf({ width, height }: Pixels): string {
   return `${width}×${height}`;
 }
 
-/** A picture file with a colour for each pixel. */
+/** An image file with a colour for each pixel. */
 export function pngOf(
   width: number,
   height: number,

@@ -3,7 +3,7 @@ import { tinyUpscalerFile } from '../support/tiny-upscaler.ts';
 import { decodePng } from '#codecs/png.ts';
 import { call, expect, openApp, test } from './app.ts';
 
-test('an upscaler is dropped into the app and enlarges a picture four times, there and over the API', async ({
+test('an upscaler is dropped into the app and upscales an image four times, there and over the API', async ({
   page,
   server,
 }) => {
@@ -18,24 +18,24 @@ test('an upscaler is dropped into the app and enlarges a picture four times, the
   const sheet = page.getByRole('dialog', { name: '4x-tiny' });
   await expect(sheet).toContainText('Upscaler, float32');
   await sheet.getByRole('button', { name: 'Import' }).click();
-  await expect(page.getByRole('article', { name: '4x-tiny' })).toContainText('press Enlarge');
+  await expect(page.getByRole('article', { name: '4x-tiny' })).toContainText('press Upscale');
 
   await page.getByRole('link', { name: 'Create', exact: true }).click();
   await page.getByLabel('Prompt', { exact: true }).fill('yellow star');
   await page.getByLabel('Steps').first().fill('1');
-  await page.getByRole('button', { name: /paint/i }).click();
-  const pictures = page.getByRole('button', { name: /^View large: yellow star, seed/ });
-  await expect(pictures).toHaveCount(1, { timeout: 120_000 });
-  await pictures.click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Enlarge' }).click();
-  await expect(pictures).toHaveCount(2, { timeout: 120_000 });
-  await expect(page.getByText('Enlarged · 1024 × 1024')).toBeVisible();
-  await pictures.first().click();
+  await page.getByRole('button', { name: /generate/i }).click();
+  const images = page.getByRole('button', { name: /^View large: yellow star, seed/ });
+  await expect(images).toHaveCount(1, { timeout: 120_000 });
+  await images.click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Upscale' }).click();
+  await expect(images).toHaveCount(2, { timeout: 120_000 });
+  await expect(page.getByText('Upscaled · 1024 × 1024')).toBeVisible();
+  await images.first().click();
   await expect(page.getByRole('dialog').locator('.infotext')).toContainText('Postprocess upscaler: 4x-tiny');
   const download = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Download' }).click();
-  const enlarged = decodePng(readFileSync(await (await download).path()));
-  expect([enlarged.width, enlarged.height]).toEqual([1024, 1024]);
+  const upscaled = decodePng(readFileSync(await (await download).path()));
+  expect([upscaled.width, upscaled.height]).toEqual([1024, 1024]);
 
   const image = await page.evaluate(() => {
     const canvas = document.createElement('canvas');

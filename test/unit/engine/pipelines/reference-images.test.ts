@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEngine } from '#engine/engine.ts';
 import { packs } from '#library/packs/index.ts';
-import type { Picture } from '#protocol/job.ts';
+import type { GeneratedImage } from '#protocol/job.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
-import { comparePictures } from '../../../support/pictures.ts';
-import { readReferencePictures, SAME_PICTURE } from '../../../support/reference-pictures.ts';
+import { compareImages } from '../../../support/images.ts';
+import { readReferenceImages, SAME_IMAGE } from '../../../support/reference-images.ts';
 
 const engine = createEngine(openNodeRuntime, () => readFrom(EMOJI_MINI));
 const pack = packs['emoji-mini'];
@@ -16,21 +16,21 @@ beforeAll(async () => {
 });
 afterAll(() => engine.unload());
 
-async function draw(job: Parameters<typeof textToImage>[0]): Promise<Picture[]> {
-  const pictures: Picture[] = [];
+async function draw(job: Parameters<typeof textToImage>[0]): Promise<GeneratedImage[]> {
+  const images: GeneratedImage[] = [];
   await engine.run(pack, [], textToImage(job), (event) => {
-    if (event.type === 'picture') pictures.push(event.picture);
+    if (event.type === 'image') images.push(event.image);
   });
-  return pictures;
+  return images;
 }
 
-async function bytesOf(picture: Picture | undefined): Promise<Uint8Array> {
-  return new Uint8Array((await picture?.blob.arrayBuffer()) ?? []);
+async function bytesOf(image: GeneratedImage | undefined): Promise<Uint8Array> {
+  return new Uint8Array((await image?.blob.arrayBuffer()) ?? []);
 }
 
 describe('the built-in model draws what diffusers draws', () => {
-  test.for(readReferencePictures())('$name', async (reference) => {
-    const [picture] = await draw({
+  test.for(readReferenceImages())('$name', async (reference) => {
+    const [image] = await draw({
       prompt: reference.prompt,
       negativePrompt: reference.negative_prompt,
       steps: reference.num_inference_steps,
@@ -38,9 +38,9 @@ describe('the built-in model draws what diffusers draws', () => {
       seeds: [BigInt(reference.seed)],
       sampler: { family: 'diffusers', scheduler: reference.scheduler, config: {} },
     });
-    const { mean, outliers } = comparePictures(await bytesOf(picture), reference.png);
-    expect(mean).toBeLessThanOrEqual(SAME_PICTURE.mean);
-    expect(outliers).toBeLessThanOrEqual(SAME_PICTURE.outliers);
+    const { mean, outliers } = compareImages(await bytesOf(image), reference.png);
+    expect(mean).toBeLessThanOrEqual(SAME_IMAGE.mean);
+    expect(outliers).toBeLessThanOrEqual(SAME_IMAGE.outliers);
   });
 });
 
@@ -48,14 +48,14 @@ test('the same request and seed give the same bytes, alone and in a batch', asyn
   const [alone] = await draw({ prompt: 'purple octopus', steps: 3, seeds: [2n] });
   const batch = await draw({ prompt: 'purple octopus', steps: 3, seeds: [1n, 2n], batchSize: 2 });
   expect(batch.map(({ index }) => index)).toEqual([0, 1]);
-  expect(comparePictures(await bytesOf(batch[1]), await bytesOf(alone)).largest).toBeLessThanOrEqual(1);
+  expect(compareImages(await bytesOf(batch[1]), await bytesOf(alone)).largest).toBeLessThanOrEqual(1);
   const [again] = await draw({ prompt: 'purple octopus', steps: 3, seeds: [2n] });
   expect(await bytesOf(again)).toEqual(await bytesOf(alone));
 });
 
-test('a size beyond the trained one is drawn smaller, enlarged to exactly what was asked, and says so', async () => {
-  const [picture] = await draw({ prompt: 'pizza', steps: 2, seeds: [3n], width: 1152, height: 896 });
-  expect(picture).toMatchObject({ width: 1152, height: 896 });
-  expect(picture?.infotext).toContain('Size: 1152x896');
-  expect(picture?.infotext).toContain('Drawn at: 256x192, Resized with: Lanczos');
+test('a size beyond the trained one is drawn smaller, upscaled to exactly what was asked, and says so', async () => {
+  const [image] = await draw({ prompt: 'pizza', steps: 2, seeds: [3n], width: 1152, height: 896 });
+  expect(image).toMatchObject({ width: 1152, height: 896 });
+  expect(image?.infotext).toContain('Size: 1152x896');
+  expect(image?.infotext).toContain('Drawn at: 256x192, Resized with: Lanczos');
 });
