@@ -148,7 +148,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           environment: 'node',
-          setupFiles: ['test/support/node-20.ts'],
+          setupFiles: ['test/support/node-20.ts', 'fake-indexeddb/auto'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -1,12 +1,14 @@
 import { wrap } from 'comlink';
 import { createEngineHost } from '#host/host.ts';
 import { standForHost, type Candidacy } from '#host/hosting.ts';
-import type { JobEnded } from '#protocol/connect.ts';
+import type { ClaimPages, JobEnded } from '#protocol/connect.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import type { JobRecord } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
+import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
+import { moveOldRecords, openOldRecords } from '#storage/old-records.ts';
 import { openPublishedFiles } from '#storage/published-files.ts';
 import { openSettings } from '#storage/settings.ts';
 
@@ -23,11 +25,25 @@ async function announceEnd({ id, origin }: JobRecord): Promise<void> {
   active?.postMessage({ type: 'vitrine-job-ended', id } satisfies JobEnded);
 }
 
+/**
+ * Gets this page its controller back. A reload past the service worker (Shift+reload, or the developer tools' bypass) leaves
+ * a page without one, and its API calls would reach the static host.
+ */
+async function regainController(): Promise<void> {
+  if (!('serviceWorker' in navigator) || navigator.serviceWorker.controller) return;
+  const { active } = await navigator.serviceWorker.ready;
+  active?.postMessage({ type: 'vitrine-claim' } satisfies ClaimPages);
+}
+
 /** Lets this page host the engine; the composition shared by the app and by pages that embed the engine. */
 export function hostEngine(): Candidacy {
   carryErrorCodes();
-  return standForHost((hostId) =>
-    createEngineHost({
+  void regainController();
+  return standForHost(async (hostId) => {
+    const jobs = openJobs();
+    const images = openImages();
+    await moveOldRecords(openOldRecords(), jobs, images);
+    return createEngineHost({
       hostId,
       startEngineWorker: () =>
         new Worker(new URL('./engine/engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
@@ -37,11 +53,12 @@ export function hostEngine(): Candidacy {
           name: 'library',
         }),
       ),
-      jobs: openJobs(),
+      jobs,
+      images,
       files: openPublishedFiles(),
       settings: openSettings(),
       forcedBackend: backendOfAddress(),
       onJobEnded: (record) => void announceEnd(record),
-    }),
-  );
+    });
+  });
 }

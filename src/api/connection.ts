@@ -20,6 +20,9 @@ type HostQuestion =
   | 'selectModel'
   | 'settings'
   | 'updateSettings'
+  | 'inspectImport'
+  | 'importModel'
+  | 'images'
   | 'file'
   | 'publishFiles';
 

@@ -1,10 +1,10 @@
 import { AppError } from '#protocol/error.ts';
-import type { LoraSpec, PromptOptions, TextToImageJob } from '#protocol/job.ts';
+import type { GenerateJob, LoraSpec, Pass, PromptOptions } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnKind } from '#protocol/model.ts';
 import { findAddOn, installedAddOns } from './models.ts';
 
 /** Fields by which ModelsLab and its resellers name add-ons; lists have commas. */
-interface AddOnFields {
+export interface AddOnFields {
   lora_model: string | null;
   /** In the order of the models; where one is missing, it is 1. */
   lora_strength: string | null;
@@ -12,20 +12,25 @@ interface AddOnFields {
   vae: string | null;
 }
 
+/** What such fields change in a job. */
+interface ChosenAddOns {
+  job: Pick<GenerateJob, 'loras'>;
+  pass: Pick<Pass, 'vae'>;
+  prompt: Pick<PromptOptions, 'embeddings'>;
+}
+
 /**
- * What such fields change in a job.
+ * Finds the add-ons that a request names.
  * @throws AppError `model_not_found`, which names what is not installed and, as `detail.tip`, what is;
  *   `invalid_request` for strengths that are no numbers
  */
-export function chooseAddOns(
-  fields: AddOnFields,
-  addOns: readonly AddOnInfo[],
-): { job: Pick<TextToImageJob, 'loras' | 'vae'>; prompt: Pick<PromptOptions, 'embeddings'> } {
+export function chooseAddOns(fields: AddOnFields, addOns: readonly AddOnInfo[]): ChosenAddOns {
   const loras = chooseLoras(fields, addOns);
   const embeddings = requireAddOns(addOns, 'embedding', fields.embeddings_model);
   const [vae] = requireAddOns(addOns, 'vae', fields.vae);
   return {
-    job: { ...(loras.length > 0 && { loras }), ...(vae && { vae: vae.pack.id }) },
+    job: loras.length > 0 ? { loras } : {},
+    pass: vae ? { vae: vae.pack.id } : {},
     prompt: embeddings.length > 0 ? { embeddings: embeddings.map(({ pack }) => pack.id) } : {},
   };
 }

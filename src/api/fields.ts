@@ -122,13 +122,3 @@ function allowedValues(expected: string | null): unknown {
   const list = (expected ?? '').replace(/^\(|\)$/g, '').split(' | ');
   return list.map((value): unknown => JSON.parse(value));
 }
-
-/** What each field of an object schema is when it is not sent. */
-export function defaultsOf(schema: v.GenericSchema): Record<string, unknown> {
-  const entries = 'entries' in schema ? (schema.entries as Record<string, v.GenericSchema>) : {};
-  return Object.fromEntries(Object.entries(entries).map(([name, field]) => [name, defaultOf(field)]));
-}
-
-function defaultOf(field: v.GenericSchema): unknown {
-  return 'default' in field ? field.default : undefined;
-}

@@ -1,5 +1,6 @@
 import { AppError } from '#protocol/error.ts';
-import { countImages, type JobRecord } from '#protocol/job.ts';
+import { imagesOf, type JobRecord } from '#protocol/job.ts';
+import { countArtifacts } from '#protocol/tasks.ts';
 import { bytesResponse } from './response.ts';
 import { route, type Call } from './route.ts';
 
@@ -57,7 +58,7 @@ export function imagePaths(
 ): string[] {
   const date = localDate(new Date(record.queuedAt));
   return Array.from(
-    { length: countImages(record.job) },
+    { length: countArtifacts(record.job) },
     (_, index) => `${date}/${stem}-${index}.${extension}`,
   );
 }
@@ -71,7 +72,7 @@ export async function publishImages(
 ): Promise<string[]> {
   const paths = imagePaths(record, stem, extension);
   await call.ask((host) => host.publishFiles(record.id, paths));
-  return (record.result?.images ?? []).map(({ index }) => imageUrl(call, paths[index] ?? ''));
+  return imagesOf(record.result).map(({ index }) => imageUrl(call, paths[index] ?? ''));
 }
 
 /** Where a path of {@link imagePaths} is served. */

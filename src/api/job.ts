@@ -1,6 +1,6 @@
 import type { NoiseSpec, ImageSpec, PromptOptions } from '#protocol/job.ts';
 
-/** Noise as torch's CPU generator draws it, without variations. */
+/** Noise of torch's CPU generator, without variations. */
 export const TORCH_NOISE: NoiseSpec = { source: 'torch-cpu', subseedStrength: 0, etaNoiseSeedDelta: 0 };
 
 /** Prompts as diffusers reads them: as they stand. */
@@ -11,7 +11,7 @@ export const PLAIN_PROMPT: PromptOptions = {
   commaPaddingBacktrack: 0,
 };
 
-/** A seed as services draw it when the client leaves it open: 32 random bits. */
+/** A random seed, for clients that leave it open: 32 random bits. */
 export function randomSeed(): bigint {
   return BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
 }

@@ -1,5 +1,12 @@
 import { AppError } from '#protocol/error.ts';
-import type { Job, JobId, JobOrigin, JobRecord, JobResult } from '#protocol/job.ts';
+import {
+  imagesOf,
+  type GeneratedImage,
+  type Job,
+  type JobId,
+  type JobOrigin,
+  type JobRecord,
+} from '#protocol/job.ts';
 import type { Ask } from './connection.ts';
 
 /** Queues a job; answers with the id to ask for, which is another job's when that one does the same work already. */
@@ -15,7 +22,7 @@ export function submitJob(ask: Ask, job: Job, origin: JobOrigin): Promise<JobId>
  */
 export async function awaitJob(ask: Ask, id: JobId, signal: AbortSignal): Promise<JobRecord> {
   const cancel = () => {
-    // Nobody is left to be told of a failure.
+    // Nobody is left who could hear of a failure.
     ask((host) => host.cancel(id)).catch(() => undefined);
   };
   if (signal.aborted) cancel();
@@ -29,7 +36,21 @@ export async function awaitJob(ask: Ask, id: JobId, signal: AbortSignal): Promis
   }
 }
 
-/** The images a job has made; none when it was cancelled before it began. */
-export function resultOf(record: JobRecord): JobResult {
-  return record.result ?? { images: [], interrupted: true, seconds: 0, notes: [] };
+/** A finished image with its file. */
+export interface FinishedImage extends GeneratedImage {
+  blob: Blob;
+}
+
+/**
+ * The images a job has made, with their files, in order: none of a job that was cancelled before its first, and none that
+ * have been deleted since.
+ */
+export async function finishedImages(ask: Ask, record: JobRecord): Promise<FinishedImage[]> {
+  const files = new Map(
+    (await ask((host) => host.images(record.id))).map(({ index, blob }) => [index, blob]),
+  );
+  return imagesOf(record.result).flatMap((image) => {
+    const blob = files.get(image.index);
+    return blob ? [{ ...image, blob }] : [];
+  });
 }

@@ -1,10 +1,8 @@
 import { stringifyJson } from '#codecs/json.ts';
 import type { JobRecord } from '#protocol/job.ts';
-import { writeWebhook as writeFooocusWebhook } from './dialects/fooocus/webhook.ts';
-import { writeWebhook as writeModelsLabWebhook } from './dialects/modelslab/webhook.ts';
-import type { Call } from './route.ts';
+import type { Call, Dialect } from './route.ts';
 
-/** A client's server that wants to hear of a job's end, and what it is told. */
+/** A client's server that wants to hear of a job's end, and what it receives. */
 export interface Webhook {
   url: string;
   body: unknown;
@@ -13,24 +11,22 @@ export interface Webhook {
 /** What a dialect needs to word a webhook. */
 export type WebhookCall = Pick<Call<unknown, unknown>, 'ask' | 'url'>;
 
-/** The webhook of an ended job, or null where none was asked for. */
-type WebhookWriter = (call: WebhookCall, record: JobRecord) => Promise<Webhook | null>;
-
-const writers: Readonly<Record<string, WebhookWriter>> = {
-  fooocus: writeFooocusWebhook,
-  modelslab: writeModelsLabWebhook,
-};
-
 /** The services give a webhook 15 to 30 seconds. */
 const TIMEOUT_MS = 15_000;
 
 /**
- * Tells the client's server that a job has ended, if its request asked for that. It is tried once; whether the
- * server liked it is not looked at. To be called by the tab that hosts the engine, once a job has ended: service
- * workers do not live as long as jobs do.
+ * Notifies the client's server that a job has ended, if its request asked for that. It is tried once; whether the
+ * server liked it is not looked at. To be called once a job has ended, by the service worker: pages may reach no other
+ * server.
+ * @param dialects those whose jobs may have webhooks
  */
-export async function sendWebhook(call: WebhookCall, record: JobRecord): Promise<void> {
-  const webhook = await writers[record.origin.client]?.(call, record);
+export async function sendWebhook(
+  dialects: readonly Dialect[],
+  call: WebhookCall,
+  record: JobRecord,
+): Promise<void> {
+  const dialect = dialects.find(({ name }) => name === record.origin.client);
+  const webhook = await dialect?.webhook?.(call, record);
   if (!webhook) return;
   const message = {
     method: 'POST',

@@ -53,7 +53,10 @@ export function parseInfotext(text: string): Infotext {
   const negative = negativeAt < 0 ? [] : trimmed.slice(negativeAt);
   return {
     prompt: joinLines(prompt),
-    negativePrompt: joinLines(negative.map((line) => line.replace(NEGATIVE, '').trim())),
+    // Only at the start of a line is it a mark, and there on every line.
+    negativePrompt: joinLines(
+      negative.map((line) => (line.startsWith(NEGATIVE) ? line.slice(NEGATIVE.length).trim() : line)),
+    ),
     parameters:
       pairs.length < FEWEST_PAIRS ? [] : pairs.flatMap(([, key = '', value = '']) => readPair(key, value)),
   };

@@ -1,21 +1,22 @@
-import type { EngineEvent, EngineWorker, BackendChoice, RunOutcome } from '#protocol/engine-worker.ts';
-import { AppError, toAppError } from '#protocol/error.ts';
-import { countImages, type Job, type JobProgress } from '#protocol/job.ts';
-import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
+import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
+import { toAppError, type AppError } from '#protocol/error.ts';
+import type { Job } from '#protocol/job.ts';
+import type { AnyPack } from '#protocol/model.ts';
 import { openAddOns } from './models/add-ons.ts';
-import { openModel, readNoiseModel, type Model } from './models/model.ts';
+import { readNoiseModel } from './models/model.ts';
+import { createModels } from './models/models.ts';
 import type { ReadFile } from './models/pack-files.ts';
-import { createUpscalers, type Upscalers } from './models/upscalers.ts';
-import { drawImages, type RunControl } from './pipelines/draw.ts';
-import { upscaleImages } from './pipelines/upscale.ts';
+import { createUpscalers } from './models/upscalers.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { planSampling } from './samplers/index.ts';
+import { createRunContext, type Device, type Stop } from './stages/run/context.ts';
+import { runJob } from './tasks/index.ts';
 
 /** Failures after which the same job may well succeed on a new device. */
 const WORTH_REPEATING: readonly AppError['code'][] = ['device_lost', 'not_a_number'];
 
 /**
- * The engine: one runtime, one model and the upscalers beside it, one job at a time.
+ * The engine: one runtime, what is loaded on it, one job at a time.
  * @param openRuntimeFor opens the runtime of a backend; called again after the device was lost
  * @param filesOf where the files of a pack are read from
  */
@@ -24,105 +25,71 @@ export function createEngine(
   filesOf: (pack: AnyPack) => ReadFile,
 ): EngineWorker {
   let choice: BackendChoice = 'auto';
-  let runtime: Promise<Runtime> | null = null;
-  let ready: { key: string; opening: Promise<Model> } | null = null;
-  let upscalers: Upscalers | null = null;
-  let control: RunControl | null = null;
+  let device: Promise<Device> | null = null;
+  let stop: Stop | null = null;
 
-  const open = () => (runtime ??= openRuntimeFor(choice));
+  const open = () => (device ??= openDevice());
 
-  async function unloadModel(): Promise<void> {
-    const previous = ready;
-    ready = null;
-    // A model that failed to open holds nothing.
-    const model = await previous?.opening.catch(() => null);
-    await model?.release();
-  }
-
-  /** Only one model at a time: two would not fit where one just does. */
-  async function prepare(pack: ModelPack): Promise<Model> {
-    // A model imported again may have other configurations around the same files.
-    const key = JSON.stringify(pack);
-    if (ready?.key === key) return ready.opening;
-    await unloadModel();
-    const opening = open().then((opened) => openModel(pack, opened, filesOf(pack)));
-    const entry = { key, opening };
-    ready = entry;
-    try {
-      return await opening;
-    } catch (thrown) {
-      if (ready === entry) ready = null;
-      throw thrown;
-    }
+  async function openDevice(): Promise<Device> {
+    const runtime = await openRuntimeFor(choice);
+    return { runtime, models: createModels(runtime, filesOf), upscalers: createUpscalers(runtime) };
   }
 
   /** Gives up everything that lives on the device. */
   async function reset(): Promise<void> {
-    const old = runtime;
-    ready = null;
-    upscalers = null;
-    runtime = null;
-    await (await old)?.close().catch(() => undefined);
+    const old = device;
+    device = null;
+    await (await old)?.runtime.close().catch(() => undefined);
   }
 
   async function attempt(
-    pack: ModelPack | null,
-    addOns: readonly AddOnPack[],
+    installed: readonly AnyPack[],
     job: Job,
-    stop: RunControl,
-    onEvent: (event: EngineEvent) => void,
+    stopped: Stop,
+    emit: (event: EngineEvent) => void,
   ): Promise<RunOutcome> {
-    onEvent({ type: 'progress', progress: { ...LOADING, images: countImages(job) } });
-    const opened = openAddOns(addOns, filesOf);
-    if (job.task === 'upscale') {
-      const runtime = await open();
-      upscalers ??= createUpscalers(runtime);
-      return upscaleImages(runtime, upscalers, opened, job, stop, onEvent);
-    }
-    if (!pack) throw new AppError('internal', 'A job that generates came without its model.');
-    const model = await prepare(pack);
-    return drawImages(await open(), model, opened, job, stop, onEvent);
+    return runJob(createRunContext(await open(), job, installed, filesOf, stopped, emit), job);
   }
 
   return {
     async start(wanted) {
       choice = wanted;
-      return (await open()).backend;
+      return (await open()).runtime.backend;
     },
     async load(pack) {
-      const model = await prepare(pack);
-      await model.load({}, openAddOns([], filesOf));
+      const { models } = await open();
+      const [model] = await models.open([pack]);
+      if (model) await models.load(model, {}, openAddOns([], filesOf));
     },
-    async run(pack, addOns, job, onEvent: (event: EngineEvent) => unknown) {
-      const stop: RunControl = { cancelled: false, skipped: false };
-      const told: unknown[] = [];
-      const tell = (event: EngineEvent) => void told.push(onEvent(event));
-      control = stop;
+    async run(installed, job, onEvent: (event: EngineEvent) => unknown) {
+      const stopped: Stop = { cancelled: false, skipped: false };
+      const sent: unknown[] = [];
+      const emit = (event: EngineEvent) => void sent.push(onEvent(event));
+      stop = stopped;
       try {
-        return await attempt(pack, addOns, job, stop, tell);
+        return await attempt(installed, job, stopped, emit);
       } catch (thrown) {
         const error = toAppError(thrown);
-        if (stop.cancelled || !WORTH_REPEATING.includes(error.code)) throw error;
+        if (stopped.cancelled || !WORTH_REPEATING.includes(error.code)) throw error;
         // Jobs are deterministic: what was handed over already is only made again.
         await reset();
-        return await attempt(pack, addOns, job, stop, tell);
+        return await attempt(installed, job, stopped, emit);
       } finally {
-        control = null;
+        stop = null;
         // To another thread events and answers go by different ports: the end must not overtake an image.
-        await Promise.allSettled(told);
+        await Promise.allSettled(sent);
       }
     },
     cancel() {
-      if (control) control.cancelled = true;
+      if (stop) stop.cancelled = true;
     },
     skip() {
-      if (control) control.skipped = true;
+      if (stop) stop.skipped = true;
     },
     async unload() {
-      const previous = upscalers;
-      upscalers = null;
-      await previous?.release();
-      await unloadModel();
+      const opened = await device;
+      await opened?.upscalers.release();
+      await opened?.models.release();
     },
     async samplingPlan(pack, sampler, steps) {
       const noiseModel = await readNoiseModel(pack, filesOf(pack));
@@ -131,13 +98,3 @@ export function createEngine(
     },
   };
 }
-
-const LOADING: JobProgress = {
-  phase: 'loading',
-  fraction: 0,
-  image: 0,
-  images: 0,
-  step: 0,
-  steps: 0,
-  secondsLeft: null,
-};

@@ -3,7 +3,7 @@ import type { BackendInfo, SamplingSummary } from '#protocol/engine-host.ts';
 import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
-import type { AddOnPack, ModelPack } from '#protocol/model.ts';
+import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 
 /** What is needed of a Worker. */
@@ -79,10 +79,9 @@ export function createEngineProcess(
 
   return {
     load: (pack: ModelPack): Promise<void> => use(({ engine }) => engine.load(pack)),
-    /** Runs a job, with its model if it generates; aborting `signal` stops it before its next step, by force if it does not listen. */
+    /** Runs a job with the packs that are installed; aborting `signal` stops it before its next step, by force if it does not listen. */
     async run(
-      pack: ModelPack | null,
-      addOns: readonly AddOnPack[],
+      installed: readonly AnyPack[],
       job: Job,
       onEvent: (event: EngineEvent) => void,
       signal: AbortSignal,
@@ -98,7 +97,7 @@ export function createEngineProcess(
             force = setTimeout(() => kill(error), stopWithinMs);
           };
           signal.addEventListener('abort', stop, { once: true, signal: ended.signal });
-          return engine.run(pack, addOns, job, proxy(onEvent));
+          return engine.run(installed, job, proxy(onEvent));
         });
       } finally {
         // Also when the worker died: there is nobody left to tell.

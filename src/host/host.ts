@@ -1,31 +1,33 @@
 import { proxy, type Remote } from 'comlink';
-import type { BackendInfo, EngineHost, GalleryItem, HostEvent, StopWatching } from '#protocol/engine-host.ts';
+import type { BackendInfo, EngineHost, HostEvent, StopWatching } from '#protocol/engine-host.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import { networkUpscalersOf, type Job, type JobRecord, type JobResult } from '#protocol/job.ts';
+import { imageIdOf, type JobRecord } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import type { ModelId } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
+import { requirementsOf } from '#protocol/tasks.ts';
 import { PROTOCOL } from '#protocol/version.ts';
+import type { Images } from '#storage/images.ts';
 import type { Jobs } from '#storage/jobs.ts';
 import type { PublishedFiles } from '#storage/published-files.ts';
 import type { SettingsStore } from '#storage/settings.ts';
 import { createEngineProcess, type EngineThread } from './engine-process.ts';
+import { createFinishedImages } from './finished-images.ts';
 import { createJobQueue } from './job-queue.ts';
 import { createPacks } from './packs.ts';
+import { checkRequirements } from './requirements.ts';
 
 /** Settings of the app itself; everything else under a dialect's own option names. */
 const BACKEND_SETTING = 'app.backend';
 const MODEL_SETTING = 'app.model';
-
-/** Ids of gallery items: `job/index`. */
-const GALLERY_ID = /^(.+)\/(\d+)$/;
 
 export interface HostParts {
   hostId: string;
   startEngineWorker: () => EngineThread;
   library: Remote<LibraryWorker>;
   jobs: Jobs;
+  images: Images;
   files: PublishedFiles;
   settings: SettingsStore;
   /** A backend demanded by the page's address, over the setting. */
@@ -43,23 +45,6 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
-}
-
-function galleryItems(record: JobRecord): GalleryItem[] {
-  return (record.result?.images ?? []).map((image) => ({
-    id: `${record.id}/${String(image.index)}`,
-    jobId: record.id,
-    client: record.origin.client,
-    createdAt: record.finishedAt ?? record.startedAt ?? record.queuedAt,
-    blob: image.blob,
-    width: image.width,
-    height: image.height,
-    seed: image.seed.toString(),
-    prompt: image.prompt.join(' '),
-    infotext: image.infotext,
-    job: record.job,
-    index: image.index,
-  }));
 }
 
 /**
@@ -95,51 +80,31 @@ export async function createEngineHost(parts: HostParts) {
   }
 
   function downloadStopped(id: ModelId, cause?: AppError): AppError {
-    const { title } = packs.findModel(id);
-    return new AppError('download_failed', `${title} is not here: its download was stopped.`, { cause });
+    const title = packs.find(id)?.title ?? id;
+    return new AppError(
+      'download_failed',
+      `The download of ${title} was stopped. Start it again in Models.`,
+      {
+        cause,
+      },
+    );
   }
 
-  let shown: JobResult | null = null;
+  const images = createFinishedImages(parts.images, emit);
   const queue = createJobQueue(
     jobs,
+    images,
     {
       async run(job, onEvent, signal) {
-        if (job.task === 'upscale') {
-          return engine.run(null, packs.installedAddOns(), job, onEvent, signal);
-        }
-        // When the job is cancelled, the download goes on for the next one.
-        await Promise.race([bring(job.model), aborted(signal)]);
-        return engine.run(packs.findModel(job.model), packs.installedAddOns(), job, onEvent, signal);
+        const arrivals = requirementsOf(job).map(({ id }) => bring(id));
+        // When the job is cancelled, the downloads go on for the next one.
+        await Promise.race([Promise.all(arrivals), aborted(signal)]);
+        return engine.run(packs.installed(), job, onEvent, signal);
       },
       ended: parts.onJobEnded,
     },
-    (event) => {
-      emit(event);
-      const result = event.type === 'record' ? event.record.result : null;
-      // Records come with every step; the gallery changes with an image.
-      if (event.type === 'removed' || (result && result !== shown)) emit({ type: 'gallery' });
-      if (result) shown = result;
-    },
+    emit,
   );
-
-  /** @throws AppError `model_not_found` for a job that needs what is neither here nor on its way */
-  function checkInstalled(job: Job): void {
-    const missing =
-      job.task === 'upscale'
-        ? networkUpscalersOf(job).find((id) => !packs.isInstalled(id))
-        : [job.model].find((id) => !packs.isComing(packs.findModel(id).id));
-    if (missing === undefined) return;
-    const { title } = packs.find(missing);
-    throw new AppError('model_not_found', `${title} is not installed. Install it in the Models panel.`, {
-      detail: { model: missing },
-    });
-  }
-
-  async function locate(itemId: string): Promise<{ record: JobRecord; index: number } | undefined> {
-    const [, jobId, index] = GALLERY_ID.exec(itemId) ?? [];
-    const record = jobId === undefined ? undefined : await queue.find(jobId);
-    return record && { record, index: Number(index) };
-  }
 
   /** The host as one client sees it; `gone` resolves when that client can no longer be answered. */
   function serve(gone: Promise<unknown>): EngineHost {
@@ -147,7 +112,7 @@ export async function createEngineHost(parts: HostParts) {
       hello: () => ({ protocol: PROTOCOL, hostId, backend }),
 
       async submit(id, job, origin) {
-        checkInstalled(job);
+        checkRequirements(job, packs);
         return queue.submit(id, job, origin);
       },
       wait: (id) => queue.wait(id),
@@ -162,7 +127,7 @@ export async function createEngineHost(parts: HostParts) {
         if (queue.isRunning(id)) await engine.skip();
       },
       async removeJob(id) {
-        const removed = await queue.changeEnded(id, () => null);
+        const removed = await queue.remove(id);
         if (removed) await files.removeJob(id);
         return removed;
       },
@@ -181,8 +146,7 @@ export async function createEngineHost(parts: HostParts) {
       installModel: (id) => packs.install(id),
       async cancelInstall(id) {
         // The running job hears of it from the download; those in line would only begin it again.
-        if (packs.models().some(({ pack, state }) => pack.id === id && state.stage !== 'installed'))
-          await queue.refuseWaiting(id, downloadStopped(id));
+        if (!packs.isInstalled(id)) await queue.refuseWaiting(id, downloadStopped(id));
         await library.cancel(id);
       },
       async removeModel(id) {
@@ -198,35 +162,18 @@ export async function createEngineHost(parts: HostParts) {
       settings: () => Promise.resolve(settings),
       updateSettings: update,
 
-      async gallery() {
-        const records = await queue.all();
-        return records.flatMap(galleryItems).sort((a, b) => b.createdAt - a.createdAt || b.index - a.index);
-      },
-      async galleryItem(id) {
-        const found = await locate(id);
-        return found && galleryItems(found.record).find((item) => item.index === found.index);
-      },
+      images: (id) => images.ofJob(id),
+      gallery: (limit, after) => images.page(limit, after),
+      galleryItem: (id) => images.find(id),
       async removeGalleryItem(id) {
-        const found = await locate(id);
-        if (!found?.record.result) return;
-        const { record, index } = found;
-        const isChanged = await queue.changeEnded(record.id, ({ result, ...rest }) => {
-          const images = result?.images.filter((image) => image.index !== index) ?? [];
-          return result && images.length > 0 ? { ...rest, result: { ...result, images } } : null;
-        });
-        if (!isChanged) {
-          throw new AppError(
-            'invalid_request',
-            'An image of a running job cannot be removed. Stop the job first.',
-          );
-        }
-        if (!(await queue.find(record.id))) await files.removeJob(record.id);
+        const image = await images.find(id);
+        if (image && (await queue.removeImage(id))) await files.removeJob(image.jobId);
       },
 
       async file(path) {
         const published = await files.find(path);
-        const record = published && (await queue.find(published.jobId));
-        return record?.result?.images.find((image) => image.index === published?.index)?.blob;
+        const image = published && (await images.find(imageIdOf(published.jobId, published.index)));
+        return image?.blob;
       },
       async publishFiles(id, paths) {
         await Promise.all(paths.map((path, index) => files.publish({ path, jobId: id, index })));

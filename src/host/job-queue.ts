@@ -1,26 +1,19 @@
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import {
-  countImages,
-  type Job,
-  type JobEvent,
-  type JobId,
-  type JobOrigin,
-  type JobRecord,
-  type JobResult,
-  type GeneratedImage,
-} from '#protocol/job.ts';
+import type { ImageId, Job, JobEvent, JobId, JobOrigin, JobRecord } from '#protocol/job.ts';
 import type { ModelId } from '#protocol/model.ts';
+import { countArtifacts, requirementsOf } from '#protocol/tasks.ts';
 import type { Jobs } from '#storage/jobs.ts';
+import { createEndedJobs } from './ended-jobs.ts';
+import type { FinishedImages } from './finished-images.ts';
+import { endOfAttempts, endOfFailure, endOfRun, toStoredImage, withArtifact } from './job-results.ts';
+import { createOpenRequests, isRestarted, takenOver } from './open-requests.ts';
 
 /** Running and waiting jobs together, as Fooocus-API's `--queue-size`. */
 const QUEUE_LIMIT = 100;
 
 /** A job that took its tab down this often is given up. */
 const ATTEMPT_LIMIT = 3;
-
-/** How long an ended job may still answer a fetch that was started again. */
-const ADOPT_ENDED_WITHIN_MS = 60_000;
 
 interface Runner {
   /** Aborting `signal` ends the run before its next step. */
@@ -42,26 +35,23 @@ function isEnded(record: JobRecord): boolean {
   return record.stage === 'done' || record.stage === 'failed' || record.stage === 'cancelled';
 }
 
-/** Whether `later` is the request of `earlier`, started again by the next run of the service worker. */
-function isRestarted(earlier: JobOrigin, later: JobOrigin): boolean {
-  return (
-    later.requestKey !== null && later.requestKey === earlier.requestKey && later.session !== earlier.session
-  );
-}
-
 /**
  * Runs jobs one at a time in the order they came, first of all those that an earlier tab left. Watchers are
- * told of a change once it is stored, so that the next tab can go on where this one stops.
+ * told of a change once it is stored, so that the next tab can go on where this one stops. An image is stored before the
+ * record that mentions it, and deleted after it.
  */
-export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEvent) => void) {
+export function createJobQueue(
+  jobs: Jobs,
+  images: FinishedImages,
+  runner: Runner,
+  emit: (event: JobEvent) => void,
+) {
   /** Jobs that have not ended. */
   const live = new Map<JobId, Live>();
   /** Those that are stored and wait for their turn. */
   const line: Live[] = [];
-  /** Ended jobs that storage did not take: they last as long as this tab. */
-  const unstored = new Map<JobId, JobRecord>();
-  /** Ended jobs whose requests have not been answered yet. */
-  const unanswered = new Map<JobId, { origin: JobOrigin; endedAt: number }>();
+  const endedJobs = createEndedJobs(jobs, images, emit);
+  const requests = createOpenRequests();
   /** Who asked for each job there is, in the order they came. */
   const clients = new Map<JobId, string>();
   let working = false;
@@ -98,89 +88,61 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
   async function end(entry: Live, changes: Partial<JobRecord>): Promise<void> {
     if (entry.ending) return;
     entry.ending = true;
-    let record: JobRecord = { ...entry.record, ...changes, finishedAt: Date.now() };
-    try {
-      await save(record);
-    } catch (thrown) {
-      // Whoever waits still gets the images, and no later tab shall draw them again.
-      record = { ...record, error: record.error ?? toAppError(thrown).toData() };
-      unstored.set(record.id, record);
-      await save({ ...record, stage: 'failed', result: null }).catch(() => undefined);
-    }
+    const ended: JobRecord = { ...entry.record, ...changes, finishedAt: Date.now() };
+    const record = await inOrder(() => endedJobs.store(ended));
     // It may have been answered while this was written.
     const { origin } = entry.record;
     entry.record = record;
     live.delete(record.id);
-    if (origin.requestKey !== null && record.stage !== 'cancelled') {
-      unanswered.set(record.id, { origin, endedAt: Date.now() });
-    }
+    requests.jobEnded(record, origin);
     entry.ended.resolve(record);
     emit({ type: 'record', record });
     runner.ended(record);
   }
 
+  function apply(entry: Live, event: EngineEvent): void {
+    // What was sent before a crash may arrive after the job has ended.
+    if (entry.ending) return;
+    switch (event.type) {
+      case 'progress':
+        // Progress is told, not stored: it would be lost with the tab anyway.
+        entry.record = { ...entry.record, progress: event.progress };
+        emit({ type: 'record', record: entry.record });
+        break;
+      case 'preview':
+        entry.preview = event.blob;
+        emit({ type: 'preview', id: entry.record.id, blob: event.blob });
+        break;
+      case 'artifact': {
+        const image = toStoredImage(entry.record, event.artifact, event.file);
+        const result = withArtifact(entry.record, event);
+        entry.record = { ...entry.record, result };
+        void inOrder(() => images.add(image));
+        // The last one is stored with the end of the job, as is a record that storage does not take now.
+        if (result.artifacts.length < countArtifacts(entry.record.job))
+          change(entry, {}).catch(() => undefined);
+        break;
+      }
+    }
+  }
+
   async function runOne(entry: Live): Promise<void> {
     const attempts = entry.record.attempts + 1;
     if (attempts > ATTEMPT_LIMIT) {
-      const error = new AppError('engine_crashed', 'This image stopped the engine each time it was tried.');
-      await end(entry, { stage: 'failed', error: error.toData() });
+      await end(entry, endOfAttempts());
       return;
     }
-    const startedAt = Date.now();
-    const resultWith = (images: GeneratedImage[], outcome: RunOutcome): JobResult => ({
-      images,
-      seconds: (Date.now() - startedAt) / 1000,
-      ...outcome,
-    });
-    const onEvent = (event: EngineEvent) => {
-      // What was sent before a crash may arrive after the job has ended.
-      if (entry.ending) return;
-      switch (event.type) {
-        case 'progress':
-          // Progress is told, not stored: it would be lost with the tab anyway.
-          entry.record = { ...entry.record, progress: event.progress };
-          emit({ type: 'record', record: entry.record });
-          break;
-        case 'preview':
-          entry.preview = event.blob;
-          emit({ type: 'preview', id: entry.record.id, blob: event.blob });
-          break;
-        case 'image': {
-          // The engine repeats a job whose device was lost: the same image can come twice.
-          const { job, result: before } = entry.record;
-          const others = before?.images.filter(({ index }) => index !== event.image.index) ?? [];
-          const images = [...others, event.image];
-          const result = resultWith(images, { interrupted: false, notes: [] });
-          // An image that storage does not take is tried again with the end of the job, as is the last one.
-          if (images.length < countImages(job)) change(entry, { result }).catch(() => undefined);
-          else entry.record = { ...entry.record, result };
-          break;
-        }
-      }
-    };
+    const [startedAt, stage] = [Date.now(), 'running'] as const;
     let outcome: Partial<JobRecord>;
     try {
-      await change(entry, {
-        stage: 'running',
-        startedAt,
-        attempts,
-        progress: null,
-        result: null,
-        error: null,
-      });
-      const { interrupted, notes } = await runner.run(entry.record.job, onEvent, entry.stop.signal);
-      outcome = {
-        stage: interrupted ? 'cancelled' : 'done',
-        result: resultWith(entry.record.result?.images ?? [], { interrupted, notes }),
-      };
+      await change(entry, { stage, startedAt, attempts, progress: null, result: null, error: null });
+      // Those of an attempt that was cut off.
+      if (attempts > 1) await inOrder(() => images.removeJob(entry.record.id));
+      const onEvent = (event: EngineEvent) => apply(entry, event);
+      const over = await runner.run(entry.record.job, onEvent, entry.stop.signal);
+      outcome = endOfRun(entry.record, over);
     } catch (thrown) {
-      const error = toAppError(thrown);
-      const { result } = entry.record;
-      outcome = {
-        stage: error.code === 'cancelled' ? 'cancelled' : 'failed',
-        error: error.toData(),
-        result: result && { ...result, interrupted: true },
-      };
+      outcome = endOfFailure(entry.record, thrown);
     }
     await end(entry, outcome);
   }
@@ -203,6 +165,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       if (!isEnded(record)) line.push(track({ ...record, stage: 'queued', progress: null }));
     }
     void work();
+    images.removeOrphans((id) => clients.has(id)).catch(() => undefined);
   }
 
   /** Until it is known what an earlier tab left, no question can be answered. */
@@ -211,28 +174,18 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
 
   async function find(id: JobId): Promise<JobRecord | undefined> {
     await ready;
-    return live.get(id)?.record ?? unstored.get(id) ?? jobs.get(id);
+    return live.get(id)?.record ?? endedJobs.find(id);
   }
 
   /** The job that a restarted fetch had asked for before, and that now answers it instead of a second one. */
   function adopt(origin: JobOrigin): JobId | undefined {
-    const { session } = origin;
-    const taken = (earlier: JobOrigin) => ({ ...earlier, ...(session !== undefined && { session }) });
     for (const entry of live.values()) {
       const { record, stop } = entry;
       if (stop.signal.aborted || !isRestarted(record.origin, origin)) continue;
-      entry.record = { ...record, origin: taken(record.origin) };
+      entry.record = { ...record, origin: takenOver(record.origin, origin) };
       return record.id;
     }
-    for (const [id, ended] of unanswered) {
-      if (Date.now() - ended.endedAt > ADOPT_ENDED_WITHIN_MS) {
-        unanswered.delete(id);
-      } else if (isRestarted(ended.origin, origin)) {
-        unanswered.set(id, { ...ended, origin: taken(ended.origin) });
-        return id;
-      }
-    }
-    return undefined;
+    return requests.adopt(origin);
   }
 
   return {
@@ -283,7 +236,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
     /** The request that asked for a job has its answer: the next one like it asks for another job. */
     async answered(id: JobId): Promise<void> {
       await ready;
-      unanswered.delete(id);
+      requests.close(id);
       const entry = live.get(id);
       if (!entry || entry.record.origin.requestKey === null) return;
       const origin: JobOrigin = { ...entry.record.origin, requestKey: null };
@@ -298,7 +251,7 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       await ready;
       await writes;
       const stored = await jobs.all();
-      return stored.map((record) => live.get(record.id)?.record ?? unstored.get(record.id) ?? record);
+      return stored.map((record) => live.get(record.id)?.record ?? endedJobs.unstored(record.id) ?? record);
     },
 
     /** The ids of all jobs of a client, oldest first, without a look into storage. */
@@ -322,42 +275,56 @@ export function createJobQueue(jobs: Jobs, runner: Runner, emit: (event: JobEven
       else entry?.stop.abort();
     },
 
-    /** Ends the jobs in line for a model that will not come. */
-    async refuseWaiting(model: ModelId, error: AppError): Promise<void> {
+    /** Ends the jobs in line for a pack that will not come. */
+    async refuseWaiting(pack: ModelId, error: AppError): Promise<void> {
       await ready;
       const waiting = [...live.values()].filter(
-        ({ record: { stage, job } }) => stage === 'queued' && job.task !== 'upscale' && job.model === model,
+        ({ record: { stage, job } }) =>
+          stage === 'queued' && requirementsOf(job).some(({ id }) => id === pack),
       );
       await Promise.all(waiting.map((entry) => end(entry, { stage: 'failed', error: error.toData() })));
     },
 
     isRunning: (id: JobId): boolean => live.get(id)?.record.stage === 'running',
 
-    /**
-     * Changes an ended job's record, or deletes it where `change` answers with null.
-     * @returns whether there is such a job and it has ended
-     */
-    async changeEnded(id: JobId, change: (record: JobRecord) => JobRecord | null): Promise<boolean> {
+    /** Deletes an ended job and its images. @returns whether there is such a job and it has ended */
+    async remove(id: JobId): Promise<boolean> {
       await ready;
       return inOrder(async () => {
-        const record = live.has(id) ? undefined : (unstored.get(id) ?? (await jobs.get(id)));
-        if (!record) return false;
-        const changed = change(record);
-        if (changed) {
-          if (unstored.has(id)) unstored.set(id, changed);
-          else await jobs.put(changed);
-          emit({ type: 'record', record: changed });
-        } else {
-          await jobs.remove(id);
-          unstored.delete(id);
-          unanswered.delete(id);
-          clients.delete(id);
-          emit({ type: 'removed', id });
-        }
+        if (live.has(id) || !(await endedJobs.find(id))) return false;
+        await endedJobs.remove(id);
+        forget(id);
         return true;
       });
     },
+
+    /**
+     * Deletes an image, and its job with the last of its images.
+     * @returns whether the job is gone too
+     * @throws AppError `invalid_request` while the job waits or runs
+     */
+    async removeImage(id: ImageId): Promise<boolean> {
+      await ready;
+      return inOrder(async () => {
+        const image = await images.find(id);
+        if (!image) return false;
+        if (live.has(image.jobId)) {
+          throw new AppError(
+            'invalid_request',
+            'An image of a running job cannot be removed. Stop the job first.',
+          );
+        }
+        const isGone = await endedJobs.removeImage(image);
+        if (isGone) forget(image.jobId);
+        return isGone;
+      });
+    },
   };
+
+  function forget(id: JobId): void {
+    requests.close(id);
+    clients.delete(id);
+  }
 }
 
 export type JobQueue = ReturnType<typeof createJobQueue>;

@@ -7,7 +7,6 @@ import {
   packHash,
   sumBytes,
   type AddOnInfo,
-  type AddOnPack,
   type AnyPack,
   type ModelId,
   type ModelInfo,
@@ -121,7 +120,8 @@ export async function createPacks(
   const isInstalled = (id: ModelId) => known.get(id)?.state.stage === 'installed';
 
   return {
-    find: (id: ModelId): AnyPack => find(id).pack,
+    /** A pack that is known, installed or not. */
+    find: (id: ModelId): AnyPack | undefined => known.get(id)?.pack,
     findModel,
     models,
     addOns,
@@ -129,8 +129,8 @@ export async function createPacks(
     selected,
     /** Whether it is here, comes along by itself, or is on its way. */
     isComing: (id: ModelId) => isInstalled(id) || id === builtIn || runningFor(id) !== undefined,
-    installedAddOns: (): AddOnPack[] =>
-      addOns().flatMap(({ pack, state }) => (state.stage === 'installed' ? [pack] : [])),
+    installed: (): AnyPack[] =>
+      [...known.values()].flatMap(({ pack, state }) => (state.stage === 'installed' ? [pack] : [])),
     tellModels,
 
     /** Everybody who asks for the same pack shares one download. */

@@ -1,4 +1,4 @@
-import type { Component } from '#engine/weights/checkpoint.ts';
+import type { Component } from '#weights/checkpoint.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { OnPackState } from '#protocol/library-worker.ts';
 import { sumBytes, type AnyPack, type ModelState, type PackFile } from '#protocol/model.ts';
@@ -207,8 +207,14 @@ export async function installPack(
     await checkRoom(all, estimate, await receivedBytes(files, pack, all));
     await bringAll();
     if (made.length > 0) await makeAll();
-    for (const { path } of wanted.sources) await files.remove(pack.id, path);
+    // Sources that were quantised, and what an earlier release of the pack was made of.
+    await files.removeOthers(
+      pack.id,
+      pack.files.map(({ path }) => path),
+    );
     if (record && record.sources.length > 0) await imported.put({ ...record, sources: [] });
+    // Whoever stops or removes it while its last file is being sealed must not be answered that it is installed.
+    if (signal.aborted) throw new AppError('cancelled', 'The install was stopped.');
     tell({ stage: 'installed', installedAt: Date.now() });
   } catch (thrown) {
     const received = await receivedBytes(files, pack, all);

@@ -1,6 +1,6 @@
 import { createSHA256 } from 'hash-wasm';
-import { writeSafetensors } from '#engine/weights/safetensors-source.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { writeSafetensors } from '#weights/safetensors-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ModelId, PackFile } from '#protocol/model.ts';
 import type { ModelFiles } from '#storage/model-files.ts';

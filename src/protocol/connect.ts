@@ -38,3 +38,8 @@ export interface JobEnded {
 export interface SkipWaiting {
   type: 'SKIP_WAITING';
 }
+
+/** From a page without a controller, to the active worker: take it over. */
+export interface ClaimPages {
+  type: 'vitrine-claim';
+}

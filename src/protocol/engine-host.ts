@@ -1,4 +1,4 @@
-import type { JobEvent, JobId, JobOrigin, JobRecord, Job } from './job.ts';
+import type { ImageId, Job, JobEvent, JobId, JobOrigin, JobRecord, StoredImage } from './job.ts';
 import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from './import.ts';
 import type { AddOnInfo, ModelId, ModelInfo } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
@@ -29,23 +29,13 @@ export interface StorageInfo {
   persisted: boolean;
 }
 
-/** An image kept in the gallery. */
-export interface GalleryItem {
-  id: string;
-  jobId: JobId;
-  client: string;
-  createdAt: number;
-  blob: Blob;
-  width: number;
-  height: number;
-  /** Decimal digits. */
-  seed: string;
-  /** What it shows: its own prompt, or that of the image it was made from. */
-  prompt: string;
-  infotext: string;
-  job: Job;
-  /** Index of the image in its job. */
-  index: number;
+/** A part of the gallery, newest first. */
+export interface GalleryPage {
+  items: StoredImage[];
+  /** Handed back for the page after this one; null when there is none. */
+  next: string | null;
+  /** Images in the whole gallery. */
+  total: number;
 }
 
 /** What a sampler will do, told before it runs. */
@@ -67,7 +57,8 @@ export type HostEvent =
   | JobEvent
   | { type: 'models'; models: ModelInfo[] }
   | { type: 'add-ons'; addOns: AddOnInfo[] }
-  | { type: 'gallery' }
+  /** Images came or went; those that came are told newest first. */
+  | { type: 'gallery'; added: StoredImage[]; removed: ImageId[] }
   | { type: 'settings'; settings: Settings }
   | { type: 'backend'; backend: BackendInfo };
 
@@ -82,7 +73,8 @@ export interface EngineHost {
    * Queues a job and answers once it is stored. A job with the id of a known one is not queued again; nor is one whose
    * `origin` says that it is the request of another, not yet {@link answered}, started again. The id of the job that
    * will answer is returned.
-   * @throws AppError `queue_full`, `model_not_found`, `unsupported_feature`, `storage_full`
+   * @throws AppError `model_not_found` for a pack of whatever kind that the job requires and that is neither installed nor
+   *   on its way, `queue_full`, `unsupported_feature`, `storage_full`
    */
   submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId>;
   /** Resolves when the job has ended, in whatever stage. @throws AppError `not_found` */
@@ -131,9 +123,13 @@ export interface EngineHost {
   settings(): Promise<Settings>;
   updateSettings(changes: Readonly<Record<string, SettingValue>>): Promise<Settings>;
 
-  gallery(): Promise<GalleryItem[]>;
-  galleryItem(id: string): Promise<GalleryItem | undefined>;
-  removeGalleryItem(id: string): Promise<void>;
+  /** The finished images of a job with their files, in order; none of a job that is not known. */
+  images(id: JobId): Promise<StoredImage[]>;
+  /** @param after `next` of the page before; without it, the newest images */
+  gallery(limit: number, after?: string): Promise<GalleryPage>;
+  galleryItem(id: ImageId): Promise<StoredImage | undefined>;
+  /** Deletes an image, and its job with the last of its images. @throws AppError `invalid_request` while the job runs */
+  removeGalleryItem(id: ImageId): Promise<void>;
 
   /** An image by the path it is served under, such as `2026-01-31/name-0.png`. */
   file(path: string): Promise<Blob | undefined>;

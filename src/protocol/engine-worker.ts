@@ -1,13 +1,14 @@
 import type { BackendInfo, SamplingSummary } from './engine-host.ts';
-import type { Job, JobProgress, JobResult, GeneratedImage } from './job.ts';
-import type { AddOnPack, ModelPack } from './model.ts';
+import type { Artifact, Job, JobProgress, JobResult } from './job.ts';
+import type { AnyPack, ModelPack } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 
 /** What the engine tells while it works; the last argument of {@link EngineWorker.run}. */
 export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
   | { type: 'preview'; blob: Blob }
-  | { type: 'image'; image: GeneratedImage };
+  /** Something is finished; `file` is the image's. */
+  | { type: 'artifact'; artifact: Artifact; file: Blob };
 
 /** How a run ended: see {@link JobResult}. */
 export type RunOutcome = Pick<JobResult, 'interrupted' | 'notes'>;
@@ -22,17 +23,12 @@ export interface EngineWorker {
   /** Loads a model ahead of its first job. */
   load(pack: ModelPack): Promise<void>;
   /**
-   * Runs a job and hands over each image as it is finished.
-   * @param pack the model of a job that generates; null for the others
-   * @param addOns what is installed besides: LoRAs and embeddings that prompts name, the VAE or the upscalers a job names
+   * Runs a job and hands over each artifact as it is finished.
+   * @param installed every pack that is installed: the models and add-ons the job names, and the LoRAs and embeddings its
+   *   prompts may name
    * @throws AppError `device_lost`, `out_of_memory`, `not_a_number`, `model_not_found`, `unsupported_feature`
    */
-  run(
-    pack: ModelPack | null,
-    addOns: readonly AddOnPack[],
-    job: Job,
-    onEvent: (event: EngineEvent) => void,
-  ): Promise<RunOutcome>;
+  run(installed: readonly AnyPack[], job: Job, onEvent: (event: EngineEvent) => void): Promise<RunOutcome>;
   /** Ends the running job before its next step. */
   cancel(): void;
   /** Ends the current batch before its next step. */

@@ -9,7 +9,7 @@ export type ImportSource =
 
 /**
  * How weights are kept: as they are, or quantised, linear layers in blocks of 8 or 4 bits and convolutions in 8. See
- * engine/weights/quantise.ts.
+ * weights/quantise.ts.
  */
 export type WeightStorage = 'exact' | 'int8' | 'int4';
 

@@ -5,14 +5,17 @@ import type { SamplerChoice } from './sampler.ts';
 /** A UUID, drawn by whoever asks for the job. */
 export type JobId = string;
 
-/** What the engine can be asked to do. */
+/** What the engine can be asked to do. What each task needs, makes and is called: `protocol/tasks.ts`. */
 export type Job = GenerateJob | UpscaleJob;
-
-/** Jobs that generate with a model. */
-export type GenerateJob = TextToImageJob | ImageToImageJob | InpaintJob;
 
 /** How prompts are read: A1111's syntax, ComfyUI's as Fooocus uses it, or as they stand. */
 export type PromptSyntax = 'a1111' | 'fooocus' | 'plain';
+
+/** Pixels. */
+export interface Size {
+  width: number;
+  height: number;
+}
 
 /** One image of a job: what is its own. */
 export interface ImageSpec {
@@ -33,7 +36,7 @@ export interface NoiseSpec {
   /** 0 … 1: how far to go from the seed's noise to the subseed's, on a great circle. */
   subseedStrength: number;
   /** Draw the noise at this size in pixels and place it centred in the real size. */
-  resizeFrom?: { width: number; height: number };
+  resizeFrom?: Size;
   /** Added to the seed of the sampler's own noise (A1111's ENSD). */
   etaNoiseSeedDelta: number;
 }
@@ -49,60 +52,93 @@ export interface PromptOptions {
   embeddings?: readonly ModelId[];
 }
 
-/** What every generating task has. */
-interface Generating {
-  model: ModelId;
-  /** Images in the order of the answer; they are drawn `batchSize` at a time. */
+/** Images from prompts, and from other images where {@link Init} says so. */
+export interface GenerateJob {
+  task: 'generate';
+  /** Images in the order of the answer; they are generated `batchSize` at a time. */
   images: readonly ImageSpec[];
   batchSize: number;
-  /** Pixels of the finished image, a multiple of 8. */
-  width: number;
-  height: number;
-  steps: number;
-  guidanceScale: number;
-  sampler: SamplerChoice;
+  /** Where the first pass starts. Text-to-image, image-to-image and inpainting differ only here. */
+  init: Init;
+  /** In order, each starting from the images of the one before it: hires fix is a second pass. */
+  passes: readonly [Pass, ...Pass[]];
   noise: NoiseSpec;
   promptOptions: PromptOptions;
   /** LoRAs besides those the prompts name, by id, for every image. */
   loras?: readonly LoraSpec[];
-  /** The id of an installed VAE to use in place of the model's own. */
-  vae?: ModelId;
   controls?: readonly ControlSpec[];
-  graphs?: GraphSpec;
+  /** What is done to each finished image, in order. */
+  post: readonly PostStep[];
   output: OutputSpec;
   /** Whether an interrupted batch is decoded as far as it got, as A1111 does, or dropped. */
   keepUnfinished: boolean;
 }
 
-/** An image from a text. */
-export interface TextToImageJob extends Generating {
-  task: 'txt2img';
+/** Where a run starts. */
+export type Init = NoiseInit | ImageInit | MaskedInit;
+
+/** Text-to-image. */
+export interface NoiseInit {
+  from: 'noise';
 }
 
-/** An image from another one and a text. */
-export interface ImageToImageJob extends Generating {
-  task: 'img2img';
-  init: InitImage;
+/** Image-to-image. The first pass's `strength` says how much of it is left. */
+export interface ImageInit {
+  from: 'image';
+  /** PNG, JPEG or WebP files: one for all images of the job, or one for each. What is transparent counts as white. */
+  images: readonly Blob[];
+  fit: Fit;
 }
 
-/** A part of an image generated again. */
-export interface InpaintJob extends Generating {
-  task: 'inpaint';
-  init: InitImage;
-  /** An image file, stretched as `init`'s: white where it is generated again, black where it stays. */
+/** Inpainting: a part of the init image is generated again. */
+export interface MaskedInit extends Omit<ImageInit, 'from'> {
+  from: 'masked';
+  /** An image file, brought to the init image's size: white is generated again, black stays. */
   mask: Blob;
 }
 
-/** Images upscaled. Needs no model. */
-export interface UpscaleJob {
-  task: 'upscale';
-  /** One for each image of the answer. */
-  sources: readonly UpscaleSource[];
+/** How an init image is brought to the size of its pass. */
+export type Fit = 'stretch';
+
+/** One run of the sampler over all images of the job. */
+export interface Pass {
+  model: ModelId;
+  /** The id of an installed VAE to use in place of the model's own. */
+  vae?: ModelId;
+  /**
+   * Pixels of the images this pass makes, multiples of 8. Models that say `sizing: 'trained'` (protocol/model.ts) are run
+   * at a size they know, and their images resized to this one.
+   */
+  size: Size;
+  steps: number;
+  /** 0 … 1: how much of the way back to pure noise a pass goes that starts from an image; 1 for pure noise. */
+  strength: number;
+  /** Run all `steps` from there on, instead of `strength` of them. */
+  exactSteps?: boolean;
+  sampler: SamplerChoice;
+  guidanceScale: number;
+  graph?: GraphOptions;
+}
+
+/** What is done to a finished image. */
+export type PostStep = UpscaleStep;
+
+/** Resizes an image by an upscaling network or a plain resizer. */
+export interface UpscaleStep {
+  kind: 'upscale';
   /** `None` leaves the image as it is, whatever else is said. */
   upscaler: UpscalerName;
   /** A second one, laid over the first's image; visible 0 … 1. */
   second?: { upscaler: UpscalerName; visibility: number };
   size: UpscaleSize;
+}
+
+/** Post steps on images that exist already. Needs no checkpoint. */
+export interface UpscaleJob {
+  task: 'upscale';
+  /** One for each image of the answer. */
+  sources: readonly UpscaleSource[];
+  post: readonly [PostStep, ...PostStep[]];
   output: UpscaleOutput;
 }
 
@@ -132,31 +168,6 @@ export interface UpscaleOutput extends Pick<OutputSpec, 'format' | 'quality'> {
   texts: boolean;
 }
 
-/** Whether it is an upscaler that has to be installed. */
-function isNetworkUpscaler(name: UpscalerName): name is ModelId {
-  return !PLAIN_UPSCALERS.some((plain) => plain === name);
-}
-
-/** The installed upscalers that a job works with. */
-export function networkUpscalersOf({ upscaler, second }: UpscaleJob): ModelId[] {
-  return [upscaler, ...(second ? [second.upscaler] : [])].filter(isNetworkUpscaler);
-}
-
-/** How many images a job makes. */
-export function countImages(job: Job): number {
-  return job.task === 'upscale' ? job.sources.length : job.images.length;
-}
-
-/** The image a run starts from. */
-export interface InitImage {
-  /** A PNG, JPEG or WebP file; stretched to the job's size. What is transparent counts as white. */
-  image: Blob;
-  /** 0 … 1: how much of the way back to pure noise. */
-  strength: number;
-  /** Run all `steps` from there on, instead of `strength` of them. */
-  exactSteps?: boolean;
-}
-
 /** An image that steers the composition through a ControlNet. */
 export interface ControlSpec {
   /** The ControlNet's. */
@@ -183,7 +194,7 @@ export type ControlPreprocessor =
   | { kind: 'canny'; low: number; high: number };
 
 /** How networks are written; only for models around whose weights the engine writes its own graphs. */
-export interface GraphSpec {
+export interface GraphOptions {
   /** Images whose opposite borders fit each other. */
   tiling?: boolean;
   /** See engine/architectures/freeu.ts. */
@@ -223,11 +234,10 @@ export interface OutputMetadata {
   extra: readonly (readonly [string, string])[];
 }
 
-/** A finished image. */
+/** A finished image; its file is kept apart, see {@link StoredImage}. */
 export interface GeneratedImage {
   /** Position in the job; removed images leave gaps. */
   index: number;
-  blob: Blob;
   width: number;
   height: number;
   seed: bigint;
@@ -238,14 +248,50 @@ export interface GeneratedImage {
   infotext: string;
 }
 
-/** What a job made. An interrupted job has the images made so far. */
+/** One thing a job made. */
+export type Artifact = { kind: 'image'; image: GeneratedImage };
+
+/** What a job made. An interrupted job has what was made so far. */
 export interface JobResult {
-  images: GeneratedImage[];
+  artifacts: readonly Artifact[];
   interrupted: boolean;
   /** Seconds of engine work. */
   seconds: number;
-  /** What was asked for and had no effect, as sentences: a prompt cut off, a LoRA that is not installed. */
-  notes: string[];
+  /** What was asked for and had no effect, as sentences: a prompt cut off, a LoRA that does not fit. */
+  notes: readonly string[];
+}
+
+/** The finished images of a job, in order. */
+export function imagesOf(result: JobResult | null): GeneratedImage[] {
+  return (result?.artifacts ?? []).flatMap((artifact) => (artifact.kind === 'image' ? [artifact.image] : []));
+}
+
+/** `<job id>/<index>`. */
+export type ImageId = string;
+
+/** A finished image with its file, as it is stored; what galleries show. Its job may be asked for by `jobId`. */
+export interface StoredImage {
+  id: ImageId;
+  jobId: JobId;
+  /** Position in the job. */
+  index: number;
+  /** See {@link JobOrigin}. */
+  client: string;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  blob: Blob;
+  width: number;
+  height: number;
+  /** Decimal digits. */
+  seed: string;
+  /** What it shows: its own prompt, or that of the image it was made from. */
+  prompt: string;
+  infotext: string;
+}
+
+/** The id under which image `index` of a job is stored. */
+export function imageIdOf(jobId: JobId, index: number): ImageId {
+  return `${jobId}/${index}`;
 }
 
 export type JobStage = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
@@ -259,7 +305,10 @@ export interface JobProgress {
   /** Finished images and all images. */
   image: number;
   images: number;
-  /** Steps of the current batch; when upscaling, tiles of the current image. */
+  /** Which pass of the current batch runs, from 0, and how many there are. */
+  pass: number;
+  passes: number;
+  /** Steps of the current pass; when upscaling, tiles of the current image. */
   step: number;
   steps: number;
   /** Seconds left, once it can be told. */

@@ -52,25 +52,35 @@ export interface ModelPack extends Pack {
   configs?: Readonly<Record<string, ConfigFile>>;
   /** Pixels: sides this model was trained for, as [width, height] pairs. */
   trainedSizes: readonly (readonly [number, number])[];
-  latent: LatentShape;
+  /**
+   * `exact`: generates at whatever size it is asked for. `trained`: is run at one of `trainedSizes` and its images are
+   * resized, because it knows nothing else.
+   */
+  sizing: 'exact' | 'trained';
+  latent: LatentSpace;
   defaults: ModelDefaults;
 }
 
 /** What goes with a model. */
 export type AddOnKind = 'lora' | 'embedding' | 'vae' | 'controlnet' | 'upscaler';
 
+/** Everything that can be required by a job. */
+export type PackKind = 'model' | AddOnKind;
+
 /** A file that changes or completes a model: one `.safetensors`. */
 export interface AddOnPack extends Pack {
   kind: AddOnKind;
   /** Null where any family takes it, or where the file does not tell. */
   family: ModelFamily | null;
+  /** The `__metadata__` of its file's header, as much of it as the import kept. */
+  metadata?: Readonly<Record<string, string>>;
 }
 
 /** Everything that can be installed. */
 export type AnyPack = ModelPack | AddOnPack;
 
 /** The latent space of a model. */
-export interface LatentShape {
+export interface LatentSpace {
   channels: number;
   /** Pixels per latent cell. */
   downscale: number;

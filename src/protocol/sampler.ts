@@ -54,6 +54,8 @@ export interface KDiffusionOptions {
   discardNextToLastSigma?: boolean;
   /** Start from `x * sqrt(1 + sigma²)` instead of `x * sigma`. */
   sgmNoiseMultiplier?: boolean;
+  /** From an image: this share of the unit noise is added to the noisy latents once more (A1111's `img2img_extra_noise`). */
+  extraNoise?: number;
   ddimDiscretize?: 'uniform' | 'quad';
   uniPcVariant?: 'bh1' | 'bh2' | 'vary_coeff';
   uniPcSkipType?: 'time_uniform' | 'time_quadratic' | 'logSNR';

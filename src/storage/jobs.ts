@@ -1,8 +1,8 @@
 import { createStore, del, get, set, values } from 'idb-keyval';
 import type { JobId, JobRecord } from '#protocol/job.ts';
 
-/** Job records with their results. Writes are ordered: a later one never loses to an earlier. */
-export function openJobs(database = 'vitrine-jobs') {
+/** Job records, without the files of their images. Writes are ordered: a later one never loses to an earlier. */
+export function openJobs(database = 'vitrine-job-records') {
   const store = createStore(database, 'jobs');
   return {
     get: (id: JobId): Promise<JobRecord | undefined> => get(id, store),

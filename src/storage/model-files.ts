@@ -92,13 +92,20 @@ export function openModelFiles(database = 'vitrine-models') {
       );
     },
 
-    /** Removes every file of a model, orphaned pieces included. */
-    async removeModel(model: ModelId): Promise<void> {
+    /** Removes every file of a model but those at these paths; orphaned pieces too. */
+    async removeOthers(model: ModelId, kept: readonly string[]): Promise<void> {
       const all = await keys<string>(store);
+      const isKept = (key: string) =>
+        kept.some((path) => key === fileKey(model, path) || key.startsWith(`${fileKey(model, path)}#`));
       await delMany(
-        all.filter((key) => key.startsWith(`${model}/`)),
+        all.filter((key) => key.startsWith(`${model}/`) && !isKept(key)),
         store,
       );
+    },
+
+    /** Removes every file of a model, orphaned pieces included. */
+    async removeModel(model: ModelId): Promise<void> {
+      await this.removeOthers(model, []);
     },
   };
 }

@@ -8,7 +8,7 @@ interface PublishedFile {
   index: number;
 }
 
-/** Which image each served path leads to; the bytes stay in the job's record. */
+/** Which image each served path leads to; the bytes stay in the store of images. */
 export function openPublishedFiles(database = 'vitrine-files') {
   const store = createStore(database, 'paths');
   return {

@@ -11,6 +11,18 @@ const SEARCH_AGAIN_AFTER_MS = 100;
 /** A window that has not answered by then is asleep or not ours. */
 const REPLY_WITHIN_MS = 1_000;
 
+/** How long after a page was opened its script may take to line up as a host. */
+const OPENING_MS = 5_000;
+
+let lastOpenedAt = -Infinity;
+
+/** A page is being opened: requests wait for it to host the engine before they are refused. */
+export function expectHost(): void {
+  lastOpenedAt = Date.now();
+}
+
+const isOpening = () => Date.now() - lastOpenedAt < OPENING_MS;
+
 const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Whether any tab hosts the engine, or is about to. */
@@ -54,10 +66,10 @@ export async function passToHost(clients: Clients, port: MessagePort): Promise<v
       host.postMessage({ type: 'vitrine-serve-port', protocol: PROTOCOL } satisfies ServePort, [port]);
       return;
     }
-    if (!(await candidates) || Date.now() > deadline) break;
+    if ((!(await candidates) && !isOpening()) || Date.now() > deadline) break;
     await delay(SEARCH_AGAIN_AFTER_MS);
   }
-  throw new AppError('no_engine_tab', 'No tab is open that could draw.');
+  throw new AppError('no_engine_tab', 'No tab is running the engine. Open the app in a tab and keep it open.');
 }
 
 /**

@@ -1,13 +1,14 @@
 /// <reference lib="webworker" />
 import { cleanupOutdatedCaches, matchPrecache, precacheAndRoute } from 'workbox-precaching';
 import { openLine } from '#api/connection.ts';
+import { dialects } from '#api/dialects/index.ts';
 import { createApi } from '#api/index.ts';
 import { sendWebhook } from '#api/webhooks.ts';
 import { API_CHANNEL } from '#protocol/api-event.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
-import type { FindHost, JobEnded, PortGreeting, SkipWaiting } from '#protocol/connect.ts';
+import type { ClaimPages, FindHost, JobEnded, PortGreeting, SkipWaiting } from '#protocol/connect.ts';
 import type { JobId } from '#protocol/job.ts';
-import { connectToHost, passToHost } from './find-host.ts';
+import { connectToHost, expectHost, passToHost } from './find-host.ts';
 import { isolate } from './isolation.ts';
 import { fromRuntimeCache, isRuntimeFile } from './runtime-cache.ts';
 
@@ -27,10 +28,13 @@ const api = createApi({
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 
 self.addEventListener('message', (event: ExtendableMessageEvent) => {
-  const message = event.data as FindHost | JobEnded | SkipWaiting;
+  const message = event.data as ClaimPages | FindHost | JobEnded | SkipWaiting;
   switch (message.type) {
     case 'SKIP_WAITING':
       void self.skipWaiting();
+      break;
+    case 'vitrine-claim':
+      event.waitUntil(self.clients.claim());
       break;
     case 'vitrine-job-ended':
       event.waitUntil(tellWebhook(message.id));
@@ -54,7 +58,7 @@ async function tellWebhook(id: JobId): Promise<void> {
   try {
     const record = await line.ask((host) => host.job(id));
     const url = (path: string) => new URL(path, base).href;
-    if (record) await sendWebhook({ ask: line.ask, url }, record);
+    if (record) await sendWebhook(dialects, { ask: line.ask, url }, record);
   } finally {
     line.close();
   }
@@ -79,10 +83,11 @@ function indexOf(address: string): string {
 self.addEventListener('fetch', (event) => {
   const url = new URL(event.request.url);
   if (url.origin !== self.location.origin) return;
+  if (event.request.mode === 'navigate') expectHost();
   if (api.ownsPath(url.pathname)) {
     event.respondWith(api.fetch(event.request));
   } else if (isRuntimeFile(url)) {
-    event.respondWith(fromRuntimeCache(event.request).then(isolate));
+    event.respondWith(fromRuntimeCache(event.request));
   } else if (event.request.mode === 'navigate' || event.request.destination.endsWith('worker')) {
     event.respondWith(servePage(event.request));
   }

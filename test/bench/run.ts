@@ -8,20 +8,18 @@ import { gzipSync } from 'node:zlib';
 import { chromium, type Page } from '@playwright/test';
 import { build } from 'vite';
 import { createEngine } from '#engine/engine.ts';
-import type { ReadFile } from '#engine/models/pack-files.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { packs } from '#library/packs/index.ts';
 import { call, openApp } from '../e2e/app.ts';
-import { lowRankFactors, mergeLoras, parseLora } from '#engine/weights/lora.ts';
-import { chooseStorage, quantiseTensors } from '#engine/weights/quantise.ts';
-import { sumBytes, type ModelPack } from '#protocol/model.ts';
+import { lowRankFactors, mergeLoras, parseLora } from '#weights/lora.ts';
+import { chooseStorage, quantiseTensors } from '#weights/quantise.ts';
+import { sumBytes } from '#protocol/model.ts';
 import { LAUNCH_ARGUMENTS, findChromium } from '../support/chromium.ts';
-import { buildEmoji, buildEmojiPack, readExported } from '../support/emoji-weights.ts';
+import { buildEmoji, readEmoji } from '../support/emoji-weights.ts';
 import { textToImage } from '../support/jobs.ts';
 import { loraFeeds, randomLora } from '../support/loras.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../support/node-engine.ts';
-import { openGraph, openModel, type Session } from '../support/onnx-session.ts';
-import { compareImages } from '../support/images.ts';
+import { openGraph, type Session } from '../support/onnx-session.ts';
 import { pseudoRandom } from '../support/random-weights.ts';
 import { relativeError } from '../support/relative-error.ts';
 import { serveFolder } from '../support/server.ts';
@@ -74,7 +72,7 @@ async function measurePipeline() {
   const ratio = await repeat(async () => {
     const before = runtime?.runMilliseconds ?? 0;
     const start = performance.now();
-    await engine.run(pack, [], job, () => undefined);
+    await engine.run([pack], job, () => undefined);
     const whole = performance.now() - start;
     wholes.push(whole);
     return whole / ((runtime?.runMilliseconds ?? 0) - before);
@@ -193,47 +191,9 @@ async function timeSteps<K extends string>(
   return results;
 }
 
-/** The image of {@link REQUEST}. */
-async function generate(generated: ModelPack, readFile: ReadFile): Promise<Uint8Array> {
-  const engine = createEngine(openNodeRuntime, () => readFile);
-  await engine.start('wasm');
-  let image = new Blob();
-  const job = textToImage({ prompt: REQUEST.prompt, steps: REQUEST.steps, seeds: [1n] });
-  await engine.run(generated, [], job, (event) => {
-    if (event.type === 'image') image = event.image.blob;
-  });
-  await engine.unload();
-  return new Uint8Array(await image.arrayBuffer());
-}
-
-/** (e) A step of the UNet through the graph this engine writes over the same through the exported one. */
-async function measureBuiltGraph() {
-  const { bytes, weights } = readExported('unet');
-  // As the app's runtime opens them.
-  const folded = {
-    graphOptimizationLevel: 'layout',
-    extra: { session: { disable_quant_qdq: '1' } },
-  } as const;
-  const { built, exported } = await timeSteps({
-    exported: await openModel(bytes, folded),
-    built: await openGraph(buildEmoji('unet', weights), weights, {}, folded),
-  });
-  const { pack: builtPack, readFile } = await buildEmojiPack();
-  const difference = compareImages(
-    await generate(builtPack, readFile),
-    await generate(pack, readFrom(EMOJI_MINI)),
-  );
-  return {
-    stepOverExported: round(built.milliseconds / exported.milliseconds),
-    stepMilliseconds: round(built.milliseconds, 1),
-    exportedStepMilliseconds: round(exported.milliseconds, 1),
-    largestPixelDifference: difference.largest,
-  };
-}
-
-/** (f) The UNet as float32, and kept smaller: bytes, the error of a step, and its time over float32's. */
+/** (e) The UNet as float32, and kept smaller: bytes, the error of a step, and its time over float32's. */
 async function measureQuantisation() {
-  const { weights: exact } = readExported('unet');
+  const exact = await readEmoji('unet', 'float32');
   const sources = {
     float32: exact,
     int8: quantiseTensors(exact, chooseStorage('unet', 8)),
@@ -258,11 +218,11 @@ async function measureQuantisation() {
 }
 
 /**
- * (g) A LoRA of rank 16 in every layer given as inputs: a step's time over that of the plain UNet, and the time to change
+ * (f) A LoRA of rank 16 in every layer given as inputs: a step's time over that of the plain UNet, and the time to change
  * to it over the time to load the UNet with it merged in.
  */
 async function measureLoras() {
-  const { weights } = readExported('unet');
+  const weights = await readEmoji('unet', 'float32');
   const graph = buildEmoji('unet', weights, { loraInputs: true });
   const model = new Map([['unet', weights]] as const);
   const loras = [
@@ -300,7 +260,7 @@ async function measureLoras() {
   };
 }
 
-/** (h) Reading the model's files out of IndexedDB, as the engine does. */
+/** (g) Reading the model's files out of IndexedDB, as the engine does. */
 async function measureStoredFiles(page: Page) {
   const seconds = await repeat(() =>
     // No named functions in here: tsx marks them with a helper that pages do not have.
@@ -324,7 +284,6 @@ function gzipped(file: string): number {
 
 await build({ logLevel: 'error' });
 const pipeline = await measurePipeline();
-const builtGraph = await measureBuiltGraph();
 const quantisation = await measureQuantisation();
 const loras = await measureLoras();
 const server = await serveFolder(DIST);
@@ -344,7 +303,6 @@ console.log(
       fetchOverEngine: await measureFetch(page),
       openToFirstImage: await measureStart(page),
       memory: await measureMemory(page),
-      builtGraph,
       quantisation,
       loras,
       storedFiles: await measureStoredFiles(page),

@@ -1,27 +1,26 @@
 import { format, resolveConfig } from 'prettier';
 import { DIFFUSERS_SCHEDULERS, diffusersSampler } from '#api/diffusers-scheduler.ts';
-import { optionTable } from '#api/dialects/a1111/options.ts';
-import { SAMPLERS, SCHEDULERS } from '#codecs/a1111-samplers.ts';
-import { advancedParameters } from '#api/dialects/fooocus/parameters.ts';
+import { SAMPLERS, SCHEDULERS } from '#api/dialects/a1111/samplers.ts';
 import {
   samplers as fooocusSamplers,
   schedules as fooocusSchedules,
 } from '#api/dialects/fooocus/samplers.ts';
 import { dialects } from '#api/dialects/index.ts';
 import { samplerFor } from '#api/dialects/sdcn/map.ts';
-import type { ParameterRule, ParameterTable } from '#api/parameters.ts';
+import { titleOf, type ParameterRule, type Rows } from '#api/parameters.ts';
 import type { Dialect, Route } from '#api/route.ts';
 import { diffusersSchedulers } from '#engine/samplers/diffusers/index.ts';
 import { planSampling } from '#engine/samplers/index.ts';
 import { kDiffusionSamplers } from '#engine/samplers/k-diffusion/index.ts';
 import { sigmaSchedules } from '#engine/samplers/k-diffusion/sigma-schedules.ts';
+import { CAPABILITIES } from '#protocol/capabilities.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 import { cases as kDiffusionCases } from '../parity/k-diffusion.ts';
 import { cases as schedulerCases } from '../parity/schedulers.ts';
 
 const FIXTURES = new URL('../fixtures', import.meta.url).pathname;
 const LINE_WIDTH = 110;
-/** Steps that the samplers' costs are told for. */
+/** Steps that the samplers' costs are for. */
 const STEPS = 20;
 /** Largest relative difference of final latents that counts as the reference's own result. */
 const PARITY_TOLERANCE = 1e-3;
@@ -36,7 +35,7 @@ const end = (name: string) => `<!-- /${name} -->`;
 export async function writeTables(readme: string, file: string): Promise<string> {
   const parts = {
     samplers: await describeSamplers(),
-    compatibility: dialects.map(describeDialect).join('\n\n'),
+    compatibility: [describeCapabilities(), ...dialects.map(describeDialect)].join('\n\n'),
   };
   let text = readme;
   for (const [name, part] of Object.entries(parts)) {
@@ -76,97 +75,102 @@ function item(text: string): string {
   return [...lines, line].join('\n');
 }
 
-/** Tables of parameters that belong to no body of their own. */
-const FURTHER_PARAMETERS: Readonly<Record<string, { summary: string; table: ParameterTable }>> = {
-  a1111: { summary: 'Options (`POST /sdapi/v1/options`, `override_settings`)', table: optionTable },
-  fooocus: { summary: 'Fields of `advanced_params`', table: advancedParameters },
-};
+/** What is built and what not, and which packs it takes. */
+function describeCapabilities(): string {
+  const rows = Object.values(CAPABILITIES).map(({ title, built, pack }) => [
+    title.charAt(0).toUpperCase() + title.slice(1),
+    built ? 'yes' : 'not yet',
+    pack === null ? '' : code(pack),
+  ]);
+  return details(
+    '<b>What works</b> beyond images from prompts',
+    table(['Capability', 'Here', 'Kind of pack'], rows),
+  );
+}
 
 function describeDialect(dialect: Dialect): string {
-  const further = FURTHER_PARAMETERS[dialect.name];
+  const first = rowsOf(dialect.routes[0]);
   const pathsByText = new Map<string, string[]>();
-  const [first] = dialect.routes;
   for (const route of dialect.routes) {
-    if (!route.parameters || route.parameters === further?.table) continue;
-    const text = describeOwnParameters(route.parameters, route === first ? undefined : first);
+    const rows = rowsOf(route);
+    // Where all is honoured there is nothing to say.
+    if (isMissing(route) || Object.values(rows).every(({ rule }) => rule.kind === 'honoured')) continue;
+    const text = rows === first ? describeParameters(rows) : describeOwnParameters(rows, dialect.routes[0]);
     pathsByText.set(text, [...(pathsByText.get(text) ?? []), route.path]);
   }
   return details(
     `<b>${dialect.title}</b>: ${countRoutes(dialect)}, also under ${code(`${dialect.prefix ?? ''}/…`)}`,
     table(
       ['Route', 'Here', 'What'],
-      dialect.routes.map((route) => [
-        code(`${route.method} ${route.path}`),
-        ...describeRoute(route, dialect),
-      ]),
+      dialect.routes.map((route) => [code(`${route.method} ${route.path}`), ...describeRoute(route, first)]),
     ),
     ...[...pathsByText].map(([text, paths]) => details(`Parameters of ${list(paths)}`, text)),
-    ...(further ? [details(further.summary, describeParameters(further.table))] : []),
   );
 }
 
-/** Only what a route has beyond the dialect's first one, where it has all of that. */
-function describeOwnParameters(parameters: ParameterTable, first: Route | undefined): string {
-  const shared = Object.entries(first?.parameters ?? {});
-  if (!first || parameters === first.parameters || shared.some(([name, rule]) => parameters[name] !== rule))
-    return describeParameters(parameters);
-  const own = Object.entries(parameters).filter(([name]) => first.parameters?.[name] === undefined);
-  return [item(`Those of ${code(first.path)}, and:`), describeParameters(Object.fromEntries(own))].join('\n');
+/** The parameters of a route's body. */
+function rowsOf(route: Route | undefined): Rows {
+  return route?.body && 'rows' in route.body ? route.body.rows : {};
 }
 
-const UNAVAILABLE = 'Not available yet: ';
+const isMissing = ({ status }: Route) => typeof status === 'object' && !CAPABILITIES[status.needs].built;
+
+/** Only what a route has beyond the dialect's first one, where it has all of that. */
+function describeOwnParameters(rows: Rows, first: Route | undefined): string {
+  const shared = rowsOf(first);
+  const hasAll = Object.entries(shared).every(([name, row]) => rows[name]?.rule === row.rule);
+  const own = Object.fromEntries(Object.entries(rows).filter(([name]) => shared[name] === undefined));
+  if (!first || !hasAll || Object.keys(shared).length === 0) return describeParameters(rows);
+  return [item(`Those of ${code(first.path)}, and:`), describeParameters(own)].join('\n').trim();
+}
 
 function countRoutes({ routes }: Dialect): string {
-  const refused = routes.filter(({ summary }) => summary.startsWith(UNAVAILABLE)).length;
+  const refused = routes.filter(isMissing).length;
   return `${routes.length - refused} routes answered${refused > 0 ? `, ${refused} refused` : ''}`;
 }
 
-/** Whether a route is answered, and what it does or lacks. */
-function describeRoute({ summary, parameters }: Route, { routes }: Dialect): [string, string] {
-  if (summary.startsWith(UNAVAILABLE)) return ['refused', summary.slice(UNAVAILABLE.length)];
-  if (summary.startsWith('Accepted')) return ['no effect', summary];
-  const usual = refusedNames(routes[0]?.parameters);
-  const own = refusedNames(parameters).filter((name) => !usual.includes(name));
+/** Whether a route is answered, and what it does or lacks. @param usual the parameters of the dialect's first route */
+function describeRoute(route: Route, usual: Rows): [string, string] {
+  const { status, summary } = route;
+  if (typeof status === 'object' && isMissing(route))
+    return ['refused', `${summary}: needs ${titleOf(status.needs)}`];
+  if (status === 'no-effect') return ['no effect', summary];
+  const own = refusedNames(rowsOf(route)).filter((name) => usual[name]?.rule.kind !== 'needs');
   return own.length > 0 ? ['in part', `${summary}; not with ${list(own)}`] : ['answered', summary];
 }
 
-/** Whose detail a refused parameter is, see detailOf. */
-const DETAIL = / \(with (.+)\)$/;
-
-/** The parameters that a route refuses for themselves. */
-function refusedNames(parameters: ParameterTable = {}): string[] {
-  return Object.entries(parameters).flatMap(([name, rule]) =>
-    rule.class === 'refused' && !DETAIL.test(rule.needs) ? [name] : [],
-  );
+function refusedNames(rows: Rows): string[] {
+  return Object.entries(rows).flatMap(([name, { rule }]) => (rule.kind === 'needs' ? [name] : []));
 }
 
-/** The classes of a table's parameters with the reasons, a list item each. */
-function describeParameters(parameters: ParameterTable): string {
+/** The rules of parameters with the reasons, a list item each; then those of the objects among them. */
+function describeParameters(rows: Rows): string {
   const groups = new Map<string, string[]>();
-  for (const [name, rule] of Object.entries(parameters)) {
+  for (const [name, { rule }] of Object.entries(rows)) {
     const group = nameGroup(rule);
     groups.set(group, [...(groups.get(group) ?? []), name]);
   }
-  const order = ['**Honoured', '**No effect', '**Refused', '**Details'];
+  const order = ['**Honoured', '**No effect', '**Refused', '**Used'];
   const rank = (group: string) => order.findIndex((start) => group.startsWith(start));
-  return [...groups]
+  const items = [...groups]
     .sort(([a], [b]) => rank(a) - rank(b))
-    .map(([group, names]) => item(`${group}: ${list(names)}`))
-    .join('\n');
+    .map(([group, names]) => item(`${group}: ${list(names)}`));
+  const inner = Object.entries(rows).flatMap(([name, { nested }]) =>
+    nested ? [`\nFields of ${code(name)}:\n\n${describeParameters(nested)}`] : [],
+  );
+  return [...items, ...inner].join('\n');
 }
 
 function nameGroup(rule: ParameterRule): string {
-  switch (rule.class) {
+  switch (rule.kind) {
     case 'honoured':
       return '**Honoured**';
-    case 'ignored':
+    case 'no-effect':
       return `**No effect** (${rule.why})`;
-    case 'refused': {
-      const [detail, parameter] = DETAIL.exec(rule.needs) ?? [];
-      return detail === undefined || parameter === undefined
-        ? `**Refused** (needs ${rule.needs})`
-        : `**Details** of ${code(parameter)} (needs ${rule.needs.slice(0, -detail.length)})`;
-    }
+    case 'needs':
+      return `**Refused** (needs ${titleOf(rule.capability)})`;
+    case 'part-of':
+      return `**Used with** ${code(rule.parameter)}`;
   }
 }
 
@@ -183,7 +187,7 @@ function list(names: readonly string[]): string {
 /** Stable Diffusion's own training. */
 const MODEL = { schedulerConfig: { prediction_type: 'epsilon' } };
 
-/** Runs of the network in 20 steps, and what is drawn besides. */
+/** Runs of the network in 20 steps, and the noise it takes besides. */
 function costOf(choice: SamplerChoice): [string, string] {
   const { evaluations, adaptive, deterministic, brownian } = planSampling(choice, MODEL, STEPS);
   return [

@@ -1,6 +1,6 @@
 /**
  * `npm run screenshots`: the README's image of the app, taken of the build in `dist/` after some images have
- * been drawn in it.
+ * been generated in it.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,7 @@ import { serveFolder } from '../support/server.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
-/** Drawn in this order; the app shows the last one large. */
+/** Generated in this order; the app shows the last one large. */
 const PROMPTS = [
   'yellow star, flat design',
   'green frog, cartoon style',

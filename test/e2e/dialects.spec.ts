@@ -55,7 +55,7 @@ test('A1111: 512×512 by default, with the infotext in the file; a prompt beyond
   const { parameters } = await readPngText(png);
   expect(parameters).toContain(prompt);
   expect(parameters).toContain('Seed: 5, Size: 512x512');
-  expect(parameters).toContain('Drawn at: 256x256, Resized with: Lanczos');
+  expect(parameters).toContain('Generated at: 256x256, Resized with: Lanczos');
   expect(body.parameters.steps).toBe(2);
 });
 

@@ -1,6 +1,6 @@
 import { expect, openApp, test } from './app.ts';
 
-const UNET = '/models/emoji-mini/unet/model.onnx';
+const UNET = '/models/emoji-mini/unet/model.safetensors';
 const CUT_AFTER = 9_000_000;
 /** What the download keeps in memory before it writes. */
 const PIECE_BYTES = 4 * 1024 * 1024;
@@ -36,7 +36,7 @@ test('a file with the wrong hash is named, not kept, and comes right when the se
     .getByRole('button', { name: /install|download/i })
     .first()
     .click();
-  await expect(page.getByText(/unet\/model\.onnx/).first()).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByText(/unet\/model\.safetensors/).first()).toBeVisible({ timeout: 60_000 });
   await expect(page.getByRole('button', { name: /remove/i })).toHaveCount(0);
 
   server.corrupt(null);

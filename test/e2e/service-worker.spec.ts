@@ -77,6 +77,24 @@ test('interrupt ends an image before its next step and frees the queue', async (
   expect(next.body.images).toHaveLength(1);
 });
 
+test('a reload past the service worker gets its controller back', async ({ app }) => {
+  const session = await app.context().newCDPSession(app);
+  // What Shift+reload does.
+  await session.send('Page.reload', { ignoreCache: true });
+  await app.waitForLoadState('load');
+  await app.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  expect((await call(app, '/sdapi/v1/samplers')).status).toBe(200);
+});
+
+test('a request in the moment of opening waits for the engine', async ({ app }) => {
+  const statuses: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    await app.reload({ waitUntil: 'commit' });
+    statuses.push((await call(app, '/sdapi/v1/sd-models')).status);
+  }
+  expect(statuses).toEqual([200, 200, 200]);
+});
+
 test('without headers from the host, the service worker isolates the page', async ({ page }) => {
   const { serveFolder } = await import('../support/server.ts');
   const server = await serveFolder('dist', false);

@@ -2,8 +2,8 @@ import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { narrowToFloat16 } from '#codecs/float16.ts';
-import { writeSafetensors } from '#engine/weights/safetensors-source.ts';
-import { elementCount, type TensorInfo, type TensorSource } from '#engine/weights/tensor-source.ts';
+import { writeSafetensors } from '#weights/safetensors-source.ts';
+import { elementCount, type TensorInfo, type TensorSource } from '#weights/tensor-source.ts';
 import { readFixture } from '../support/fixtures.ts';
 
 /** Which networks of Stable Diffusion 1.5. */

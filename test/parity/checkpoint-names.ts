@@ -7,8 +7,8 @@ import {
 import { buildClipText } from '#engine/architectures/clip-text.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
-import { inferConfig } from '#engine/weights/infer-config.ts';
-import type { TensorInfo, TensorSource } from '#engine/weights/tensor-source.ts';
+import { inferConfig } from '#weights/infer-config.ts';
+import type { TensorInfo, TensorSource } from '#weights/tensor-source.ts';
 import { toAppError } from '#protocol/error.ts';
 import type { ParityCase } from './case.ts';
 

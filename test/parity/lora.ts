@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mergeLoras, parseLora, type WeightedLora } from '#engine/weights/lora.ts';
-import { dequantiseTensors, quantiseTensors, type Storage } from '#engine/weights/quantise.ts';
-import { openSafetensors, type SafetensorsFile } from '#engine/weights/safetensors-source.ts';
-import type { TensorInfo, TensorSource } from '#engine/weights/tensor-source.ts';
+import { mergeLoras, parseLora, type WeightedLora } from '#weights/lora.ts';
+import { dequantiseTensors, quantiseTensors, type Storage } from '#weights/quantise.ts';
+import { openSafetensors, type SafetensorsFile } from '#weights/safetensors-source.ts';
+import type { TensorInfo, TensorSource } from '#weights/tensor-source.ts';
 import type { ParityCase } from './case.ts';
 import { openReference, readFloats, runReference, type ReferenceModel } from './models.ts';
 import { relativeError } from '../support/relative-error.ts';

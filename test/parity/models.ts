@@ -14,7 +14,7 @@ import type { ConfigJson } from '#engine/architectures/config.ts';
 import { buildControlNet } from '#engine/architectures/controlnet.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
-import { openSafetensors, type SafetensorsFile } from '#engine/weights/safetensors-source.ts';
+import { openSafetensors, type SafetensorsFile } from '#weights/safetensors-source.ts';
 import { toAppError } from '#protocol/error.ts';
 import { openGraph, type Numbers } from '../support/onnx-session.ts';
 import { relativeError } from '../support/relative-error.ts';

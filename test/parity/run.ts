@@ -3,6 +3,7 @@
  * line for each case. Ends with 1 if any case fails.
  */
 import { existsSync } from 'node:fs';
+import { cases as images } from './images/index.ts';
 import { cases as kDiffusion } from './k-diffusion.ts';
 import { cases as loras } from './lora.ts';
 import { cases as models } from './models.ts';
@@ -12,7 +13,7 @@ import { cases as schedulers } from './schedulers.ts';
 import { cases as tokens } from './tokens.ts';
 import type { ParitySuite } from './case.ts';
 
-const suites: readonly ParitySuite[] = [rng, tokens, schedulers, kDiffusion, models, loras, pipelines];
+const suites: readonly ParitySuite[] = [rng, tokens, schedulers, kDiffusion, models, loras, pipelines, images];
 
 const folder = process.argv[2];
 if (folder === undefined || !existsSync(folder)) {

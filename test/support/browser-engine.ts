@@ -9,8 +9,8 @@ import {
   type Runtime,
   type SessionOptions,
 } from '#engine/runtime/runtime.ts';
-import { openSafetensors } from '#engine/weights/safetensors-source.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 
 const urls = import.meta.glob<string>('../fixtures/models/*/*', {

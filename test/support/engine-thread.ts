@@ -3,11 +3,12 @@ import { workerData } from 'node:worker_threads';
 import type { EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import { AppError } from '#protocol/error.ts';
+import { factsOf } from '#protocol/tasks.ts';
 import { expose } from 'comlink';
 
 /**
- * An engine in a thread of its own whose jobs do what their prompt, or that of the image to upscale, says: `draw`, `wait` until cancelled, hear
- * nothing (`deaf`), `crash`, `name add-ons`, or throw the error of that code.
+ * An engine in a thread of its own whose jobs do what their prompt, or that of the image to upscale, says: `finish`, `wait` until cancelled, hear
+ * nothing (`deaf`), `crash`, `name packs`, or throw the error of that code.
  */
 const { port, thread } = workerData as { port: MessagePort; thread: number };
 let cancelled = Promise.withResolvers<RunOutcome>();
@@ -20,18 +21,15 @@ const engine: EngineWorker = {
     return Promise.resolve({ provider: 'wasm', build: 'wasm', description, float16: false });
   },
   load: () => Promise.resolve(),
-  run(pack, addOns, job, onEvent) {
+  run(installed, job, onEvent) {
     cancelled = Promise.withResolvers<RunOutcome>();
     onEvent({ type: 'preview', blob: new Blob([`thread ${String(thread)}`]) });
-    const isUpscale = job.task === 'upscale';
-    if (isUpscale !== (pack === null))
-      return Promise.reject(new AppError('internal', 'Only jobs that generate come with a model.'));
-    const prompt = isUpscale ? job.sources[0]?.known?.prompt : job.images[0]?.prompt.join();
+    const prompt = factsOf(job).prompt(job, 0);
     switch (prompt) {
-      case 'draw':
+      case 'finish':
         return Promise.resolve({ interrupted: false, notes: [] });
-      case 'name add-ons':
-        return Promise.resolve({ interrupted: false, notes: addOns.map(({ id }) => id) });
+      case 'name packs':
+        return Promise.resolve({ interrupted: false, notes: installed.map(({ id }) => id) });
       case 'wait':
         return cancelled.promise;
       case 'deaf':
@@ -45,7 +43,7 @@ const engine: EngineWorker = {
       case 'invalid_request':
         return Promise.reject(new AppError(prompt, `It is ${prompt}.`));
       default:
-        return Promise.reject(new AppError('internal', `There is no job “${String(prompt)}”.`));
+        return Promise.reject(new AppError('internal', `There is no job “${prompt}”.`));
     }
   },
   cancel: () => cancelled.resolve({ interrupted: true, notes: [] }),

@@ -1,12 +1,13 @@
-import './node-20.ts';
 import type { ApiHost, Connect } from '#api/connection.ts';
-import { encodePng } from '#codecs/png.ts';
-import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Job, JobId, JobRecord, GenerateJob, UpscaleJob } from '#protocol/job.ts';
-import type { AddOnInfo, AddOnPack, ModelId, ModelInfo, ModelState } from '#protocol/model.ts';
+import type { GenerateJob, JobRecord, UpscaleJob } from '#protocol/job.ts';
+import type { AddOnInfo, AddOnPack, ModelInfo } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
-import { createJobQueue } from '#host/job-queue.ts';
+import { FakeEngine } from './fake-engine.ts';
+import { startFakeLibrary, type FakeLibraryOptions } from './fake-library.ts';
+import { openHostAround, type HostTab } from './host-around.ts';
+
+export { colourOf } from './fake-engine.ts';
 
 const SHA256 = '0123456789abcdef'.repeat(4);
 
@@ -23,6 +24,7 @@ export const TEST_MODEL: ModelInfo = {
     licence: { name: 'MIT' },
     credits: '',
     trainedSizes: [[256, 256]],
+    sizing: 'trained',
     latent: { channels: 4, downscale: 8, scalingFactor: 1, sizeMultiple: 8 },
     defaults: {
       width: 256,
@@ -77,18 +79,13 @@ export function testAddOn(
   };
 }
 
-/** The colour a seed is generated in. */
-export function colourOf(seed: bigint): [number, number, number] {
-  return [Number(seed & 255n), Number((seed >> 8n) & 255n), Number((seed >> 16n) & 255n)];
-}
-
 export interface FakeHost {
   host: ApiHost;
   connect: Connect;
   /** Every job that was started to generate, in order. */
-  jobs: GenerateJob[];
+  jobs: readonly GenerateJob[];
   /** Every job that was started to upscale. */
-  upscalings: UpscaleJob[];
+  upscalings: readonly UpscaleJob[];
   /** Ends the tab: what was asked of it stays unanswered; the next `connect` finds a tab that takes over its records. */
   close(): void;
   /** No tab is open from now on. */
@@ -103,13 +100,17 @@ interface Options {
   stepMs?: number;
   /** Thrown in place of an image. */
   failure?: AppError;
+  /** What every run notes. */
+  notes?: readonly string[];
+  /** What something to import is; nothing can be imported without. */
+  offerOf?: FakeLibraryOptions['offerOf'];
   /** Told of every job that has ended. */
   onEnded?: (record: JobRecord) => void;
 }
 
 /**
- * The engine's host with its real queue, in memory, before an engine that generates each image in the one
- * colour of its seed, and "upscales" into flat images of 16 by 8 pixels. It goes through steps, previews, cancels and skips like the real one.
+ * The app's own host around an engine that generates each image in the one colour of its seed, and "upscales" into flat
+ * images of 16 by 8 pixels. Tests in Node need `fake-indexeddb/auto`, which the unit tests' setup brings.
  */
 export function createFakeHost({
   models = [TEST_MODEL],
@@ -117,204 +118,76 @@ export function createFakeHost({
   settings = {},
   stepMs = 0,
   failure,
+  notes = [],
+  offerOf,
   onEnded,
 }: Options = {}): FakeHost {
-  const catalogue = new Map(models.map((model) => [model.pack.id, model]));
-  const records = new Map<JobId, JobRecord>();
-  const published = new Map<string, { id: JobId; index: number }>();
-  const started: GenerateJob[] = [];
-  const upscalings: UpscaleJob[] = [];
-  let stored = settings;
-  let selected = models.find((model) => model.selected)?.pack.id;
-  let vanished = false;
-  let tab = openTab();
-
-  function setState(id: ModelId, state: ModelState) {
-    const model = catalogue.get(id);
-    if (model) catalogue.set(id, { ...model, state });
-  }
-
-  function openTab() {
-    const ended = Promise.withResolvers<undefined>();
-    let skipped = false;
-    let closed = false;
-    // Read through functions: they change while a generator waits.
-    const isClosed = () => closed;
-
-    async function generate(
-      job: Job,
-      onEvent: (event: EngineEvent) => void,
-      signal: AbortSignal,
-    ): Promise<RunOutcome> {
-      if (job.task === 'upscale') upscalings.push(job);
-      else started.push(job);
-      if (failure) throw failure;
-      if (job.task === 'upscale') {
-        for (const index of job.sources.keys()) {
-          const counts = { image: index, images: job.sources.length, step: 1, steps: 2 };
-          onEvent({
-            type: 'progress',
-            progress: { phase: 'upscaling', fraction: 0.5, secondsLeft: null, ...counts },
-          });
-          if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
-          const facts = { index, width: 16, height: 8, seed: 0n, subseed: 0n, infotext: '' };
-          const blob = blobOf(flatPng(16, 8, [index, 0, 0]));
-          onEvent({ type: 'image', image: { ...facts, blob, prompt: [], negativePrompt: [] } });
-        }
-        return { interrupted: false, notes: [] };
-      }
-      const isAborted = () => signal.aborted;
-      const isStopped = () => signal.aborted || skipped;
-      const images = job.images.length;
-      for (let first = 0; first < images && !isAborted(); first += job.batchSize) {
-        skipped = false;
-        const batch = job.images.slice(first, first + job.batchSize);
-        for (let step = 1; step <= job.steps && !isStopped(); step++) {
-          if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
-          if (isClosed()) return new Promise(() => undefined);
-          onEvent({
-            type: 'progress',
-            progress: {
-              phase: 'sampling',
-              fraction: (first + (step / job.steps) * batch.length) / images,
-              image: first,
-              images,
-              step,
-              steps: job.steps,
-              secondsLeft: null,
-            },
-          });
-          onEvent({ type: 'preview', blob: blobOf(flatPng(8, 8, [step, 0, 0])) });
-        }
-        if (isAborted() && !job.keepUnfinished) break;
-        batch.forEach((image, offset) => {
-          const index = first + offset;
-          const infotext = `seed ${image.seed}`;
-          const { metadata, texts } = job.output;
-          const text = texts?.[index] ?? (metadata ? { parameters: infotext } : {});
-          onEvent({
-            type: 'image',
-            image: {
-              ...image,
-              index,
-              blob: blobOf(flatPng(job.width, job.height, colourOf(image.seed), text)),
-              width: job.width,
-              height: job.height,
-              infotext,
-            },
-          });
-        });
-      }
-      return { interrupted: signal.aborted, notes: [] };
-    }
-
-    const queue = createJobQueue(
-      {
-        get: (id) => Promise.resolve(records.get(id)),
-        put: (record) => {
-          if (!closed) records.set(record.id, record);
-          return Promise.resolve();
-        },
-        remove: (id) => {
-          records.delete(id);
-          return Promise.resolve();
-        },
-        all: () => Promise.resolve([...records.values()].sort((a, b) => a.queuedAt - b.queuedAt)),
-      },
-      { run: generate, ended: (record) => onEnded?.(record) },
-      () => undefined,
-    );
-    return {
-      queue,
-      ended: ended.promise,
-      skip: () => {
-        skipped = true;
-      },
-      end: () => {
-        closed = true;
-        ended.resolve(undefined);
-      },
-    };
-  }
-
-  function hostOf({ queue, skip }: ReturnType<typeof openTab>): ApiHost {
-    return {
-      submit: (id, job, origin) => queue.submit(id, job, origin),
-      wait: (id) => queue.wait(id),
-      answered: (id) => queue.answered(id),
-      job: (id) => queue.find(id),
-      jobs: () => queue.all(),
-      jobIds: (client) => queue.idsOf(client),
-      unfinishedJobs: () => queue.unfinished(),
-      preview: (id) => Promise.resolve(queue.preview(id)),
-      cancel: (id) => queue.cancel(id),
-      skip: (id) => {
-        if (queue.isRunning(id)) skip();
-        return Promise.resolve();
-      },
-      removeJob: (id) => queue.changeEnded(id, () => null),
-      models: () =>
-        Promise.resolve(
-          [...catalogue.values()].map((model) => ({ ...model, selected: model.pack.id === selected })),
-        ),
-      addOns: () => Promise.resolve([...addOns]),
-      installModel: (id) => {
-        setState(id, { stage: 'installed', installedAt: Date.now() });
-        return Promise.resolve();
-      },
-      removeModel: (id) => {
-        setState(id, { stage: 'absent' });
-        return Promise.resolve();
-      },
-      selectModel: (id) => {
-        selected = id;
-        return Promise.resolve();
-      },
-      settings: () => Promise.resolve(stored),
-      updateSettings: (changes) => Promise.resolve((stored = { ...stored, ...changes })),
-      file: async (path) => {
-        const file = published.get(path);
-        const record = file && (await queue.find(file.id));
-        return record?.result?.images.find((image) => image.index === file?.index)?.blob;
-      },
-      publishFiles: (id, paths) => {
-        paths.forEach((path, index) => published.set(path, { id, index }));
-        return Promise.resolve();
-      },
-    };
-  }
+  const engine = new FakeEngine({
+    stepMs,
+    notes,
+    upscaledSize: { width: 16, height: 8 },
+    ...(failure && { failure }),
+  });
+  const packs = [...models, ...addOns].map(({ pack, sizeBytes, sha256, state }) => ({
+    pack: { ...pack, files: [{ path: 'weights', sizeBytes, sha256: sha256 || null }] },
+    state,
+  }));
+  const library = startFakeLibrary({ packs, ...(offerOf && { offerOf }) });
+  const selected = models.find((model, index) => index > 0 && model.selected)?.pack.id;
+  const open = (database?: string) =>
+    openHostAround({
+      startEngine: () => engine.startThread(),
+      library,
+      settings: { ...settings, ...(selected !== undefined && { 'app.model': selected }) },
+      ...(database !== undefined && { database }),
+      ...(onEnded && { onJobEnded: onEnded }),
+    });
+  let tab = openConnection(open());
+  let isVanished = false;
 
   return {
     get host() {
-      return hostOf(tab);
+      return tab.host;
     },
     connect: () => {
-      if (vanished) return Promise.reject(new AppError('no_engine_tab', 'No tab is open that could draw.'));
-      return Promise.resolve({ host: hostOf(tab), ended: tab.ended });
+      if (isVanished)
+        return Promise.reject(new AppError('no_engine_tab', 'No tab is open that could generate.'));
+      return Promise.resolve({ host: tab.host, ended: tab.ended });
     },
-    jobs: started,
-    upscalings,
+    jobs: engine.generated,
+    upscalings: engine.upscaled,
     close: () => {
-      tab.end();
-      tab = openTab();
+      const { opening } = tab;
+      tab.close();
+      engine.cancel();
+      tab = openConnection(opening.then(({ database }) => open(database)));
     },
     vanish: () => {
-      vanished = true;
+      isVanished = true;
     },
   };
 }
 
-function flatPng(
-  width: number,
-  height: number,
-  colour: readonly [number, number, number],
-  text: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
-  const data = new Uint8Array(width * height * 3);
-  for (let pixel = 0; pixel < width * height; pixel++) data.set(colour, pixel * 3);
-  return encodePng({ width, height, channels: 3, data }, text);
-}
-
-function blobOf(bytes: Uint8Array<ArrayBuffer>): Blob {
-  return new Blob([bytes], { type: 'image/png' });
+/** A line to a tab that is still being opened: questions wait for it, and stay unanswered once it is closed. */
+function openConnection(opening: Promise<HostTab>) {
+  const ended = Promise.withResolvers<undefined>();
+  const never = new Promise<never>(() => undefined);
+  const host = new Proxy({} as ApiHost, {
+    get: (_, name: keyof ApiHost) => {
+      return async (...values: unknown[]): Promise<unknown> => {
+        const { host: served } = await opening;
+        const answer = (served[name] as (...values: unknown[]) => unknown)(...values);
+        return Promise.race([answer, ended.promise.then(() => never)]);
+      };
+    },
+  });
+  return {
+    host,
+    opening,
+    ended: ended.promise,
+    close: () => {
+      void opening.then((tab) => tab.close());
+      ended.resolve(undefined);
+    },
+  };
 }

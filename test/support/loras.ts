@@ -1,6 +1,6 @@
 import type { BuiltGraph } from '#engine/graph/graph.ts';
-import type { LowRankFactors } from '#engine/weights/adapters.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import type { LowRankFactors } from '#weights/adapters.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { pseudoRandom, tensorsOf } from './random-weights.ts';
 
 /** An input of a graph with `loraInputs`: the module, which of its two matrices, and that matrix's known side. */

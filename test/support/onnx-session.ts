@@ -1,7 +1,7 @@
 import { env, InferenceSession, Tensor } from 'onnxruntime-web/wasm';
 import { readGeneratedFile } from '#engine/graph/weight-binder.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 
 env.wasm.numThreads = 1;
 env.wasm.wasmPaths = new URL('.', import.meta.resolve('onnxruntime-web/wasm')).href;

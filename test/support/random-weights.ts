@@ -1,4 +1,4 @@
-import type { TensorInfo, TensorSource } from '#engine/weights/tensor-source.ts';
+import type { TensorInfo, TensorSource } from '#weights/tensor-source.ts';
 
 /** Numbers between -1 and 1 that are the same each time (a linear congruential generator). */
 export function pseudoRandom(count: number, seed = 1): Float32Array<ArrayBuffer> {

@@ -34,6 +34,8 @@ export interface StaticServer {
   readonly requests: readonly ServedRequest[];
   /** Cuts the connection after so many bytes of the next answer for this path. */
   cutOnce(path: string, afterBytes: number): void;
+  /** After so many bytes of the next answer for this path, sends the rest a kilobyte at a time. */
+  slowOnce(path: string, afterBytes: number): void;
   /** Serves a page that is not in the folder. */
   addPage(path: string, html: string): void;
   /** Answers this path with bytes whose first one is wrong, until called with null. */
@@ -50,6 +52,7 @@ export interface StaticServer {
 export async function serveFolder(folder: string, isolated = true): Promise<StaticServer> {
   const requests: ServedRequest[] = [];
   const cuts = new Map<string, number>();
+  const slow = new Map<string, number>();
   const pages = new Map<string, string>();
   let corrupted: string | null = null;
   let knowsRanges = true;
@@ -88,6 +91,8 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     });
     const cutAfter = cuts.get(url.pathname);
     cuts.delete(url.pathname);
+    const slowAfter = slow.get(url.pathname);
+    slow.delete(url.pathname);
     const spoil = corrupted === url.pathname && from === 0;
     let sent = 0;
     const stream = createReadStream(file, { start: from });
@@ -101,11 +106,22 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
         return;
       }
       sent += chunk.length;
+      if (slowAfter !== undefined && sent > slowAfter) {
+        stream.pause();
+        trickle(chunk);
+        return;
+      }
       if (!response.write(chunk)) {
         stream.pause();
         response.once('drain', () => stream.resume());
       }
     });
+    const trickle = (chunk: Buffer): void => {
+      if (response.destroyed) return;
+      response.write(chunk.subarray(0, 1024));
+      if (chunk.length <= 1024) stream.resume();
+      else setTimeout(() => trickle(chunk.subarray(1024)), 10);
+    };
     stream.on('end', () => response.end());
     response.on('close', () => stream.destroy());
   }
@@ -118,6 +134,7 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     origin: `http://localhost:${address.port}`,
     requests,
     cutOnce: (name, afterBytes) => cuts.set(name, afterBytes),
+    slowOnce: (name, afterBytes) => slow.set(name, afterBytes),
     addPage: (name, html) => pages.set(name, html),
     corrupt: (name) => (corrupted = name),
     ignoreRanges: () => (knowsRanges = false),

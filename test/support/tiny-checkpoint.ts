@@ -1,6 +1,6 @@
-import { fromFloat32, type FloatType } from '#engine/weights/casts.ts';
-import { writeSafetensors } from '#engine/weights/safetensors-source.ts';
-import { elementCount, type TensorSource, type TensorType } from '#engine/weights/tensor-source.ts';
+import { fromFloat32, type FloatType } from '#weights/casts.ts';
+import { writeSafetensors } from '#weights/safetensors-source.ts';
+import { elementCount, type TensorSource, type TensorType } from '#weights/tensor-source.ts';
 import { pseudoRandom } from './random-weights.ts';
 
 type Shapes = Record<string, readonly number[]>;

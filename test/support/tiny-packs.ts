@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { createEngine } from '#engine/engine.ts';
 import type { ReadFile } from '#engine/models/pack-files.ts';
-import { writeSafetensors } from '#engine/weights/safetensors-source.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { writeSafetensors } from '#weights/safetensors-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
 import type { Job, GeneratedImage } from '#protocol/job.ts';
 import type { AddOnKind, AddOnPack, AnyPack, ConfigFile, ModelFamily, ModelPack } from '#protocol/model.ts';
+import { withPass } from './jobs.ts';
 import { openNodeRuntime } from './node-engine.ts';
 
 /** A pack and the bytes of its files. */
@@ -72,6 +73,7 @@ export async function modelPack(
       files: await listFiles(all),
       configs: { 'scheduler/scheduler_config.json': SCHEDULER_CONFIG, ...configs },
       trainedSizes: [[64, 64]],
+      sizing: 'exact',
       latent: { channels: 4, downscale, sizeMultiple: 64, scalingFactor: 0.18215 },
       defaults: {
         width: 64,
@@ -120,22 +122,31 @@ export interface Generated {
   notes: readonly string[];
 }
 
-/** Runs a job to its end, with the model it generates with if it does. */
+/** Runs a job to its end, all its passes with this model if it has any. */
 export async function generate(
   engine: EngineWorker,
   model: FilledPack<ModelPack> | null,
   job: Job,
   addOns: readonly FilledPack<AddOnPack>[] = [],
 ): Promise<Generated> {
+  const installed = [...(model ? [model] : []), ...addOns].map(({ pack }) => pack);
+  const own = model && 'passes' in job ? withPass(job, { model: model.pack.id }) : job;
+  return runToEnd(engine, installed, own);
+}
+
+/** Runs a job to its end with these packs installed. */
+export async function runToEnd(
+  engine: EngineWorker,
+  installed: readonly AnyPack[],
+  job: Job,
+): Promise<Generated> {
   const images: GeneratedImage[] = [];
-  const { notes } = await engine.run(
-    model?.pack ?? null,
-    addOns.map(({ pack }) => pack),
-    job,
-    (event) => {
-      if (event.type === 'image') images.push(event.image);
-    },
-  );
-  const pngs = await Promise.all(images.map(async ({ blob }) => new Uint8Array(await blob.arrayBuffer())));
+  const files: Blob[] = [];
+  const { notes } = await engine.run(installed, job, (event) => {
+    if (event.type !== 'artifact') return;
+    images.push(event.artifact.image);
+    files.push(event.file);
+  });
+  const pngs = await Promise.all(files.map(async (file) => new Uint8Array(await file.arrayBuffer())));
   return { images, pngs, notes };
 }

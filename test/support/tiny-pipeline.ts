@@ -77,6 +77,7 @@ function describePack(folders: ReadonlyMap<string, string>): ModelPack {
     configs: { 'scheduler/scheduler_config.json': SCHEDULER_CONFIG },
     licence: { name: '' },
     credits: '',
+    sizing: 'exact',
     trainedSizes: [[vae['sample_size'] as number, vae['sample_size'] as number]],
     latent: {
       channels: Number(vae['latent_channels']),

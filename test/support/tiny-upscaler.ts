@@ -1,4 +1,4 @@
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { randomTensors, tensorsOf } from './random-weights.ts';
 import { fileOf } from './tiny-packs.ts';
 

@@ -1,17 +1,15 @@
-const N = 624;
-const M = 397;
+import { MersenneTwister, seedStateByArray } from '#codecs/mersenne-twister.ts';
 
 /**
  * CPython's `random.Random(seed)` as far as `choice` needs it: MT19937 seeded by the seed's 32-bit words.
- * Sources: Matsumoto and Nishimura's mt19937ar.c; CPython Modules/_randommodule.c and Lib/random.py.
+ * Source: CPython Modules/_randommodule.c and Lib/random.py.
  */
 export class PythonRandom {
-  readonly #state = new Uint32Array(N);
-  #next = N;
+  readonly #generator: MersenneTwister;
 
   /** @param seed any integer; its sign does not matter */
   constructor(seed: bigint) {
-    this.#seedByArray(toWords(seed < 0n ? -seed : seed));
+    this.#generator = new MersenneTwister(seedStateByArray(toWords(seed < 0n ? -seed : seed)));
   }
 
   /**
@@ -29,56 +27,9 @@ export class PythonRandom {
   #below(limit: number): number {
     const bits = 32 - Math.clz32(limit);
     if (bits === 0) return 0;
-    let drawn = this.#uint32() >>> (32 - bits);
-    while (drawn >= limit) drawn = this.#uint32() >>> (32 - bits);
+    let drawn = this.#generator.uint32() >>> (32 - bits);
+    while (drawn >= limit) drawn = this.#generator.uint32() >>> (32 - bits);
     return drawn;
-  }
-
-  #seedByArray(key: readonly number[]): void {
-    const state = this.#state;
-    state[0] = 19650218;
-    for (let i = 1; i < N; i++) state[i] = Math.imul(1812433253, this.#mixed(i - 1)) + i;
-    let i = 1;
-    const wrap = (): void => {
-      i++;
-      if (i < N) return;
-      state[0] = state[N - 1] ?? 0;
-      i = 1;
-    };
-    for (let k = 0; k < Math.max(N, key.length); k++) {
-      const j = k % key.length;
-      state[i] = ((state[i] ?? 0) ^ Math.imul(this.#mixed(i - 1), 1664525)) + (key[j] ?? 0) + j;
-      wrap();
-    }
-    for (let k = 1; k < N; k++) {
-      state[i] = ((state[i] ?? 0) ^ Math.imul(this.#mixed(i - 1), 1566083941)) - i;
-      wrap();
-    }
-    state[0] = 0x80000000;
-  }
-
-  #mixed(i: number): number {
-    const word = this.#state[i] ?? 0;
-    return word ^ (word >>> 30);
-  }
-
-  #uint32(): number {
-    if (this.#next === N) this.#refill();
-    let word = this.#state[this.#next++] ?? 0;
-    word ^= word >>> 11;
-    word ^= (word << 7) & 0x9d2c5680;
-    word ^= (word << 15) & 0xefc60000;
-    word ^= word >>> 18;
-    return word >>> 0;
-  }
-
-  #refill(): void {
-    const state = this.#state;
-    for (let i = 0; i < N; i++) {
-      const word = ((state[i] ?? 0) & 0x80000000) | ((state[(i + 1) % N] ?? 0) & 0x7fffffff);
-      state[i] = (state[(i + M) % N] ?? 0) ^ (word >>> 1) ^ (word & 1 ? 0x9908b0df : 0);
-    }
-    this.#next = 0;
   }
 }
 

@@ -1,5 +1,5 @@
-import type { FloatType } from '#engine/graph/graph.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import type { FloatType } from '#weights/casts.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 
 /** What every architecture can be built with. */
 export interface BuildOptions {

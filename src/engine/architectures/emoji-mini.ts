@@ -15,9 +15,11 @@ import {
   subtract,
 } from '#engine/graph/operators.ts';
 import type { AutoencoderOptions } from './autoencoder-kl.ts';
-import type { BuildOptions } from './build-options.ts';
-import { causalMask, endOfText, pickToken } from './clip-layers.ts';
+import { causalMask, endOfText } from './clip-layers.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
+import { embedTokens, giveTextOutputs, type TextEncoderOptions } from './text-outputs.ts';
+
+const EPSILON = 1e-5;
 
 /*
  * The networks of the built-in model besides its UNet, which is an ordinary UNet2DConditionModel. Sizes are those
@@ -26,9 +28,9 @@ import { ConfigReader, type ConfigJson } from './config.ts';
 
 /**
  * A small causal transformer over CLIP's tokens, with a factorised token table. Input `input_ids` int32 [batch, 77];
- * outputs `last_hidden_state` [batch, 77, width] and `text_embeds` [batch, width], float32.
+ * outputs as asked for, by default `last_hidden_state` [batch, 77, width] and `text_embeds` [batch, width], float32.
  */
-export function buildEmojiTextEncoder(json: ConfigJson, options: BuildOptions): BuiltGraph {
+export function buildEmojiTextEncoder(json: ConfigJson, options: TextEncoderOptions): BuiltGraph {
   const config = new ConfigReader(json, 'The text encoder of emoji-mini');
   const heads = config.number('num_attention_heads', 4);
   const graph = new Graph({ ...options, name: 'text_encoder' });
@@ -36,27 +38,32 @@ export function buildEmojiTextEncoder(json: ConfigJson, options: BuildOptions): 
   const [tokens = 0, width = 0] = graph.weights.info('pos').shape;
   const ids = graph.input('input_ids', 'int32', ['batch', tokens]);
 
-  const factors = gather(graph, graph.parameter('tok.weight', [vocabulary, rank]), ids);
-  const embedded = linear(graph, factors, 'up', { out: width, bias: false });
+  const table = graph.parameter('tok.weight', [vocabulary, rank]);
+  const look = (known: Value) =>
+    linear(graph, gather(graph, table, known), 'up', { out: width, bias: false });
+  const { embedded, known } = embedTokens(graph, ids, { vocabulary, width, look }, options);
   let hidden = add(graph, embedded, graph.parameter('pos', [tokens, width]));
+  const states = [hidden];
   const mask = causalMask(graph, tokens);
   for (let index = 0; graph.weights.has(`blocks.${index}.n1.weight`); index++) {
     const name = `blocks.${index}`;
-    const normed = layerNorm(graph, hidden, `${name}.n1`, 1e-5);
+    const normed = layerNorm(graph, hidden, `${name}.n1`, EPSILON);
     const projected = linear(graph, normed, `${name}.qkv`, { out: 3 * width });
     const [query, key = query, value = query] = split(graph, projected, 3, 2);
     const attended = multiHeadAttention(graph, { query, key, value, heads, bias: mask });
     hidden = add(graph, hidden, linear(graph, attended, `${name}.o`, { out: width }));
-    const inner = linear(graph, layerNorm(graph, hidden, `${name}.n2`, 1e-5), `${name}.f1`, {
+    const inner = linear(graph, layerNorm(graph, hidden, `${name}.n2`, EPSILON), `${name}.f1`, {
       out: graph.weights.info(`${name}.f1.weight`).shape[0] ?? 0,
     });
     hidden = add(graph, hidden, linear(graph, gelu(graph, inner), `${name}.f2`, { out: width }));
+    states.push(hidden);
   }
-  const last = layerNorm(graph, hidden, 'nf', 1e-5);
-  graph.output('last_hidden_state', last);
-  const pooled = pickToken(graph, { hidden: last, picked: endOfText(graph, ids, config) });
-  const out = graph.weights.info('proj.weight').shape[0] ?? 0;
-  graph.output('text_embeds', linear(graph, pooled, 'proj', { out, bias: false }));
+  giveTextOutputs(graph, options.outputs ?? ['last_hidden_state', 'text_embeds'], {
+    states,
+    norm: { name: 'nf', epsilon: EPSILON },
+    endOfText: () => endOfText(graph, known, config),
+    project: (pooled) => linear(graph, pooled, 'proj', { out: outputChannels(graph, 'proj'), bias: false }),
+  });
   return graph.build();
 }
 

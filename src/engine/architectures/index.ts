@@ -1,28 +1,108 @@
+import type { BuiltGraph } from '#engine/graph/graph.ts';
+import type { Component } from '#weights/checkpoint.ts';
 import { buildAutoencoderKlDecoder, buildAutoencoderKlEncoder } from './autoencoder-kl.ts';
 import { buildAutoencoderTinyDecoder, buildAutoencoderTinyEncoder } from './autoencoder-tiny.ts';
 import { buildClipText } from './clip-text.ts';
 import { buildClipVision } from './clip-vision.ts';
+import type { ConfigJson } from './config.ts';
 import { buildControlNet } from './controlnet.ts';
 import { buildEmojiDecoder, buildEmojiEncoder, buildEmojiTextEncoder } from './emoji-mini.ts';
 import { buildIpAdapterProjection } from './ip-adapter.ts';
 import { buildRrdbNet } from './rrdb-net.ts';
-import { buildUnet2dCondition } from './unet-2d-condition.ts';
+import type { TextEncoderOptions } from './text-outputs.ts';
+import { buildUnet2dCondition, type Unet2dConditionOptions } from './unet-2d-condition.ts';
 
-/** Every network this engine can write as an ONNX graph: `build(config, options)`. */
+/** A network of a pipeline, by the folder it has in ONNX exports. */
+export type NetworkName =
+  'unet' | 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder' | 'controlnet' | 'upscaler';
+
+/** Options of every network; each takes those it knows. */
+type NetworkOptions = Unet2dConditionOptions & TextEncoderOptions;
+
+/** A network of pipelines. */
+interface PipelineArchitecture {
+  build: (config: ConfigJson, options: NetworkOptions) => BuiltGraph;
+  /** Which networks of a pipeline it is, and from which part of the weights each is made. */
+  serves: Partial<Readonly<Record<NetworkName, Component>>>;
+  /** A tensor that is there only in weights of this architecture. */
+  mark: string;
+}
+
+/** A network that no pipeline has yet. */
+interface LoneArchitecture {
+  build: (config: ConfigJson, options: never) => BuiltGraph;
+}
+
+/** Every network this engine can write: `build(config, options)`, and where it is used. */
 export const architectures = {
-  'autoencoder-kl-decoder': { build: buildAutoencoderKlDecoder },
-  'autoencoder-kl-encoder': { build: buildAutoencoderKlEncoder },
-  'autoencoder-tiny-decoder': { build: buildAutoencoderTinyDecoder },
-  'autoencoder-tiny-encoder': { build: buildAutoencoderTinyEncoder },
-  'clip-text': { build: buildClipText },
+  'autoencoder-kl-decoder': {
+    build: buildAutoencoderKlDecoder,
+    serves: { vae_decoder: 'vae' },
+    mark: 'decoder.conv_in.weight',
+  },
+  'autoencoder-kl-encoder': {
+    build: buildAutoencoderKlEncoder,
+    serves: { vae_encoder: 'vae' },
+    mark: 'encoder.conv_in.weight',
+  },
+  'autoencoder-tiny-decoder': {
+    build: buildAutoencoderTinyDecoder,
+    serves: { vae_decoder: 'taesd' },
+    mark: 'decoder.layers.0.weight',
+  },
+  'autoencoder-tiny-encoder': {
+    build: buildAutoencoderTinyEncoder,
+    serves: { vae_encoder: 'taesd' },
+    mark: 'encoder.layers.0.weight',
+  },
+  'clip-text': {
+    build: buildClipText,
+    serves: { text_encoder: 'text_encoder', text_encoder_2: 'text_encoder_2' },
+    mark: 'text_model.embeddings.token_embedding.weight',
+  },
   'clip-vision': { build: buildClipVision },
-  controlnet: { build: buildControlNet },
-  'emoji-mini-text-encoder': { build: buildEmojiTextEncoder },
-  'emoji-mini-vae-decoder': { build: buildEmojiDecoder },
-  'emoji-mini-vae-encoder': { build: buildEmojiEncoder },
+  controlnet: { build: buildControlNet, serves: { controlnet: 'controlnet' }, mark: 'conv_in.weight' },
+  'emoji-mini-text-encoder': {
+    build: buildEmojiTextEncoder,
+    serves: { text_encoder: 'text_encoder' },
+    mark: 'tok.weight',
+  },
+  'emoji-mini-vae-decoder': {
+    build: buildEmojiDecoder,
+    serves: { vae_decoder: 'vae' },
+    mark: 'dec.net.0.weight',
+  },
+  'emoji-mini-vae-encoder': {
+    build: buildEmojiEncoder,
+    serves: { vae_encoder: 'vae' },
+    mark: 'enc.net.1.weight',
+  },
   'ip-adapter-projection': { build: buildIpAdapterProjection },
-  'rrdb-net': { build: buildRrdbNet },
-  'unet-2d-condition': { build: buildUnet2dCondition },
-} as const;
+  'rrdb-net': { build: buildRrdbNet, serves: { upscaler: 'upscaler' }, mark: 'conv_first.weight' },
+  'unet-2d-condition': {
+    build: buildUnet2dCondition,
+    serves: { unet: 'unet' },
+    mark: 'conv_in.weight',
+  },
+} as const satisfies Record<string, PipelineArchitecture | LoneArchitecture>;
 
 export type ArchitectureName = keyof typeof architectures;
+
+const ofPipelines: readonly PipelineArchitecture[] = Object.values(architectures).filter(
+  (architecture) => 'serves' in architecture,
+);
+
+/**
+ * The architecture of a network, and the part of the weights it is made from.
+ * @param has whether a part of the weights is there and has a tensor of this name
+ */
+export function findArchitecture(
+  name: NetworkName,
+  has: (component: Component, tensor: string) => boolean,
+): { component: Component; build: PipelineArchitecture['build'] } | undefined {
+  for (const { build, serves, mark } of ofPipelines) {
+    const component = serves[name];
+    if (component && has(component, mark)) return { component, build };
+  }
+  return undefined;
+}

@@ -1,4 +1,5 @@
-import type { TensorInfo, TensorSource, TensorType } from '#engine/weights/tensor-source.ts';
+import type { FloatType } from '#weights/casts.ts';
+import type { TensorInfo, TensorSource, TensorType } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 import { describeShape, sameShape, type Dimension, type Shape } from './dimension.ts';
 import {
@@ -10,8 +11,6 @@ import {
   type OnnxValue,
 } from './onnx.ts';
 import { WeightBinder, type GeneratedFile } from './weight-binder.ts';
-
-export type FloatType = 'float32' | 'float16';
 
 /** What flows along an edge of the graph. */
 export interface Value {

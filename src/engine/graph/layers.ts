@@ -1,4 +1,4 @@
-import { BLOCK_SIZE } from '#engine/weights/quantise.ts';
+import { BLOCK_SIZE } from '#weights/quantise.ts';
 import { AppError } from '#protocol/error.ts';
 import { divide, halve, product, type Dimension } from './dimension.ts';
 import type { Graph, Value } from './graph.ts';

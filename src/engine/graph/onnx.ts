@@ -1,4 +1,4 @@
-import type { TensorLocation, TensorType } from '#engine/weights/tensor-source.ts';
+import type { TensorLocation, TensorType } from '#weights/tensor-source.ts';
 import type { Shape } from './dimension.ts';
 import { ProtobufWriter } from './protobuf.ts';
 

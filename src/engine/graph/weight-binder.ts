@@ -1,11 +1,11 @@
-import { storageOf, type Storage } from '#engine/weights/quantise.ts';
+import { storageOf, type Storage } from '#weights/quantise.ts';
 import {
   byteLength,
   elementCount,
   type TensorInfo,
   type TensorLocation,
   type TensorSource,
-} from '#engine/weights/tensor-source.ts';
+} from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 
 /** A file that does not exist yet: the tensors whose bytes no user's file holds as they are. */

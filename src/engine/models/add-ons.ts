@@ -1,6 +1,6 @@
-import { parseLora, type Lora } from '#engine/weights/lora.ts';
-import { openSafetensors, type SafetensorsFile } from '#engine/weights/safetensors-source.ts';
-import { readTextualInversion, type TextualInversion } from '#engine/weights/textual-inversion.ts';
+import { parseLora, type Lora } from '#weights/lora.ts';
+import { openSafetensors, type SafetensorsFile } from '#weights/safetensors-source.ts';
+import { readTextualInversion, type TextualInversion } from '#weights/textual-inversion.ts';
 import { AppError } from '#protocol/error.ts';
 import { packHash, sumBytes, type AddOnKind, type AddOnPack, type AnyPack } from '#protocol/model.ts';
 import { openPackFiles, type PackFiles, type ReadFile } from './pack-files.ts';

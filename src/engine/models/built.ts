@@ -1,45 +1,24 @@
-import {
-  buildAutoencoderKlDecoder,
-  buildAutoencoderKlEncoder,
-} from '#engine/architectures/autoencoder-kl.ts';
-import {
-  buildAutoencoderTinyDecoder,
-  buildAutoencoderTinyEncoder,
-} from '#engine/architectures/autoencoder-tiny.ts';
-import type { BuildOptions } from '#engine/architectures/build-options.ts';
-import { buildControlNet } from '#engine/architectures/controlnet.ts';
-import { buildClipText, type ClipTextOutput } from '#engine/architectures/clip-text.ts';
+import { findArchitecture, type NetworkName } from '#engine/architectures/index.ts';
 import type { ConfigJson } from '#engine/architectures/config.ts';
-import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
-import {
-  buildUnet2dCondition,
-  type Unet2dConditionOptions,
-} from '#engine/architectures/unet-2d-condition.ts';
-import type { BuiltGraph } from '#engine/graph/graph.ts';
+import type { TextEncoderOptions, TextOutput } from '#engine/architectures/text-outputs.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
-import { castTensors, type FloatType } from '#engine/weights/casts.ts';
-import type { Component } from '#engine/weights/checkpoint.ts';
-import { lowRankFactors, mergeLoras } from '#engine/weights/lora.ts';
-import { byteLength, type TensorInfo, type TensorSource } from '#engine/weights/tensor-source.ts';
+import { castTensors, type FloatType } from '#weights/casts.ts';
+import type { Component } from '#weights/checkpoint.ts';
+import { lowRankFactors, mergeLoras } from '#weights/lora.ts';
+import { foldsWeights } from '#weights/folding.ts';
+import { byteLength, type TensorInfo, type TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
+import { families } from '#protocol/families.ts';
 import type { AddOnPack, AnyPack, ModelFamily, ModelPack } from '#protocol/model.ts';
 import { packKey, type ChosenLora } from './add-ons.ts';
 import { externalDataOf } from './external-data.ts';
 import { giveLoras } from './lora-inputs.ts';
-import {
-  foldsWeights,
-  type NetworkChanges,
-  type NetworkName,
-  type Networks,
-  type PreparedNetwork,
-} from './networks.ts';
+import type { NetworkChanges, Networks, PreparedNetwork } from './networks.ts';
 import type { PackFiles } from './pack-files.ts';
 import { openWeightFiles, type WeightFiles } from './weight-files.ts';
 
 /** How far back clip skip may reach. */
 const CLIP_SKIPS = 12;
-
-const TOKEN_TABLE = 'text_model.embeddings.token_embedding.weight';
 
 /**
  * The networks around the weights of a `.safetensors` model, in graphs of the engine's own.
@@ -54,10 +33,11 @@ export async function builtNetworks(
   foldedBytes?: number,
 ): Promise<Networks> {
   const weights = await openWeightFiles(pack, files, pack.family);
-  if (pack.family === 'sdxl' && !weights.networks.has('text_encoder')) {
+  const { shortTitle, textEncoders } = families[pack.family];
+  if (textEncoders.length > 1 && !weights.networks.has('text_encoder')) {
     throw new AppError(
       'unsupported_feature',
-      `${pack.title} is no whole SDXL model: it lacks the first text encoder. A refiner only finishes the images of other models, which this engine does not do.`,
+      `${pack.title} is no whole ${shortTitle} model: it lacks the first text encoder. A refiner only finishes the images of other models, which this engine does not do.`,
     );
   }
   return networksOf(pack, weights, runtime, foldedBytes);
@@ -88,8 +68,11 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
   const sources = new Map([...networks].map(([component, { source }]) => [component, source]));
   const precision: FloatType = runtime.backend.float16 ? 'float16' : 'float32';
 
+  const architectureOf = (name: NetworkName) =>
+    findArchitecture(name, (component, tensor) => sources.get(component)?.info(tensor) !== undefined);
+
   function prepare(name: NetworkName, { loras, unet }: NetworkChanges): PreparedNetwork {
-    const found = componentOf(weights, name);
+    const found = architectureOf(name);
     const own = found && networks.get(found.component);
     if (!found || !own) throw new AppError('unsupported_feature', `${pack.title} has no ${name}.`);
     const { component, build } = found;
@@ -99,7 +82,10 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
       // Sums round differently in another order.
       .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 
-    const written = name === 'unet' ? unet : unet.tiling === true && DRAWING.includes(name) ? TILING : {};
+    const written = name === 'unet' ? unet : unet.tiling === true && CONVOLVING.includes(name) ? TILING : {};
+    const asked = TEXT_ENCODERS.some((encoder) => encoder === name)
+      ? textEncoderOptions(weights, component, own.config)
+      : {};
     const networkOf = (changed: TensorSource, change: string, loraInputs = false): PreparedNetwork => {
       const source = castTensors(changed, (tensor) => storedType(tensor, own.source, precision));
       const bytes = bytesOf(source);
@@ -107,7 +93,7 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
         key: [packKey(pack), name, change, JSON.stringify(written)].join('|'),
         bytes,
         async open() {
-          const graph = build(own.config, { ...written, loraInputs, weights: source, precision });
+          const graph = build(own.config, { ...written, ...asked, loraInputs, weights: source, precision });
           return runtime.createSession(graph.model, {
             externalData: await externalDataOf(graph, source, files),
             foldWeights: foldsWeights(bytes, foldedBytes),
@@ -127,76 +113,41 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
   }
 
   return {
-    tokenTables: (['text_encoder', 'text_encoder_2'] as const).flatMap((component) => {
-      const table = networks.get(component)?.source.info(TOKEN_TABLE);
-      const [rows, width] = table?.shape ?? [];
-      return rows === undefined || width === undefined ? [] : [{ rows, width }];
+    tokenTables: TEXT_ENCODERS.flatMap((component) => {
+      const { vocab_size: rows, hidden_size: width } = networks.get(component)?.config ?? {};
+      return typeof rows === 'number' && typeof width === 'number' ? [{ rows, width }] : [];
     }),
-    has: (name) => componentOf(weights, name) !== undefined,
+    has: (name) => architectureOf(name) !== undefined,
     prepare,
   };
 }
 
 /** Networks whose convolutions take part in tiling, besides the UNet. */
-const DRAWING: readonly NetworkName[] = ['vae_decoder', 'vae_encoder', 'controlnet'];
+const CONVOLVING: readonly NetworkName[] = ['vae_decoder', 'vae_encoder', 'controlnet'];
 
 const TILING = { tiling: true };
 
-type Build = (config: ConfigJson, options: Unet2dConditionOptions) => BuiltGraph;
-
-/** Which weights a network has, and what writes its graph. */
-function componentOf(
-  { networks }: WeightFiles,
-  name: NetworkName,
-): { component: Component; build: Build } | undefined {
-  const isSdxl = networks.has('text_encoder_2');
-  const candidates: Readonly<Record<NetworkName, readonly (readonly [Component, mark: string, Build])[]>> = {
-    unet: [['unet', 'conv_in.weight', buildUnet2dCondition]],
-    text_encoder: [['text_encoder', '', (config, options) => buildTextEncoder(config, options, { isSdxl })]],
-    text_encoder_2: [
-      [
-        'text_encoder_2',
-        '',
-        (config, options) => buildTextEncoder(config, options, { isSdxl, pooled: true }),
-      ],
-    ],
-    vae_decoder: [
-      ['vae', 'decoder.conv_in.weight', buildAutoencoderKlDecoder],
-      ['taesd', 'decoder.layers.0.weight', buildAutoencoderTinyDecoder],
-    ],
-    vae_encoder: [
-      ['vae', 'encoder.conv_in.weight', buildAutoencoderKlEncoder],
-      ['taesd', 'encoder.layers.0.weight', buildAutoencoderTinyEncoder],
-    ],
-    controlnet: [['controlnet', '', buildControlNet]],
-    upscaler: [['upscaler', '', buildRrdbNet]],
-  };
-  for (const [component, mark, build] of candidates[name]) {
-    const source = networks.get(component)?.source;
-    if (source && (mark === '' || source.info(mark))) return { component, build };
-  }
-  return undefined;
-}
+const TEXT_ENCODERS = ['text_encoder', 'text_encoder_2'] as const;
 
 /**
- * CLIP with every output a prompt may ask for: SD 1 and 2 read the last layer, or with clip skip an earlier one through the
- * final norm; SDXL reads the last but one as it is, and the second encoder's pooled output.
+ * Every output a prompt may ask of a text encoder: one by itself gives the last layer or, with clip skip, an earlier one
+ * through the final norm; SDXL's two give the last but one as it is. The last encoder has the pooled output, if the UNet
+ * takes one.
  */
-function buildTextEncoder(
+function textEncoderOptions(
+  { networks }: WeightFiles,
+  component: Component,
   config: ConfigJson,
-  options: BuildOptions,
-  { isSdxl, pooled = false }: { isSdxl: boolean; pooled?: boolean },
-): BuiltGraph {
+): Omit<TextEncoderOptions, 'weights'> {
   const layers = typeof config['num_hidden_layers'] === 'number' ? config['num_hidden_layers'] : 12;
   const earlier = Array.from({ length: Math.min(CLIP_SKIPS, layers) - 1 }, (_, index) => layers - 1 - index);
-  const outputs: ClipTextOutput[] = isSdxl
+  const isPair = networks.has('text_encoder_2');
+  const isLast = component === (isPair ? 'text_encoder_2' : 'text_encoder');
+  const isPooled = isLast && networks.get('unet')?.config['addition_embed_type'] === 'text_time';
+  const hidden: TextOutput[] = isPair
     ? earlier.map((layer) => `hidden_states.${layer}` as const)
     : ['last_hidden_state', ...earlier.map((layer) => `normed_hidden_states.${layer}` as const)];
-  return buildClipText(config, {
-    ...options,
-    outputs: pooled ? [...outputs, 'text_embeds'] : outputs,
-    addedEmbeddings: true,
-  });
+  return { outputs: isPooled ? [...hidden, 'text_embeds'] : hidden, addedEmbeddings: true };
 }
 
 function strengthFor({ lora, strength, textEncoderStrength }: ChosenLora, component: Component): number {

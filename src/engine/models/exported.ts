@@ -1,7 +1,9 @@
+import type { NetworkName } from '#engine/architectures/index.ts';
 import type { ExternalData, Runtime, Session } from '#engine/runtime/runtime.ts';
+import { foldsWeights } from '#weights/folding.ts';
 import { AppError } from '#protocol/error.ts';
 import { sumBytes, type ModelPack } from '#protocol/model.ts';
-import { foldsWeights, type NetworkName, type Networks } from './networks.ts';
+import type { Networks } from './networks.ts';
 import type { PackFiles } from './pack-files.ts';
 
 /** Inputs the engine knows how to feed. Networks with one input take it whatever it is called. */

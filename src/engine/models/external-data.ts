@@ -1,7 +1,7 @@
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import { readGeneratedFile } from '#engine/graph/weight-binder.ts';
 import type { ExternalData } from '#engine/runtime/runtime.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 
 /** Generated weights leave JavaScript's memory in parts of this size. */

@@ -1,5 +1,5 @@
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
-import type { LowRankFactors } from '#engine/weights/adapters.ts';
+import type { LowRankFactors } from '#weights/adapters.ts';
 import { AppError } from '#protocol/error.ts';
 import type { PreparedNetwork } from './networks.ts';
 

@@ -1,16 +1,10 @@
+import { families } from '#protocol/families.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 import type { Model } from './model.ts';
-
-const FAMILY_NAMES = {
-  'emoji-mini': 'Emoji Mini',
-  sd1: 'Stable Diffusion 1',
-  sd2: 'Stable Diffusion 2',
-  sdxl: 'Stable Diffusion XL',
-} as const;
 
 /** Why an add-on has no effect on a model, a sentence told without a look into its file; null if it may have. */
 export function explainMisfit({ pack: model, tokenTables }: Model, addOn: AddOnPack): string | null {
   if (tokenTables.length === 0) return `${model.title} is made of finished graphs, which take nothing in.`;
   if (addOn.family === null || addOn.family === model.family) return null;
-  return `it was made for ${FAMILY_NAMES[addOn.family]}, and ${model.title} is of ${FAMILY_NAMES[model.family]}.`;
+  return `it was made for ${families[addOn.family].title}, and ${model.title} is of ${families[model.family].title}.`;
 }

@@ -2,6 +2,7 @@ import type { Runtime, Session } from '#engine/runtime/runtime.ts';
 import type { NoiseModel } from '#engine/samplers/noise-model.ts';
 import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { AppError } from '#protocol/error.ts';
+import { families } from '#protocol/families.ts';
 import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import type { AddOns, ChosenLora } from './add-ons.ts';
 import { builtAddOn, builtNetworks } from './built.ts';
@@ -80,7 +81,7 @@ export interface Model {
 /** What samplers must know of a pack; needs none of its weights. @throws AppError `model_not_found` */
 export async function readNoiseModel(pack: ModelPack, readFile: ReadFile): Promise<NoiseModel> {
   const schedulerConfig = await openPackFiles(pack, readFile).readJson('scheduler/scheduler_config.json');
-  return { schedulerConfig, ...(pack.family === 'sdxl' && { alignYourSteps: 'sdxl' }) };
+  return { schedulerConfig, alignYourSteps: families[pack.family].alignYourSteps };
 }
 
 /**
@@ -145,7 +146,7 @@ export async function openModel(
       if (lastEncoders.length === 0 || lastEncoders.some(({ session }, i) => session !== encoders[i])) {
         lastEncoders = encoders.map((session, index) => ({
           session,
-          padId: padIds[index] ?? padIds[0],
+          padId: padIds[index] ?? tokenizer.padId,
           tokenTable: networks.tokenTables[index],
         }));
       }

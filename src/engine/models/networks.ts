@@ -1,10 +1,7 @@
+import type { NetworkName } from '#engine/architectures/index.ts';
 import type { Unet2dConditionOptions } from '#engine/architectures/unet-2d-condition.ts';
 import type { Session } from '#engine/runtime/runtime.ts';
 import type { ChosenLora } from './add-ons.ts';
-
-/** A network of a pipeline, by the folder it has in ONNX exports. */
-export type NetworkName =
-  'unet' | 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder' | 'controlnet' | 'upscaler';
 
 /** How the UNet is written, where the engine writes it. */
 export type UnetOptions = Omit<Unet2dConditionOptions, 'weights' | 'precision' | 'loraInputs'>;
@@ -54,16 +51,4 @@ export interface Networks {
    * elsewhere, which take no LoRAs either.
    */
   tokenTables: readonly TokenTable[];
-}
-
-/**
- * Weights of at most this many bytes are widened when they are loaded. Beyond, memory is dearer than time: a UNet of
- * SD 1.5 in float16 has 1.7 GB, and twice of it does not fit beside it into the 4 GB of WebAssembly. Nor are LoRAs merged
- * into larger UNets when they can do without: to load one again takes longer than many steps.
- */
-const FOLDED_BYTES = 300e6;
-
-/** Whether weights of this size are widened at load; see `SessionOptions.foldWeights`. */
-export function foldsWeights(bytes: number, limit = FOLDED_BYTES): boolean {
-  return bytes <= limit;
 }

@@ -1,10 +1,11 @@
 import type { ConfigJson } from '#engine/architectures/config.ts';
-import { openCheckpoint, type Component } from '#engine/weights/checkpoint.ts';
-import { inferConfig } from '#engine/weights/infer-config.ts';
-import { dequantiseTensors } from '#engine/weights/quantise.ts';
-import { openSafetensors } from '#engine/weights/safetensors-source.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { openCheckpoint, type Component } from '#weights/checkpoint.ts';
+import { inferConfig } from '#weights/infer-config.ts';
+import { dequantiseTensors } from '#weights/quantise.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
+import { families } from '#protocol/families.ts';
 import type { AnyPack, ModelFamily } from '#protocol/model.ts';
 import type { PackFiles } from './pack-files.ts';
 
@@ -86,8 +87,8 @@ function configOf(
   family: ModelFamily | null,
 ): ConfigJson {
   const config = inferConfig(component, dequantiseTensors(source));
-  // Its activations pass float16's largest number, which no tensor shows.
-  if (component === 'vae' && family === 'sdxl') return { ...config, force_upcast: true };
+  if (component === 'vae' && family !== null && families[family].upcastsVae)
+    return { ...config, force_upcast: true };
   // Only the name tells these apart; lllyasviel/ControlNet-v1-1, control_v11e_sd15_shuffle.yaml.
   if (component === 'controlnet' && /shuffle/i.test(id)) return { ...config, global_pool_conditions: true };
   return config;

@@ -1,3 +1,4 @@
+import { MersenneTwister, seedState } from '#codecs/mersenne-twister.ts';
 import type { NormalGenerator } from './normal-generator.ts';
 
 /**
@@ -10,23 +11,16 @@ export function createTorchCpuGenerator(seed: bigint): NormalGenerator {
   return new TorchCpuGenerator(Number(BigInt.asUintN(32, seed)));
 }
 
-const STATE_SIZE = 624;
-const SHIFT_SIZE = 397;
 /** From this many values on, torch uses its vectorised order. */
 const VECTORISED_FROM = 16;
 
 class TorchCpuGenerator implements NormalGenerator {
-  readonly #state = new Uint32Array(STATE_SIZE);
-  #next = STATE_SIZE;
+  readonly #generator: MersenneTwister;
   /** The scalar order makes numbers in pairs and keeps the second, even from one call to the next. */
   #spare: number | undefined;
 
   constructor(seed: number) {
-    this.#state[0] = seed;
-    for (let i = 1, last = seed; i < STATE_SIZE; i++) {
-      last = (Math.imul(1812433253, last ^ (last >>> 30)) + i) >>> 0;
-      this.#state[i] = last;
-    }
+    this.#generator = new MersenneTwister(seedState(seed));
   }
 
   randn(count: number): Float32Array {
@@ -59,32 +53,12 @@ class TorchCpuGenerator implements NormalGenerator {
   }
 
   #uniform24(): number {
-    return (this.#random32() & 0xffffff) / 2 ** 24;
+    return (this.#generator.uint32() & 0xffffff) / 2 ** 24;
   }
 
   #uniform53(): number {
-    const high = this.#random32() & 0x1fffff;
-    return (high * 2 ** 32 + this.#random32()) / 2 ** 53;
-  }
-
-  #random32(): number {
-    if (this.#next === STATE_SIZE) this.#refill();
-    let y = this.#state[this.#next++] ?? 0;
-    y ^= y >>> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    y ^= y >>> 18;
-    return y >>> 0;
-  }
-
-  #refill(): void {
-    const state = this.#state;
-    for (let i = 0; i < STATE_SIZE; i++) {
-      const joined = ((state[i] ?? 0) & 0x80000000) | ((state[(i + 1) % STATE_SIZE] ?? 0) & 0x7fffffff);
-      const twist = joined & 1 ? 0x9908b0df : 0;
-      state[i] = (state[(i + SHIFT_SIZE) % STATE_SIZE] ?? 0) ^ (joined >>> 1) ^ twist;
-    }
-    this.#next = 0;
+    const high = this.#generator.uint32() & 0x1fffff;
+    return (high * 2 ** 32 + this.#generator.uint32()) / 2 ** 53;
   }
 }
 

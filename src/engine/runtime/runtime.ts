@@ -253,7 +253,8 @@ function explainFailure(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   if (
-    /bad_alloc|out of memory|Memory.grow|allocation failed|Failed to allocate|array buffer allocation/i.test(
+    // Integers overflow where a kernel counts the work on more cells than 32 bits hold: MultiHeadAttention's, on wasm.
+    /bad_alloc|out of memory|Memory.grow|allocation failed|Failed to allocate|array buffer allocation|integer overflow/i.test(
       text,
     )
   ) {

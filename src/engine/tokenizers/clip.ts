@@ -119,6 +119,29 @@ export function createClipTokenizer(
   };
 }
 
+/**
+ * The content of CLIP's `vocab.json`, which follows from its merges: a sign for each byte, the printable bytes first; the
+ * same at the end of a word; what each merge makes; start and end. Source: openai/CLIP, clip/simple_tokenizer.py.
+ *
+ * @param merges text of `merges.txt`
+ */
+export function clipVocabulary(merges: string): Readonly<Record<string, number>> {
+  const bytes = Array.from({ length: 256 }, (_, byte) => byte);
+  const isPrintable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
+  const signs = [
+    ...bytes.filter(isPrintable).map((byte) => String.fromCharCode(byte)),
+    ...bytes.filter((byte) => !isPrintable(byte)).map((_, index) => String.fromCharCode(256 + index)),
+  ];
+  const tokens = [
+    ...signs,
+    ...signs.map((sign) => `${sign}</w>`),
+    ...parseMerges(merges).map((pair) => pair.join('')),
+    START,
+    END,
+  ];
+  return Object.fromEntries(tokens.map((token, id) => [token, id]));
+}
+
 /** The pairs of `merges.txt`, best first, without its version line. */
 function parseMerges(text: string): [string, string][] {
   const pairs: [string, string][] = [];

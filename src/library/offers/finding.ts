@@ -1,8 +1,9 @@
-import type { Component } from '#engine/weights/checkpoint.ts';
-import { chooseStorage, quantiseTensors } from '#engine/weights/quantise.ts';
-import { writeSafetensors } from '#engine/weights/safetensors-source.ts';
-import { byteLength, elementCount, type TensorSource } from '#engine/weights/tensor-source.ts';
-import { isFloat } from '#engine/weights/casts.ts';
+import type { Component } from '#weights/checkpoint.ts';
+import { chooseStorage, quantiseTensors } from '#weights/quantise.ts';
+import { foldsWeights } from '#weights/folding.ts';
+import { writeSafetensors } from '#weights/safetensors-source.ts';
+import { byteLength, elementCount, type TensorSource } from '#weights/tensor-source.ts';
+import { isFloat } from '#weights/casts.ts';
 import type { SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import type { ImportChoice, ImportOffer, StorageOption, WeightStorage } from '#protocol/import.ts';
@@ -94,9 +95,6 @@ export async function quantisedFiles(components: Components, storage: WeightStor
   return files;
 }
 
-/** Networks of at most this size are widened when they are loaded (engine/models/networks.ts). */
-const WIDENED_BYTES = 300e6;
-
 /** Memory of one network's weights. Where the device does not compute in float16, float32 files stay what they are. */
 function weightMemory(network: TensorSource, hasFloat16: boolean): number {
   let bytes = 0;
@@ -113,7 +111,7 @@ function weightMemory(network: TensorSource, hasFloat16: boolean): number {
     bytes += count * (isWide ? 4 : 2);
     if (!isWide) floats += count;
   }
-  return hasFloat16 || bytes > WIDENED_BYTES ? bytes : bytes + 2 * floats;
+  return hasFloat16 || !foldsWeights(bytes) ? bytes : bytes + 2 * floats;
 }
 
 /**

@@ -1,9 +1,10 @@
-import { recogniseWeights } from '#engine/weights/recognise.ts';
-import type { Component } from '#engine/weights/checkpoint.ts';
+import { recogniseWeights } from '#weights/recognise.ts';
+import type { Component } from '#weights/checkpoint.ts';
 import { readJsonFile, type Listing, type SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
+import { families } from '#protocol/families.ts';
 import type { ConfigFile } from '#protocol/model.ts';
-import { families, isImportedFamily } from './families.ts';
+import { componentsOf, isImportedFamily } from './families.ts';
 import { countInWords, refusedFinding, type Finding } from './finding.ts';
 import { inspectOnnxPipeline } from './onnx-pipeline.ts';
 import { openComponents } from './open-components.ts';
@@ -16,8 +17,6 @@ const CONFIGS = [
   'text_encoder/config.json',
   'text_encoder_2/config.json',
   'scheduler/scheduler_config.json',
-  'tokenizer/tokenizer_config.json',
-  'tokenizer_2/tokenizer_config.json',
 ];
 
 const FOLDERS = ['unet', 'vae', 'text_encoder', 'text_encoder_2'] as const satisfies readonly Component[];
@@ -129,7 +128,7 @@ async function inspectPipeline(
   }
   let parameters = 0;
   for (const network of components.values()) parameters += recogniseWeights(network).parameters;
-  const lacking = families[family].components.filter((component) => !components.has(component));
+  const lacking = componentsOf(family).filter((component) => !components.has(component));
   const stated = configs['scheduler/scheduler_config.json']?.['prediction_type'];
   return modelFinding({
     family,
@@ -142,7 +141,7 @@ async function inspectPipeline(
     known: {
       ...known,
       parameters,
-      summary: `${families[family].title} pipeline, ${found.type ?? 'weights'}, ${countInWords(parameters)} parameters`,
+      summary: `${families[family].shortTitle} pipeline, ${found.type ?? 'weights'}, ${countInWords(parameters)} parameters`,
     },
     problem:
       lacking.length > 0

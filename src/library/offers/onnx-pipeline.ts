@@ -2,8 +2,15 @@ import { readOnnxHeader, type OnnxHeader } from '#codecs/onnx-header.ts';
 import type { Listing, SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
+import { families, familyByTextWidth } from '#protocol/families.ts';
 import type { ConfigFile, PackFile } from '#protocol/model.ts';
-import { families, familyConfigs, modelFacts, tokenizerFiles, type ImportedFamily } from './families.ts';
+import {
+  familyConfigs,
+  isImportedFamily,
+  modelFacts,
+  tokenizerFiles,
+  type ImportedFamily,
+} from './families.ts';
 import { ACTIVATION_BYTES, countInWords, refusedFinding, type Finding } from './finding.ts';
 
 /** Graphs of a pipeline in diffusers' ONNX layout; those at the end only where they are there. */
@@ -13,8 +20,6 @@ const OPTIONAL = ['text_encoder_2', 'vae_encoder'] as const;
 /** On the disk a seek costs nothing; from a server each look is a request. */
 const DISK_LIMITS = { windowBytes: 64 * 1024, maxReads: 100_000 };
 const SERVER_LIMITS = { windowBytes: 1024 * 1024, maxReads: 16 };
-
-const FAMILY_BY_CONTEXT: Readonly<Record<number, ImportedFamily>> = { 768: 'sd1', 1024: 'sd2', 2048: 'sdxl' };
 
 /** The header of an ONNX file. @throws AppError `integrity_failed`; what reading throws */
 async function openOnnx(file: SourceFile): Promise<OnnxHeader> {
@@ -79,7 +84,7 @@ export async function inspectOnnxPipeline(
       parameters,
     });
   }
-  const summary = `${families[family].title} ONNX pipeline${type === null ? '' : `, ${type}`}, ${countInWords(parameters)} parameters`;
+  const summary = `${families[family].shortTitle} ONNX pipeline${type === null ? '' : `, ${type}`}, ${countInWords(parameters)} parameters`;
   const stated = configs['scheduler/scheduler_config.json']?.['prediction_type'];
   const prediction = {
     type: stated === 'v_prediction' ? 'v_prediction' : 'epsilon',
@@ -137,7 +142,7 @@ export async function inspectOnnxPipeline(
 function familyOf(config: ConfigFile | undefined, unet: OnnxHeader | undefined): ImportedFamily | undefined {
   const context = unet?.inputs.find(({ name }) => name === 'encoder_hidden_states')?.shape.at(-1);
   const width = config?.['cross_attention_dim'] ?? context;
-  const known = typeof width === 'number' ? FAMILY_BY_CONTEXT[width] : undefined;
-  if (known) return known;
+  const known = typeof width === 'number' ? familyByTextWidth(width) : undefined;
+  if (known !== undefined && isImportedFamily(known)) return known;
   return unet?.inputs.some(({ name }) => name === 'time_ids') ? 'sdxl' : undefined;
 }

@@ -1,6 +1,6 @@
-import { openCheckpoint, type Component } from '#engine/weights/checkpoint.ts';
-import { openSafetensors, type ByteSource } from '#engine/weights/safetensors-source.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { openCheckpoint, type Component } from '#weights/checkpoint.ts';
+import { openSafetensors, type ByteSource } from '#weights/safetensors-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Components } from './finding.ts';
 

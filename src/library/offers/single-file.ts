@@ -1,14 +1,15 @@
-import { openCheckpoint } from '#engine/weights/checkpoint.ts';
-import { inferConfig } from '#engine/weights/infer-config.ts';
-import { recogniseWeights, type RecognisedWeights, type WeightKind } from '#engine/weights/recognise.ts';
-import { openSafetensors } from '#engine/weights/safetensors-source.ts';
+import { openCheckpoint } from '#weights/checkpoint.ts';
+import { inferConfig } from '#weights/infer-config.ts';
+import { recogniseWeights, type RecognisedWeights, type WeightKind } from '#weights/recognise.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
 import type { SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
+import { families } from '#protocol/families.ts';
 import { sumBytes, type AddOnKind, type ConfigFile, type Licence, type PackFile } from '#protocol/model.ts';
 import {
+  autoencoderConfig,
   familyConfigs,
-  families,
   guessPrediction,
   isImportedFamily,
   modelFacts,
@@ -108,7 +109,7 @@ export async function inspectSafetensors(
       kind: found.kind === 'checkpoint' ? 'model' : (addOn ?? 'unknown'),
     });
   }
-  const family = isImportedFamily(found.family) ? found.family : null;
+  const family = found.family === 'other' || found.family === 'sdxl-refiner' ? null : found.family;
   const path = 'model.safetensors';
   const options =
     addOn === 'controlnet'
@@ -203,7 +204,7 @@ function mergeConfigs(
   for (const [component, network] of components) {
     const inferred = inferConfig(component, network);
     configs[`${component}/config.json`] =
-      component === 'vae' ? { ...inferred, ...families[family].autoencoder } : inferred;
+      component === 'vae' ? { ...inferred, ...autoencoderConfig(family) } : inferred;
   }
   Object.assign(configs, given);
   const scheduler = given[SCHEDULER];
@@ -263,7 +264,10 @@ function sizesProblem(components: Components): string | null {
 
 /** “SDXL checkpoint, float16, 2.6 billion parameters”. */
 function summarise({ kind, family, adapter, type, parameters }: RecognisedWeights): string {
-  const ofFamily = isImportedFamily(family) ? `${families[family].title} ` : '';
+  const ofFamily =
+    family === null || family === 'other' || family === 'sdxl-refiner'
+      ? ''
+      : `${families[family].shortTitle} `;
   const title =
     adapter !== null && adapter !== 'lora' && adapter !== 'other' ? `LoRA (${adapter})` : KIND_TITLES[kind];
   return [`${ofFamily}${title}`, type, `${countInWords(parameters)} parameters`]

@@ -1,5 +1,5 @@
 import { isRecord } from '#codecs/json.ts';
-import type { ByteSource } from '#engine/weights/safetensors-source.ts';
+import type { ByteSource } from '#weights/safetensors-source.ts';
 import type { OpenBytes } from '#library/bring-file.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Licence } from '#protocol/model.ts';

@@ -9,7 +9,11 @@ export function blobSource(blob: Blob): Attachment<HTMLImageElement> {
 function show(blob: Blob, image: HTMLImageElement): () => void {
   const url = URL.createObjectURL(blob);
   image.src = url;
-  return () => URL.revokeObjectURL(url);
+  return () => {
+    // What is decoded may go as well.
+    image.removeAttribute('src');
+    URL.revokeObjectURL(url);
+  };
 }
 
 /** Pixels up to which a small image is shown from a large one as it is: decoded it takes four bytes each. */

@@ -1,11 +1,13 @@
 import { proxy, type Remote } from 'comlink';
 import { SvelteMap } from 'svelte/reactivity';
-import type { BackendInfo, EngineHost, GalleryItem, HostEvent, StorageInfo } from '#protocol/engine-host.ts';
+import type { BackendInfo, EngineHost, HostEvent, StorageInfo } from '#protocol/engine-host.ts';
 import { toAppError } from '#protocol/error.ts';
 import type { CatalogueEntry } from '#protocol/import.ts';
 import type { Job, JobId, JobRecord } from '#protocol/job.ts';
 import type { AddOnInfo, ModelId, ModelInfo } from '#protocol/model.ts';
 import type { Settings, SettingValue } from '#protocol/settings.ts';
+import { requirementsOf } from '#protocol/tasks.ts';
+import { ImagePages } from './image-pages.svelte.ts';
 import type { Notices } from './notices.svelte.ts';
 import { fitsModel, isInstalled, type AnyPackInfo } from './packs.ts';
 
@@ -19,7 +21,6 @@ export class Engine {
   #models = $state.raw<readonly ModelInfo[] | null>(null);
   #addOns = $state.raw<readonly AddOnInfo[]>([]);
   #catalogue = $state.raw<readonly CatalogueEntry[]>([]);
-  #gallery = $state.raw<GalleryItem[]>([]);
   #settings = $state.raw<Settings>({});
   #backend = $state.raw<BackendInfo | null>(null);
   #storage = $state.raw<StorageInfo | null>(null);
@@ -52,6 +53,9 @@ export class Engine {
     this.#addOns.filter((addOn) => addOn.pack.kind === 'upscaler' && isInstalled(addOn)),
   );
 
+  /** The finished images, as far as they have been asked for. */
+  readonly images = new ImagePages((limit, after) => this.ask((host) => host.gallery(limit, after)));
+
   constructor(notices: Notices) {
     this.#notices = notices;
   }
@@ -68,11 +72,6 @@ export class Engine {
   /** Well-known models that can be had. */
   get catalogue(): readonly CatalogueEntry[] {
     return this.#catalogue;
-  }
-
-  /** Newest first. */
-  get gallery(): readonly GalleryItem[] {
-    return this.#gallery;
   }
 
   get settings(): Settings {
@@ -135,7 +134,7 @@ export class Engine {
       if (running && blob && !this.preview) this.#preview = { id: running.id, blob };
     };
     start().catch((thrown: unknown) => this.#report(thrown));
-    void this.#readGallery();
+    void this.images.restart();
     void this.readStorage();
     return () => {
       ended = true;
@@ -159,13 +158,12 @@ export class Engine {
     return request(await this.#connectedHost());
   }
 
-  /** Queues a job. Where the model it generates with is not installed its download starts, and the job waits for it. */
+  /** Queues a job. The downloads of packs that it requires and that are not installed start, and the job waits for them. */
   async submit(job: Job): Promise<void> {
     this.#failure = null;
     await this.ask(async (host) => {
-      // Asked for before the job, so that the host knows the model is coming. If it fails, the job says so.
-      if (job.task !== 'upscale' && !this.hasModel(job.model))
-        host.installModel(job.model).catch(() => undefined);
+      // Asked for before the job, so that the host knows they are coming. If one fails, the job says so.
+      for (const { pack } of this.awaitedBy(job)) host.installModel(pack.id).catch(() => undefined);
       await host.submit(crypto.randomUUID(), job, { client: 'app', requestKey: null });
     });
   }
@@ -173,6 +171,14 @@ export class Engine {
   /** Whether a model is here. */
   hasModel(id: ModelId): boolean {
     return this.installedModels.some(({ pack }) => pack.id === id);
+  }
+
+  /** The packs that a job requires and that are known but not installed yet. */
+  awaitedBy(job: Job): AnyPackInfo[] {
+    const required = requirementsOf(job);
+    return [...(this.#models ?? []), ...this.#addOns].filter(
+      ({ pack, state }) => state.stage !== 'installed' && required.some(({ id }) => id === pack.id),
+    );
   }
 
   async install(id: ModelId): Promise<void> {
@@ -233,7 +239,7 @@ export class Engine {
         this.#addOns = event.addOns;
         return;
       case 'gallery':
-        void this.#readGallery();
+        this.images.apply(event);
         void this.readStorage();
         return;
       case 'settings':
@@ -257,11 +263,6 @@ export class Engine {
     if (record.stage === 'failed') this.#failure = record;
     const notes = record.result?.notes ?? [];
     if (record.origin.client === 'app' && notes.length > 0) this.#notices.show(notes.join(' '));
-  }
-
-  async #readGallery(): Promise<void> {
-    const items = await this.ask((host) => host.gallery());
-    if (items) this.#gallery = items.sort((a, b) => b.createdAt - a.createdAt || b.index - a.index);
   }
 
   #report(thrown: unknown): void {

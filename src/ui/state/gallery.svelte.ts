@@ -1,5 +1,5 @@
 import { SvelteSet } from 'svelte/reactivity';
-import type { GalleryItem } from '#protocol/engine-host.ts';
+import type { StoredImage } from '#protocol/job.ts';
 import type { Engine } from './engine.svelte.ts';
 import type { Notices } from './notices.svelte.ts';
 
@@ -11,11 +11,19 @@ export class Gallery {
   readonly #notices: Notices;
   readonly #hidden = new SvelteSet<string>();
 
-  readonly items: readonly GalleryItem[] = $derived.by(() =>
-    this.#engine.gallery.filter((item) => !this.#hidden.has(item.id)),
+  /** Newest first, as far as they have been read: see {@link readMore}. */
+  readonly items: readonly StoredImage[] = $derived.by(() =>
+    this.#hidden.size === 0
+      ? this.#engine.images.items
+      : this.#engine.images.items.filter((item) => !this.#hidden.has(item.id)),
   );
+  /** All images, read or not. */
+  readonly total: number = $derived.by(() => {
+    const { items, total } = this.#engine.images;
+    return total - (items.length - this.items.length);
+  });
   /** Images of the job that finished last. */
-  readonly latest: readonly GalleryItem[] = $derived.by(() => {
+  readonly latest: readonly StoredImage[] = $derived.by(() => {
     const jobId = this.items[0]?.jobId;
     return this.items.filter((item) => item.jobId === jobId).sort((a, b) => a.index - b.index);
   });
@@ -25,8 +33,17 @@ export class Gallery {
     this.#notices = notices;
   }
 
+  get hasMore(): boolean {
+    return this.#engine.images.hasMore;
+  }
+
+  /** Reads the next page of {@link items}. */
+  readMore(): Promise<void> {
+    return this.#engine.images.readMore();
+  }
+
   /** Deletes an image, with a few seconds to think again. */
-  remove(item: GalleryItem): void {
+  remove(item: StoredImage): void {
     this.#hidden.add(item.id);
     const timer = setTimeout(() => {
       void this.#delete(item.id);

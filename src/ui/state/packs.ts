@@ -1,3 +1,4 @@
+import { families } from '#protocol/families.ts';
 import type { CatalogueEntry, ImportOffer } from '#protocol/import.ts';
 import type { AddOnInfo, AnyPack, ModelInfo, ModelPack, ModelState } from '#protocol/model.ts';
 
@@ -15,14 +16,10 @@ export const kindLabels: Readonly<Record<ImportOffer['kind'], string>> = {
   unknown: 'Not recognised',
 };
 
-/** What families are called. */
-export const familyLabels: Readonly<Record<NonNullable<ImportOffer['family']>, string>> = {
-  'emoji-mini': 'Emoji Mini',
-  sd1: 'Stable Diffusion 1',
-  sd2: 'Stable Diffusion 2',
-  sdxl: 'Stable Diffusion XL',
-  other: 'Another family',
-};
+/** What a family is called. */
+export function familyLabel(family: NonNullable<ImportOffer['family']>): string {
+  return family === 'other' ? 'Another family' : families[family].title;
+}
 
 export function isInstalled({ state }: AnyPackInfo): boolean {
   return state.stage === 'installed';

@@ -21,7 +21,7 @@ import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import type { FloatTensor, Runtime, TensorValue } from '#engine/runtime/runtime.ts';
-import { quantiseTensors } from '#engine/weights/quantise.ts';
+import { quantiseTensors } from '#weights/quantise.ts';
 import { openBrowserRuntime, openFixture, openGraph, type Network } from '../../support/browser-engine.ts';
 import { pseudoRandom } from '../../support/random-weights.ts';
 import { relativeError } from '../../support/relative-error.ts';

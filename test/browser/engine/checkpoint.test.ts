@@ -3,7 +3,7 @@ import { afterAll, expect, test } from 'vitest';
 import EngineThread from '#engine/engine.worker.ts?worker';
 import type { BackendChoice, EngineWorker } from '#protocol/engine-worker.ts';
 import type { ConfigFile, ModelPack, PackFile } from '#protocol/model.ts';
-import { writeSafetensors } from '#engine/weights/safetensors-source.ts';
+import { writeSafetensors } from '#weights/safetensors-source.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 import { textToImage } from '../../support/jobs.ts';
 import { compareImages } from '../../support/images.ts';
@@ -72,6 +72,7 @@ async function store(
     files: listed,
     configs: { 'scheduler/scheduler_config.json': SCHEDULER_CONFIG, ...configs },
     trainedSizes: [[64, 64]],
+    sizing: 'exact',
     latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.18215 },
     defaults: { width: 64, height: 64, steps: 2, guidanceScale: 4, sampler: 'Euler', schedule: 'Automatic' },
   };
@@ -91,11 +92,10 @@ async function generate(pack: ModelPack, choice: BackendChoice): Promise<Uint8Ar
   let image: Blob | undefined;
   const job = textToImage({ model: pack.id, prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 2 });
   await engine.run(
-    pack,
-    [],
+    [pack],
     job,
     proxy((event) => {
-      if (event.type === 'image') image = event.image.blob;
+      if (event.type === 'artifact') image = event.file;
     }),
   );
   thread.terminate();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
 import { giveLoras } from '#engine/models/lora-inputs.ts';
 import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
-import { lowRankFactors, parseLora, type WeightedLora } from '#engine/weights/lora.ts';
+import { lowRankFactors, parseLora, type WeightedLora } from '#weights/lora.ts';
 import { openBrowserRuntime, openFixture, openGraph } from '../../support/browser-engine.ts';
 import { randomLora } from '../../support/loras.ts';
 import { pseudoRandom } from '../../support/random-weights.ts';

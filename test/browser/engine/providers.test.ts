@@ -1,9 +1,9 @@
 import { afterAll, expect, test, vi } from 'vitest';
 import { buildControlNet } from '#engine/architectures/controlnet.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
-import type { Control } from '#engine/pipelines/control.ts';
-import { openSamplingRun, type BatchStart } from '#engine/pipelines/sampling-run.ts';
-import { latentLength, type LatentShape } from '#engine/pipelines/unet.ts';
+import type { Control } from '#engine/stages/control/control.ts';
+import { openSamplingRun, type BatchStart } from '#engine/stages/denoise/sampling-run.ts';
+import { latentLength, type LatentShape } from '#engine/stages/denoise/unet.ts';
 import { createNoiseStream } from '#engine/random/latent-noise.ts';
 import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { execute } from '#engine/samplers/execute.ts';
@@ -207,12 +207,14 @@ test('ControlNets steer alike on wasm and on WebGPU, and nothing of theirs is re
       {
         net,
         isPooled: false,
+        endsEarly: false,
         image: image(1),
         spec: { strength, start: 0, end: 0.5, balance: 'control' },
       },
       {
         net,
         isPooled: true,
+        endsEarly: false,
         image: image(2),
         spec: { strength: strength / 2, start: 0, end: 1, balance: 'even' },
       },

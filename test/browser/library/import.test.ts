@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { openCheckpoint } from '#engine/weights/checkpoint.ts';
-import { storageOf } from '#engine/weights/quantise.ts';
-import { openSafetensors } from '#engine/weights/safetensors-source.ts';
+import { openCheckpoint } from '#weights/checkpoint.ts';
+import { storageOf } from '#weights/quantise.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
 import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
 import type { ImportSource } from '#protocol/import.ts';

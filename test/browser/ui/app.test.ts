@@ -3,18 +3,25 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
 import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
+import { emojiMini } from '#library/packs/emoji-mini.ts';
 import { API_CHANNEL, type ApiEvent } from '#protocol/api-event.ts';
+import type { EngineHost } from '#protocol/engine-host.ts';
+import { sumBytes } from '#protocol/model.ts';
 import App from '#ui/App.svelte';
+import { formatBytes } from '#ui/format.ts';
 import { panelNames } from '#ui/panels/index.ts';
 import { AppStatus } from '#ui/state/app-status.svelte.ts';
-import { connectDemoHost, DemoHost, type DemoHostOptions } from '../../support/demo-host.ts';
+import { connectDemoHost, openDemoHost, type DemoHostOptions } from '../../support/demo-host.ts';
 
 const PATIENCE = { timeout: 20_000 };
 
+/** Of the built-in model. */
+const size = formatBytes(sumBytes(emojiMini.files));
+
 let status: AppStatus;
 
-async function open(options: DemoHostOptions = {}): Promise<DemoHost> {
-  const host = new DemoHost({ stepMs: 2, ...options });
+async function open(options: DemoHostOptions = {}): Promise<EngineHost> {
+  const host = await openDemoHost({ stepMs: 2, ...options });
   status = new AppStatus();
   status.host = connectDemoHost(host);
   await render(App, { status });
@@ -45,10 +52,13 @@ test('a prompt and Ctrl+Enter make an image that tells its seed', async () => {
   await expect.element(page.getByText(/seed 18446744073709551615/)).toBeVisible();
   const [record] = await host.jobs();
   expect(record?.job).toMatchObject({
-    width: 256,
-    height: 256,
-    guidanceScale: 4,
-    sampler: { family: 'k-diffusion', sampler: 'dpmpp_2m', schedule: 'automatic' },
+    passes: [
+      {
+        size: { width: 256, height: 256 },
+        guidanceScale: 4,
+        sampler: { family: 'k-diffusion', sampler: 'dpmpp_2m', schedule: 'automatic' },
+      },
+    ],
     output: { metadata: { samplerLabel: 'DPM++ 2M', scheduleLabel: 'Karras' } },
   });
 });
@@ -60,16 +70,16 @@ test('a batch takes consecutive seeds', async () => {
   await userEvent.keyboard('{Tab}');
   await generate('two apples');
   await expect
-    .poll(async () => (await host.gallery()).map(({ seed }) => seed), PATIENCE)
-    .toEqual(['41', '42']);
+    .poll(async () => (await host.gallery(9)).items.map(({ seed }) => seed), PATIENCE)
+    .toEqual(['42', '41']);
 });
 
 test('the size of a download is told before it starts, and generating follows it by itself', async () => {
   const host = await open({ installed: false, downloadMs: 40 });
-  await expect.element(page.getByRole('button', { name: 'Download 41 MB and generate' })).toBeVisible();
+  await expect.element(page.getByRole('button', { name: `Download ${size} and generate` })).toBeVisible();
   await generate('a blue whale');
   await expect.element(page.getByRole('progressbar', { name: 'Download of Emoji Mini' })).toBeVisible();
-  await expect.element(page.getByText('Its generating starts when Emoji Mini has arrived.')).toBeVisible();
+  await expect.element(page.getByText('It starts when Emoji Mini is installed.')).toBeVisible();
   await expect.element(images).toBeInTheDocument();
   expect((await host.jobs()).length).toBe(1);
 });
@@ -100,8 +110,8 @@ test('the viewer turns pages by keyboard and sends an image back to the form', a
   await dialog.getByRole('button', { name: 'Use again' }).click();
   await expect.element(dialog).not.toBeInTheDocument();
   await expect.element(prompt).toHaveValue('first');
-  const [first] = await host.gallery();
-  await expect.element(page.getByRole('textbox', { name: 'Seed' })).toHaveValue(first?.seed);
+  const first = (await host.gallery(9)).items.at(-1);
+  await expect.element(page.getByRole('textbox', { name: 'Seed' })).toHaveValue(first?.seed ?? '');
 });
 
 test('a deleted image can be taken back', async () => {
@@ -112,7 +122,7 @@ test('a deleted image can be taken back', async () => {
   await expect.element(images).not.toBeInTheDocument();
   await page.getByRole('button', { name: 'Undo' }).click();
   await expect.element(images).toBeInTheDocument();
-  expect(await host.gallery()).toHaveLength(1);
+  expect((await host.gallery(9)).total).toBe(1);
 });
 
 test('a failure says why and offers another attempt', async () => {
@@ -167,10 +177,10 @@ test('a model is removed only after a second word', async () => {
   location.hash = '#/models';
   const host = await open();
   await page.getByRole('button', { name: 'Remove' }).click();
-  await expect.element(page.getByText('Remove 41 MB from this machine?')).toBeVisible();
+  await expect.element(page.getByText(`Remove ${size} from this machine?`)).toBeVisible();
   expect((await host.models())[0]?.state.stage).toBe('installed');
   await page.getByRole('button', { name: 'Remove' }).click();
-  await expect.element(page.getByRole('button', { name: 'Install 41 MB' })).toBeVisible();
+  await expect.element(page.getByRole('button', { name: `Install ${size}` })).toBeVisible();
 });
 
 test('the app tells of its surroundings', async () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
 import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
+import type { EngineHost } from '#protocol/engine-host.ts';
 import App from '#ui/App.svelte';
 import { toSources } from '#ui/panels/models/brought-files.ts';
 import { AppStatus } from '#ui/state/app-status.svelte.ts';
@@ -10,15 +11,15 @@ import {
   connectDemoHost,
   demoAddOn,
   demoEntries,
-  DemoHost,
+  openDemoHost,
   demoModel,
   type DemoHostOptions,
 } from '../../support/demo-host.ts';
 
 const PATIENCE = { timeout: 20_000 };
 
-async function open(options: DemoHostOptions = {}): Promise<DemoHost> {
-  const host = new DemoHost({ stepMs: 2, downloadMs: 2, ...options });
+async function open(options: DemoHostOptions = {}): Promise<EngineHost> {
+  const host = await openDemoHost({ stepMs: 2, downloadMs: 2, ...options });
   const status = new AppStatus();
   status.host = connectDemoHost(host);
   await render(App, { status });
@@ -137,7 +138,7 @@ test('choosing a model takes over its values and leaves the prompt alone', async
   await page.getByRole('button', { name: 'Generate' }).click();
   await expect
     .poll(async () => (await host.jobs())[0]?.job, PATIENCE)
-    .toMatchObject({ model: 'watercolours-v2' });
+    .toMatchObject({ passes: [{ model: 'watercolours-v2' }] });
 });
 
 test('LoRAs, embeddings and VAEs that fit the model are at hand where images are made', async () => {
@@ -163,7 +164,7 @@ test('LoRAs, embeddings and VAEs that fit the model are at hand where images are
   await page.getByRole('button', { name: 'Generate' }).click();
   await expect
     .poll(async () => (await host.jobs())[0]?.job, PATIENCE)
-    .toMatchObject({ model: 'watercolours-v2', vae: 'clear-vae' });
+    .toMatchObject({ passes: [{ model: 'watercolours-v2', vae: 'clear-vae' }] });
 });
 
 test('an image used again comes with its own model and values', async () => {
@@ -192,8 +193,8 @@ test('jobs asked for before their model has arrived are the host’s at once; st
     await userEvent.keyboard('{Control>}{Enter}{/Control}');
   }
   await expect.poll(async () => (await host.unfinishedJobs()).length, PATIENCE).toBe(2);
-  await expect.element(page.getByText('Its generating starts when Emoji Mini has arrived.')).toBeVisible();
-  await expect.element(page.getByText('waits for its model')).toBeVisible();
+  await expect.element(page.getByText('It starts when Emoji Mini is installed.')).toBeVisible();
+  await expect.element(page.getByText('waits for Emoji Mini', { exact: true })).toBeVisible();
   await page.getByRole('button', { name: 'Cancel the download' }).click();
   await expect.element(page.getByText('This image could not be generated')).toBeVisible();
   expect(await host.unfinishedJobs()).toEqual([]);

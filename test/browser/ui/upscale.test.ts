@@ -3,10 +3,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
 import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
+import type { EngineHost } from '#protocol/engine-host.ts';
 import App from '#ui/App.svelte';
 import { AppStatus } from '#ui/state/app-status.svelte.ts';
 import { textToImage } from '../../support/jobs.ts';
-import { connectDemoHost, demoAddOn, DemoHost, type DemoHostOptions } from '../../support/demo-host.ts';
+import { connectDemoHost, demoAddOn, openDemoHost, type DemoHostOptions } from '../../support/demo-host.ts';
 
 const PATIENCE = { timeout: 20_000 };
 
@@ -16,8 +17,8 @@ const dialog = page.getByRole('dialog');
 const upscale = dialog.getByRole('button', { name: 'Upscale' });
 
 /** The app with one finished image, open in the viewer. */
-async function openImage(options: DemoHostOptions = {}): Promise<DemoHost> {
-  const host = new DemoHost({ stepMs: 2, ...options });
+async function openImage(options: DemoHostOptions = {}): Promise<EngineHost> {
+  const host = await openDemoHost({ stepMs: 2, ...options });
   const status = new AppStatus();
   status.host = connectDemoHost(host);
   await render(App, { status });
@@ -42,25 +43,24 @@ test('without an upscaler nothing offers to upscale', async () => {
 });
 
 test('an image is upscaled and keeps its caption and seed; queue and stage tell of it', async () => {
-  const host = await openImage({ stepMs: 150, packs: [demoAddOn('upscaler', 'sharp')] });
+  const host = await openImage({ tileMs: 3000, packs: [demoAddOn('upscaler', 'sharp')] });
   expect(dialog.getByRole('combobox', { name: 'Upscaler' }).elements()).toEqual([]);
   const endless = textToImage({ prompt: 'endless', seeds: [1n], steps: 100_000 });
   await host.submit('endless', endless, { client: 'app', requestKey: null });
   await dialog.getByRole('combobox', { name: 'How many times as wide' }).selectOptions('2 ×');
   await upscale.click();
   await expect.element(dialog).not.toBeInTheDocument();
-  await expect.element(page.getByText('to upscale')).toBeVisible();
+  await expect.element(page.getByText('Upscaling · 1 image')).toBeVisible();
   await host.cancel('endless');
   await expect.element(page.getByRole('img', { name: 'Being upscaled' })).toBeVisible();
   await expect.element(page.getByRole('progressbar', { name: 'Upscaling' })).toBeVisible();
-  await expect.element(page.getByText('Part 1 of 2 · 12 s left')).toBeVisible();
+  await expect.element(page.getByText('Part 1 of 2')).toBeVisible();
   await expect.element(page.getByText('Upscaled · 512 × 512')).toBeVisible();
 
-  const [source, twice] = await host.gallery();
-  expect(twice?.job).toMatchObject({
+  const [twice, source] = (await host.gallery(9)).items;
+  expect((await host.job(twice?.jobId ?? ''))?.job).toMatchObject({
     task: 'upscale',
-    upscaler: 'sharp',
-    size: { factor: 2 },
+    post: [{ kind: 'upscale', upscaler: 'sharp', size: { factor: 2 } }],
     sources: [{ known: { prompt: 'a red apple', infotext: source?.infotext } }],
   });
   expect(twice).toMatchObject({ prompt: 'a red apple', seed: source?.seed });
@@ -78,16 +78,16 @@ test('of several upscalers one is chosen', async () => {
   await upscale.click();
   await expect
     .poll(async () => (await host.jobs()).at(-1)?.job, PATIENCE)
-    .toMatchObject({ task: 'upscale', upscaler: 'smooth', size: { factor: 4 } });
+    .toMatchObject({ task: 'upscale', post: [{ upscaler: 'smooth', size: { factor: 4 } }] });
 });
 
 test('of a large image the gallery keeps a small one', async () => {
   const host = await openImage({ packs: [demoAddOn('upscaler', 'sharp')] });
   await upscale.click();
-  await expect.poll(async () => (await host.gallery()).length, PATIENCE).toBe(2);
+  await expect.poll(async () => (await host.gallery(9)).total, PATIENCE).toBe(2);
   await images.first().click();
   await upscale.click();
-  await expect.poll(async () => (await host.gallery()).length, PATIENCE).toBe(3);
+  await expect.poll(async () => (await host.gallery(9)).total, PATIENCE).toBe(3);
   const widths = () => images.elements().map((image) => image.querySelector('img')?.naturalWidth);
   await expect.poll(widths, PATIENCE).toEqual([384, 1024, 256]);
 });

@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { dialects } from '#api/dialects/index.ts';
-import type { Connect } from '#api/connection.ts';
+import type { ApiHost, Connect } from '#api/connection.ts';
 import { createApi, type Api } from '#api/index.ts';
 import type { ApiEvent } from '#protocol/api-event.ts';
 import { AppError } from '#protocol/error.ts';
-import { createFakeHost } from '../../support/fake-host.ts';
+import { noteNoEffect } from '#protocol/notes.ts';
+import { createFakeHost, TEST_MODEL } from '../../support/fake-host.ts';
 import { jsonOf, post } from '../../support/http.ts';
 
-/** For each dialect: its text-to-image route, a request that draws, and where its errors say what is wrong. */
+/** For each dialect: its text-to-image route, a request that generates, and where its errors say what is wrong. */
 const CASES = {
   a1111: {
     path: '/sdapi/v1/txt2img',
@@ -147,7 +148,7 @@ describe.each(Object.entries(CASES))('%s', (name, { path, body, wrong, said, wai
     expect(fake.jobs[1]).toEqual(fake.jobs[0]);
   });
 
-  it('draws once for a fetch that is started again because its service worker was killed', async () => {
+  it('generates once for a fetch that is started again because its service worker was killed', async () => {
     const fake = createFakeHost({ stepMs: 20 });
     const first = post(createApi(fake), path, body);
     await expect.poll(async () => (await fake.host.jobs())[0]?.stage).toBe('running');
@@ -184,7 +185,7 @@ describe.each(Object.entries(CASES))('%s', (name, { path, body, wrong, said, wai
     }
   });
 
-  it('tells of each request and its answer', async () => {
+  it('reports each request and its answer', async () => {
     const events: ApiEvent[] = [];
     const api = createApi({ ...createFakeHost(), onRequest: (event) => events.push(event) });
     const response = await post(api, path, body);
@@ -207,13 +208,32 @@ describe.each(Object.entries(CASES))('%s', (name, { path, body, wrong, said, wai
     expect(named).toContain('gr%C3%B6%C3%9Fe');
   });
 
-  it('has its routes below its roots and a class for each parameter', () => {
+  it('refuses a model that is not installed, before any work', async () => {
+    const { pack } = TEST_MODEL;
+    const absent = { ...TEST_MODEL, pack: { ...pack, id: 'photo' }, state: { stage: 'absent' as const } };
+    const fake = createFakeHost({ models: [{ ...TEST_MODEL, selected: false }, absent] });
+    const named = 'model_id' in body ? { ...body, model_id: 'photo' } : body;
+    const response = await post(createApi(fake), path, named);
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.headers.get('Content-Type')).toBe('application/json');
+    expect(await response.text()).toMatch(/not installed|not found|Invalid model/);
+    expect(fake.jobs).toEqual([]);
+  });
+
+  it('sends what a result notes, and names LoRAs that did not fit', async () => {
+    const notes = [noteNoEffect({ kind: 'tag', tag: '<lora:größe:1>' }, 'there is no such file.'), 'A, b.'];
+    const response = await post(createApi(createFakeHost({ notes })), path, body);
+    const sent = response.headers.get('X-Vitrine-Notes')?.split(', ').map(decodeURIComponent);
+    expect(sent).toEqual(notes);
+    const ignored = response.headers.get('X-Ignored-Parameters')?.split(', ').map(decodeURIComponent);
+    expect(ignored).toContain('prompt.<lora:größe>');
+  });
+
+  it('has its routes below its roots, each summarised', () => {
     expect(dialect).toBeDefined();
-    for (const { path: own, parameters, body: schema } of dialect?.routes ?? []) {
+    for (const { path: own, summary } of dialect?.routes ?? []) {
       expect(createApi(createFakeHost()).ownsPath(own)).toBe(true);
-      if (!parameters || !schema || !('entries' in schema)) continue;
-      for (const parameter of Object.keys(schema.entries as object))
-        expect(parameters).toHaveProperty([parameter]);
+      expect(summary).not.toBe('');
     }
   });
 });
@@ -262,10 +282,11 @@ describe.each([
 function dyingBeforeTheAnswer(connect: Connect): Connect {
   return async () => {
     const connection = await connect();
-    return {
-      ...connection,
-      host: { ...connection.host, answered: () => new Promise(() => undefined) },
-    };
+    const host = new Proxy(connection.host, {
+      get: (alive, name: keyof ApiHost) =>
+        name === 'answered' ? () => new Promise(() => undefined) : alive[name],
+    });
+    return { ...connection, host };
   };
 }
 
@@ -285,21 +306,50 @@ it('describes what is served', async () => {
   expect(result.valid).toBe(true);
   const served = dialects.flatMap(({ routes }) => routes.map(({ path }) => path.replace(/:(\w+)/g, '{$1}')));
   expect(Object.keys(description.paths).sort()).toEqual([...new Set(served)].sort());
-  expect(description.paths['/sdapi/v1/txt2img']).toMatchObject({
-    post: {
-      requestBody: {
-        content: {
-          'application/json': {
-            schema: {
-              properties: {
-                steps: { anyOf: [{ type: 'integer' }, { type: 'null' }], default: 50 },
-                seed: { anyOf: [{ type: 'integer' }, { type: 'null' }], default: -1 },
+  expect(description.paths).toMatchObject({
+    '/sdapi/v1/txt2img': {
+      post: {
+        requestBody: {
+          content: {
+            'application/json': {
+              schema: {
+                properties: {
+                  steps: { anyOf: [{ type: 'integer' }, { type: 'null' }], default: 50 },
+                  seed: { anyOf: [{ type: 'integer' }, { type: 'null' }], default: -1 },
+                },
+                required: [],
               },
-              required: [],
             },
           },
         },
       },
+    },
+    '/sdapi/txt2img': {
+      post: {
+        'x-vitrine-status': 'ok',
+        requestBody: {
+          content: {
+            'application/json': {
+              schema: {
+                properties: {
+                  prompt: { type: 'string', description: 'What to generate' },
+                  server_id: { description: 'Which server. No effect here: there is one server' },
+                },
+                required: ['model_id', 'prompt', 'scheduler'],
+              },
+            },
+          },
+        },
+      },
+    },
+    '/sdapi/inpaint': {
+      post: {
+        description: 'Not available yet: needs inpainting',
+        'x-vitrine-status': { needs: 'inpaint' },
+      },
+    },
+    '/api/v1/enterprise/restart_server': {
+      post: { description: 'Accepted without effect', 'x-vitrine-status': 'no-effect' },
     },
   });
 });

@@ -29,8 +29,7 @@ function openProcess(choice: () => BackendChoice = () => 'auto', stopWithinMs?: 
     run: (prompt: string, signal: AbortSignal = new AbortController().signal) => {
       const begun = Promise.withResolvers<string>();
       const outcome = process.run(
-        pack,
-        [],
+        [pack],
         textToImage({ prompt, seeds: [1n] }),
         (event) => {
           if (event.type === 'preview') void event.blob.text().then(begun.resolve);
@@ -50,7 +49,7 @@ it('starts its worker when it is first needed, and once', async () => {
   await process.skip();
   expect(threads).toHaveLength(0);
   await process.load(pack);
-  expect(await run('draw').outcome).toEqual({ interrupted: false, notes: [] });
+  expect(await run('finish').outcome).toEqual({ interrupted: false, notes: [] });
   const sampler = { family: 'diffusers', scheduler: 'DDIMScheduler', config: {} } as const;
   expect((await process.samplingPlan(pack, sampler, 7)).evaluations).toBe(7);
   expect(threads).toHaveLength(1);
@@ -64,12 +63,12 @@ it('stops a job that is cancelled and goes on with the same worker', async () =>
   await begun;
   leaving.abort();
   expect(await outcome).toEqual({ interrupted: true, notes: [] });
-  expect(await run('draw').begun).toBe('thread 0');
+  expect(await run('finish').begun).toBe('thread 0');
 });
 
 it('does not begin a job that is cancelled before', async () => {
   const { run } = openProcess();
-  await expect(run('draw', AbortSignal.abort()).outcome).rejects.toMatchObject({ code: 'cancelled' });
+  await expect(run('finish', AbortSignal.abort()).outcome).rejects.toMatchObject({ code: 'cancelled' });
 });
 
 it('ends the worker of a job that does not stop in time', async () => {
@@ -79,7 +78,7 @@ it('ends the worker of a job that does not stop in time', async () => {
   await begun;
   leaving.abort();
   await expect(outcome).rejects.toMatchObject({ code: 'cancelled' });
-  expect(await run('draw').begun).toBe('thread 1');
+  expect(await run('finish').begun).toBe('thread 1');
 });
 
 it.each([
@@ -89,7 +88,7 @@ it.each([
   const { backends, run } = openProcess();
   const leaving = new AbortController();
   await expect(run(prompt, leaving.signal).outcome).rejects.toMatchObject({ code, message });
-  const next = run('draw');
+  const next = run('finish');
   expect(await next.begun).toBe('thread 1');
   expect(await next.outcome).toEqual({ interrupted: false, notes: [] });
   expect(backends).toHaveLength(2);
@@ -100,15 +99,15 @@ it.each([
 it('keeps the worker after an error of the job alone', async () => {
   const { run } = openProcess();
   await expect(run('invalid_request').outcome).rejects.toMatchObject({ code: 'invalid_request' });
-  expect(await run('draw').begun).toBe('thread 0');
+  expect(await run('finish').begun).toBe('thread 0');
 });
 
 it('says why it does not start, and tries again with the backend then chosen', async () => {
   let choice: BackendChoice = 'webgpu';
   const { backends, run } = openProcess(() => choice);
-  await expect(run('draw').outcome).rejects.toMatchObject({ code: 'unsupported_feature' });
+  await expect(run('finish').outcome).rejects.toMatchObject({ code: 'unsupported_feature' });
   choice = 'wasm';
-  expect(await run('draw').begun).toBe('thread 1');
+  expect(await run('finish').begun).toBe('thread 1');
   expect(backends).toHaveLength(1);
 });
 
@@ -118,5 +117,5 @@ it('ends the running job when it is restarted', async () => {
   await begun;
   process.restart();
   await expect(outcome).rejects.toMatchObject({ code: 'engine_crashed' });
-  expect(await run('draw').begun).toBe('thread 1');
+  expect(await run('finish').begun).toBe('thread 1');
 });

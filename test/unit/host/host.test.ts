@@ -1,4 +1,3 @@
-import 'fake-indexeddb/auto';
 import { expose, wrap, type Remote } from 'comlink';
 import { createEngineHost } from '#host/host.ts';
 import type { HostEvent } from '#protocol/engine-host.ts';
@@ -7,6 +6,7 @@ import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import type { JobOrigin, JobRecord, UpscaleJob } from '#protocol/job.ts';
 import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
 import type { AnyPack, ModelId, ModelState } from '#protocol/model.ts';
+import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
 import { openPublishedFiles } from '#storage/published-files.ts';
 import { openSettings } from '#storage/settings.ts';
@@ -103,6 +103,7 @@ async function openTab(library: Remote<LibraryWorker>, database = String(databas
     startEngineWorker: () => new ThreadWorker(),
     library,
     jobs: openJobs(`host-jobs-${database}`),
+    images: openImages(`host-images-${database}`),
     files: openPublishedFiles(`host-files-${database}`),
     settings: openSettings(`host-settings-${database}`),
     forcedBackend: null,
@@ -114,13 +115,13 @@ async function openTab(library: Remote<LibraryWorker>, database = String(databas
   return { host, events, ended, database };
 }
 
-const draw = (prompt = 'draw', model: ModelId = builtIn.id) => textToImage({ prompt, model, seeds: [1n] });
+const generate = (prompt = 'finish', model: ModelId = builtIn.id) =>
+  textToImage({ prompt, model, seeds: [1n] });
 
 const upscale = (prompt: string, upscaler: string): UpscaleJob => ({
   task: 'upscale',
   sources: [{ image: new Blob(['an image']), known: { prompt, seed: 1n, infotext: prompt } }],
-  upscaler,
-  size: { factor: 2 },
+  post: [{ kind: 'upscale', upscaler, size: { factor: 2 } }],
   output: { format: 'png', quality: 1, texts: true },
 });
 
@@ -138,7 +139,7 @@ it('shares one download between all who want a model', async () => {
 it('takes jobs for the built-in model at once, and runs them when it is here', async () => {
   const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
   const { host, events } = await openTab(library.remote);
-  await host.submit('1', draw(), ofApp);
+  await host.submit('1', generate(), ofApp);
   const download = await library.download(0);
   download.tell({ stage: 'downloading', receivedBytes: 5, totalBytes: 10, bytesPerSecond: null });
   await vi.waitFor(() => {
@@ -160,14 +161,16 @@ it('takes jobs for another model only when it is here or on its way', async () =
   });
   const { host } = await openTab(library.remote);
   const refusal = { code: 'model_not_found' };
-  await expect(host.submit('1', draw('draw', 'other'), ofApp)).rejects.toMatchObject({
+  await expect(host.submit('1', generate('finish', 'other'), ofApp)).rejects.toMatchObject({
     ...refusal,
-    message: 'Other model is not installed. Install it in the Models panel.',
+    message:
+      'The checkpoint "Other model" is not installed. Install it in Models, or choose another checkpoint.',
+    detail: { model: 'other', kind: 'model' },
   });
-  await expect(host.submit('2', draw('draw', 'nowhere'), ofApp)).rejects.toMatchObject(refusal);
-  await expect(host.submit('3', draw('draw', 'shiny'), ofApp)).rejects.toMatchObject(refusal);
+  await expect(host.submit('2', generate('finish', 'nowhere'), ofApp)).rejects.toMatchObject(refusal);
+  await expect(host.submit('3', generate('finish', 'shiny'), ofApp)).rejects.toMatchObject(refusal);
   const install = host.installModel('other');
-  await host.submit('4', draw('draw', 'other'), ofApp);
+  await host.submit('4', generate('finish', 'other'), ofApp);
   (await library.download(0)).finish();
   await install;
   expect((await host.wait('4')).stage).toBe('done');
@@ -175,12 +178,16 @@ it('takes jobs for another model only when it is here or on its way', async () =
 });
 
 it.each([
-  ['stopped', new AppError('cancelled', 'Cancelled.'), 'Emoji Mini is not here: its download was stopped.'],
+  [
+    'stopped',
+    new AppError('cancelled', 'Cancelled.'),
+    'The download of Emoji Mini was stopped. Start it again in Models.',
+  ],
   ['cut off', new AppError('download_failed', 'The connection was lost.'), 'The connection was lost.'],
 ])('ends jobs whose model’s download is %s with the reason', async (_, error, message) => {
   const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
   const { host } = await openTab(library.remote);
-  await host.submit('1', draw(), ofApp);
+  await host.submit('1', generate(), ofApp);
   const download = await library.download(0);
   if (error.code === 'cancelled') await host.cancelInstall(builtIn.id);
   else download.fail(error);
@@ -189,7 +196,7 @@ it.each([
     error: { code: 'download_failed', message },
   });
   // The next one tries again.
-  await host.submit('2', draw(), ofApp);
+  await host.submit('2', generate(), ofApp);
   (await library.download(1)).finish();
   expect((await host.wait('2')).stage).toBe('done');
 });
@@ -197,13 +204,13 @@ it.each([
 it('does not begin a stopped download again for the jobs in line', async () => {
   const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
   const { host } = await openTab(library.remote);
-  for (const id of ['1', '2', '3']) await host.submit(id, draw(), ofApp);
+  for (const id of ['1', '2', '3']) await host.submit(id, generate(), ofApp);
   await library.download(0);
   await host.cancelInstall(builtIn.id);
   for (const id of ['1', '2', '3']) {
     expect(await host.wait(id)).toMatchObject({
       stage: 'failed',
-      error: { message: 'Emoji Mini is not here: its download was stopped.' },
+      error: { message: 'The download of Emoji Mini was stopped. Start it again in Models.' },
     });
   }
   expect(library.downloads).toHaveLength(1);
@@ -212,11 +219,11 @@ it('does not begin a stopped download again for the jobs in line', async () => {
 it('lets a download go on whose job is cancelled', async () => {
   const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
   const { host } = await openTab(library.remote);
-  await host.submit('1', draw(), ofApp);
+  await host.submit('1', generate(), ofApp);
   const download = await library.download(0);
   await host.cancel('1');
   expect((await host.wait('1')).stage).toBe('cancelled');
-  await host.submit('2', draw(), ofApp);
+  await host.submit('2', generate(), ofApp);
   download.finish();
   expect((await host.wait('2')).stage).toBe('done');
   expect(library.downloads).toHaveLength(1);
@@ -225,7 +232,7 @@ it('lets a download go on whose job is cancelled', async () => {
 it('runs a job that waited for its model in the tab before', async () => {
   const before = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
   const first = await openTab(before.remote);
-  await first.host.submit('1', draw(), ofApp);
+  await first.host.submit('1', generate(), ofApp);
   await before.download(0);
 
   const after = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
@@ -242,16 +249,19 @@ it('upscales without a model, with what is installed', async () => {
     coming: [testAddOn('upscaler', 'coming').pack, { stage: 'absent' }],
   });
   const { host } = await openTab(library.remote);
-  await host.submit('1', upscale('name add-ons', 'sharp'), ofApp);
-  expect(await host.wait('1')).toMatchObject({ stage: 'done', result: { notes: ['sharp'] } });
-  await host.submit('2', upscale('draw', 'Lanczos'), ofApp);
+  await host.submit('1', upscale('name packs', 'sharp'), ofApp);
+  expect(await host.wait('1')).toMatchObject({
+    stage: 'done',
+    result: { notes: expect.arrayContaining(['sharp']) as string[] },
+  });
+  await host.submit('2', upscale('finish', 'Lanczos'), ofApp);
   expect((await host.wait('2')).stage).toBe('done');
   expect(library.downloads).toHaveLength(0);
   for (const [upscaler, message] of [
-    ['coming', 'coming is not installed. Install it in the Models panel.'],
-    ['nowhere', 'There is no model called “nowhere”.'],
+    ['coming', 'The upscaler "coming" is not installed. Install it in Models, or choose another upscaler.'],
+    ['nowhere', 'The upscaler "nowhere" is not installed. Install it in Models, or choose another upscaler.'],
   ] as const) {
-    const refused = host.submit('3', upscale('draw', upscaler), ofApp);
+    const refused = host.submit('3', upscale('finish', upscaler), ofApp);
     await expect(refused).rejects.toMatchObject({ code: 'model_not_found', message });
   }
 });
@@ -263,18 +273,82 @@ it('upscales in the next tab what the one before left', async () => {
   });
   const first = await openTab(createTestLibrary(installedPacks()).remote);
   await first.host.submit('1', upscale('wait', 'sharp'), ofApp);
-  await first.host.submit('2', upscale('name add-ons', 'sharp'), ofApp);
+  await first.host.submit('2', upscale('name packs', 'sharp'), ofApp);
   await vi.waitFor(async () => expect((await first.host.job('1'))?.stage).toBe('running'), {
     timeout: 20_000,
   });
 
   const second = await openTab(createTestLibrary(installedPacks()).remote, first.database);
   const taken = await second.host.job('1');
-  expect(taken?.job).toMatchObject({ task: 'upscale', upscaler: 'sharp' });
+  expect(taken?.job).toMatchObject({ task: 'upscale', post: [{ upscaler: 'sharp' }] });
   await vi.waitFor(async () => expect(await second.host.preview('1')).toBeDefined(), { timeout: 20_000 });
   await second.host.cancel('1');
   expect(await second.host.wait('1')).toMatchObject({ stage: 'cancelled', attempts: 2 });
-  expect(await second.host.wait('2')).toMatchObject({ stage: 'done', result: { notes: ['sharp'] } });
+  expect(await second.host.wait('2')).toMatchObject({
+    stage: 'done',
+    result: { notes: expect.arrayContaining(['sharp']) as string[] },
+  });
+});
+
+const plain = textToImage({ prompt: 'name packs', seeds: [1n] });
+
+it.each([
+  [
+    'vae',
+    textToImage({ prompt: 'name packs', seeds: [1n], vae: 'extra' }),
+    'The VAE "extra" is not installed. Install it in Models, or clear the VAE setting.',
+  ],
+  [
+    'lora',
+    { ...plain, loras: [{ id: 'extra', strength: 1 }] },
+    'The LoRA "extra" is not installed. Install it in Models, or leave the LoRA out.',
+  ],
+  [
+    'upscaler',
+    { ...plain, post: [{ kind: 'upscale', upscaler: 'extra', size: { factor: 2 } }] },
+    'The upscaler "extra" is not installed. Install it in Models, or choose another upscaler.',
+  ],
+] as const)('refuses a job without its %s; waits for one that is on its way', async (kind, job, message) => {
+  const library = createTestLibrary({
+    'emoji-mini': [builtIn, installed],
+    extra: [testAddOn(kind, 'extra').pack, { stage: 'absent' }],
+  });
+  const { host } = await openTab(library.remote);
+  await expect(host.submit('1', job, ofApp)).rejects.toMatchObject({ code: 'model_not_found', message });
+  const install = host.installModel('extra');
+  await host.submit('2', job, ofApp);
+  await host.submit('3', job, ofApp);
+  const download = await library.download(0);
+  await host.cancelInstall('extra');
+  await expect(install).rejects.toMatchObject({ code: 'cancelled' });
+  const error = {
+    code: 'download_failed',
+    message: 'The download of extra was stopped. Start it again in Models.',
+  };
+  for (const id of ['2', '3']) expect(await host.wait(id)).toMatchObject({ stage: 'failed', error });
+  const again = host.installModel('extra');
+  await host.submit('4', job, ofApp);
+  (await library.download(1)).finish();
+  await again;
+  expect((await host.wait('4')).result?.notes).toEqual(['emoji-mini', 'extra']);
+  expect(download.pack.id).toBe('extra');
+});
+
+it('names every pack that is missing, and one of the wrong kind', async () => {
+  const library = createTestLibrary({
+    'emoji-mini': [builtIn, installed],
+    shiny: [testAddOn('lora', 'shiny').pack, installed],
+  });
+  const { host } = await openTab(library.remote);
+  const job = {
+    ...textToImage({ prompt: 'finish', seeds: [1n], vae: 'shiny' }),
+    loras: [{ id: 'gone', strength: 1 }],
+  };
+  await expect(host.submit('1', job, ofApp)).rejects.toMatchObject({
+    code: 'model_not_found',
+    message:
+      '"shiny" is a LoRA, not a VAE. The LoRA "gone" is not installed. Install it in Models, or leave the LoRA out.',
+  });
 });
 
 it('takes jobs for an import as soon as it is known, and runs them when it is here', async () => {
@@ -289,14 +363,14 @@ it('takes jobs for an import as soon as it is known, and runs them when it is he
       models: [{ pack: { id: builtIn.id } }, { pack: { id: 'other' }, state: { stage: 'quantising' } }],
     });
   });
-  await host.submit('1', draw('draw', 'other'), ofApp);
+  await host.submit('1', generate('finish', 'other'), ofApp);
   download.finish();
   expect(await importing).toBe('other');
   expect((await host.wait('1')).stage).toBe('done');
   expect(library.downloads).toHaveLength(1);
 });
 
-it('hands the engine the add-ons that are installed', async () => {
+it('hands the engine what is installed', async () => {
   const [shiny, coming] = [testAddOn('lora', 'shiny').pack, testAddOn('lora', 'coming').pack];
   const library = createTestLibrary({
     'emoji-mini': [builtIn, installed],
@@ -305,8 +379,8 @@ it('hands the engine the add-ons that are installed', async () => {
   });
   const { host, events } = await openTab(library.remote);
   expect((await host.models()).map(({ pack }) => pack.id)).toEqual(['emoji-mini']);
-  await host.submit('1', draw('name add-ons'), ofApp);
-  expect((await host.wait('1')).result?.notes).toEqual(['shiny']);
+  await host.submit('1', generate('name packs'), ofApp);
+  expect((await host.wait('1')).result?.notes).toEqual(['emoji-mini', 'shiny']);
 
   const install = host.installModel('coming');
   (await library.download(0)).finish();
@@ -314,8 +388,8 @@ it('hands the engine the add-ons that are installed', async () => {
   expect(events.filter(({ type }) => type === 'add-ons').at(-1)).toMatchObject({
     addOns: [{ pack: shiny }, { pack: coming, state: { stage: 'installed' } }],
   });
-  await host.submit('2', draw('name add-ons'), ofApp);
-  expect((await host.wait('2')).result?.notes).toEqual(['shiny', 'coming']);
+  await host.submit('2', generate('name packs'), ofApp);
+  expect((await host.wait('2')).result?.notes).toEqual(['emoji-mini', 'shiny', 'coming']);
 
   await host.removeModel('shiny');
   expect((await host.addOns()).map(({ pack }) => pack.id)).toEqual(['coming']);

@@ -1,8 +1,10 @@
-import 'fake-indexeddb/auto';
+import { createFinishedImages } from '#host/finished-images.ts';
 import { createJobQueue, type JobQueue } from '#host/job-queue.ts';
+import type { HostEvent } from '#protocol/engine-host.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Job, JobEvent, JobOrigin, JobProgress, JobRecord, GeneratedImage } from '#protocol/job.ts';
+import { imagesOf, type Job, type JobOrigin, type JobProgress, type JobRecord } from '#protocol/job.ts';
+import { openImages, type Images } from '#storage/images.ts';
 import { openJobs, type Jobs } from '#storage/jobs.ts';
 import { describe, expect, it, vi } from 'vitest';
 import { textToImage } from '../../support/jobs.ts';
@@ -12,21 +14,20 @@ const ofApp: JobOrigin = { client: 'app', requestKey: null };
 const ofFetch: JobOrigin = { client: 'a1111', requestKey: 'the same request' };
 const never = new Promise<never>(() => undefined);
 
-function image(index: number, text = `image ${String(index)}`): GeneratedImage {
-  const blob = new Blob([text], { type: 'image/png' });
-  const prompt = ['a red apple'];
+/** An image as the engine hands it over; its file is a text. */
+function image(index: number, text = `image ${String(index)}`): EngineEvent {
+  const [prompt, negativePrompt] = [['a red apple'], ['']];
   return {
-    index,
-    blob,
-    width: 256,
-    height: 256,
-    seed: 7n,
-    subseed: 0n,
-    prompt,
-    negativePrompt: [''],
-    infotext: '',
+    type: 'artifact',
+    artifact: {
+      kind: 'image',
+      image: { index, width: 256, height: 256, seed: 7n, subseed: 0n, prompt, negativePrompt, infotext: '' },
+    },
+    file: new Blob([text], { type: 'image/png' }),
   };
 }
+
+const indices = (record: JobRecord | undefined) => imagesOf(record?.result ?? null).map(({ index }) => index);
 
 function progress(step: number): JobProgress {
   return {
@@ -34,11 +35,16 @@ function progress(step: number): JobProgress {
     fraction: step / 4,
     image: 0,
     images: 2,
+    pass: 0,
+    passes: 1,
     step,
     steps: 4,
     secondsLeft: null,
   };
 }
+
+/** Records, and the images that go with them. */
+type Stores = Jobs & { images: Images };
 
 /** A run of the engine as the test leads it. */
 interface Run {
@@ -50,14 +56,16 @@ interface Run {
 }
 
 /** A tab with its queue, whose engine does what the test says. */
-function openTab(jobs: Jobs) {
+function openTab(stores: Stores) {
   const runs: Run[] = [];
-  const events: JobEvent[] = [];
+  const events: HostEvent[] = [];
   const ended: JobRecord[] = [];
   let dead = false;
-  const dying: Jobs = { ...jobs, put: (record) => (dead ? never : jobs.put(record)) };
+  const dying: Jobs = { ...stores, put: (record) => (dead ? never : stores.put(record)) };
+  const images = createFinishedImages(stores.images, (event) => events.push(event));
   const queue = createJobQueue(
     dying,
+    images,
     {
       run: (job, onEvent, signal) =>
         new Promise((resolve, reject) => {
@@ -75,6 +83,9 @@ function openTab(jobs: Jobs) {
   );
   return {
     queue,
+    images,
+    /** The files of a job's images, in order. */
+    files: async (id: string) => Promise.all((await images.ofJob(id)).map(({ blob }) => blob.text())),
     runs,
     events,
     ended,
@@ -91,17 +102,16 @@ function openTab(jobs: Jobs) {
 }
 
 let databases = 0;
-const freshJobs = () => openJobs(`jobs-${String(databases++)}`);
+function freshJobs(): Stores {
+  const name = String(databases++);
+  return { ...openJobs(`jobs-${name}`), images: openImages(`images-${name}`) };
+}
 
-/** A store that takes no more records that hold images. */
-function fullOf(jobs: Jobs): Jobs {
-  return {
-    ...jobs,
-    put: (record) =>
-      record.result === null
-        ? jobs.put(record)
-        : Promise.reject(new DOMException('The quota has been exceeded.', 'QuotaExceededError')),
-  };
+const quota = new DOMException('The quota has been exceeded.', 'QuotaExceededError');
+
+/** Stores that take no more images. */
+function fullOf(stores: Stores): Stores {
+  return { ...stores, images: { ...stores.images, put: () => Promise.reject(quota) } };
 }
 
 async function stageOf(queue: JobQueue, id: string) {
@@ -163,13 +173,12 @@ describe('a queue', () => {
     await expect(queue.wait('unknown')).rejects.toMatchObject({ code: 'not_found' });
     expect(await queue.find('unknown')).toBeUndefined();
     expect(queue.preview('unknown')).toBeUndefined();
-    expect(await queue.changeEnded('unknown', () => null)).toBe(false);
+    expect(await queue.remove('unknown')).toBe(false);
     await queue.cancel('unknown');
   });
 
   it('neither keeps nor runs a job that storage does not take', async () => {
     const jobs = freshJobs();
-    const quota = new DOMException('The quota has been exceeded.', 'QuotaExceededError');
     const tab = openTab({ ...jobs, put: () => Promise.reject(quota) });
     await expect(tab.queue.submit('1', apple, ofApp)).rejects.toMatchObject({ code: 'storage_full' });
     expect(await tab.queue.find('1')).toBeUndefined();
@@ -189,18 +198,24 @@ describe('a running job', () => {
     const preview = new Blob(['preview']);
     run.send({ type: 'preview', blob: preview });
     expect(tab.queue.preview('1')).toBe(preview);
-    run.send({ type: 'image', image: image(0) });
-    await expect.poll(async () => (await jobs.get('1'))?.result?.images.length).toBe(1);
+    run.send(image(0));
+    await expect.poll(async () => indices(await jobs.get('1'))).toEqual([0]);
     expect((await jobs.get('1'))?.stage).toBe('running');
-    run.send({ type: 'image', image: image(1) });
+    run.send(image(1));
     run.finish({ notes: ['The prompt was cut off.'] });
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'done', attempts: 1, error: null });
     expect(record.result).toMatchObject({ interrupted: false, notes: ['The prompt was cut off.'] });
     expect(record.finishedAt).toBeGreaterThanOrEqual(record.startedAt ?? Infinity);
     const stored = await jobs.get('1');
-    const texts = stored?.result?.images.map(({ blob }) => blob.text()) ?? [];
-    expect(await Promise.all(texts)).toEqual(['image 0', 'image 1']);
+    expect(indices(stored)).toEqual([0, 1]);
+    expect(await tab.files('1')).toEqual(['image 0', 'image 1']);
+    expect(
+      (await jobs.images.ofJob('1')).map(({ id, prompt, seed, client }) => [id, prompt, seed, client]),
+    ).toEqual([
+      ['1/0', 'a red apple', '7', 'app'],
+      ['1/1', 'a red apple', '7', 'app'],
+    ]);
     expect(tab.queue.preview('1')).toBeUndefined();
   });
 
@@ -210,7 +225,7 @@ describe('a running job', () => {
     const run = await tab.run(0);
     for (let step = 1; step <= 4; step++) {
       run.send({ type: 'progress', progress: progress(step) });
-      run.send({ type: 'image', image: image(step % 2) });
+      run.send(image(step % 2));
     }
     run.finish();
     await tab.queue.wait('1');
@@ -224,15 +239,16 @@ describe('a running job', () => {
   });
 
   it('has each image once, though the engine repeats a job whose device was lost', async () => {
-    const tab = openTab(freshJobs());
+    const jobs = freshJobs();
+    const tab = openTab(jobs);
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    run.send({ type: 'image', image: image(0) });
-    run.send({ type: 'image', image: image(0) });
-    run.send({ type: 'image', image: image(1) });
+    run.send(image(0));
+    run.send(image(0));
+    run.send(image(1));
     run.finish();
-    const { result } = await tab.queue.wait('1');
-    expect(result?.images.map(({ index }) => index)).toEqual([0, 1]);
+    expect(indices(await tab.queue.wait('1'))).toEqual([0, 1]);
+    expect(await jobs.images.count()).toBe(2);
   });
 
   it('fails with its error and the images it has; the next one runs', async () => {
@@ -240,7 +256,7 @@ describe('a running job', () => {
     await tab.queue.submit('1', apple, ofApp);
     await tab.queue.submit('2', apple, ofApp);
     const first = await tab.run(0);
-    first.send({ type: 'image', image: image(0) });
+    first.send(image(0));
     first.fail(new AppError('out_of_memory', 'There is not enough memory.'));
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({
@@ -248,7 +264,7 @@ describe('a running job', () => {
       error: { code: 'out_of_memory' },
       result: { interrupted: true },
     });
-    expect(record.result?.images).toHaveLength(1);
+    expect(indices(record)).toEqual([0]);
     (await tab.run(1)).finish();
     expect((await tab.queue.wait('2')).stage).toBe('done');
   });
@@ -262,11 +278,11 @@ describe('a running job', () => {
     await tab.queue.wait('1');
     const told = tab.events.length;
     run.send({ type: 'progress', progress: progress(1) });
-    run.send({ type: 'image', image: image(0) });
+    run.send(image(0));
     run.send({ type: 'preview', blob: new Blob(['late']) });
     expect(tab.events).toHaveLength(told);
     expect(tab.queue.preview('1')).toBeUndefined();
-    expect((await jobs.get('1'))?.result?.images).toEqual([]);
+    expect(indices(await jobs.get('1'))).toEqual([]);
   });
 
   it('does not stop the queue when its start cannot be stored', async () => {
@@ -274,9 +290,7 @@ describe('a running job', () => {
     const tab = openTab({
       ...jobs,
       put: (record) =>
-        record.id === '1' && record.stage === 'running'
-          ? Promise.reject(new DOMException('The quota has been exceeded.', 'QuotaExceededError'))
-          : jobs.put(record),
+        record.id === '1' && record.stage === 'running' ? Promise.reject(quota) : jobs.put(record),
     });
     await tab.queue.submit('1', apple, ofApp);
     await tab.queue.submit('2', apple, ofApp);
@@ -321,24 +335,24 @@ describe('cancelling', () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    run.send({ type: 'image', image: image(0) });
+    run.send(image(0));
     await tab.queue.cancel('1');
     expect(run.signal.aborted).toBe(true);
     run.finish();
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'cancelled', error: null, result: { interrupted: true } });
-    expect(record.result?.images).toHaveLength(1);
+    expect(indices(record)).toEqual([0]);
   });
 
   it('keeps the images also of an engine that had to be stopped by force', async () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    run.send({ type: 'image', image: image(0) });
+    run.send(image(0));
     run.fail(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.'));
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'cancelled', result: { interrupted: true } });
-    expect(record.result?.images).toHaveLength(1);
+    expect(indices(record)).toEqual([0]);
   });
 
   it('changes nothing once a job has ended', async () => {
@@ -359,8 +373,8 @@ describe('after a lost tab', () => {
     await first.queue.submit('1', apple, ofApp);
     await first.queue.submit('2', apple, ofApp);
     const lost = await first.run(0);
-    lost.send({ type: 'image', image: image(0, 'of the lost tab') });
-    await expect.poll(async () => (await jobs.get('1'))?.result?.images.length).toBe(1);
+    lost.send(image(0, 'of the lost tab'));
+    await expect.poll(async () => indices(await jobs.get('1'))).toEqual([0]);
     first.close();
 
     const second = openTab(jobs);
@@ -368,12 +382,12 @@ describe('after a lost tab', () => {
     const again = await second.run(0);
     expect(again.job).toEqual(apple);
     expect(await stageOf(second.queue, '2')).toBe('queued');
-    again.send({ type: 'image', image: image(0) });
+    again.send(image(0));
     again.finish();
     const record = await waiting;
     expect(record).toMatchObject({ stage: 'done', attempts: 2 });
-    expect(record.result?.images).toHaveLength(1);
-    expect(await record.result?.images[0]?.blob.text()).toBe('image 0');
+    expect(indices(record)).toEqual([0]);
+    expect(await second.files('1')).toEqual(['image 0']);
     (await second.run(1)).finish();
     expect(await second.queue.wait('2')).toMatchObject({ stage: 'done', attempts: 1 });
   });
@@ -483,7 +497,7 @@ describe('a fetch that is started again', () => {
   it('is a new job when the answer came while the end of the other was being written', async () => {
     const jobs = freshJobs();
     const { promise: written, resolve: write } = Promise.withResolvers<undefined>();
-    const slow: Jobs = {
+    const slow: Stores = {
       ...jobs,
       put: async (record) => {
         if (record.stage === 'done') await written;
@@ -533,16 +547,18 @@ describe('a fetch that is started again', () => {
 });
 
 describe('full storage', () => {
-  it('still gives the images to whoever waits; no later tab draws them again', async () => {
+  it('still gives the images to whoever waits; no later tab generates them again', async () => {
     const jobs = freshJobs();
     const tab = openTab(fullOf(jobs));
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    run.send({ type: 'image', image: image(0) });
+    run.send(image(0));
     run.finish();
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'done', error: { code: 'storage_full' } });
-    expect(await record.result?.images[0]?.blob.text()).toBe('image 0');
+    expect(indices(record)).toEqual([0]);
+    expect(await tab.files('1')).toEqual(['image 0']);
+    expect((await tab.images.page(10)).items.map(({ id }) => id)).toEqual(['1/0']);
     expect(tab.ended).toEqual([record]);
     // This tab has them until it is closed, and takes new jobs meanwhile.
     expect(await tab.queue.find('1')).toBe(record);
@@ -555,6 +571,7 @@ describe('full storage', () => {
       error: { code: 'storage_full' },
       result: null,
     });
+    expect(await next.files('1')).toEqual([]);
     expect(next.runs).toEqual([]);
   });
 
@@ -564,7 +581,7 @@ describe('full storage', () => {
     await tab.queue.submit('1', apple, ofApp);
     (await tab.run(0)).finish();
     await tab.queue.wait('1');
-    expect(await tab.queue.changeEnded('1', () => null)).toBe(true);
+    expect(await tab.queue.remove('1')).toBe(true);
     expect(await tab.queue.find('1')).toBeUndefined();
     expect(await tab.queue.all()).toEqual([]);
   });
@@ -580,41 +597,79 @@ it('knows whose jobs are whose', async () => {
   tab.close();
   const next = openTab(jobs);
   expect(await next.queue.idsOf('a1111')).toEqual(['first', 'third']);
-  await next.queue.changeEnded('third', () => null);
+  await next.queue.remove('third');
   expect(await next.queue.idsOf('a1111')).toEqual(['first']);
 });
 
-describe('changing an ended job', () => {
-  /** Removes one image. */
-  const without =
-    (index: number) =>
-    ({ result, ...rest }: JobRecord): JobRecord => ({
-      ...rest,
-      result: result && { ...result, images: result.images.filter((item) => item.index !== index) },
-    });
+it('has an image whose record storage does not take, and no record of an image that it did not', async () => {
+  const stores = freshJobs();
+  let puts = 0;
+  const images: Images = {
+    ...stores.images,
+    put: (stored) => (++puts === 1 ? stores.images.put(stored) : Promise.reject(quota)),
+  };
+  const tab = openTab({ ...stores, images });
+  await tab.queue.submit('1', apple, ofApp);
+  const run = await tab.run(0);
+  run.send(image(0));
+  run.send(image(1));
+  run.finish();
+  expect(indices(await tab.queue.wait('1'))).toEqual([0, 1]);
+  expect(await tab.files('1')).toEqual(['image 0', 'image 1']);
+  const next = openTab(stores);
+  const record = await next.queue.wait('1');
+  expect(record).toMatchObject({ stage: 'failed', error: { code: 'storage_full' } });
+  expect(indices(record)).toEqual([0]);
+  expect(await next.files('1')).toEqual(['image 0']);
+});
 
+it('deletes the images that a lost tab left without their job', async () => {
+  const stores = freshJobs();
+  const first = openTab(stores);
+  await first.queue.submit('1', apple, ofApp);
+  const run = await first.run(0);
+  run.send(image(0));
+  run.finish();
+  await first.queue.wait('1');
+  await stores.remove('1');
+  const next = openTab(stores);
+  expect(await next.queue.all()).toEqual([]);
+  await expect.poll(() => stores.images.count()).toBe(0);
+});
+
+describe('deleting', () => {
   it('is refused while the job waits or runs', async () => {
     const tab = openTab(freshJobs());
     await tab.queue.submit('running', apple, ofApp);
     await tab.queue.submit('queued', apple, ofApp);
-    await tab.run(0);
-    expect(await tab.queue.changeEnded('running', () => null)).toBe(false);
-    expect(await tab.queue.changeEnded('queued', () => null)).toBe(false);
+    const run = await tab.run(0);
+    run.send(image(0));
+    await expect.poll(() => tab.files('running')).toEqual(['image 0']);
+    await expect(tab.queue.removeImage('running/0')).rejects.toMatchObject({ code: 'invalid_request' });
+    expect(await tab.queue.remove('running')).toBe(false);
+    expect(await tab.queue.remove('queued')).toBe(false);
     expect(await tab.queue.all()).toHaveLength(2);
   });
 
-  it('loses none of two changes at once, and is told', async () => {
+  it('loses none of two images deleted at once, and is told', async () => {
     const jobs = freshJobs();
     const tab = openTab(jobs);
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
-    for (const index of [0, 1, 2]) run.send({ type: 'image', image: image(index) });
+    for (const index of [0, 1, 2]) run.send(image(index));
     run.finish();
     await tab.queue.wait('1');
-    await Promise.all([0, 2].map((index) => tab.queue.changeEnded('1', without(index))));
-    expect((await jobs.get('1'))?.result?.images.map(({ index }) => index)).toEqual([1]);
-    await tab.queue.changeEnded('1', () => null);
+    expect(await Promise.all([0, 2].map((index) => tab.queue.removeImage(`1/${index}`)))).toEqual([
+      false,
+      false,
+    ]);
+    expect(indices(await jobs.get('1'))).toEqual([1]);
+    expect(await tab.files('1')).toEqual(['image 1']);
+    expect(tab.events.filter(({ type }) => type === 'gallery').at(-1)).toMatchObject({ removed: ['1/2'] });
+    // The job goes with its last image.
+    expect(await tab.queue.removeImage('1/1')).toBe(true);
     expect(await jobs.get('1')).toBeUndefined();
+    expect(await jobs.images.count()).toBe(0);
     expect(tab.events.at(-1)).toEqual({ type: 'removed', id: '1' });
   });
 
@@ -624,10 +679,10 @@ describe('changing an ended job', () => {
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
     run.finish();
-    const removed = await tab.queue.changeEnded('1', () => null);
+    const removed = await tab.queue.remove('1');
     await expect.poll(async () => (await tab.queue.unfinished()).length).toBe(0);
     expect((await jobs.get('1')) === undefined).toBe(removed);
-    await tab.queue.changeEnded('1', () => null);
+    await tab.queue.remove('1');
     expect(await tab.queue.all()).toEqual([]);
   });
 
@@ -636,7 +691,7 @@ describe('changing an ended job', () => {
     await tab.queue.submit('1', apple, { ...ofFetch, session: 'first' });
     (await tab.run(0)).finish();
     await tab.queue.wait('1');
-    await tab.queue.changeEnded('1', () => null);
+    await tab.queue.remove('1');
     expect(await tab.queue.submit('2', apple, { ...ofFetch, session: 'second' })).toBe('2');
   });
 });

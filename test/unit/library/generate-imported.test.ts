@@ -3,20 +3,19 @@ import path from 'node:path';
 import { createEngine } from '#engine/engine.ts';
 import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
-import { openCheckpoint } from '#engine/weights/checkpoint.ts';
-import { openSafetensors } from '#engine/weights/safetensors-source.ts';
+import { openCheckpoint } from '#weights/checkpoint.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
 import type { ImportChoice, ImportSource, WeightStorage } from '#protocol/import.ts';
-import type { GeneratedImage } from '#protocol/job.ts';
-import type { AnyPack, ModelPack } from '#protocol/model.ts';
+import type { AnyPack } from '#protocol/model.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 import { openImportedPacks } from '#storage/packs.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { textToImage } from '../../support/jobs.ts';
+import { textToImage, withPass } from '../../support/jobs.ts';
 import { openNodeRuntime } from '../../support/node-engine.ts';
 import { compareImages, pngOf } from '../../support/images.ts';
 import { serveFolder, type StaticServer } from '../../support/server.ts';
 import { tinyCheckpoint, tinyControlNetFile } from '../../support/tiny-checkpoint.ts';
-import { fileOf } from '../../support/tiny-packs.ts';
+import { fileOf, runToEnd } from '../../support/tiny-packs.ts';
 
 let app: StaticServer;
 beforeAll(async () => {
@@ -60,15 +59,11 @@ function openStudio(name: string) {
     },
     async generate(pack: AnyPack | undefined, controlNet?: AnyPack): Promise<Uint8Array> {
       if (pack?.kind !== 'model') throw new Error('This is no model.');
-      // At the size that it was trained for it would take minutes.
-      const small: ModelPack = { ...pack, trainedSizes: [[64, 64]] };
       const addOns = controlNet?.kind === 'controlnet' ? [controlNet] : [];
       const controls = addOns.map(({ id }) => ({ ...SQUARE, id }));
-      const images: GeneratedImage[] = [];
-      await engine.run(small, addOns, { ...job, model: pack.id, controls }, (event) => {
-        if (event.type === 'image') images.push(event.image);
-      });
-      return new Uint8Array((await images[0]?.blob.arrayBuffer()) ?? new ArrayBuffer(0));
+      const own = withPass({ ...job, controls }, { model: pack.id });
+      const { pngs } = await runToEnd(engine, [pack, ...addOns], own);
+      return pngs[0] ?? new Uint8Array();
     },
     close: () => engine.unload(),
   };

@@ -5,11 +5,11 @@ import path from 'node:path';
 import { buildAutoencoderKlDecoder } from '#engine/architectures/autoencoder-kl.ts';
 import { buildClipText } from '#engine/architectures/clip-text.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
-import { openCheckpoint, type Component } from '#engine/weights/checkpoint.ts';
-import { inferConfig } from '#engine/weights/infer-config.ts';
-import { storageOf } from '#engine/weights/quantise.ts';
-import { openSafetensors, writeSafetensors } from '#engine/weights/safetensors-source.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { openCheckpoint, type Component } from '#weights/checkpoint.ts';
+import { inferConfig } from '#weights/infer-config.ts';
+import { storageOf } from '#weights/quantise.ts';
+import { openSafetensors, writeSafetensors } from '#weights/safetensors-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
@@ -175,7 +175,7 @@ describe('inspecting a file', () => {
     expect(offer.options.map((option) => option.storage)).toEqual(['exact', 'int8', 'int4']);
     const [exact, int8, int4] = offer.options;
     // Besides the file, the tokenizer.
-    expect(exact?.sizeBytes).toBe(bytes.length + 961_143 + 524_619);
+    expect(exact?.sizeBytes).toBe(bytes.length + 524_619);
     expect(int8?.sizeBytes).toBeLessThan(exact?.sizeBytes ?? 0);
     expect(int4?.sizeBytes).toBeLessThan(int8?.sizeBytes ?? 0);
     expect(int4?.memoryBytes).toBeLessThan(exact?.memoryBytes ?? 0);
@@ -257,7 +257,7 @@ describe('importing from the disk', () => {
     expect(id).toBe('tiny');
     const pack = await modelOf(id);
     expect((await listed(id))?.state).toMatchObject({ stage: 'installed' });
-    expect(pathsOf(pack)).toEqual(['checkpoint.safetensors', 'tokenizer/merges.txt', 'tokenizer/vocab.json']);
+    expect(pathsOf(pack)).toEqual(['checkpoint.safetensors', 'tokenizer/merges.txt']);
     expect(pack.files.find((file) => file.path === 'checkpoint.safetensors')?.sha256).toBe(sha256(bytes));
     expect(sha256(await bytesOf(await files.open(id, 'checkpoint.safetensors')))).toBe(sha256(bytes));
     expect(pack).toMatchObject({
@@ -272,7 +272,6 @@ describe('importing from the disk', () => {
       'vae/config.json': { latent_channels: 4, scaling_factor: 0.18215 },
       'text_encoder/config.json': { hidden_size: 768 },
       'scheduler/scheduler_config.json': { beta_start: 0.00085, prediction_type: 'epsilon' },
-      'tokenizer/tokenizer_config.json': { pad_token: '<|endoftext|>' },
     });
     expect(told.at(-1)?.pack).toEqual(pack);
     const received = told.flatMap(({ state }) => (state.stage === 'downloading' ? state.receivedBytes : []));
@@ -286,7 +285,6 @@ describe('importing from the disk', () => {
     expect(pathsOf(pack)).toEqual([
       'text_encoder/model.safetensors',
       'tokenizer/merges.txt',
-      'tokenizer/vocab.json',
       'unet/model.safetensors',
       'vae/model.safetensors',
     ]);
@@ -635,7 +633,6 @@ describe('importing ONNX pipelines', () => {
       'text_encoder/model.onnx',
       'text_encoder/model.onnx_data',
       'tokenizer/merges.txt',
-      'tokenizer/vocab.json',
       'unet/model.onnx',
       'unet/model.onnx_data',
       'vae_decoder/model.onnx',

@@ -73,8 +73,9 @@ async function storedBytes(name: string): Promise<Buffer | undefined> {
   return blob && Buffer.from(await blob.arrayBuffer());
 }
 
-/** Installs, and does something when the weights have reached so many bytes. */
+/** Installs, and does something when the weights have reached so many bytes and the rest takes longer than the test. */
 function installUntil(bytes: number, then: (library: ReturnType<typeof openLibrary>) => unknown) {
+  server.slowOnce(servedWeights, bytes + MEBIBYTE);
   const library = openLibrary();
   let done = false;
   return library.install(pack.id, (changed, state) => {
@@ -239,6 +240,14 @@ describe('an install', () => {
     await expect(openLibrary().remove('another')).rejects.toMatchObject(unknown);
   });
 
+  it('drops the files that a release has no more', async () => {
+    await openLibrary().install(pack.id, tell);
+    const newer = { ...pack, files: pack.files.filter((file) => file.path !== CONFIG) };
+    await openLibrary(newer).install(pack.id, tell);
+    expect(await files.stored(pack.id, CONFIG)).toBeUndefined();
+    expect((await storedBytes(WEIGHTS))?.equals(contents[WEIGHTS])).toBe(true);
+  });
+
   it('fetches the files of a pack that have changed with a release', async () => {
     await openLibrary().install(pack.id, tell);
     const bytes = Buffer.from('{"sample_size": 32}\n');
@@ -254,6 +263,28 @@ describe('an install', () => {
     expect(server.requests.slice(before).map((request) => request.path)).toEqual([`/tiny/${CONFIG}`]);
     expect((await storedBytes(CONFIG))?.equals(bytes)).toBe(true);
   });
+});
+
+/** Installs, and does something when everything has arrived but is not yet said to be installed. */
+function installAndAtTheEnd(then: (library: ReturnType<typeof openLibrary>) => unknown) {
+  const library = openLibrary();
+  let done = false;
+  return library.install(pack.id, (changed, state) => {
+    tell(changed, state);
+    if (done || state.stage !== 'downloading' || state.receivedBytes < state.totalBytes) return;
+    done = true;
+    void then(library);
+  });
+}
+
+it('an install that is stopped at its very end is not said to be installed', async () => {
+  await expect(installAndAtTheEnd((library) => library.cancel(pack.id))).rejects.toMatchObject({
+    code: 'cancelled',
+  });
+  expect(states.map(({ stage }) => stage)).not.toContain('installed');
+  const before = server.requests.length;
+  await openLibrary().install(pack.id, tell);
+  expect(server.requests).toHaveLength(before);
 });
 
 describe('removing', () => {
@@ -273,6 +304,15 @@ describe('removing', () => {
     expect(removed).toHaveLength(1);
     await Promise.all(removed);
     expect(await files.stored(pack.id, WEIGHTS)).toBeUndefined();
+    expect(await stateOf()).toEqual({ stage: 'absent' });
+  });
+
+  it('at the very end of an install leaves nothing either', async () => {
+    const removed: Promise<void>[] = [];
+    const stopped = installAndAtTheEnd((library) => removed.push(Promise.resolve(library.remove(pack.id))));
+    await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+    await Promise.all(removed);
+    expect(states.map(({ stage }) => stage)).not.toContain('installed');
     expect(await stateOf()).toEqual({ stage: 'absent' });
   });
 });

@@ -14,7 +14,7 @@ function createCacheStorage(put?: () => Promise<never>) {
     delete: (request: Request) => Promise.resolve(stored.delete(request.url)),
     put: put ?? ((url: string, response: Response) => Promise.resolve(void stored.set(url, response))),
   };
-  return { storage: { open: () => Promise.resolve(cache) }, stored };
+  return { storage: { open: () => Promise.resolve(cache), delete: () => Promise.resolve(false) }, stored };
 }
 
 let folder: string;
@@ -52,6 +52,19 @@ it("keeps ONNX Runtime's wasm files and no others", () => {
   expect(of('ort-wasm-simd-threaded.wasm?v=1')).toBe(true);
   expect(of('ort-wasm-simd-threaded.mjs')).toBe(false);
   expect(of('index-Ab12Cd34.js')).toBe(false);
+});
+
+it('keeps a file with the headers of isolation, so that it can be handed over as it is', async () => {
+  const { storage } = createCacheStorage();
+  vi.stubGlobal('caches', storage);
+  const name = 'ort-wasm-simd-threaded.jspi-Ab12Cd34.wasm';
+  await release(name);
+  const request = new Request(`${server.origin}/assets/${name}`);
+  for (const visit of ['first', 'second']) {
+    const { headers } = await fromRuntimeCache(request);
+    expect(headers.get('Cross-Origin-Embedder-Policy'), visit).toBe('require-corp');
+    expect(headers.get('Content-Type'), visit).toBe('application/wasm');
+  }
 });
 
 it('fetches a file once', async () => {

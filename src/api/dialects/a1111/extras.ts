@@ -1,30 +1,28 @@
 import { findAddOn } from '#api/models.ts';
 import { route, type Call } from '#api/route.ts';
-import { resultOf } from '#api/run-job.ts';
+import { finishedImages } from '#api/run-job.ts';
 import { blobToBase64, fromBase64OrDataUri } from '#codecs/base64.ts';
 import { readImageText } from '#codecs/image-text.ts';
 import { upscalePairs, writePairs } from '#codecs/infotext.ts';
 import { PLAIN_UPSCALERS, type UpscaleJob, type UpscalerName } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
 import { httpException, pythonException } from './errors.ts';
-import { planFile } from './map.ts';
-import { effectiveOptions, type Options } from './options.ts';
 import {
   extraBatchAnswer,
   extraBatchBody,
-  extraBatchParameters,
   extraSingleAnswer,
   extraSingleBody,
-  extraSingleParameters,
   type ExtrasBody,
-} from './schema.ts';
+} from './extras-body.ts';
+import { planFile } from './map.ts';
+import { effectiveOptions, type Options } from './options.ts';
+import { EXTRAS_JOB, type ProgressReply } from './progress.ts';
 
 const single = route({
   method: 'POST',
   path: '/sdapi/v1/extra-single-image',
   summary: 'An image upscaled',
   body: extraSingleBody,
-  parameters: extraSingleParameters,
   answer: extraSingleAnswer,
   late: true,
   run: async (call) => {
@@ -38,7 +36,6 @@ const batch = route({
   path: '/sdapi/v1/extra-batch-images',
   summary: 'Images upscaled',
   body: extraBatchBody,
-  parameters: extraBatchParameters,
   answer: extraBatchAnswer,
   late: true,
   run: (call) =>
@@ -58,9 +55,10 @@ async function upscale(
   const files = await Promise.all(images.map(readImage));
   const [addOns, settings] = await call.ask((host) => Promise.all([host.addOns(), host.settings()]));
   const job = planExtras(call.body, files, effectiveOptions(settings, {}), addOns);
-  const { images: upscaled } = resultOf(await call.run(job));
+  const reply: ProgressReply = { job: EXTRAS_JOB };
+  const upscaled = await finishedImages(call.ask, await call.run(job, { ...reply }));
   return {
-    html_info: toHtml(upscaled.length > 0 ? writePairs(upscalePairs(job)) : ''),
+    html_info: toHtml(upscaled.length > 0 ? writePairs(job.post.flatMap(upscalePairs)) : ''),
     images: await Promise.all(upscaled.map(({ blob }) => blobToBase64(blob))),
   };
 }
@@ -79,16 +77,21 @@ function planExtras(
   return {
     task: 'upscale',
     sources: files.map((image) => ({ image })),
-    upscaler,
-    ...(second !== 'None' && visibility > 0 && { second: { upscaler: second, visibility } }),
-    size:
-      body.resize_mode === 0
-        ? { factor: body.upscaling_resize }
-        : {
-            width: body.upscaling_resize_w,
-            height: body.upscaling_resize_h,
-            crop: body.upscaling_crop,
-          },
+    post: [
+      {
+        kind: 'upscale',
+        upscaler,
+        ...(second !== 'None' && visibility > 0 && { second: { upscaler: second, visibility } }),
+        size:
+          body.resize_mode === 0
+            ? { factor: body.upscaling_resize }
+            : {
+                width: body.upscaling_resize_w,
+                height: body.upscaling_resize_h,
+                crop: body.upscaling_crop,
+              },
+      },
+    ],
     output: { ...planFile(options), texts: options.enable_pnginfo },
   };
 }

@@ -5,7 +5,7 @@ import { AppError } from '#protocol/error.ts';
  * @param rows as the option `n_rows`: -1 as many as columns, 0 one per batch
  * @throws AppError `unsupported_feature` where there is no canvas
  */
-export async function drawGrid(files: readonly Blob[], rows: number, batchSize: number): Promise<Blob> {
+export async function composeGrid(files: readonly Blob[], rows: number, batchSize: number): Promise<Blob> {
   if (typeof OffscreenCanvas === 'undefined') {
     throw new AppError(
       'unsupported_feature',

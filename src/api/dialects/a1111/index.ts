@@ -1,6 +1,5 @@
 import { fastApi1 } from '#api/fastapi.ts';
-import { missingCapability } from '#api/parameters.ts';
-import { defineDialect, route, type Route } from '#api/route.ts';
+import { defineDialect, missingRoute, route, type Route } from '#api/route.ts';
 import { controlNetRoutes } from './controlnet.ts';
 import { httpException, renderError } from './errors.ts';
 import { extraRoutes } from './extras.ts';
@@ -35,53 +34,84 @@ const skip = route({
     }),
 });
 
-const img2img = route({
+const img2img = missingRoute({
   method: 'POST',
   path: '/sdapi/v1/img2img',
-  summary: 'Not available yet: images from an image',
+  summary: 'Images from an image',
+  needs: 'img2img',
   body: img2imgBody,
-  run: ({ body }) => {
-    if (!body.init_images?.length) return Promise.reject(httpException(404, 'Init image not found'));
-    return Promise.reject(missingCapability('img2img needs the encoding of images'));
+  check: ({ body }) => {
+    if (!body.init_images?.length) throw httpException(404, 'Init image not found');
   },
 });
 
-const interrogate = route({
+const interrogate = missingRoute({
   method: 'POST',
   path: '/sdapi/v1/interrogate',
-  summary: 'Not available yet: a caption for an image',
+  summary: 'A caption for an image',
+  needs: 'interrogate',
   body: interrogateBody,
-  run: ({ body }) => {
-    if (body.image === null) return Promise.reject(httpException(404, 'Image not found'));
-    if (!['clip', 'deepdanbooru'].includes(body.model))
-      return Promise.reject(httpException(404, 'Model not found'));
-    return Promise.reject(missingCapability(`interrogate needs a captioning model (${body.model})`));
+  check: ({ body }) => {
+    if (body.image === null) throw httpException(404, 'Image not found');
+    if (!['clip', 'deepdanbooru'].includes(body.model)) throw httpException(404, 'Model not found');
   },
 });
 
-/** Routes of the original whose capability is missing: they say which. */
-const unavailable: readonly Route[] = Object.entries({
-  'create/embedding': 'training',
-  'create/hypernetwork': 'training',
-  'train/embedding': 'training',
-  'train/hypernetwork': 'training',
-}).map(([path, capability]) =>
-  route({
+const training: readonly Route[] = (
+  [
+    ['create/embedding', 'A new embedding'],
+    ['create/hypernetwork', 'A new hypernetwork'],
+    ['train/embedding', 'An embedding trained'],
+    ['train/hypernetwork', 'A hypernetwork trained'],
+  ] as const
+).map(([path, summary]) =>
+  missingRoute({
     method: 'POST',
     path: `/sdapi/v1/${path}`,
-    summary: `Not available yet: ${capability}`,
+    summary,
+    needs: 'training',
     body: anyBody,
     bodyOptional: true,
-    run: () => Promise.reject(missingCapability(`${path} needs ${capability}`)),
   }),
 );
+
+/** Paths of the original's page and of extensions that clients ask for to see what is there: nothing is. */
+const ABSENT = [
+  '/config',
+  '/info',
+  '/login_check',
+  '/startup-events',
+  '/token',
+  '/user',
+  '/queue/',
+  '/run/',
+  '/adetailer/',
+  '/agent-scheduler/',
+  '/bmab/',
+  '/civitai/',
+  '/cleaner',
+  '/deforum/',
+  '/deforum_api/',
+  '/depth/',
+  '/faceswaplab/',
+  '/lama-cleaner/',
+  '/openpose_editor/',
+  '/reactor/',
+  '/rembg/',
+  '/roop/',
+  '/sam/',
+  '/sd-queue/',
+  '/supermerger/',
+  '/tagger/',
+];
 
 export const a1111 = defineDialect({
   ...fastApi1,
   name: 'a1111',
   title: 'A1111',
   prefix: '/a1111',
-  roots: ['/sdapi/v1/', '/internal/', '/controlnet/', '/sd_extra_networks/'],
+  roots: ['/sdapi/v1/', '/internal/', '/controlnet/', '/sd_extra_networks/', ...ABSENT],
+  nameLora: (name) => `prompt.<lora:${name}>`,
   routes: [
     txt2img,
     img2img,
@@ -96,7 +126,7 @@ export const a1111 = defineDialect({
     ...optionRoutes,
     ...listRoutes,
     ...controlNetRoutes,
-    ...unavailable,
+    ...training,
   ],
   renderError,
   headers: (elapsedMs) => ({ 'X-Process-Time': (elapsedMs / 1000).toFixed(4) }),

@@ -1,5 +1,5 @@
 import { parseInfotext } from '#codecs/infotext.ts';
-import { splitLegacyName } from '#codecs/a1111-samplers.ts';
+import { splitJointName } from './samplers.ts';
 
 /** Values that an infotext leaves out (A1111, modules/infotext_utils.py). */
 const DEFAULTS: Readonly<Record<string, string>> = {
@@ -13,7 +13,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   'Hires negative prompt': '',
   'Mask mode': 'Inpaint masked',
   'Masked content': 'original',
-  'Inpaint area': 'Whole image',
+  'Inpaint area': 'Whole picture',
   'Masked area padding': '32',
   RNG: 'GPU',
   'Schedule type': 'Automatic',
@@ -32,7 +32,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
 export function readGenerationParameters(text: string): Record<string, string> {
   const { prompt, negativePrompt, parameters } = parseInfotext(text);
   const entries: Record<string, string> = Object.fromEntries(parameters);
-  const { sampler, scheduler } = splitLegacyName(entries['Sampler'] ?? '');
+  const { sampler, scheduler } = splitJointName(entries['Sampler'] ?? '');
   return {
     Prompt: prompt,
     'Negative prompt': negativePrompt,
@@ -105,7 +105,7 @@ export interface InfotextFields {
 export function fieldsOfInfotext(text: string): InfotextFields {
   const { prompt, negativePrompt, parameters } = parseInfotext(text);
   const written: Readonly<Record<string, string>> = Object.fromEntries(parameters);
-  const legacy = splitLegacyName(written['Sampler'] ?? '');
+  const legacy = splitJointName(written['Sampler'] ?? '');
   const entries: Record<string, string> = {
     Prompt: prompt,
     'Negative prompt': negativePrompt,

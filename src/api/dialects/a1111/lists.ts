@@ -1,11 +1,14 @@
-import { SAMPLERS, SCHEDULERS } from '#codecs/a1111-samplers.ts';
 import { fileName, installedAddOns, selectedModel, shortHash, usableModels } from '#api/models.ts';
 import { route, type Route } from '#api/route.ts';
+import { families } from '#protocol/families.ts';
 import { PLAIN_UPSCALERS } from '#protocol/job.ts';
 import type { AddOnInfo, ModelFamily, ModelInfo } from '#protocol/model.ts';
 import { CMD_FLAGS } from './cmd-flags.ts';
-import { DEFAULT_OPTIONS } from './default-options.ts';
-import { VERSION } from './map.ts';
+import { VERSION } from './describe-run.ts';
+import { loras } from './loras.ts';
+import { OPTIONS } from './option-rows.ts';
+import { labelOf } from './options.ts';
+import { SAMPLERS, SCHEDULERS } from './samplers.ts';
 import { SCRIPT_INFO, SCRIPTS } from './scripts.ts';
 import { PROMPT_STYLES } from './styles.ts';
 
@@ -59,7 +62,7 @@ const fixed: Readonly<Record<string, { summary: string; answer: unknown }>> = {
   },
   '/internal/quicksettings-hint': {
     summary: 'Names of options',
-    answer: Object.keys(DEFAULT_OPTIONS).map((name) => ({ name, label: name.replaceAll('_', ' ') })),
+    answer: Object.keys(OPTIONS).map((name) => ({ name, label: labelOf(name) })),
   },
   '/internal/profile-startup': { summary: 'Times of the start', answer: { total: 0, records: {} } },
 };
@@ -125,30 +128,9 @@ const realEsrganModels = route({
     })),
 });
 
-const loras = route({
-  method: 'GET',
-  path: '/sdapi/v1/loras',
-  summary: 'The installed LoRA files',
-  run: async (call) =>
-    installedAddOns(await call.ask((host) => host.addOns()), 'lora').map((lora) => ({
-      name: lora.pack.id,
-      alias: lora.pack.id,
-      path: `models/Lora/${fileName(lora)}`,
-      metadata: {},
-    })),
-});
-
-/** Numbers in one vector of an embedding: the text encoders' widths together. */
-const EMBEDDING_WIDTH: Readonly<Record<ModelFamily, number>> = {
-  'emoji-mini': 256,
-  sd1: 768,
-  sd2: 1024,
-  sdxl: 2048,
-};
-
 /** The number of vectors is worked out from the size of the file, as those of most are float32. */
 function describeEmbedding({ pack, sizeBytes }: AddOnInfo, family: ModelFamily) {
-  const shape = EMBEDDING_WIDTH[family];
+  const shape = families[family].textWidth;
   const vectors = Math.max(1, Math.floor(sizeBytes / (shape * Float32Array.BYTES_PER_ELEMENT)));
   return [pack.id, { step: null, sd_checkpoint: null, sd_checkpoint_name: null, shape, vectors }] as const;
 }
@@ -189,7 +171,8 @@ const loadRoutes: readonly Route[] = ['unload-checkpoint', 'reload-checkpoint'].
   route({
     method: 'POST',
     path: `/sdapi/v1/${what}`,
-    summary: 'Accepted; the engine loads and frees models itself',
+    summary: 'Models loaded and freed, which the engine does itself',
+    status: 'no-effect',
     run: () => Promise.resolve({}),
   }),
 );

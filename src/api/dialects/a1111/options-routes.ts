@@ -1,10 +1,10 @@
 import { findModel, selectedModel } from '#api/models.ts';
+import { changesOf } from '#api/parameters.ts';
 import { route } from '#api/route.ts';
 import type { SettingValue } from '#protocol/settings.ts';
 import { pythonException } from './errors.ts';
 import { titleOf } from './lists.ts';
-import { effectiveOptions, isOption, optionTable, readOption } from './options.ts';
-import { optionsBody } from './schema.ts';
+import { effectiveOptions, optionParameters } from './options.ts';
 
 /** Folders of the server may not be set from outside; the hash follows from the model. */
 const NOT_SET_BY_API = /^(outdir_|sd_checkpoint_hash$)/;
@@ -28,13 +28,11 @@ const changeOptions = route({
   method: 'POST',
   path: '/sdapi/v1/options',
   summary: 'Change options',
-  body: optionsBody,
-  parameters: optionTable,
+  body: changesOf(optionParameters),
   run: async (call) => {
-    const changes: Record<string, SettingValue> = {};
-    for (const [name, value] of Object.entries(call.body)) {
-      if (isOption(name) && !NOT_SET_BY_API.test(name)) changes[name] = readOption(name, value);
-    }
+    const settable = Object.entries(call.body).filter(([name]) => !NOT_SET_BY_API.test(name));
+    // Their fields let nothing else pass.
+    const changes = Object.fromEntries(settable) as Record<string, SettingValue>;
     const { sd_model_checkpoint: checkpoint, ...rest } = changes;
     await call.ask(async (host) => {
       if (typeof checkpoint === 'string' && checkpoint !== '') {

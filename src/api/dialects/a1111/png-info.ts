@@ -1,9 +1,12 @@
 import { route } from '#api/route.ts';
 import { fromBase64OrDataUri } from '#codecs/base64.ts';
+import { novelAiInfotext } from '#codecs/generation-text/novelai.ts';
 import { readImageText } from '#codecs/image-text.ts';
+import { isPng, readPngHeader } from '#codecs/png-chunks.ts';
 import { httpException } from './errors.ts';
 import { readGenerationParameters } from './infotext-fields.ts';
 import { effectiveOptions } from './options.ts';
+import { SAMPLERS } from './samplers.ts';
 import { pngInfoBody } from './schema.ts';
 import { extractStyles } from './styles.ts';
 
@@ -35,8 +38,16 @@ export const pngInfo = route({
 
 async function readTexts(image: string): Promise<Record<string, string>> {
   try {
-    return await readImageText(fromBase64OrDataUri(image));
+    const file = fromBase64OrDataUri(image);
+    const texts = await readImageText(file);
+    const novelAi = isPng(file) ? novelAiInfotext(texts, readPngHeader(file), samplerName) : null;
+    return novelAi === null ? texts : { ...texts, parameters: novelAi };
   } catch {
     throw httpException(500, 'Invalid encoded image');
   }
+}
+
+/** The original knows a few of NovelAI's samplers as aliases and takes Euler a for the others. */
+function samplerName(novelAiName: string): string {
+  return SAMPLERS.find(({ aliases }) => aliases.includes(novelAiName))?.name ?? 'Euler a';
 }

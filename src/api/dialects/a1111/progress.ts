@@ -1,8 +1,9 @@
 import { route } from '#api/route.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { ApiHost } from '#api/connection.ts';
-import { countImages, type JobRecord } from '#protocol/job.ts';
-import { timestamp } from './map.ts';
+import type { JobRecord } from '#protocol/job.ts';
+import { countArtifacts, factsOf } from '#protocol/tasks.ts';
+import { timestamp } from './describe-run.ts';
 import { effectiveOptions } from './options.ts';
 import { progressAnswer, progressQuery, taskProgressBody } from './schema.ts';
 
@@ -21,21 +22,39 @@ interface JobState {
   secondsLeft: number;
 }
 
-/** A job's state in the original's terms: its jobs are our batches. */
+/** Names of jobs in `state.job`. */
+export const TXT2IMG_JOB = 'scripts_txt2img';
+export const EXTRAS_JOB = 'extras';
+
+/** What is kept with a job for `/progress`. */
+export interface ProgressReply {
+  /** The original's name of the running job while it has one batch: `scripts_txt2img`, `extras`. */
+  job: string;
+  /** The request's `force_task_id`. */
+  taskId?: string;
+}
+
+/** A job's state in the original's terms: each pass of a batch of ours is a job of its own there. */
 function stateOf({ job, progress, startedAt }: JobRecord): JobState {
-  const batchSize = job.task === 'upscale' ? 1 : job.batchSize;
-  const jobCount = Math.ceil(countImages(job) / batchSize);
-  const jobNumber = Math.min(jobCount - 1, Math.floor((progress?.image ?? 0) / batchSize));
+  const facts = factsOf(job);
+  const batchSize = facts.batchSize(job);
+  const passes = Math.max(1, progress?.passes ?? 1);
+  const jobCount = Math.ceil(countArtifacts(job) / batchSize) * passes;
+  const batch = Math.floor((progress?.image ?? 0) / batchSize);
+  const jobNumber = Math.min(jobCount - 1, batch * passes + (progress?.pass ?? 0));
   const step = progress?.step ?? 0;
-  const steps = progress?.steps ?? (job.task === 'upscale' ? 0 : job.steps);
+  const steps = progress?.steps ?? facts.steps(job);
   const share = Math.min(1, 0.01 + (jobNumber + (steps > 0 ? step / steps : 0)) / jobCount);
   const seconds = (Date.now() - (startedAt ?? Date.now())) / 1000;
   return { jobCount, jobNumber, step, steps, progress: share, secondsLeft: seconds / share - seconds };
 }
 
-function nameOf({ job }: JobRecord, { jobCount, jobNumber }: JobState): string {
-  if (job.task === 'upscale') return 'extras';
-  return jobCount > 1 ? `Batch ${jobNumber + 1} out of ${jobCount}` : 'scripts_txt2img';
+/** Jobs of other clients go by the name of text-to-image. */
+function nameOf({ origin }: JobRecord, { jobCount, jobNumber }: JobState): string {
+  const job = origin.reply?.['job'];
+  if (job === EXTRAS_JOB) return job;
+  if (jobCount > 1) return `Batch ${jobNumber + 1} out of ${jobCount}`;
+  return typeof job === 'string' ? job : TXT2IMG_JOB;
 }
 
 function previewType(blob: Blob): string {

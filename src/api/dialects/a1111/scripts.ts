@@ -1,15 +1,16 @@
 import { missingCapability } from '#api/parameters.ts';
-import { CONTROLNET } from './controlnet.ts';
+import type { MissingCapability } from '#protocol/capabilities.ts';
+import { CONTROLNET } from './controlnet-unit.ts';
 import { httpException } from './errors.ts';
 
 /** Scripts that are always on; what they do for the API, it does without them. */
 const ALWAYS_ON = ['comments', 'sampler', 'seed'];
 
 /** Always-on scripts of a stock install that do something only when their first argument says so. */
-const SWITCHED: Readonly<Record<string, string>> = {
-  refiner: 'a refiner model',
+const SWITCHED: Readonly<Record<string, MissingCapability>> = {
+  refiner: 'refiner',
   hypertile: 'hypertile',
-  'extra options': 'extra options',
+  'extra options': 'extra-options',
 };
 
 /** `GET /scripts`: what can be run. */
@@ -44,8 +45,7 @@ export function readScripts(
     const needs = SWITCHED[name];
     if (name === CONTROLNET) controlNet = settings;
     else if (needs !== undefined) {
-      if (firstArgument(settings) === true)
-        throw missingCapability(`alwayson_scripts.${title} needs ${needs}`);
+      if (firstArgument(settings) === true) throw missingCapability(`'alwayson_scripts.${title}'`, needs);
     } else if (!ALWAYS_ON.includes(name)) {
       throw httpException(422, `always on script ${title} not found`);
     } else if (firstArgument(settings) !== undefined) {

@@ -1,21 +1,25 @@
 import { screenParameters } from '#api/parameters.ts';
-import { findAddOn, findModel } from '#api/models.ts';
+import { findModel } from '#api/models.ts';
 import { validate } from '#api/fields.ts';
 import { route, type Call } from '#api/route.ts';
-import { resultOf } from '#api/run-job.ts';
+import { finishedImages, type FinishedImage } from '#api/run-job.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
-import type { GeneratedImage } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { SettingValue } from '#protocol/settings.ts';
-import { readControlUnits } from './controlnet.ts';
+import { readControlUnits } from './controlnet-unit.ts';
 import { httpException } from './errors.ts';
-import { drawGrid } from './grid.ts';
+import { composeGrid } from './grid.ts';
 import { fieldsOfInfotext } from './infotext-fields.ts';
-import { describeRun, EXTRA_NETWORK, planJob, type Plan } from './map.ts';
-import { asksByName, effectiveOptions, isOption, optionTable, readOption } from './options.ts';
+import { describeRun } from './describe-run.ts';
+import { findLora } from './loras.ts';
+import { EXTRA_NETWORK, planJob, type Plan } from './map.ts';
+import { namesFile } from './names-file.ts';
+import { effectiveOptions, isOption, optionParameters, readOption } from './options.ts';
+import { TXT2IMG_JOB, type ProgressReply } from './progress.ts';
 import { readScripts } from './scripts.ts';
-import { txt2imgAnswer, txt2imgBody, txt2imgParameters, type Txt2imgBody } from './schema.ts';
+import { txt2imgAnswer } from './schema.ts';
 import { findStyles } from './styles.ts';
+import { txt2imgBody, type Txt2imgBody } from './txt2img-body.ts';
 
 type Txt2imgCall = Call<Txt2imgBody, undefined>;
 
@@ -24,7 +28,6 @@ export const txt2img = route({
   path: '/sdapi/v1/txt2img',
   summary: 'Images from a prompt',
   body: txt2imgBody,
-  parameters: txt2imgParameters,
   answer: txt2imgAnswer,
   late: true,
   run: async (call) => {
@@ -36,14 +39,15 @@ export const txt2img = route({
     screenOverrides(call, overrides);
     const options = effectiveOptions(settings, overrides);
     // What was switched on by POST /options earlier is asked for as much as what the request says.
-    screenParameters(optionTable, options, {});
+    screenParameters(optionParameters, options, options);
     const units = readControlUnits(controlNet, addOns, call.ignore);
     const plan = planJob(body, options, models, addOns, units);
     nameUnknown(call, plan, models, addOns);
     const { force_task_id: taskId } = body;
-    const record = await call.run(plan.job, taskId === null ? undefined : { taskId });
+    const reply: ProgressReply = { job: TXT2IMG_JOB, ...(taskId !== null && { taskId }) };
+    const record = await call.run(plan.job, { ...reply });
     if (!body.override_settings_restore_afterwards) await keepOverrides(call, plan, overrides);
-    const { images } = resultOf(record);
+    const images = await finishedImages(call.ask, record);
     const grid = await gridOf(plan, images);
     const files = [...(grid ? [grid] : []), ...images.map((image) => image.blob)];
     return {
@@ -63,7 +67,7 @@ function applyInfotext({ body, received }: Txt2imgCall): {
   if (body.infotext === null || body.infotext === '') return { body, overrides: own };
   const { fields, overrides } = fieldsOfInfotext(body.infotext);
   const sent = typeof received === 'object' && received !== null ? received : {};
-  const merged = validate(txt2imgBody, { ...fields, ...sent }, 'body');
+  const merged = validate(txt2imgBody.schema, { ...fields, ...sent }, 'body');
   if ('invalid' in merged) {
     const names = merged.invalid.map((invalid) => invalid.path.join('.'));
     throw httpException(422, `infotext has values that cannot be read: ${names.join(', ')}`);
@@ -72,7 +76,11 @@ function applyInfotext({ body, received }: Txt2imgCall): {
 }
 
 function screenOverrides(call: Txt2imgCall, overrides: Readonly<Record<string, unknown>>): void {
-  const withoutEffect = screenParameters(optionTable, overrides, {});
+  const values: Record<string, SettingValue> = {};
+  for (const [name, value] of Object.entries(overrides)) {
+    if (isOption(name)) values[name] = readOption(name, value);
+  }
+  const withoutEffect = screenParameters(optionParameters, overrides, values);
   call.ignore(...withoutEffect.map((name) => `override_settings.${name}`));
 }
 
@@ -89,11 +97,10 @@ function nameUnknown(
   const { sd_model_checkpoint: checkpoint, sd_lora: lora } = options;
   if (checkpoint !== null && !findModel(models, checkpoint))
     call.ignore('override_settings.sd_model_checkpoint');
-  if (asksByName(options.sd_vae) && !vae) call.ignore('override_settings.sd_vae');
-  if (asksByName(lora) && !findAddOn(addOns, 'lora', lora)) call.ignore('override_settings.sd_lora');
+  if (namesFile(options.sd_vae) && !vae) call.ignore('override_settings.sd_vae');
+  if (namesFile(lora) && !findLora(addOns, lora)) call.ignore('override_settings.sd_lora');
   for (const [, kind = '', name = ''] of body.prompt.matchAll(EXTRA_NETWORK)) {
-    if (!LORA_TAGS.includes(kind) || !findAddOn(addOns, 'lora', name))
-      call.ignore(`prompt.<${kind}:${name}>`);
+    if (!LORA_TAGS.includes(kind) || !findLora(addOns, name)) call.ignore(`prompt.<${kind}:${name}>`);
   }
 }
 
@@ -117,10 +124,10 @@ async function keepOverrides(
 }
 
 /** All images in one, in front of them: only for those who also want them saved. */
-function gridOf({ body, options, job }: Plan, images: readonly GeneratedImage[]): Promise<Blob> | null {
+function gridOf({ body, options, job }: Plan, images: readonly FinishedImage[]): Promise<Blob> | null {
   const enough = images.length > (options.grid_only_if_multiple ? 1 : 0);
   if (!options.return_grid || !body.save_images || !enough || job.output.format !== 'png') return null;
-  return drawGrid(
+  return composeGrid(
     images.map((image) => image.blob),
     options.n_rows,
     job.batchSize,

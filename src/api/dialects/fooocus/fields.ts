@@ -1,6 +1,7 @@
 import { parseJson } from '#codecs/json.ts';
 import { defineFields, type Field } from '#api/fields.ts';
 import { pydantic2 } from '#api/fastapi.ts';
+import { parameters, type Rows } from '#api/parameters.ts';
 import * as v from 'valibot';
 
 /** Fields as Fooocus-API reads them. */
@@ -40,19 +41,10 @@ export function jsonPart<T>(field: Field<T>): Field<T> {
   );
 }
 
+/** Parts that may be empty lists. */
 const LISTS = ['style_selections', 'outpaint_selections'];
 
-/** The empty parts of a form count as absent, but for those that are lists. */
-export function form<const Entries extends v.ObjectEntries>(entries: Entries) {
-  return v.pipe(
-    v.unknown(),
-    v.transform((parts) =>
-      typeof parts === 'object' && parts !== null
-        ? Object.fromEntries(
-            Object.entries(parts).filter(([name, value]) => value !== '' || LISTS.includes(name)),
-          )
-        : parts,
-    ),
-    fields.model(entries),
-  );
+/** Parameters of a form: empty parts count as not sent, but for those that are lists. */
+export function form<const R extends Rows>(rows: R) {
+  return parameters(rows, { isAbsent: (value, name) => value === '' && !LISTS.includes(name) });
 }

@@ -1,9 +1,13 @@
 import { convertImage, publishImages } from '#api/files.ts';
 import type { Call } from '#api/route.ts';
+import { finishedImages } from '#api/run-job.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
-import type { JobProgress, JobRecord } from '#protocol/job.ts';
+import { imagesOf, type JobProgress, type JobRecord } from '#protocol/job.ts';
 import * as v from 'valibot';
 import type { AsyncJob, ImageResult } from './schema.ts';
+
+/** The dialect's name, which its jobs have as their client. */
+export const NAME = 'fooocus';
 
 /** What is kept with a job for its later answers. */
 const replySchema = v.object({
@@ -36,14 +40,15 @@ export async function toImageResults(
   call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
   record: JobRecord,
 ): Promise<ImageResult[]> {
-  const images = record.stage === 'failed' ? [] : (record.result?.images ?? []);
+  const images = record.stage === 'failed' ? [] : await finishedImages(call.ask, record);
   if (images.length === 0) return [];
   const { extension, requireBase64, saveName } = readReply(record);
-  const urls = await publishImages(call, record, saveName || record.id, extension);
+  const published = await publishImages(call, record, saveName || record.id, extension);
+  const urls = new Map(imagesOf(record.result).map(({ index }, i) => [index, published[i]]));
   return Promise.all(
-    images.map(async ({ blob, seed }, index) => ({
+    images.map(async ({ blob, index, seed }) => ({
       base64: requireBase64 ? `data:image/${extension};base64,${await blobToBase64(blob)}` : null,
-      url: urls[index] ?? null,
+      url: urls.get(index) ?? null,
       seed: String(seed),
       finish_reason: 'SUCCESS' as const,
     })),
@@ -99,29 +104,30 @@ export async function toPng(blob: Blob): Promise<Blob> {
   return blob.type === 'image/png' ? blob : convertImage(blob, 'image/png');
 }
 
-/** Progress in Fooocus's numbers and words (`async_worker.py`). */
-function describeProgress(progress: JobProgress | null): Pick<AsyncJob, 'job_progress' | 'job_status'> {
+/** What a job has done when its first step begins, of 100 (`async_worker.py`). */
+const PREPARED = 15;
+
+/**
+ * Progress in Fooocus's numbers and words (`async_worker.py`). Its number falls between two images; ours only grows, as
+ * `fraction` does.
+ */
+export function describeProgress(
+  progress: JobProgress | null,
+): Pick<AsyncJob, 'job_progress' | 'job_status'> {
   if (!progress) return { job_progress: 0, job_status: null };
-  const { phase, image, images, step, steps } = progress;
-  const number = image + 1;
-  switch (phase) {
-    case 'loading':
-      return { job_progress: 2, job_status: 'Loading models ...' };
-    case 'encoding':
-      return { job_progress: 5, job_status: `Encoding positive #${number} ...` };
-    case 'sampling':
-      return {
-        job_progress: Math.floor(15 + (85 * (image * steps + step)) / (images * steps)),
-        job_status: `Step ${step}/${steps} in the ${number}-th Sampling`,
-      };
-    case 'upscaling':
-      return { job_progress: 13, job_status: 'Upscaling image ...' };
-    case 'decoding':
-      return {
-        job_progress: Math.floor((100 * number) / images),
-        job_status: `Saving image ${number}/${images} to system ...`,
-      };
-  }
+  const { phase, fraction, image, images, step, steps } = progress;
+  const preparing = fraction === 0 && (phase === 'loading' || phase === 'encoding');
+  const done = Math.floor(PREPARED + (100 - PREPARED) * fraction);
+  // A finished image stays the current one until the next begins.
+  const number = Math.min(image + 1, images);
+  const words: Readonly<Record<JobProgress['phase'], string>> = {
+    loading: 'Loading models ...',
+    encoding: `Encoding positive #${number} ...`,
+    sampling: `Step ${step}/${steps} in the ${number}-th Sampling`,
+    upscaling: 'Upscaling image ...',
+    decoding: `Saving image ${number}/${images} to system ...`,
+  };
+  return { job_progress: preparing ? 5 : Math.min(100, done), job_status: words[phase] };
 }
 
 /** A job in `job-history`: epoch milliseconds, 0 for what is still to come. */

@@ -6,9 +6,9 @@ import {
   splitPromptLines,
   type FooocusImageTexts,
   type LoraChoice,
-} from '#codecs/prompt/fooocus-prompt.ts';
+} from './prompt.ts';
 import { AppError } from '#protocol/error.ts';
-import type { GraphSpec, OutputSpec, TextToImageJob } from '#protocol/job.ts';
+import type { GenerateJob, GraphOptions, OutputSpec } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { Reply } from './jobs.ts';
 import { DEFAULT_VAE, describeImage, type DescribedLora, type ImageFacts } from './metadata.ts';
@@ -22,7 +22,7 @@ const SEEDS = 1n << 63n;
 
 /** A job, and what was asked for without effect. */
 export interface JobPlan {
-  job: TextToImageJob;
+  job: GenerateJob;
   /** Parameters, and after a colon which part of them. */
   withoutEffect: string[];
 }
@@ -46,7 +46,6 @@ export function toJob(
 
   const settings = readSettings(request);
   withoutEffect.push(...settings.withoutEffect);
-  const { steps, guidanceScale, width, height } = settings;
 
   const { vae_name: vaeName } = request.advanced_params;
   const vae = findAddOn(addOns, 'vae', vaeName) ?? null;
@@ -95,21 +94,28 @@ export function toJob(
   return {
     withoutEffect,
     job: {
-      task: 'txt2img',
-      model: model.pack.id,
+      task: 'generate',
       images: prompts.images.map(({ seed, positive, negative }) => ({
         prompt: positive,
         negativePrompt: negative,
         seed,
         subseed: 0n,
       })),
-      // Fooocus draws its images one after another, each with a seed of its own.
+      // Fooocus generates its images one after another, each with a seed of its own.
       batchSize: 1,
-      width,
-      height,
-      steps,
-      guidanceScale,
-      sampler: chooseSampler(settings.sampler, settings.schedule),
+      init: { from: 'noise' },
+      passes: [
+        {
+          model: model.pack.id,
+          ...(vae && { vae: vae.pack.id }),
+          size: settings.size,
+          steps: settings.steps,
+          strength: 1,
+          sampler: chooseSampler(settings.sampler, settings.schedule),
+          guidanceScale: settings.guidanceScale,
+          ...(freeU && { graph: { freeU } }),
+        },
+      ],
       // Fooocus draws the SDE samplers' paths on the card, whatever the sampler's name says.
       noise: { ...TORCH_NOISE, brownianSource: 'philox' },
       promptOptions: {
@@ -119,8 +125,7 @@ export function toJob(
         commaPaddingBacktrack: 0,
       },
       ...(loras.length > 0 && { loras: loras.map(({ name, weight }) => ({ id: name, strength: weight })) }),
-      ...(vae && { vae: vae.pack.id }),
-      ...(freeU && { graphs: { freeU } }),
+      post: [],
       output: describeOutput(
         request,
         {
@@ -182,7 +187,7 @@ function chooseSeed(seed: bigint): bigint {
 type Settings = ReturnType<typeof readSettings>;
 
 /** FreeU in its second version, as `core.apply_freeu` has it; null where it is off. */
-function readFreeU({ advanced_params: advanced }: CommonRequest): Required<GraphSpec>['freeU'] | null {
+function readFreeU({ advanced_params: advanced }: CommonRequest): Required<GraphOptions>['freeU'] | null {
   if (!advanced.freeu_enabled) return null;
   const { freeu_b1: b1, freeu_b2: b2, freeu_s1: s1, freeu_s2: s2 } = advanced;
   return { b1, b2, s1, s2, version: 2 };
@@ -196,8 +201,10 @@ function readSettings(request: CommonRequest) {
   const size = request.aspect_ratios_selection;
   const shared = {
     steps: advanced.overwrite_step > 0 ? advanced.overwrite_step : mode.steps,
-    width: advanced.overwrite_width > 0 ? multipleOf8(advanced.overwrite_width) : size.width,
-    height: advanced.overwrite_height > 0 ? multipleOf8(advanced.overwrite_height) : size.height,
+    size: {
+      width: advanced.overwrite_width > 0 ? multipleOf8(advanced.overwrite_width) : size.width,
+      height: advanced.overwrite_height > 0 ? multipleOf8(advanced.overwrite_height) : size.height,
+    },
   };
   if (mode.distilled) {
     // `set_lcm_defaults` and its siblings in async_worker.py.

@@ -1,3 +1,4 @@
+import type { Size } from '#protocol/job.ts';
 import { labelForA1111, type FooocusSampler, type FooocusSchedule } from './samplers.ts';
 
 /** A LoRA as Fooocus writes of it. */
@@ -20,8 +21,7 @@ export interface ImageFacts {
   styles: readonly string[];
   performance: string;
   steps: number;
-  width: number;
-  height: number;
+  size: Size;
   guidanceScale: number;
   sharpness: number;
   /** Positive and negative scale, and the share of steps they hold for. */
@@ -77,7 +77,7 @@ function toJson(facts: ImageFacts): string {
     ['prompt_expansion', '""'],
     ['refiner_model', '"None"'],
     ['refiner_switch', toPythonFloat(facts.refinerSwitch)],
-    ['resolution', `"(${facts.width}, ${facts.height})"`],
+    ['resolution', `"(${facts.size.width}, ${facts.size.height})"`],
     ['sampler', toPythonJson(facts.sampler)],
     ['scheduler', toPythonJson(facts.schedule)],
     ['seed', `"${facts.seed}"`],
@@ -105,7 +105,7 @@ function toInfotext(facts: ImageFacts): string {
     ['Steps', String(facts.steps)],
     ['Sampler', labelForA1111(facts.sampler, facts.schedule)],
     ['Seed', String(facts.seed)],
-    ['Size', `${facts.width}x${facts.height}`],
+    ['Size', `${facts.size.width}x${facts.size.height}`],
     ['CFG scale', toPythonFloat(facts.guidanceScale)],
     ['Sharpness', toPythonFloat(facts.sharpness)],
     ['ADM Guidance', tuple(facts.admGuidance)],

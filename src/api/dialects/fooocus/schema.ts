@@ -1,3 +1,12 @@
+import {
+  honoured,
+  noEffect,
+  param,
+  parameters,
+  partOf,
+  requiredParam,
+  type BodyOf,
+} from '#api/parameters.ts';
 import * as v from 'valibot';
 import { commaList, fields, jsonPart } from './fields.ts';
 import { metadataSchemes } from './metadata.ts';
@@ -21,51 +30,118 @@ const lora = model({
   weight: optional(number({ min: -2, max: 2 }), 0.5),
 });
 
-export const advancedParams = model({
-  disable_preview: optional(boolean(), false),
-  disable_intermediate_results: optional(boolean(), false),
-  disable_seed_increment: optional(boolean(), false),
-  adm_scaler_positive: optional(number({ min: 0.1, max: 3 }), 1.5),
-  adm_scaler_negative: optional(number({ min: 0.1, max: 3 }), 0.8),
-  adm_scaler_end: optional(number({ min: 0, max: 1 }), 0.3),
-  adaptive_cfg: optional(number({ min: 1, max: 30 }), 7),
-  clip_skip: optional(integer({ min: 1, max: 12 }), 2),
-  sampler_name: optional(string(), 'dpmpp_2m_sde_gpu'),
-  scheduler_name: optional(string(), 'karras'),
-  overwrite_step: optional(integer({ min: -1, max: 200 }), -1),
+const ofAdm = noEffect('scales a conditioning that SDXL models have');
+const noRefiner = noEffect('refiners are SDXL models of their own');
+const ofImage = partOf('input_image');
+const ofImagePrompts = partOf('image_prompts');
+const ofEnhance = partOf('enhance_input_image');
+
+/** What each generation takes as `advanced_params`. */
+const advancedParams = parameters({
+  disable_preview: param(boolean(), false, honoured, 'No previews'),
+  disable_intermediate_results: param(
+    boolean(),
+    false,
+    noEffect('images are answered with when all are finished, with it or without'),
+    'No intermediate results',
+  ),
+  disable_seed_increment: param(boolean(), false, honoured, 'The same seed for each image'),
+  adm_scaler_positive: param(number({ min: 0.1, max: 3 }), 1.5, ofAdm, 'ADM guidance, positive scale'),
+  adm_scaler_negative: param(number({ min: 0.1, max: 3 }), 0.8, ofAdm, 'ADM guidance, negative scale'),
+  adm_scaler_end: param(number({ min: 0, max: 1 }), 0.3, ofAdm, 'Share of steps with ADM guidance'),
+  adaptive_cfg: param(
+    number({ min: 1, max: 30 }),
+    7,
+    noEffect("Fooocus's own tempering of high guidance"),
+    'CFG that is mimicked',
+  ),
+  clip_skip: param(integer({ min: 1, max: 12 }), 2, honoured, 'Clip skip'),
+  sampler_name: param(string(), 'dpmpp_2m_sde_gpu', honoured, 'Sampler'),
+  scheduler_name: param(string(), 'karras', honoured, 'Schedule'),
+  overwrite_step: param(
+    integer({ min: -1, max: 200 }),
+    -1,
+    honoured,
+    "Steps in place of the mode's; -1 for those",
+  ),
   // The documentation says a step up to 200, the source a number up to 1.
-  overwrite_switch: optional(number({ min: -1, max: 200 }), -1),
-  overwrite_width: optional(integer({ min: -1, max: 2048 }), -1),
-  overwrite_height: optional(integer({ min: -1, max: 2048 }), -1),
-  overwrite_vary_strength: optional(number({ min: -1, max: 1 }), -1),
-  overwrite_upscale_strength: optional(number({ min: -1, max: 1 }), -1),
-  mixing_image_prompt_and_vary_upscale: optional(boolean(), false),
-  mixing_image_prompt_and_inpaint: optional(boolean(), false),
-  debugging_cn_preprocessor: optional(boolean(), false),
-  skipping_cn_preprocessor: optional(boolean(), false),
-  canny_low_threshold: optional(integer({ min: 1, max: 255 }), 64),
-  canny_high_threshold: optional(integer({ min: 1, max: 255 }), 128),
-  refiner_swap_method: optional(string(), 'joint'),
-  controlnet_softness: optional(number({ min: 0, max: 1 }), 0.25),
-  freeu_enabled: optional(boolean(), false),
-  freeu_b1: optional(number(), 1.01),
-  freeu_b2: optional(number(), 1.02),
-  freeu_s1: optional(number(), 0.99),
-  freeu_s2: optional(number(), 0.95),
-  debugging_inpaint_preprocessor: optional(boolean(), false),
-  inpaint_disable_initial_latent: optional(boolean(), false),
-  inpaint_engine: optional(string(), 'v2.6'),
-  inpaint_strength: optional(number({ min: 0, max: 1 }), 1),
-  inpaint_respective_field: optional(number({ min: 0, max: 1 }), 1),
-  inpaint_advanced_masking_checkbox: optional(boolean(), true),
-  inpaint_mask_upload_checkbox: optional(boolean(), false),
-  invert_mask_checkbox: optional(boolean(), false),
-  inpaint_erode_or_dilate: optional(integer({ min: -64, max: 64 }), 0),
-  black_out_nsfw: optional(boolean(), false),
-  vae_name: optional(string(), 'Default (model)'),
-  debugging_dino: optional(boolean(), false),
-  dino_erode_or_dilate: optional(integer({ min: -64, max: 64 }), 0),
-  debugging_enhance_masks_checkbox: optional(boolean(), false),
+  overwrite_switch: param(
+    number({ min: -1, max: 200 }),
+    -1,
+    noRefiner,
+    'Step at which the refiner takes over',
+  ),
+  overwrite_width: param(
+    integer({ min: -1, max: 2048 }),
+    -1,
+    honoured,
+    "Width in place of the aspect ratio's",
+  ),
+  overwrite_height: param(
+    integer({ min: -1, max: 2048 }),
+    -1,
+    honoured,
+    "Height in place of the aspect ratio's",
+  ),
+  overwrite_vary_strength: param(
+    number({ min: -1, max: 1 }),
+    -1,
+    ofImage,
+    'Denoising strength of variations',
+  ),
+  overwrite_upscale_strength: param(
+    number({ min: -1, max: 1 }),
+    -1,
+    ofImage,
+    'Denoising strength of upscaling',
+  ),
+  mixing_image_prompt_and_vary_upscale: param(boolean(), false, ofImage, 'Image prompts with variations'),
+  mixing_image_prompt_and_inpaint: param(boolean(), false, ofImage, 'Image prompts with inpainting'),
+  debugging_cn_preprocessor: param(boolean(), false, ofImagePrompts, 'Answer with preprocessed images'),
+  skipping_cn_preprocessor: param(boolean(), false, ofImagePrompts, 'No preprocessing'),
+  canny_low_threshold: param(integer({ min: 1, max: 255 }), 64, ofImagePrompts, 'Lower threshold of canny'),
+  canny_high_threshold: param(integer({ min: 1, max: 255 }), 128, ofImagePrompts, 'Upper threshold of canny'),
+  refiner_swap_method: param(string(), 'joint', noRefiner, 'How the refiner takes over'),
+  controlnet_softness: param(number({ min: 0, max: 1 }), 0.25, ofImagePrompts, 'Softness of ControlNets'),
+  freeu_enabled: param(boolean(), false, honoured, 'FreeU'),
+  freeu_b1: param(number(), 1.01, honoured, 'FreeU b1'),
+  freeu_b2: param(number(), 1.02, honoured, 'FreeU b2'),
+  freeu_s1: param(number(), 0.99, honoured, 'FreeU s1'),
+  freeu_s2: param(number(), 0.95, honoured, 'FreeU s2'),
+  debugging_inpaint_preprocessor: param(boolean(), false, ofImage, 'Answer with the preprocessed image'),
+  inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from noise alone'),
+  inpaint_engine: param(string(), 'v2.6', ofImage, 'Inpaint model'),
+  inpaint_strength: param(number({ min: 0, max: 1 }), 1, ofImage, 'Denoising strength of inpainting'),
+  inpaint_respective_field: param(
+    number({ min: 0, max: 1 }),
+    1,
+    ofImage,
+    'How much around the mask is looked at',
+  ),
+  inpaint_advanced_masking_checkbox: param(boolean(), true, ofImage, 'Advanced masking'),
+  inpaint_mask_upload_checkbox: param(boolean(), false, ofImage, 'A mask is uploaded'),
+  invert_mask_checkbox: param(boolean(), false, ofImage, 'Invert the mask'),
+  inpaint_erode_or_dilate: param(
+    integer({ min: -64, max: 64 }),
+    0,
+    ofImage,
+    'Grow or shrink the mask, in pixels',
+  ),
+  black_out_nsfw: param(
+    boolean(),
+    false,
+    noEffect('nothing leaves the machine, and nothing is judged'),
+    'Black out what is not safe for work',
+  ),
+  vae_name: param(string(), 'Default (model)', honoured, 'VAE'),
+  debugging_dino: param(boolean(), false, ofEnhance, 'Answer with what was found'),
+  dino_erode_or_dilate: param(
+    integer({ min: -64, max: 64 }),
+    0,
+    ofEnhance,
+    'Grow or shrink what was found, in pixels',
+  ),
+  debugging_enhance_masks_checkbox: param(boolean(), false, ofEnhance, 'Answer with the masks'),
 });
 
 /** `W*H`, further factors unread as in the source. The image's sides are multiples of 8. */
@@ -98,69 +174,98 @@ const metaScheme = v.pipe(
 /** A file name's stem: it becomes one segment of a path. */
 const saveName = v.pipe(string(), v.regex(/^[^/\\]*$/, 'Value error, should not contain a slash'));
 
+/** As in the original, a file that is not there is no refiner. */
+const noRefinerFile = noEffect(
+  'refiners are SDXL models of their own',
+  (value) => value !== '' && value !== 'None',
+);
+
 /** What JSON bodies and forms have alike. */
 const shared = {
-  prompt: optional(string(), ''),
-  negative_prompt: optional(string(), ''),
-  performance_selection: optional(oneOf(performanceNames), 'Speed'),
-  aspect_ratios_selection: v.nullish(aspectRatio, '1152*896'),
-  image_number: optional(integer({ min: 1, max: 32 }), 1),
-  image_seed: optional(bigInteger(), -1n),
-  sharpness: optional(number({ min: 0, max: 30 }), 2),
-  base_model_name: optional(string(), 'juggernautXL_v8Rundiffusion.safetensors'),
-  refiner_model_name: optional(string(), 'None'),
-  refiner_switch: optional(number({ min: 0.1, max: 1 }), 0.5),
-  meta_scheme: v.nullish(metaScheme, 'fooocus'),
-  save_extension: v.nullish(saveExtension, 'png'),
-  save_name: v.nullish(saveName, ''),
-  read_wildcards_in_order: optional(boolean(), false),
-  require_base64: optional(boolean(), false),
-  async_process: optional(boolean(), false),
-  webhook_url: optional(string(), ''),
+  prompt: param(string(), '', honoured, 'What to generate'),
+  negative_prompt: param(string(), '', honoured, 'What to avoid'),
+  performance_selection: param(
+    oneOf(performanceNames),
+    'Speed',
+    honoured,
+    'Performance mode: steps, and a LoRA of the fast ones',
+  ),
+  aspect_ratios_selection: param(aspectRatio, '1152*896', honoured, 'Width and height'),
+  image_number: param(integer({ min: 1, max: 32 }), 1, honoured, 'Images'),
+  image_seed: param(bigInteger(), -1n, honoured, 'Seed of the first image; -1 is random'),
+  sharpness: param(
+    number({ min: 0, max: 30 }),
+    2,
+    noEffect("Fooocus's own sharpening between the steps"),
+    'Sharpness',
+  ),
+  base_model_name: param(string(), 'juggernautXL_v8Rundiffusion.safetensors', honoured, 'Checkpoint'),
+  refiner_model_name: param(string(), 'None', noRefinerFile, 'Refiner'),
+  refiner_switch: param(number({ min: 0.1, max: 1 }), 0.5, noRefiner, 'Share of steps before the refiner'),
+  meta_scheme: param(metaScheme, 'fooocus', honoured, 'What is written into the image'),
+  save_extension: param(saveExtension, 'png', honoured, 'File format'),
+  save_name: param(saveName, '', honoured, 'Name of the files'),
+  read_wildcards_in_order: param(boolean(), false, honoured, 'Wildcards line by line'),
+  require_base64: param(boolean(), false, honoured, 'Images in the answer'),
+  async_process: param(boolean(), false, honoured, 'Answer at once'),
+  webhook_url: param(string(), '', honoured, 'Address to call when the job has ended'),
 };
+
+const STYLES = 'Names of styles';
+const GUIDANCE = 'CFG scale';
+const LORAS = 'LoRAs and their strengths';
+const ADVANCED = 'Further settings';
+const SAVE_META = 'Write into the image how it was made';
 
 /** What every generation takes as JSON. */
 export const commonJson = {
   ...shared,
-  style_selections: v.nullish(list(string()), defaultStyles),
-  guidance_scale: optional(number({ min: 1, max: 30 }), 4),
-  loras: v.nullish(list(lora), defaultLoras),
-  advanced_params: v.nullish(advancedParams, {}),
-  save_meta: optional(boolean(), true),
+  style_selections: param(list(string()), defaultStyles, honoured, STYLES),
+  guidance_scale: param(number({ min: 1, max: 30 }), 4, honoured, GUIDANCE),
+  loras: param(list(lora), defaultLoras, honoured, LORAS),
+  advanced_params: param(advancedParams, {}, honoured, ADVANCED),
+  save_meta: param(boolean(), true, honoured, SAVE_META),
 };
 
 /** What every generation takes as a form. */
 export const commonForm = {
   ...shared,
-  style_selections: v.nullish(commaList(string()), defaultStyles),
-  guidance_scale: optional(number({ min: 1, max: 30 }), 7),
-  loras: v.nullish(jsonPart(list(lora)), defaultLoras),
+  style_selections: param(commaList(string()), defaultStyles, honoured, STYLES),
+  guidance_scale: param(number({ min: 1, max: 30 }), 7, honoured, GUIDANCE),
+  loras: param(jsonPart(list(lora)), defaultLoras, honoured, LORAS),
   // The source takes all defaults where a part is not what it should be.
-  advanced_params: v.nullish(
-    v.fallback(jsonPart(advancedParams), () => v.parse(advancedParams, {})),
+  advanced_params: param(
+    v.fallback(jsonPart(advancedParams.schema), () => v.parse(advancedParams.schema, {})),
     {},
+    honoured,
+    ADVANCED,
   ),
-  save_meta: optional(boolean(), false),
+  save_meta: param(boolean(), false, honoured, SAVE_META),
 };
 
 /** `POST /v1/generation/text-to-image`. */
-export const textToImage = model(commonJson);
+export const textToImage = parameters(commonJson);
 
-export type CommonRequest = v.InferOutput<typeof textToImage>;
+/** What every generation asks for. */
+export type CommonRequest = BodyOf<typeof textToImage>;
 
 /** Overrides the `Accept` header of a generation. */
-export const generationQuery = model({ accept: optional(string(), '') });
-
-export const queryJob = model({
-  job_id: string(),
-  require_step_preview: optional(boolean(), false),
+export const generationQuery = parameters({
+  accept: param(string(), '', honoured, 'In place of the Accept header'),
 });
 
-export const jobHistory = model({
-  job_id: optional(string(), ''),
-  page: optional(integer(), 0),
-  page_size: optional(integer(), 20),
-  delete: optional(boolean(), false),
+export const queryJob = parameters({
+  job_id: requiredParam(string(), honoured, 'The job'),
+  require_step_preview: param(boolean(), false, honoured, 'Answer with a preview'),
+});
+
+const onePage = noEffect('the history is one page');
+
+export const jobHistory = parameters({
+  job_id: param(string(), '', honoured, 'One job'),
+  page: param(integer(), 0, onePage, 'Page'),
+  page_size: param(integer(), 20, onePage, 'Jobs of a page'),
+  delete: param(boolean(), false, honoured, 'Delete the job'),
 });
 
 const imageResult = v.object({

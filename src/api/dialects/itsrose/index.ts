@@ -2,26 +2,24 @@ import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { httpStatus, type Invalid } from '#api/errors.ts';
 import { publishImages } from '#api/files.ts';
 import { usableModels } from '#api/models.ts';
-import { missingCapability } from '#api/parameters.ts';
-import { defineDialect, route, type Call, type Rendered, type Route } from '#api/route.ts';
-import { resultOf } from '#api/run-job.ts';
+import { defineDialect, missingRoute, route, type Call, type Rendered } from '#api/route.ts';
 import { AppError, type ErrorCode } from '#protocol/error.ts';
 import { toAnswer, toJob } from './map.ts';
-import { txt2imgAnswer, txt2imgBody, txt2imgParameters } from './schema.ts';
+import { generatePromptQuery, img2imgBody, inpaintBody, txt2imgAnswer, txt2imgBody } from './schema.ts';
 
 const txt2img = route({
   method: 'POST',
   path: '/sdapi/txt2img',
   summary: 'An image from a prompt',
   body: txt2imgBody,
-  parameters: txt2imgParameters,
   answer: txt2imgAnswer,
   late: true,
   run: async (call) => {
     const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
     const job = toJob(call.body, models, addOns);
     const record = await call.run(job);
-    return toAnswer(call.body, job, resultOf(record), await publishImages(call, record, record.id));
+    const images = await publishImages(call, record, record.id);
+    return toAnswer(call.body, job, record.result?.seconds ?? 0, images);
   },
 });
 
@@ -52,21 +50,29 @@ const systemDetails = route({
   },
 });
 
-/** Routes of the original whose capability is missing: they say which. */
-const unavailable = (
-  [
-    ['POST', '/sdapi/img2img', 'drawing over an image'],
-    ['POST', '/sdapi/inpaint', 'inpainting'],
-    ['GET', '/sdapi/generate_prompt', 'describing an image'],
-  ] as const
-).map(([method, path, capability]) =>
-  route({
-    method,
-    path,
-    summary: `Not available yet: ${capability}`,
-    run: () => Promise.reject(missingCapability(`${path} needs ${capability}`)),
+const unavailable = [
+  missingRoute({
+    method: 'POST',
+    path: '/sdapi/img2img',
+    summary: 'An image from an image',
+    body: img2imgBody,
+    needs: 'img2img',
   }),
-);
+  missingRoute({
+    method: 'POST',
+    path: '/sdapi/inpaint',
+    summary: 'Part of an image generated again',
+    body: inpaintBody,
+    needs: 'inpaint',
+  }),
+  missingRoute({
+    method: 'GET',
+    path: '/sdapi/generate_prompt',
+    summary: 'A prompt for an image',
+    query: generatePromptQuery,
+    needs: 'interrogate',
+  }),
+];
 
 /** Setting: the only key accepted; empty accepts every key, and none. */
 const KEY_SETTING = 'itsrose.key';
@@ -82,16 +88,6 @@ async function checkKey({ ask, request }: Call<unknown, unknown>): Promise<void>
   throw new AppError('unauthorized', key === undefined ? malformed : 'Invalid or expired access token');
 }
 
-function withKey(open: Route): Route {
-  return {
-    ...open,
-    run: async (call) => {
-      await checkKey(call);
-      return open.run(call);
-    },
-  };
-}
-
 /** What the original's validation would have stopped. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['model_not_found', 'unsupported_feature']);
 
@@ -101,7 +97,9 @@ export const itsrose = defineDialect({
   prefix: '/itsrose',
   roots: ['/sdapi/'],
   bodyRule: 'lenient',
-  routes: [txt2img, modelList, schedulerList, systemDetails, ...unavailable].map(withKey),
+  routes: [txt2img, modelList, schedulerList, systemDetails, ...unavailable],
+  authorize: checkKey,
+  nameLora: (name) => `lora_model.${name}`,
   renderError: (error) => failure(REFUSALS.has(error.code) ? 400 : httpStatus(error), error.message),
   renderInvalid: ([invalid]) => failure(400, wordInvalid(invalid), describeInvalid(invalid)),
   renderNotFound: (method, path) =>

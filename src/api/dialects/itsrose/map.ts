@@ -1,10 +1,9 @@
-import { chooseAddOns } from '#api/diffusers-add-ons.ts';
-import { diffusersSampler, DIFFUSERS_SCHEDULERS, findDiffusersScheduler } from '#api/diffusers-scheduler.ts';
-import { countingSeeds, multipleOf8, PLAIN_PROMPT, randomSeed, TORCH_NOISE } from '#api/job.ts';
+import { finishedSize, planDiffusersJob, schedulerOf } from '#api/diffusers-job.ts';
+import { DIFFUSERS_SCHEDULERS, findDiffusersScheduler } from '#api/diffusers-scheduler.ts';
+import { multipleOf8, PLAIN_PROMPT } from '#api/job.ts';
 import { findModel, usableModels } from '#api/models.ts';
-import { enhancePrompt } from '#codecs/prompt/enhance.ts';
 import { AppError } from '#protocol/error.ts';
-import type { JobResult, TextToImageJob } from '#protocol/job.ts';
+import type { GenerateJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { Txt2imgBody } from './schema.ts';
 
@@ -15,7 +14,7 @@ export function toJob(
   body: Txt2imgBody,
   models: readonly ModelInfo[],
   addOns: readonly AddOnInfo[],
-): TextToImageJob {
+): GenerateJob {
   const scheduler = findDiffusersScheduler(body.scheduler);
   if (!scheduler) {
     throw new AppError(
@@ -31,67 +30,55 @@ export function toJob(
       `model '${body.model_id}' not found. Installed: ${installed.join(', ')}`,
     );
   }
-  const chosen = chooseAddOns(body, addOns);
-  const upscale = body.upscale === 'yes' ? 2 : 1;
-  return {
-    task: 'txt2img',
-    model: model.pack.id,
-    images: countingSeeds(body.samples, {
-      prompt: [body.enhance_prompt === 'yes' ? enhancePrompt(body.prompt) : body.prompt],
-      negativePrompt: [body.negative_prompt],
+  return planDiffusersJob(
+    {
+      model,
+      prompt: body.prompt,
+      negativePrompt: body.negative_prompt,
+      enhancePrompt: body.enhance_prompt === 'yes',
+      width: multipleOf8(body.width),
+      height: multipleOf8(body.height),
+      samples: body.samples,
       seed: readSeed(body.seed),
-    }),
-    batchSize: body.samples,
-    width: multipleOf8(body.width) * upscale,
-    height: multipleOf8(body.height) * upscale,
-    steps: body.num_inference_steps,
-    guidanceScale: body.guidance_scale ?? body.cfg_scale ?? DEFAULT_GUIDANCE,
-    sampler: diffusersSampler(scheduler, {
+      steps: body.num_inference_steps,
+      guidanceScale: body.guidance_scale ?? body.cfg_scale ?? DEFAULT_GUIDANCE,
+      scheduler,
       useKarrasSigmas: body.use_karras_sigmas === 'yes',
       algorithmType: body.algorithm_type,
-    }),
-    noise: TORCH_NOISE,
-    promptOptions: {
-      ...PLAIN_PROMPT,
       clipSkip: body.clip_skip ?? PLAIN_PROMPT.clipSkip,
-      ...chosen.prompt,
+      upscale: body.upscale === 'yes',
+      addOns: body,
     },
-    ...chosen.job,
-    output: { format: 'png', quality: 1, metadata: null },
-    keepUnfinished: false,
-  };
+    addOns,
+  );
 }
 
-function readSeed(seed: string | null): bigint {
+/** Null for a random one. @throws AppError `invalid_request` */
+function readSeed(seed: string | null): bigint | null {
   const text = seed?.trim() ?? '';
-  if (text === '' || text === 'null' || text === '-1') return randomSeed();
+  if (text === '' || text === 'null' || text === '-1') return null;
   if (!/^\d{1,20}$/.test(text)) throw new AppError('invalid_request', 'seed must be a whole number, or null');
   return BigInt.asUintN(64, BigInt(text));
 }
 
 /** The envelope of an image; `meta` repeats the request with the values that were used. */
-export function toAnswer(
-  body: Txt2imgBody,
-  job: TextToImageJob,
-  result: JobResult,
-  images: readonly string[],
-) {
+export function toAnswer(body: Txt2imgBody, job: GenerateJob, seconds: number, images: readonly string[]) {
+  const [pass] = job.passes;
   return {
     status: true,
     message: 'success',
     result: {
-      generation_time: result.seconds.toFixed(2),
+      generation_time: seconds.toFixed(2),
       images,
       nsfw_content_detected: false,
       meta: {
         ...repeatedFields(body),
-        model_id: job.model,
+        model_id: pass.model,
         prompt: job.images[0]?.prompt[0] ?? '',
-        width: job.width,
-        height: job.height,
+        ...finishedSize(job),
         seed: String(job.images[0]?.seed ?? ''),
-        guidance_scale: job.guidanceScale,
-        scheduler: job.sampler.family === 'diffusers' ? job.sampler.scheduler : body.scheduler,
+        guidance_scale: pass.guidanceScale,
+        scheduler: schedulerOf(job),
         clip_skip: job.promptOptions.clipSkip,
       },
     },

@@ -1,6 +1,14 @@
 import * as v from 'valibot';
 import { defineFields, type Coercion } from '#api/fields.ts';
-import { honoured, ignored, type ParameterTable } from '#api/parameters.ts';
+import {
+  honoured,
+  noEffect,
+  noEffectYet,
+  param,
+  parameters,
+  requiredParam,
+  type BodyOf,
+} from '#api/parameters.ts';
 
 /** Reads values as Fastify's validator (ajv with type coercion) does. */
 const ajvCoercion: Coercion = {
@@ -27,78 +35,79 @@ const yesNo = () =>
     v.picklist(['yes', 'no'], 'one_of'),
   );
 
-/**
- * `POST /sdapi/txt2img`. The four switches that would turn every image into an upscaled panorama are off
- * when they are not sent, though the documentation says that they are on.
- */
-export const txt2imgBody = f.model({
-  model_id: f.string(),
-  prompt: f.string(),
-  negative_prompt: f.optional(f.string(), ''),
-  width: f.optional(f.integer({ min: 1, max: 1024 }), 512),
-  height: f.optional(f.integer({ min: 1, max: 1024 }), 512),
-  samples: f.optional(f.integer({ min: 1, max: 1 }), 1),
-  num_inference_steps: f.optional(f.integer({ min: 5, max: 25 }), 21),
-  safety_checker: f.optional(yesNo(), 'yes'),
-  safety_checker_type: f.optional(
-    f.oneOf(['blur', 'sensitive_content_text', 'pixelate', 'black']),
+const unjudged = noEffect('there is no safety checker: nothing leaves the machine, nothing is judged');
+const SAFETY_CHECKER_TYPES = ['blur', 'sensitive_content_text', 'pixelate', 'black'] as const;
+
+/** What all generations take. Four switches are off when they are not sent, though the documentation says they are on. */
+const common = {
+  model_id: requiredParam(f.string(), honoured, 'The model'),
+  prompt: requiredParam(f.string(), honoured, 'What to generate'),
+  negative_prompt: param(f.string(), '', honoured, 'What not to generate'),
+  width: param(f.integer({ min: 1, max: 1024 }), 512, honoured, 'Pixels'),
+  height: param(f.integer({ min: 1, max: 1024 }), 512, honoured, 'Pixels'),
+  samples: param(f.integer({ min: 1, max: 1 }), 1, honoured, 'How many images'),
+  num_inference_steps: param(f.integer({ min: 5, max: 25 }), 21, honoured, 'Steps'),
+  safety_checker: param(yesNo(), 'yes', unjudged, 'Hide images that are not safe for work'),
+  safety_checker_type: param(
+    f.oneOf(SAFETY_CHECKER_TYPES),
     'sensitive_content_text',
+    unjudged,
+    'How they are hidden',
   ),
-  enhance_prompt: f.optional(yesNo(), 'yes'),
-  seed: f.optional(f.string(), null),
-  guidance_scale: f.optional(f.number({ min: 0, max: 20 }), null),
-  cfg_scale: f.optional(f.number({ min: 0, max: 20 }), null),
-  panorama: f.optional(yesNo(), 'no'),
-  self_attention: f.optional(yesNo(), 'no'),
-  upscale: f.optional(yesNo(), 'no'),
-  highres_fix: f.optional(yesNo(), 'no'),
-  embeddings_model: f.optional(f.string(), null),
-  tomesd: f.optional(yesNo(), 'yes'),
-  use_karras_sigmas: f.optional(yesNo(), 'yes'),
-  algorithm_type: f.optional(f.oneOf(['dpmsolver+++']), 'dpmsolver+++'),
-  vae: f.optional(f.string(), null),
-  lora_strength: f.optional(f.string(), '1'),
-  lora_model: f.optional(f.string(), null),
-  scheduler: f.string(),
-  clip_skip: f.optional(f.integer({ min: 1, max: 10 }), null),
-  server_id: f.optional(f.string(), null),
-  nsfw_filter: f.optional(f.json(), null),
+  enhance_prompt: param(yesNo(), 'yes', honoured, 'Add words of quality to the prompt'),
+  seed: param(f.string(), null, honoured, 'Seed; null for a random one'),
+  guidance_scale: param(f.number({ min: 0, max: 20 }), null, honoured, 'CFG scale'),
+  cfg_scale: param(f.number({ min: 0, max: 20 }), null, honoured, 'The same'),
+  panorama: param(yesNo(), 'no', noEffectYet('panorama'), 'A panorama'),
+  self_attention: param(yesNo(), 'no', noEffectYet('self-attention'), 'Self-attention guidance'),
+  upscale: param(yesNo(), 'no', honoured, 'Double the sides of the image'),
+  highres_fix: param(yesNo(), 'no', noEffectYet('hires-fix'), 'A second pass at a higher size'),
+  embeddings_model: param(f.string(), null, honoured, 'Installed embeddings, a list with commas'),
+  tomesd: param(yesNo(), 'yes', noEffect('token merging trades quality for speed'), 'Token merging'),
+  use_karras_sigmas: param(yesNo(), 'yes', honoured, 'Karras sigmas, where the scheduler takes them'),
+  algorithm_type: param(
+    f.oneOf(['dpmsolver+++']),
+    'dpmsolver+++',
+    honoured,
+    'Variant of DPMSolverMultistepScheduler',
+  ),
+  vae: param(f.string(), null, honoured, 'An installed VAE'),
+  lora_strength: param(f.string(), '1', honoured, 'Strengths of the LoRAs, a list with commas'),
+  lora_model: param(f.string(), null, honoured, 'Installed LoRAs, a list with commas'),
+  scheduler: requiredParam(f.string(), honoured, 'The sampler'),
+  clip_skip: param(
+    f.integer({ min: 1, max: 10 }),
+    null,
+    honoured,
+    'Which of the text encoder’s last layers is used',
+  ),
+  server_id: param(f.string(), null, noEffect('there is one server'), 'Which server'),
+  nsfw_filter: param(f.json(), null, unjudged, 'Hide images that are not safe for work'),
+};
+
+/** `POST /sdapi/txt2img`. */
+export const txt2imgBody = parameters(common);
+
+export type Txt2imgBody = BodyOf<typeof txt2imgBody>;
+
+const initImage = requiredParam(f.string(), honoured, 'Where to start: a URL or a data URI');
+const strength = param(f.number({ min: 0, max: 1 }), 0.7, honoured, 'Denoising strength');
+
+/** `POST /sdapi/img2img`. */
+export const img2imgBody = parameters({ ...common, init_image: initImage, strength });
+
+/** `POST /sdapi/inpaint`. */
+export const inpaintBody = parameters({
+  ...common,
+  init_image: initImage,
+  mask_image: requiredParam(f.string(), honoured, 'White is generated again'),
+  strength,
 });
 
-export type Txt2imgBody = v.InferOutput<typeof txt2imgBody>;
-
-const noSafetyChecker = ignored('there is no safety checker: nothing leaves the machine, nothing is judged');
-
-export const txt2imgParameters: ParameterTable = {
-  model_id: honoured,
-  prompt: honoured,
-  negative_prompt: honoured,
-  width: honoured,
-  height: honoured,
-  samples: honoured,
-  num_inference_steps: honoured,
-  safety_checker: noSafetyChecker,
-  safety_checker_type: noSafetyChecker,
-  nsfw_filter: noSafetyChecker,
-  enhance_prompt: honoured,
-  seed: honoured,
-  guidance_scale: honoured,
-  cfg_scale: honoured,
-  panorama: ignored('documented as on by default; images are drawn in one piece'),
-  self_attention: ignored('documented as on by default; a quality setting of the original'),
-  upscale: honoured,
-  highres_fix: ignored('always so: models draw at a size they were trained for, and the result is upscaled'),
-  embeddings_model: honoured,
-  tomesd: ignored('token merging trades quality for speed'),
-  use_karras_sigmas: honoured,
-  algorithm_type: honoured,
-  vae: honoured,
-  lora_model: honoured,
-  lora_strength: honoured,
-  scheduler: honoured,
-  clip_skip: honoured,
-  server_id: ignored('there is one server'),
-};
+/** `GET /sdapi/generate_prompt`. */
+export const generatePromptQuery = parameters({
+  init_image: requiredParam(f.string(), honoured, 'The image: a URL or a data URI'),
+});
 
 export const txt2imgAnswer = v.object({
   status: v.literal(true),

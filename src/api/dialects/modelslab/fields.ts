@@ -1,43 +1,11 @@
 import * as v from 'valibot';
+import { defineFields, type Field } from '#api/fields.ts';
+import { parameters, type Rows } from '#api/parameters.ts';
 
 /*
- * Fields as the service reads them: numbers and switches may come as text, `null` and `""` are the same as
- * absence, and what is wrong is told in one sentence.
+ * Fields as the service reads them: numbers and switches may come as text, `null` and blank text are the same as
+ * absence. A rule that is broken is the rest of a sentence that begins with the parameter's name.
  */
-
-function wire(message: string) {
-  return v.union([v.string(), v.number(), v.boolean(), v.bigint()], message);
-}
-
-/** A body of such fields. */
-export function body<const Entries extends v.ObjectEntries>(entries: Entries) {
-  return v.object(entries, (issue) => {
-    const key = issue.path?.at(-1)?.key;
-    return typeof key === 'string' ? `${key} is required` : 'the body must be a JSON object';
-  });
-}
-
-/** A number within bounds, whole if `whole`. */
-export function number(
-  name: string,
-  { min, max, whole = false, initial }: { min: number; max: number; whole?: boolean; initial: number },
-) {
-  const message = `${name} must be between ${min} and ${max}`;
-  return v.nullish(
-    v.pipe(
-      wire(message),
-      v.transform((value) => {
-        if (value === '') return initial;
-        return typeof value === 'boolean' ? NaN : Number(value);
-      }),
-      v.number(message),
-      v.minValue(min, message),
-      v.maxValue(max, message),
-      v.check((value) => !whole || Number.isInteger(value), message),
-    ),
-    initial,
-  );
-}
 
 const SWITCH_WORDS: Readonly<Record<string, boolean>> = {
   yes: true,
@@ -50,84 +18,82 @@ const SWITCH_WORDS: Readonly<Record<string, boolean>> = {
   off: false,
 };
 
+const readNumber = (value: unknown) => (typeof value === 'boolean' ? value : Number(value));
+
+const f = defineFields({
+  integer: readNumber,
+  number: readNumber,
+  boolean: (value) => SWITCH_WORDS[String(value).trim().toLowerCase()] ?? value,
+  string: (value) => (typeof value === 'number' || typeof value === 'bigint' ? String(value) : value),
+});
+
+/** What the rules of the common fields are called in this service's sentences. */
+export const RULE_WORDS: Readonly<Record<string, string>> = {
+  missing: 'is required',
+  object: 'must be an object',
+  boolean: 'must be yes or no',
+  string: 'must be a string',
+};
+
+/** A body of such fields. */
+export const body = <const R extends Rows>(rows: R) =>
+  parameters(rows, {
+    isAbsent: (value) => value === null || (typeof value === 'string' && value.trim() === ''),
+  });
+
 /** A switch: `"yes"`/`"no"`, `"true"`/`"false"` or a boolean. */
-export function yesNo(name: string, initial: boolean) {
-  const message = `${name} must be yes or no`;
-  return v.nullish(
-    v.pipe(
-      wire(message),
-      v.transform((value) => (value === '' ? initial : SWITCH_WORDS[String(value).trim().toLowerCase()])),
-      v.boolean(message),
-    ),
-    initial,
+export const yesNo = f.boolean;
+
+/** A text; numbers are read as their digits. */
+export const text = f.string;
+
+/** A whole number within bounds. */
+export function integer(min: number, max: number): Field<number> {
+  return v.pipe(number(min, max), v.integer(rangeSentence(min, max)));
+}
+
+/** A number within bounds. */
+export function number(min: number, max: number): Field<number> {
+  const sentence = rangeSentence(min, max);
+  return v.pipe(
+    v.unknown(),
+    v.transform(readNumber),
+    v.number(sentence),
+    v.minValue(min, sentence),
+    v.maxValue(max, sentence),
   );
 }
 
-/** Whether a value as sent switches something on. */
-export function saysYes(value: unknown): boolean {
-  return SWITCH_WORDS[String(value).trim().toLowerCase()] === true;
-}
-
-/** A text, or null; numbers are read as their digits. */
-export function text(name: string) {
-  const message = `${name} must be a string`;
-  return v.nullish(
-    v.pipe(
-      wire(message),
-      v.transform((value) => {
-        if (value === '') return null;
-        return typeof value === 'boolean' ? value : String(value);
-      }),
-      v.nullable(v.string(message)),
-    ),
-    null,
-  );
-}
-
-/** A text that must be there. */
-export function requiredText(name: string) {
-  const message = `${name} is required`;
-  return v.pipe(wire(message), v.transform(String), v.string(), v.trim(), v.nonEmpty(message));
-}
+const rangeSentence = (min: number, max: number) => `must be between ${min} and ${max}`;
 
 /** One of `names`, compared without regard to case. */
-export function oneOf<const T extends string>(name: string, names: readonly T[], initial: NoInfer<T>) {
-  const message = `${name} must be one of: ${names.join(', ')}`;
-  return v.nullish(
-    v.pipe(
-      wire(message),
-      v.transform((value) => {
-        const wanted = String(value).toLowerCase();
-        return wanted === '' ? initial : names.find((candidate) => candidate.toLowerCase() === wanted);
-      }),
-      v.picklist(names, message),
-    ),
-    initial,
-  );
-}
-
-/** Names of a list with commas, or null. */
-export function listOf(name: string, names: readonly string[]) {
-  const message = `${name} must be a list of: ${names.join(', ')}`;
+export function oneOf<const T extends string>(names: readonly T[]): Field<T> {
   return v.pipe(
-    text(name),
-    v.check((list) => list === null || list.split(',').every((word) => names.includes(word.trim())), message),
+    v.unknown(),
+    v.transform((value) => names.find((name) => name.toLowerCase() === String(value).trim().toLowerCase())),
+    v.picklist(names, `must be one of: ${names.join(', ')}`),
   );
 }
 
-/** A seed of up to 64 bits; absent or negative leaves it to chance. */
-export function seed(name: string) {
-  const message = `${name} must be an integer`;
-  return v.nullish(
-    v.pipe(
-      wire(message),
-      v.transform((value) => {
-        if (value === '') return null;
-        const digits = /^\s*-?\d+\s*$/.test(String(value)) ? BigInt(String(value)) : value;
-        return typeof digits === 'bigint' && digits < 0n ? null : digits;
-      }),
-      v.nullable(v.pipe(v.bigint(message), v.maxValue((1n << 64n) - 1n, message))),
-    ),
-    null,
+/** A list with commas of names. */
+export function listOf<const T extends string>(names: readonly T[]): Field<T[]> {
+  const sentence = `must be a list of: ${names.join(', ')}`;
+  return v.pipe(
+    text(),
+    v.transform((list) => list.split(',').map((word) => word.trim().toLowerCase())),
+    v.array(v.picklist(names, sentence)),
+  );
+}
+
+/** A seed of up to 64 bits; null, for a random one, if negative. */
+export function seed(): Field<bigint | null> {
+  const sentence = 'must be an integer';
+  return v.pipe(
+    v.unknown(),
+    v.transform((value) => (/^\s*-?\d+\s*$/.test(String(value)) ? BigInt(String(value)) : value)),
+    v.bigint(sentence),
+    v.maxValue((1n << 64n) - 1n, sentence),
+    v.transform((value) => (value < 0n ? null : value)),
+    v.nullable(v.bigint()),
   );
 }

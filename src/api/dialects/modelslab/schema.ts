@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
-import { honoured, ignored, refused, type ParameterTable } from '#api/parameters.ts';
-import { body, listOf, number, oneOf, requiredText, saysYes, seed, text, yesNo } from './fields.ts';
+import { honoured, needs, noEffect, noEffectYet, param, partOf, requiredParam } from '#api/parameters.ts';
+import type { BodyOf } from '#api/parameters.ts';
+import { body, integer, listOf, number, oneOf, seed, text, yesNo } from './fields.ts';
 
 /** The service writes its SDE variant with three plus signs; diffusers' own names are understood. */
 const ALGORITHM_TYPES = [
@@ -13,116 +14,92 @@ const ALGORITHM_TYPES = [
   'dpmsolver',
 ] as const;
 
-const key = { key: text('key') };
+const SAFETY_CHECKER_TYPES = ['sensitive_content_text', 'blur', 'pixelate', 'black'] as const;
+
+const says = (value: unknown) => value === true;
+const unjudged = 'nothing leaves the machine, and nothing is judged';
+
+const key = { key: param(text(), null, honoured, 'Any key, or the one that was set') };
+
+const side = integer(256, 1024);
 
 /** What every generation endpoint takes, but for the prompt. */
 const common = {
   ...key,
-  model_id: text('model_id'),
-  negative_prompt: text('negative_prompt'),
-  width: number('width', { min: 256, max: 1024, whole: true, initial: 512 }),
-  height: number('height', { min: 256, max: 1024, whole: true, initial: 512 }),
-  samples: number('samples', { min: 1, max: 4, whole: true, initial: 1 }),
-  num_inference_steps: number('num_inference_steps', { min: 1, max: 1000, whole: true, initial: 21 }),
-  safety_checker: yesNo('safety_checker', true),
-  safety_checker_type: oneOf(
-    'safety_checker_type',
-    ['sensitive_content_text', 'blur', 'pixelate', 'black'],
+  model_id: param(text(), null, honoured, 'The model; without it the selected one'),
+  negative_prompt: param(text(), null, honoured, 'What not to generate'),
+  width: param(side, 512, honoured, 'Pixels, a multiple of 8'),
+  height: param(side, 512, honoured, 'Pixels, a multiple of 8'),
+  samples: param(integer(1, 4), 1, honoured, 'How many images'),
+  num_inference_steps: param(integer(1, 1000), 21, honoured, 'Steps; more than 50 count as 50'),
+  safety_checker: param(yesNo(), true, noEffect(unjudged, says), 'Hide images that are not safe for work'),
+  safety_checker_type: param(
+    oneOf(SAFETY_CHECKER_TYPES),
     'sensitive_content_text',
+    noEffect(unjudged),
+    'How they are hidden',
   ),
-  enhance_prompt: yesNo('enhance_prompt', true),
-  seed: seed('seed'),
-  guidance_scale: number('guidance_scale', { min: 1, max: 20, initial: 7.5 }),
-  tomesd: yesNo('tomesd', true),
-  use_karras_sigmas: yesNo('use_karras_sigmas', true),
-  algorithm_type: oneOf('algorithm_type', ALGORITHM_TYPES, 'none'),
-  vae: text('vae'),
-  lora_model: text('lora_model'),
-  lora_strength: text('lora_strength'),
-  scheduler: oneOf('scheduler', DIFFUSERS_SCHEDULERS, 'UniPCMultistepScheduler'),
-  clip_skip: number('clip_skip', { min: 1, max: 8, whole: true, initial: 1 }),
-  webhook: text('webhook'),
-  track_id: text('track_id'),
-  base64: yesNo('base64', false),
-  temp: yesNo('temp', false),
-  multi_lingual: yesNo('multi_lingual', false),
-  embeddings_model: text('embeddings_model'),
-  loadbalancer: text('loadbalancer'),
+  enhance_prompt: param(yesNo(), true, honoured, 'Add words of quality to the prompt'),
+  seed: param(seed(), null, honoured, 'Seed of the first image; the next ones count up'),
+  guidance_scale: param(number(1, 20), 7.5, honoured, 'CFG scale'),
+  tomesd: param(yesNo(), true, noEffect('token merging trades quality for speed', says), 'Token merging'),
+  use_karras_sigmas: param(yesNo(), true, honoured, 'Karras sigmas, where the scheduler takes them'),
+  algorithm_type: param(oneOf(ALGORITHM_TYPES), 'none', honoured, 'Variant of DPMSolverMultistepScheduler'),
+  vae: param(text(), null, honoured, 'An installed VAE'),
+  lora_model: param(text(), null, honoured, 'Installed LoRAs, a list with commas'),
+  lora_strength: param(text(), null, honoured, 'Their strengths, a list with commas'),
+  scheduler: param(oneOf(DIFFUSERS_SCHEDULERS), 'UniPCMultistepScheduler', honoured, 'The sampler'),
+  clip_skip: param(integer(1, 8), 1, honoured, 'Which of the text encoder’s last layers is used'),
+  webhook: param(text(), null, honoured, 'URL that is called at the end'),
+  track_id: param(text(), null, honoured, 'Repeated to the webhook'),
+  base64: param(yesNo(), false, honoured, 'Images as base64 text'),
+  temp: param(
+    yesNo(),
+    false,
+    noEffect('images stay on this machine until they are deleted', says),
+    'Delete the images after a day',
+  ),
+  multi_lingual: param(
+    yesNo(),
+    false,
+    noEffect('prompts are read as they stand', says),
+    'Translate the prompt',
+  ),
+  embeddings_model: param(text(), null, honoured, 'Installed embeddings, a list with commas'),
+  loadbalancer: param(text(), null, noEffect('there is one server'), 'Which server'),
 };
+
+const prompt = requiredParam(text(), honoured, 'What to generate');
+const upscale = param(yesNo(), false, honoured, 'Double the sides of the images');
 
 /** `POST text2img`. */
 export const text2img = body({
   ...common,
-  prompt: requiredText('prompt'),
-  panorama: yesNo('panorama', false),
-  self_attention: yesNo('self_attention', false),
-  upscale: yesNo('upscale', false),
-  highres_fix: yesNo('highres_fix', false),
+  prompt,
+  panorama: param(yesNo(), false, needs('panorama'), 'A panorama'),
+  self_attention: param(yesNo(), false, noEffectYet('self-attention', says), 'Self-attention guidance'),
+  upscale,
+  highres_fix: param(yesNo(), false, noEffectYet('hires-fix', says), 'A second pass at a higher size'),
 });
 
-export type Text2imgBody = v.InferOutput<typeof text2img>;
+export type Text2imgBody = BodyOf<typeof text2img>;
 
-const noSafetyChecker = 'nothing leaves the machine, and nothing is judged';
-
-/** What each parameter of `text2img` does here. */
-export const text2imgParameters: ParameterTable = {
-  key: honoured,
-  model_id: honoured,
-  prompt: honoured,
-  negative_prompt: honoured,
-  width: honoured,
-  height: honoured,
-  samples: honoured,
-  num_inference_steps: honoured,
-  safety_checker: ignored(noSafetyChecker, saysYes),
-  safety_checker_type: ignored(noSafetyChecker),
-  enhance_prompt: honoured,
-  seed: honoured,
-  guidance_scale: honoured,
-  tomesd: ignored('token merging trades quality for speed', saysYes),
-  use_karras_sigmas: honoured,
-  algorithm_type: honoured,
-  vae: honoured,
-  lora_model: honoured,
-  lora_strength: honoured,
-  scheduler: honoured,
-  clip_skip: honoured,
-  webhook: honoured,
-  track_id: honoured,
-  base64: honoured,
-  temp: ignored('images stay on this machine until they are deleted', saysYes),
-  multi_lingual: ignored('prompts are read as they stand', saysYes),
-  embeddings_model: honoured,
-  loadbalancer: ignored('there is one server'),
-  panorama: refused('panorama drawing', saysYes),
-  self_attention: ignored('a quality setting of the original', saysYes),
-  upscale: honoured,
-  highres_fix: ignored(
-    'always so: models draw at a size they were trained for, and the result is upscaled',
-    saysYes,
-  ),
-};
-
-const strength = number('strength', { min: 0, max: 1, initial: 0.7 });
+const initImage = requiredParam(text(), honoured, 'Where to start: a URL, a data URI or base64');
+const strength = param(number(0, 1), 0.7, honoured, 'Denoising strength');
 
 /** `POST img2img`. */
-export const img2img = body({
-  ...common,
-  prompt: requiredText('prompt'),
-  init_image: requiredText('init_image'),
-  strength,
-});
+export const img2img = body({ ...common, prompt, init_image: initImage, strength });
 
 /** `POST inpaint`. */
 export const inpaint = body({
   ...common,
-  prompt: requiredText('prompt'),
-  init_image: requiredText('init_image'),
-  mask_image: requiredText('mask_image'),
+  prompt,
+  init_image: initImage,
+  mask_image: requiredParam(text(), honoured, 'White is generated again'),
   strength,
 });
 
-const CONTROL_TYPES = [
+export const CONTROL_TYPES = [
   'canny',
   'depth',
   'hed',
@@ -140,63 +117,93 @@ const CONTROL_TYPES = [
   'qrcode',
 ] as const;
 
-/** `POST controlnet`. With `guess_mode` it needs no prompt. */
-export const controlnet = v.pipe(
-  body({
-    ...common,
-    prompt: text('prompt'),
-    init_image: requiredText('init_image'),
-    control_image: text('control_image'),
-    mask_image: text('mask_image'),
-    controlnet_model: requiredText('controlnet_model'),
-    controlnet_type: listOf('controlnet_type', CONTROL_TYPES),
-    auto_hint: yesNo('auto_hint', false),
-    guess_mode: yesNo('guess_mode', false),
-    controlnet_conditioning_scale: number('controlnet_conditioning_scale', { min: 0, max: 10, initial: 1 }),
-    strength,
-    upscale: yesNo('upscale', false),
-  }),
-  v.forward(
-    v.check((input) => input.guess_mode || (input.prompt ?? '').trim() !== '', 'prompt is required'),
-    ['prompt'],
+/** `POST controlnet`. */
+export const controlnet = body({
+  ...common,
+  prompt: param(text(), '', honoured, 'What to generate; need not be sent with guess_mode'),
+  init_image: requiredParam(text(), honoured, 'The control image: a URL, a data URI or base64'),
+  control_image: param(text(), null, needs('img2img'), 'A control image other than init_image'),
+  mask_image: param(text(), null, needs('inpaint'), 'White is generated again'),
+  controlnet_model: requiredParam(
+    text(),
+    honoured,
+    'Installed ControlNets, or their types, a list with commas',
   ),
-);
+  controlnet_type: param(listOf(CONTROL_TYPES), null, honoured, 'Their types, a list with commas'),
+  auto_hint: param(yesNo(), false, honoured, 'Find the edges of the control image (canny)'),
+  guess_mode: param(yesNo(), false, honoured, 'Follow the control image more than the prompt'),
+  controlnet_conditioning_scale: param(number(0, 10), 1, honoured, 'Strength of the ControlNets'),
+  strength: param(number(0, 1), 0.7, partOf('control_image'), 'Denoising strength'),
+  upscale,
+});
 
-const SCALE_RANGE = 'scale must be between 1 and 4';
+export type ControlnetBody = BodyOf<typeof controlnet>;
 
 /** `POST super_resolution`. */
 export const superResolution = body({
   ...key,
-  url: requiredText('url'),
-  scale: v.pipe(
-    requiredText('scale'),
-    v.transform(Number),
-    v.number(SCALE_RANGE),
-    v.minValue(1, SCALE_RANGE),
-    v.maxValue(4, SCALE_RANGE),
-  ),
-  model_id: text('model_id'),
-  face_enhance: yesNo('face_enhance', false),
-  webhook: text('webhook'),
+  url: requiredParam(text(), honoured, 'The image: a URL, a data URI or base64'),
+  scale: requiredParam(number(1, 4), honoured, 'Factor'),
+  model_id: param(text(), null, honoured, 'An installed upscaler'),
+  face_enhance: param(yesNo(), false, needs('face-restoration'), 'Restore faces'),
+  webhook: param(text(), null, honoured, 'URL that is called at the end'),
 });
 
+export type SuperResolutionBody = BodyOf<typeof superResolution>;
+
 /** `POST fetch`. */
-export const fetchBody = body({ ...key, request_id: requiredText('request_id') });
+export const fetchBody = body({ ...key, request_id: requiredParam(text(), honoured, 'The id of a request') });
 
 /** Bodies that hold the key alone. */
 export const keyBody = body(key);
 
-/** `POST verify_model`, `delete_model`, `load_model` and `load_model_v2`. */
-export const modelBody = body({ ...key, model_id: requiredText('model_id') });
+const modelId = requiredParam(text(), honoured, 'What requests call the model');
+
+/** `POST verify_model` and `delete_model`. */
+export const modelBody = body({ ...key, model_id: modelId });
+
+const found = noEffect('read from the file');
+const loading = {
+  revision: param(text(), null, found, 'Number format'),
+  webhook: param(
+    text(),
+    null,
+    noEffect('get_all_models shows how far it is'),
+    'URL that is called at the end',
+  ),
+};
+
+/** `POST load_model` and `load_model_v2`. */
+export const loadModelBody = body({
+  ...key,
+  model_id: modelId,
+  url: param(text(), null, honoured, 'Where it is: a file, or a repository of the Hugging Face hub'),
+  model_type: param(text(), null, found, 'What it is'),
+  model_category: param(text(), null, found, 'What it is'),
+  model_format: param(text(), null, found, 'Its format'),
+  from_safetensors: param(yesNo(), null, found, 'Its format'),
+  upcast_attention: param(yesNo(), null, found, 'Attention in float32'),
+  ...loading,
+});
 
 /** `POST load_vae`. */
-export const vaeBody = body({ ...key, vae_id: requiredText('vae_id') });
+export const loadVaeBody = body({
+  ...key,
+  vae_id: requiredParam(text(), honoured, 'What requests call the VAE'),
+  vae_url: param(text(), null, honoured, 'Where it is; without it an installed VAE becomes the default'),
+  vae_type: param(text(), null, found, 'Its format'),
+  ...loading,
+});
 
 /** `POST upload_image`. */
-export const uploadBody = body({ ...key, base64_image: requiredText('base64_image') });
+export const uploadBody = body({
+  ...key,
+  base64_image: requiredParam(text(), honoured, 'The image'),
+  image_type: param(text(), null, honoured, 'Its format'),
+});
 
 /** `POST nsfw_image_check`. */
-export const imageCheckBody = body({ ...key, init_image: requiredText('init_image') });
+export const imageCheckBody = body({ ...key, init_image: requiredParam(text(), honoured, 'The image') });
 
 /** What is kept with a job for its later answers. */
 export const replySchema = v.object({

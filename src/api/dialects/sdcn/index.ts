@@ -1,18 +1,16 @@
 import { HTTP_STATUS, httpStatus } from '#api/errors.ts';
-import { missingCapability } from '#api/parameters.ts';
-import { jsonResponse } from '#api/response.ts';
-import { defineDialect, route, type Rendered } from '#api/route.ts';
-import { resultOf } from '#api/run-job.ts';
+import { defineDialect, missingRoute, route, type Rendered } from '#api/route.ts';
+import { finishedImages } from '#api/run-job.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
+import { AppError } from '#protocol/error.ts';
 import { samplerFor, toJob } from './map.ts';
-import { anyBody, txt2imgAnswer, txt2imgBody, txt2imgParameters } from './schema.ts';
+import { img2imgBody, interrogateBody, txt2imgAnswer, txt2imgBody } from './schema.ts';
 
 const txt2img = route({
   method: 'POST',
   path: '/txt2img',
   summary: 'An image from a prompt',
   body: txt2imgBody,
-  parameters: txt2imgParameters,
   answer: txt2imgAnswer,
   late: true,
   run: async (call) => {
@@ -20,32 +18,29 @@ const txt2img = route({
     const job = toJob(call.body, models, addOns);
     const { sampler_name: sampler } = call.body;
     if (sampler !== '' && sampler !== samplerFor(sampler)) call.ignore('sampler_name');
-    const { images } = resultOf(await call.run(job));
+    const images = await finishedImages(call.ask, await call.run(job));
     return { images: await Promise.all(images.map((image) => blobToBase64(image.blob))) };
   },
 });
 
-const img2img = route({
+const img2img = missingRoute({
   method: 'POST',
   path: '/img2img',
-  summary: 'Not available yet: an image from an image',
-  body: anyBody,
-  run: () => Promise.reject(missingCapability('img2img needs the encoding of images')),
+  summary: 'An image from an image',
+  body: img2imgBody,
+  needs: 'img2img',
 });
 
 /** Its failures have a field of their own. */
-const interrogate = route({
+const interrogate = missingRoute({
   method: 'POST',
   path: '/interrogate',
-  summary: 'Not available yet: a caption for an image',
-  body: anyBody,
-  run: ({ body }) => {
-    const model = body['model'];
-    return Promise.resolve(
-      model !== undefined && model !== 'clip' && model !== 'deepdanbooru'
-        ? jsonResponse({ detail: 'Model not found' }, 404)
-        : jsonResponse({ detail: missingCapability('interrogate needs a captioning model').message }, 400),
-    );
+  summary: 'A caption for an image',
+  body: interrogateBody,
+  needs: 'interrogate',
+  check: ({ body }) => {
+    if (body.model === 'clip' || body.model === 'deepdanbooru') return;
+    throw new AppError('not_found', 'Model not found');
   },
 });
 
@@ -57,11 +52,12 @@ export const sdcn = defineDialect({
   bodyRule: 'lenient',
   bodyLimit: 4 * 1024 * 1024,
   routes: [txt2img, img2img, interrogate],
-  renderError: (error) =>
-    failure(
-      error.code === 'unsupported_feature' ? HTTP_STATUS.invalid_request : httpStatus(error),
-      error.message,
-    ),
+  renderError: (error, failed) => {
+    const status = error.code === 'unsupported_feature' ? HTTP_STATUS.invalid_request : httpStatus(error);
+    return failed === interrogate
+      ? { status, body: { detail: error.message } }
+      : failure(status, error.message);
+  },
   renderInvalid: ([invalid]) =>
     failure(
       HTTP_STATUS.invalid_request,

@@ -1,9 +1,9 @@
 import { findAddOn, findModel, selectedModel } from '#api/models.ts';
 import { planJob } from '#api/dialects/a1111/map.ts';
 import { effectiveOptions } from '#api/dialects/a1111/options.ts';
-import { txt2imgBody as a1111Body } from '#api/dialects/a1111/schema.ts';
+import { txt2imgBody as a1111Body } from '#api/dialects/a1111/txt2img-body.ts';
 import { AppError } from '#protocol/error.ts';
-import type { TextToImageJob } from '#protocol/job.ts';
+import type { GenerateJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import { parse } from 'valibot';
 import type { Txt2imgBody } from './schema.ts';
@@ -17,15 +17,15 @@ export function samplerFor(name: string): string {
 }
 
 /**
- * The job a request asks for: the gateway's translation into a request to A1111, which has drawn all its images.
+ * The job a request asks for: the gateway's translation into a request to A1111, which generates all its images.
  * @throws AppError in the gateway's words
  */
 export function toJob(
   body: Txt2imgBody,
   models: readonly ModelInfo[],
   addOns: readonly AddOnInfo[],
-): TextToImageJob {
-  const request = parse(a1111Body, {
+): GenerateJob {
+  const request = parse(a1111Body.schema, {
     prompt: body.prompt + writeLoras(body.loras, addOns),
     negative_prompt: body.negative_prompt,
     seed: body.seed,

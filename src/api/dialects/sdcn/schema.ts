@@ -1,72 +1,68 @@
 import * as v from 'valibot';
-import { honoured, refused, type ParameterTable } from '#api/parameters.ts';
+import type { Field } from '#api/fields.ts';
+import { honoured, needs, param, parameters, type BodyOf } from '#api/parameters.ts';
 
 /** The gateway reads what is not a number as the default, and moves numbers into their range. */
-const clamped = (min: number, max: number, fallback: number) =>
-  v.optional(
-    v.pipe(
-      v.unknown(),
-      v.transform((value) => (typeof value === 'number' ? Math.min(max, Math.max(min, value)) : fallback)),
-      v.number(),
-      v.minValue(min),
-      v.maxValue(max),
-    ),
-    fallback,
+const clamped = (min: number, max: number, fallback: number): Field<number> =>
+  v.pipe(
+    v.unknown(),
+    v.transform((value) => (typeof value === 'number' ? Math.min(max, Math.max(min, value)) : fallback)),
+    v.number(),
+    v.minValue(min),
+    v.maxValue(max),
   );
 
-const text = () =>
-  v.optional(
-    v.pipe(
-      v.unknown(),
-      v.transform((value) => (typeof value === 'string' ? value : '')),
-      v.string(),
-    ),
-    '',
+/** What is not a text counts as an empty one. */
+const text = (): Field<string> =>
+  v.pipe(
+    v.unknown(),
+    v.transform((value) => (typeof value === 'string' ? value : '')),
+    v.string(),
   );
 
-/** `POST /txt2img`. Sizes and guidance that are not sent are not the gateway's 8×8 and 1, but usable. */
-export const txt2imgBody = v.object(
-  {
-    prompt: text(),
-    negative_prompt: text(),
-    loras: v.optional(v.unknown()),
-    seed: v.optional(
-      v.pipe(
-        v.unknown(),
-        v.transform((value) =>
-          typeof value === 'bigint' ? value : BigInt(typeof value === 'number' ? Math.trunc(value) : -1),
-        ),
-        v.bigint(),
-      ),
-      -1n,
-    ),
-    sampler_name: text(),
-    steps: clamped(20, 60, 20),
-    cfg_scale: clamped(1, 30, 7),
-    width: clamped(8, 1024, 512),
-    height: clamped(8, 1024, 512),
-    model: v.optional(v.unknown()),
-    upscale: v.optional(v.unknown()),
-  },
-  'object',
+const seed: Field<bigint> = v.pipe(
+  v.unknown(),
+  v.transform((value) =>
+    typeof value === 'bigint' ? value : BigInt(typeof value === 'number' ? Math.trunc(value) : -1),
+  ),
+  v.bigint(),
 );
 
-export type Txt2imgBody = v.InferOutput<typeof txt2imgBody>;
-
-export const txt2imgParameters: ParameterTable = {
-  prompt: honoured,
-  negative_prompt: honoured,
-  loras: honoured,
-  seed: honoured,
-  sampler_name: honoured,
-  steps: honoured,
-  cfg_scale: honoured,
-  width: honoured,
-  height: honoured,
-  model: honoured,
-  upscale: refused('the hires pass', (value) => typeof value === 'object' && value !== null),
+/** What both generations take. Sizes and guidance that are not sent are not the gateway's 8×8 and 1, but usable. */
+const common = {
+  prompt: param(text(), '', honoured, 'What to generate'),
+  negative_prompt: param(text(), '', honoured, 'What not to generate'),
+  loras: param(v.unknown(), null, honoured, 'Pairs of a LoRA and its weight'),
+  seed: param(seed, -1n, honoured, 'Seed; -1 for a random one'),
+  sampler_name: param(text(), '', honoured, 'The sampler'),
+  steps: param(clamped(20, 60, 20), 20, honoured, 'Steps'),
+  cfg_scale: param(clamped(1, 30, 7), 7, honoured, 'CFG scale'),
+  width: param(clamped(8, 1024, 512), 512, honoured, 'Pixels'),
+  height: param(clamped(8, 1024, 512), 512, honoured, 'Pixels'),
+  model: param(v.unknown(), null, honoured, 'The model; without it the selected one'),
 };
 
-export const txt2imgAnswer = v.object({ images: v.array(v.string()) });
+const isObject = (value: unknown) => typeof value === 'object' && value !== null;
 
-export const anyBody = v.record(v.string(), v.unknown(), 'object');
+/** `POST /txt2img`. */
+export const txt2imgBody = parameters({
+  ...common,
+  upscale: param(v.unknown(), null, needs('hires-fix', isObject), 'A second pass at a higher size'),
+});
+
+export type Txt2imgBody = BodyOf<typeof txt2imgBody>;
+
+/** `POST /img2img`. */
+export const img2imgBody = parameters({
+  ...common,
+  init_image: param(text(), '', honoured, 'Where to start, in base64'),
+  denoising_strength: param(clamped(0, 1, 0.5), 0.5, honoured, 'Denoising strength'),
+});
+
+/** `POST /interrogate`. */
+export const interrogateBody = parameters({
+  image: param(text(), '', honoured, 'The image, in base64'),
+  model: param(text(), 'clip', honoured, '`clip` or `deepdanbooru`'),
+});
+
+export const txt2imgAnswer = v.object({ images: v.array(v.string()) });

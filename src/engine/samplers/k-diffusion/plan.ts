@@ -67,10 +67,7 @@ export function planKDiffusion(
   refuseImpossible(choice, definition, denoiser);
   const setup = { definition, options, reference, denoiser, steps, start };
   const ownTimes = definition.over === 'timesteps' && definition.levels !== 'sigmas';
-  const run =
-    definition.over === 'timesteps'
-      ? planTimesteps(setup, definition, schedule, model)
-      : planSigmas(setup, definition, schedule, model);
+  const run = planRun(setup, schedule, model);
   const visited: number[] = [];
   const facts = examineProgram(recordSteps(run, visited));
   return {
@@ -83,6 +80,26 @@ export function planKDiffusion(
     schedule: ownTimes ? null : scheduleName,
   };
 }
+
+function planRun(setup: Setup, schedule: SigmaSchedule, model: NoiseModel): PlannedRun {
+  const { definition, reference, start } = setup;
+  // All of no steps: the webui's schedule has no level then, and the image stays as it is.
+  if (reference === 'a1111' && start.from === 'init' && start.exactSteps && start.strength <= 0) {
+    return UNTOUCHED;
+  }
+  return definition.over === 'timesteps'
+    ? planTimesteps(setup, definition, schedule, model)
+    : planSigmas(setup, definition, schedule, model);
+}
+
+/** A run that leaves the image's latents as they are. */
+const UNTOUCHED: PlannedRun = {
+  *program() {
+    yield combine('x', [1, INIT_LATENTS]);
+  },
+  sigmas: () => [],
+  brownianRange: null,
+};
 
 /** The run's program, and the sigma of the first evaluation of each step as it goes. */
 function* recordSteps(run: PlannedRun, visited: number[]): SamplerProgram {
@@ -126,6 +143,7 @@ const AT_LEAST_0 = [
   'sigmaMin',
   'sigmaMax',
   'rho',
+  'extraNoise',
 ] as const;
 
 function checkOptions(options: KDiffusionOptions): void {
@@ -286,8 +304,9 @@ function maskedBy({ reference, start }: Setup): Masked {
 
 /** What the latents start as. */
 function startTerms({ options, reference, denoiser, start }: Setup, sigma: number): Term[] {
+  const extra = start.from === 'init' ? (options.extraNoise ?? 0) : 0;
   if (denoiser.flow) {
-    const noise: Term = [sigma, UNIT_NOISE];
+    const noise: Term = [sigma + extra, UNIT_NOISE];
     return start.from === 'init' ? [[1 - sigma, INIT_LATENTS], noise] : [noise];
   }
   const sigmaMax = denoiser.sigmas[denoiser.sigmas.length - 1] ?? NaN;
@@ -296,7 +315,7 @@ function startTerms({ options, reference, denoiser, start }: Setup, sigma: numbe
     reference === 'comfyui'
       ? sigma >= sigmaMax * (1 - 1e-5)
       : options.sgmNoiseMultiplier === true && start.from === 'noise';
-  const noise: Term = [withImage ? Math.sqrt(1 + sigma * sigma) : sigma, UNIT_NOISE];
+  const noise: Term = [(withImage ? Math.sqrt(1 + sigma * sigma) : sigma) + extra, UNIT_NOISE];
   return start.from === 'init' ? [[1, INIT_LATENTS], noise] : [noise];
 }
 
@@ -359,16 +378,25 @@ function chooseLevels(
     denoiser,
     options.ddimDiscretize ?? 'uniform',
   );
-  // A1111 makes the image as noisy as one level above the first that it runs.
-  const cut = start.from === 'noise' ? 0 : Math.min(Math.max(all.length - run, 0), all.length - 2);
+  // A1111 makes the image as noisy as one level above the first that it runs; there may be none below.
+  const cut = start.from === 'noise' ? 0 : Math.max(all.length - run, 0);
   const noisy = first(all.slice(cut));
-  const ddim = start.from === 'init' && cut + 2 < all.length ? all.slice(cut + 1) : all.slice(cut);
+  const ddim = start.from === 'init' ? all.slice(cut + 1) : all;
   if (definition.levels === 'ddim') return { levels: ddim, noisy };
+  refuseTooFewForUniPc(ddim.length, options);
   const from = start.from === 'noise' ? 1 : (first(ddim).timestep + 1) / denoiser.sigmas.length;
   return {
     levels: uniPcTimes(from, ddim.length, denoiser, options).map((time) => levelOfTime(time, denoiser)),
     noisy,
   };
+}
+
+function refuseTooFewForUniPc(steps: number, { uniPcOrder = 3 }: KDiffusionOptions): void {
+  if (steps >= uniPcOrder) return;
+  throw new AppError(
+    'invalid_request',
+    `UniPC of order ${uniPcOrder} needs at least ${uniPcOrder} steps; this run has ${steps}. Ask for more steps, or for a lower order.`,
+  );
 }
 
 /** Times of UniPC's steps, from `start` down to the least noisy level. Source: uni_pc.py, `get_time_steps`. */
@@ -388,12 +416,13 @@ function uniPcTimes(start: number, steps: number, denoiser: Denoiser, options: K
   }
 }
 
-function levelStartTerms({ definition, denoiser, start }: Setup, level: Level): Term[] {
+function levelStartTerms({ definition, options, denoiser, start }: Setup, level: Level): Term[] {
   const alpha = alphaOf(level);
   const sigmaMax = denoiser.sigmas[denoiser.sigmas.length - 1] ?? NaN;
   const sigmaForm = definition.over === 'timesteps' && definition.levels === 'sigmas';
   const pure = sigmaForm ? level.sigma >= sigmaMax * (1 - 1e-5) : start.from === 'noise';
-  const noise: Term = [pure ? 1 : Math.sqrt(1 - alpha), UNIT_NOISE];
+  const extra = start.from === 'init' ? (options.extraNoise ?? 0) * Math.sqrt(alpha) : 0;
+  const noise: Term = [(pure ? 1 : Math.sqrt(1 - alpha)) + extra, UNIT_NOISE];
   return start.from === 'init' ? [[Math.sqrt(alpha), INIT_LATENTS], noise] : [noise];
 }
 

@@ -109,8 +109,6 @@ export function ddimLevels(steps: number, denoiser: Denoiser, discretize: 'unifo
     const last = Math.sqrt(count * 0.8);
     for (let i = 0; i < steps; i++) rising.push(Math.floor(((last * i) / Math.max(steps - 1, 1)) ** 2));
   }
-  // One level alone would leave the noise as it is: A1111 does so at one step.
-  if (rising.length === 1) rising.push(count - 1);
   return rising
     .map((timestep) => Math.min(timestep + 1, count - 1))
     .reverse()

@@ -1,6 +1,6 @@
-import { describeUnit } from '#codecs/control-units.ts';
+import { describeUnit } from '#codecs/infotext-control.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ControlSpec, GenerateJob, ImageSpec, TextToImageJob } from '#protocol/job.ts';
+import type { ControlSpec, GenerateJob, ImageSpec } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnKind, AddOnPack, ModelId, ModelInfo, ModelPack } from '#protocol/model.ts';
 import type { KDiffusionSampler } from '#protocol/sampler.ts';
 import { mentionPattern, promptText } from '#ui/state/packs.ts';
@@ -81,7 +81,7 @@ export class GenerateForm {
    * @param addOns those that go with the model; a VAE or ControlNets chosen for another one are left out
    * @throws AppError `invalid_request` when there is no prompt or the seed is no 64-bit number
    */
-  toJob(model: ModelInfo, addOns: readonly AddOnInfo[]): TextToImageJob {
+  toJob(model: ModelInfo, addOns: readonly AddOnInfo[]): GenerateJob {
     const prompt = this.prompt.trim();
     if (prompt === '') throw new AppError('invalid_request', 'Say what to generate first.');
     if (!this.seedIsValid) {
@@ -101,20 +101,26 @@ export class GenerateForm {
       subseed: 0n,
     }));
     return {
-      task: 'txt2img',
-      model: model.pack.id,
+      task: 'generate',
       images,
       batchSize: this.batchSize,
-      width: this.width,
-      height: this.height,
-      steps: this.steps,
-      guidanceScale: this.guidanceScale,
-      sampler: this.samplerChoice(),
+      init: { from: 'noise' },
+      passes: [
+        {
+          model: model.pack.id,
+          ...(goesAlong('vae', this.vae) && { vae: this.vae }),
+          size: { width: this.width, height: this.height },
+          steps: this.steps,
+          strength: 1,
+          sampler: this.samplerChoice(),
+          guidanceScale: this.guidanceScale,
+          ...(isOwnGraph && this.tiling && { graph: { tiling: true } }),
+        },
+      ],
       noise: { source: 'philox', subseedStrength: 0, etaNoiseSeedDelta: 0 },
       promptOptions: { syntax: 'a1111', emphasis: 'original', clipSkip: 1, commaPaddingBacktrack: 20 },
-      ...(goesAlong('vae', this.vae) && { vae: this.vae }),
       ...(controls.length > 0 && { controls: controls.map(plainControl) }),
-      ...(isOwnGraph && this.tiling && { graphs: { tiling: true } }),
+      post: [],
       keepUnfinished: false,
       output: {
         format: 'png',
@@ -139,22 +145,23 @@ export class GenerateForm {
   fill(job: GenerateJob, index: number, model: ModelId | null): void {
     const image = job.images[index];
     if (!image) return;
+    const { vae, size, steps, sampler, guidanceScale, graph } = job.passes[0];
     this.#filledFor = model;
     this.prompt = image.prompt.join('\n');
     this.negativePrompt = image.negativePrompt.join('\n');
     this.seed = image.seed.toString();
-    this.width = job.width;
-    this.height = job.height;
-    this.steps = job.steps;
-    this.guidanceScale = job.guidanceScale;
-    this.vae = job.vae ?? '';
+    this.width = size.width;
+    this.height = size.height;
+    this.steps = steps;
+    this.guidanceScale = guidanceScale;
+    this.vae = vae ?? '';
     this.controls = (job.controls ?? []).map(plainControl);
-    this.tiling = job.graphs?.tiling ?? false;
+    this.tiling = graph?.tiling ?? false;
     this.batchCount = 1;
     this.batchSize = 1;
-    if (job.sampler.family === 'k-diffusion') {
-      this.samplerId = job.sampler.sampler;
-      this.scheduleId = job.sampler.schedule;
+    if (sampler.family === 'k-diffusion') {
+      this.samplerId = sampler.sampler;
+      this.scheduleId = sampler.schedule;
     }
   }
 }

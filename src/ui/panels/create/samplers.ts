@@ -1,4 +1,4 @@
-import { AUTOMATIC, findScheduler, SAMPLERS, SCHEDULERS, type SamplerEntry } from '#codecs/a1111-samplers.ts';
+import { INFOTEXT_SAMPLERS, INFOTEXT_SCHEDULES, type InfotextSamplerId } from '#codecs/infotext-samplers.ts';
 
 /** A sampler as people know it from A1111. */
 export interface SamplerOption {
@@ -16,7 +16,7 @@ export interface ScheduleOption {
   label: string;
 }
 
-const NOTES: Readonly<Record<(typeof SAMPLERS)[number]['id'], string>> = {
+const NOTES: Readonly<Record<InfotextSamplerId, string>> = {
   dpmpp_2m: 'Quick and clean: a good first choice.',
   dpmpp_sde: 'Rich detail in few steps, each twice as dear.',
   dpmpp_2m_sde: 'Detail of SDE at the price of 2M.',
@@ -39,21 +39,16 @@ const NOTES: Readonly<Record<(typeof SAMPLERS)[number]['id'], string>> = {
   lcm: 'For LCM models: four to eight steps.',
 };
 
-function automaticSchedule({ options }: SamplerEntry): string {
-  const own = options['scheduler'];
-  return ((own !== undefined && findScheduler(own)) || AUTOMATIC).label;
-}
-
 /** A1111's samplers, in its order. */
-export const samplers: readonly SamplerOption[] = SAMPLERS.map((entry) => ({
-  id: entry.id,
-  label: entry.name,
-  automaticSchedule: automaticSchedule(entry),
-  note: NOTES[entry.id],
+export const samplers: readonly SamplerOption[] = INFOTEXT_SAMPLERS.map((sampler) => ({
+  id: sampler.id,
+  label: sampler.label,
+  automaticSchedule: INFOTEXT_SCHEDULES['schedule' in sampler ? sampler.schedule : 'automatic'],
+  note: NOTES[sampler.id],
 }));
 
 /** A1111's schedule types, in its order. */
-export const schedules: readonly ScheduleOption[] = SCHEDULERS.map(({ name, label }) => ({
-  id: name,
+export const schedules: readonly ScheduleOption[] = Object.entries(INFOTEXT_SCHEDULES).map(([id, label]) => ({
+  id,
   label,
 }));

@@ -1,3 +1,4 @@
+import { fromEvent } from 'file-selector';
 import { AppError } from '#protocol/error.ts';
 import type { ImportSource } from '#protocol/import.ts';
 
@@ -18,21 +19,20 @@ const PIPELINE =
   /(?:^|\/)(?:model_index\.json|(?:unet|transformer|vae|vae_decoder|vae_encoder|text_encoder|text_encoder_2)\/[^/]+)$/;
 
 /**
- * Everything in a drop, folders read to the bottom.
+ * Everything in a drop, folders read to the bottom. Call it while the event is dispatched: afterwards the browser has taken
+ * its items back.
  * @throws AppError `invalid_request` where there are too many files for a model
  */
-export async function filesOfDrop(transfer: DataTransfer): Promise<BroughtFile[]> {
-  // The items are gone after the event: all of them are taken before the first wait.
-  const items = [...transfer.items].map((item) => ({
-    entry: item.webkitGetAsEntry(),
-    file: item.getAsFile(),
-  }));
-  const found: BroughtFile[] = [];
-  for (const { entry, file } of items) {
-    if (entry && isFolder(entry)) await readFolder(entry, found);
-    else if (file) found.push({ path: file.name, file });
+export async function filesOfDrop(event: DragEvent): Promise<BroughtFile[]> {
+  const files = (await fromEvent(event)).filter((item) => item instanceof File);
+  if (files.length > MOST_FILES) {
+    throw new AppError(
+      'invalid_request',
+      `There are more than ${String(MOST_FILES)} files in this folder. Drop the folder of one model.`,
+    );
   }
-  return found;
+  // The library writes `/folder/name` and `./name`.
+  return files.map((file) => ({ path: file.relativePath.replace(/^\.?\//, ''), file }));
 }
 
 /** What was chosen in a file picker. */
@@ -55,36 +55,4 @@ export function toSources(files: readonly BroughtFile[]): { name: string; source
       source: { from: 'files', files: [{ path: file.name, file }] },
     }));
   });
-}
-
-// Not by `instanceof`: Chromium has these classes under other names.
-function isFolder(entry: FileSystemEntry): entry is FileSystemDirectoryEntry {
-  return entry.isDirectory;
-}
-
-function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
-  return entry.isFile;
-}
-
-async function readFolder(folder: FileSystemDirectoryEntry, found: BroughtFile[]): Promise<void> {
-  const reader = folder.createReader();
-  for (;;) {
-    // A folder is told a hundred entries at a time.
-    const entries = await new Promise<FileSystemEntry[]>((resolve, reject) =>
-      reader.readEntries(resolve, reject),
-    );
-    if (entries.length === 0) return;
-    for (const entry of entries) {
-      if (isFolder(entry)) await readFolder(entry, found);
-      if (!isFile(entry)) continue;
-      const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
-      found.push({ path: entry.fullPath.replace(/^\//, ''), file });
-      if (found.length > MOST_FILES) {
-        throw new AppError(
-          'invalid_request',
-          `There are more than ${String(MOST_FILES)} files in this folder. Drop the folder of one model.`,
-        );
-      }
-    }
-  }
 }

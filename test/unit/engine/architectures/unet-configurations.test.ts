@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { openReference, type ReferenceModel } from '../../../parity/models.ts';
 import { openGraph, type Numbers } from '../../../support/onnx-session.ts';
 import { joinSources, pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';

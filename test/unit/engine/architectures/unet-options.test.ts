@@ -4,7 +4,7 @@ import {
   buildUnet2dCondition,
   type Unet2dConditionOptions,
 } from '#engine/architectures/unet-2d-condition.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { ipAdapterModules } from '#engine/architectures/ip-adapter.ts';
 import { openReference, type ReferenceModel } from '../../../parity/models.ts';
 import { openGraph, type Numbers } from '../../../support/onnx-session.ts';

@@ -2,8 +2,8 @@ import { onnx } from 'onnx-proto';
 import { expect, test } from 'vitest';
 import { Graph } from '#engine/graph/graph.ts';
 import { groupNorm, linear } from '#engine/graph/layers.ts';
-import { castTensors } from '#engine/weights/casts.ts';
-import { quantiseTensors } from '#engine/weights/quantise.ts';
+import { castTensors } from '#weights/casts.ts';
+import { quantiseTensors } from '#weights/quantise.ts';
 import { randomTensors, tensorsOf } from '../../../support/random-weights.ts';
 
 test('what depends on weights alone comes first, so that ONNX Runtime does it last', () => {

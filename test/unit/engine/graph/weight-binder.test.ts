@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readGeneratedFile, WeightBinder } from '#engine/graph/weight-binder.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { joinSources, tensorsOf } from '../../../support/random-weights.ts';
 
 const computed = tensorsOf({

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openCheckpoint, type Component } from '#engine/weights/checkpoint.ts';
-import { fromFloat32, readFloat32 } from '#engine/weights/casts.ts';
-import { chooseStorage, quantiseTensors } from '#engine/weights/quantise.ts';
-import { openSafetensors } from '#engine/weights/safetensors-source.ts';
-import type { TensorSource } from '#engine/weights/tensor-source.ts';
+import { openCheckpoint, type Component } from '#weights/checkpoint.ts';
+import { fromFloat32, readFloat32 } from '#weights/casts.ts';
+import { chooseStorage, quantiseTensors } from '#weights/quantise.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
-import type { TextToImageJob } from '#protocol/job.ts';
+import type { GenerateJob, Pass } from '#protocol/job.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { compareImages } from '../../../support/images.ts';
@@ -23,8 +23,18 @@ import {
 } from '../../../support/tiny-packs.ts';
 
 /** Everything is generated at 64×64 in two steps. */
-function job(prompt: string, changes: Partial<TextToImageJob> = {}): TextToImageJob {
-  const base = textToImage({ prompt, seeds: [7n], width: 64, height: 64, steps: 2 });
+function job(
+  prompt: string,
+  { vae, ...changes }: Partial<GenerateJob & Pick<Pass, 'vae'>> = {},
+): GenerateJob {
+  const base = textToImage({
+    prompt,
+    seeds: [7n],
+    width: 64,
+    height: 64,
+    steps: 2,
+    ...(vae !== undefined && { vae }),
+  });
   return { ...base, promptOptions: { ...base.promptOptions, syntax: 'a1111' }, ...changes };
 }
 

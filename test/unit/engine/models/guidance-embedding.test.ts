@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
-import { embedGuidanceScale } from '#engine/pipelines/conditioning.ts';
-import { openSafetensors } from '#engine/weights/safetensors-source.ts';
+import { embedGuidanceScale } from '#engine/stages/prompts/conditioning.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
 import type { AnyPack, ConfigFile } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { compareImages } from '../../../support/images.ts';

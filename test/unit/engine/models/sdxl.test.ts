@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildClipText } from '#engine/architectures/clip-text.ts';
 import type { ConfigFile, ModelPack } from '#protocol/model.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
-import type { TextToImageJob } from '#protocol/job.ts';
+import type { GenerateJob } from '#protocol/job.ts';
 import { loadClipTokenizer } from '../../../support/clip-tokenizer.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
@@ -22,8 +22,8 @@ import {
 import { openNodeRuntime } from '../../../support/node-engine.ts';
 import { openModel } from '#engine/models/model.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
-import { encodePrompts } from '#engine/pipelines/conditioning.ts';
-import { readPrompts } from '#engine/pipelines/read-prompts.ts';
+import { encodeConditioning } from '#engine/stages/prompts/conditioning.ts';
+import { readPrompts } from '#engine/stages/prompts/read-prompts.ts';
 import { planSampling } from '#engine/samplers/index.ts';
 
 /** The reference's UNet reads 32 numbers of context and 32 pooled ones: 16 of each encoder, and the second's. */
@@ -42,7 +42,7 @@ const jobOf = (
   prompt: string,
   syntax: 'plain' | 'a1111' | 'fooocus' = 'a1111',
   clipSkip = 1,
-): TextToImageJob => ({
+): GenerateJob => ({
   ...JOB,
   images: JOB.images.map((image) => ({ ...image, prompt: [prompt] })),
   promptOptions: { ...JOB.promptOptions, syntax, clipSkip },
@@ -68,18 +68,23 @@ beforeAll(async () => {
 afterAll(() => engine.unload());
 
 /** The conditioning of a prompt's first call, through the app's own code. */
-async function conditioningOf(job: TextToImageJob) {
+async function conditioningOf(job: GenerateJob) {
   const runtime = await openNodeRuntime();
   const opened = await openModel(model.pack, runtime, (path) => Promise.resolve(model.files[path]));
   const addOns = openAddOns([], () => () => Promise.resolve(undefined));
   const loaded = await opened.load({}, addOns);
-  const sampling = planSampling(job.sampler, opened.noiseModel, job.steps);
+  const [pass] = job.passes;
+  const sampling = planSampling(pass.sampler, opened.noiseModel, pass.steps);
   const [read] = await readPrompts(opened, addOns, job, sampling, () => undefined);
   if (!read) throw new Error('There are no prompts.');
-  const encoded = await encodePrompts(
+  const encoded = await encodeConditioning(
     loaded,
     read,
-    { job, size: { width: 64, height: 128 } },
+    {
+      promptOptions: job.promptOptions,
+      guidanceScale: pass.guidanceScale,
+      size: { width: 64, height: 128 },
+    },
     () => undefined,
   );
   const conditioning = encoded.conditioningAt(0);
@@ -143,7 +148,7 @@ describe('SDXL', () => {
       { family: 'sdxl' },
     );
     packs.push(embedding);
-    const png = async (job: TextToImageJob) => {
+    const png = async (job: GenerateJob) => {
       const { pngs, notes } = await generate(engine, model, job, [embedding]);
       expect(notes).toEqual([]);
       return pngs[0] ?? new Uint8Array();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createClipTokenizer } from '#engine/tokenizers/clip.ts';
+import { clipVocabulary, createClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { loadClipTokenizer } from '../../../support/clip-tokenizer.ts';
 
 interface TokenCase {
@@ -54,4 +54,10 @@ describe('createClipTokenizer', () => {
   it('refuses another vocabulary', () => {
     expect(() => createClipTokenizer({ hello: 0 }, '')).toThrow(/not the vocabulary of a CLIP tokenizer/);
   });
+});
+
+it('the vocabulary that follows from the merges is the one that is published beside them', () => {
+  const read = (file: string) =>
+    readFileSync(new URL(`../../../fixtures/clip-tokenizer/${file}`, import.meta.url), 'utf8');
+  expect(clipVocabulary(read('merges.txt'))).toEqual(JSON.parse(read('vocab.json')));
 });

@@ -1,4 +1,4 @@
-import type { FooocusStyle } from '#codecs/prompt/fooocus-prompt.ts';
+import type { FooocusStyle } from '#api/dialects/fooocus/prompt.ts';
 import { divaStyles } from './diva.ts';
 import { fooocusStyles } from './fooocus.ts';
 import { mkStyles } from './mk.ts';

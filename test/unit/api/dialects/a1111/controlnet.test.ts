@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
-import type { TextToImageJob } from '#protocol/job.ts';
 import { createFakeHost, OWN_GRAPHS_MODEL, TEST_MODEL, testAddOn } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
 import { pngOf } from '../../../../support/images.ts';
@@ -20,7 +19,7 @@ interface Answer {
   errors: string;
 }
 
-async function draw(units: readonly unknown[], { model = OWN_GRAPHS_MODEL, more = {} } = {}) {
+async function generate(units: readonly unknown[], { model = OWN_GRAPHS_MODEL, more = {} } = {}) {
   const fake = createFakeHost({ models: [model], addOns: ADD_ONS });
   const body = {
     prompt: 'a house',
@@ -35,13 +34,14 @@ async function draw(units: readonly unknown[], { model = OWN_GRAPHS_MODEL, more 
     status: response.status,
     ignored: response.headers.get('X-Ignored-Parameters'),
     answer: await jsonOf<Answer>(response),
-    job: fake.jobs[0] as TextToImageJob | undefined,
+    job: fake.jobs[0],
+    pass: fake.jobs[0]?.passes[0],
   };
 }
 
 describe('units of the ControlNet extension', () => {
   it('become the controls of the job, and pairs of the infotext', async () => {
-    const { status, job, answer, ignored } = await draw([
+    const { status, job, answer, ignored } = await generate([
       {
         image: `data:image/png;base64,${image}`,
         model: 'control_v11p_sd15_canny [fedcba98]',
@@ -94,7 +94,7 @@ describe('units of the ControlNet extension', () => {
   });
 
   it('tell thresholds and what has no effect', async () => {
-    const { job, ignored } = await draw([
+    const { job, ignored } = await generate([
       {
         image,
         model: 'depth',
@@ -123,14 +123,14 @@ describe('units of the ControlNet extension', () => {
     [{ image, model: 'xl-canny' }, 500, 'not compatible'],
   ];
   it.each(refusals)('%j is refused with %i', async (unit, status, words) => {
-    const { status: own, answer, job } = await draw([unit]);
+    const { status: own, answer, job } = await generate([unit]);
     expect(own).toBe(status);
     expect(answer.detail + answer.errors).toContain(words);
     expect(job).toBeUndefined();
   });
 
   it('are refused for models of finished graphs', async () => {
-    const { status, answer } = await draw([{ image, model: 'depth' }], { model: TEST_MODEL });
+    const { status, answer } = await generate([{ image, model: 'depth' }], { model: TEST_MODEL });
     expect(status).toBe(422);
     expect(answer.detail).toContain('finished graphs');
   });
@@ -138,16 +138,16 @@ describe('units of the ControlNet extension', () => {
 
 describe('how networks are written', () => {
   it('follows tiling and token merging', async () => {
-    const { job, answer } = await draw([], {
+    const { pass, answer } = await generate([], {
       more: { tiling: true, override_settings: { token_merging_ratio: 0.9 } },
     });
-    expect(job?.graphs).toEqual({ tiling: true, tokenMerging: 0.75 });
+    expect(pass?.graph).toEqual({ tiling: true, tokenMerging: 0.75 });
     const info = JSON.parse(answer.info) as { extra_generation_params: Record<string, string> };
     expect(info.extra_generation_params['Token merging ratio']).toBe('0.75');
-    const stock = await draw([], { more: { override_settings: { tiling: true } } });
-    expect(stock.job?.graphs).toEqual({ tiling: true });
-    const off = await draw([], { more: { tiling: false, override_settings: { tiling: true } } });
-    expect(off.job?.graphs).toBeUndefined();
+    const stock = await generate([], { more: { override_settings: { tiling: true } } });
+    expect(stock.pass?.graph).toEqual({ tiling: true });
+    const off = await generate([], { more: { tiling: false, override_settings: { tiling: true } } });
+    expect(off.pass?.graph).toBeUndefined();
   });
 });
 
@@ -161,7 +161,11 @@ describe('routes of the extension', () => {
       model_list: ['control_v11p_sd15_canny [fedcba98]', 'depth [fedcba98]', 'xl-canny [fedcba98]'],
     });
     expect(await get('module_list')).toMatchObject({ module_list: ['none', 'canny', 'invert'] });
-    expect(await get('settings')).toEqual({ control_net_unit_count: 3 });
+    expect(await get('settings')).toEqual({
+      control_net_unit_count: 3,
+      control_net_model_cache_size: 2,
+      control_net_max_models_num: 3,
+    });
     expect(await get('control_types')).toMatchObject({
       control_types: {
         Canny: {

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { styles } from '#api/dialects/fooocus/styles/index.ts';
 import { wildcards } from '#api/dialects/fooocus/wildcards/index.ts';
-import { fillWildcards, PROMPT_EXPANSION, RANDOM_STYLE } from '#codecs/prompt/fooocus-prompt.ts';
+import { fillWildcards, PROMPT_EXPANSION, RANDOM_STYLE } from '#api/dialects/fooocus/prompt.ts';
 import { PythonRandom } from '#codecs/prompt/python-random.ts';
 
 // The names Fooocus 2.5 lists, in its order.

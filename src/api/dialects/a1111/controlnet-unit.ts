@@ -1,0 +1,231 @@
+import { validate } from '#api/fields.ts';
+import { findAddOn } from '#api/models.ts';
+import {
+  honoured,
+  missingCapability,
+  needs,
+  noEffect,
+  param,
+  parameters,
+  screenParameters,
+  type BodyOf,
+} from '#api/parameters.ts';
+import { fromBase64OrDataUri } from '#codecs/base64.ts';
+import { CONTROL_MODE_LABELS, describeUnit, RESIZE_MODE_LABELS } from '#codecs/infotext-control.ts';
+import type { InfotextPair } from '#codecs/infotext.ts';
+import { isRecord } from '#codecs/json.ts';
+import type { ControlPreprocessor, ControlSpec } from '#protocol/job.ts';
+import type { AddOnInfo } from '#protocol/model.ts';
+import { httpException, pythonException } from './errors.ts';
+import { f } from './fields.ts';
+
+/*
+ * Units of the ControlNet extension (Mikubill/sd-webui-controlnet) among the always-on scripts; names and defaults are
+ * those of its internal_controlnet/args.py.
+ */
+
+/** The always-on script's name. */
+export const CONTROLNET = 'controlnet';
+
+const ofMemory = noEffect('memory is managed here');
+const ofThePage = noEffect('a part of the page of the extension');
+const ofMasks = needs('control-mask');
+const noMaps = noEffect('maps are not in the answer', (value) => value === true);
+
+const unitBody = parameters({
+  enabled: param(f.boolean(), true, honoured, 'Whether the unit takes part'),
+  module: param(f.string(), 'none', honoured, 'Preprocessor'),
+  model: param(f.string(), 'None', honoured, 'ControlNet'),
+  weight: param(f.number({ min: 0, max: 2 }), 1, honoured, 'Strength'),
+  image: param(f.json(), null, honoured, 'ControlNet image in base64'),
+  mask: param(f.json(), null, ofMasks, 'Mask'),
+  resize_mode: param(f.json(), 'Crop and Resize', honoured, 'How the image is brought to size'),
+  processor_res: param(f.integer(), -1, honoured, 'Resolution of the preprocessor'),
+  threshold_a: param(f.number(), -1, honoured, 'First slider of the preprocessor'),
+  threshold_b: param(f.number(), -1, honoured, 'Second slider of the preprocessor'),
+  guidance_start: param(f.number({ min: 0, max: 1 }), 0, honoured, 'Share of the run at which it begins'),
+  guidance_end: param(f.number({ min: 0, max: 1 }), 1, honoured, 'Share of the run at which it ends'),
+  pixel_perfect: param(f.boolean(), false, honoured, 'Preprocessor at the size of the image'),
+  control_mode: param(f.json(), 'Balanced', honoured, 'Control mode'),
+  advanced_weighting: param(f.json(), null, ofMasks, 'Weights by layer'),
+  effective_region_mask: param(f.json(), null, ofMasks, 'Mask of where it counts'),
+  ipadapter_input: param(f.json(), null, needs('image-prompt'), 'Input of an IP-Adapter'),
+  hr_option: param(f.string(), null, noEffect('there is one pass'), 'Passes in which it takes part'),
+  low_vram: param(f.boolean(), false, ofMemory, 'Save memory'),
+  lowvram: param(f.boolean(), false, ofMemory, 'Save memory'),
+  guessmode: param(f.boolean(), false, noEffect('control_mode decides'), 'Guess mode'),
+  guess_mode: param(f.boolean(), false, noEffect('control_mode decides'), 'Guess mode'),
+  save_detected_map: param(f.boolean(), true, noMaps, 'Answer with the map'),
+  inpaint_crop_input_image: param(f.boolean(), false, noEffect('there is no mask'), 'Crop to the mask'),
+  pulid_mode: param(f.string(), null, noEffect('there is no PuLID model'), 'Mode of PuLID'),
+  is_ui: param(f.boolean(), false, ofThePage, 'Whether the page sent it'),
+  input_mode: param(f.string(), null, ofThePage, 'Mode of the page'),
+  batch_images: param(f.json(), '', ofThePage, 'Images of a batch'),
+  output_dir: param(f.string(), '', ofThePage, 'Folder of the batch'),
+  loopback: param(f.boolean(), false, ofThePage, 'Feed the image back'),
+});
+
+type UnitBody = BodyOf<typeof unitBody>;
+
+/** Names that fields had in earlier releases. */
+const OLD_NAMES: Readonly<Record<string, string>> = {
+  guidance: 'guidance_end',
+  input_image: 'image',
+  mask_image: 'mask',
+};
+
+/** A preprocessor by name and by label. */
+interface Module {
+  names: readonly [string, ...string[]];
+  kind: ControlPreprocessor['kind'];
+}
+
+/** The preprocessors that are here. */
+export const MODULES: readonly Module[] = [
+  { names: ['none'], kind: 'none' },
+  { names: ['canny'], kind: 'canny' },
+  { names: ['invert', 'invert (from white bg & black line)'], kind: 'invert' },
+];
+
+export const CANNY_SLIDERS = [
+  { name: 'Low Threshold', value: 100, min: 1, max: 255 },
+  { name: 'High Threshold', value: 200, min: 1, max: 255 },
+];
+
+/** One value of a field that takes names and numbers. */
+interface Choice<T> {
+  names: readonly [string, ...string[]];
+  meaning: T;
+}
+
+/** In the order of their numbers. */
+const RESIZE_MODES: readonly Choice<ControlSpec['fit']>[] = [
+  { names: [RESIZE_MODE_LABELS.stretch], meaning: 'stretch' },
+  { names: [RESIZE_MODE_LABELS.cover, 'Inner Fit (Scale to Fit)'], meaning: 'cover' },
+  { names: [RESIZE_MODE_LABELS.contain, 'Outer Fit (Shrink to Fit)'], meaning: 'contain' },
+];
+
+const CONTROL_MODES: readonly Choice<ControlSpec['balance']>[] = [
+  { names: [CONTROL_MODE_LABELS.even], meaning: 'even' },
+  { names: [CONTROL_MODE_LABELS.prompt], meaning: 'prompt' },
+  { names: [CONTROL_MODE_LABELS.control], meaning: 'control' },
+];
+
+/** A unit that takes part, and how the infotext tells of it. */
+export interface ControlUnit {
+  spec: ControlSpec;
+  pair: InfotextPair;
+}
+
+/**
+ * The units of a request that are switched on.
+ * @param script what the request has under {@link CONTROLNET}
+ * @param ignore called with the names of fields without effect
+ * @throws AppError in the extension's words for wrong units; `unsupported_feature` for what it can and this cannot
+ */
+export function readControlUnits(
+  script: unknown,
+  addOns: readonly AddOnInfo[],
+  ignore: (...names: string[]) => void,
+): ControlUnit[] {
+  const args: readonly unknown[] = isRecord(script) && Array.isArray(script['args']) ? script['args'] : [];
+  const units: ControlUnit[] = [];
+  for (const [index, sent] of args.entries()) {
+    if (sent === null) continue;
+    const unit = readUnit(sent, index, ignore);
+    if (!unit) continue;
+    const addOn = findModelOf(unit, addOns);
+    const spec = toSpec(unit, addOn);
+    units.push({ spec, pair: [`ControlNet ${units.length}`, describeUnit(spec, addOn.sha256)] });
+  }
+  return units;
+}
+
+/** A unit that is switched on; null for one that is not. */
+function readUnit(sent: unknown, index: number, ignore: (...names: string[]) => void): UnitBody | null {
+  const where = `alwayson_scripts.${CONTROLNET}.args.${index}`;
+  if (!isRecord(sent)) throw httpException(422, `${where} must be an object`);
+  const renamed = Object.fromEntries(
+    Object.entries(sent).map(([name, value]) => [OLD_NAMES[name] ?? name, value]),
+  );
+  const unit = validate(unitBody.schema, renamed, 'body');
+  if ('invalid' in unit) {
+    const wrong = unit.invalid.map(({ path, rule }) => `${path.join('.')} (${rule})`);
+    throw httpException(422, `${where} has values that cannot be read: ${wrong.join(', ')}`);
+  }
+  const { value } = unit;
+  if (value.guidance_start > value.guidance_end) {
+    throw pythonException(
+      'ValueError',
+      `guidance_start(${value.guidance_start}) > guidance_end(${value.guidance_end})`,
+    );
+  }
+  if (!value.enabled) return null;
+  ignore(...screenParameters(unitBody, renamed, value).map((name) => `${where}.${name}`));
+  // Edges are searched at the size that is generated, as with `pixel_perfect`.
+  if (value.processor_res > 0 && !value.pixel_perfect && moduleOf(value) !== 'none')
+    ignore(`${where}.processor_res`);
+  return value;
+}
+
+function findModelOf({ model }: UnitBody, addOns: readonly AddOnInfo[]): AddOnInfo {
+  if (/^none$/i.test(model.trim()))
+    throw pythonException('RuntimeError', 'You have not selected any ControlNet Model.');
+  const addOn = findAddOn(addOns, CONTROLNET, model);
+  if (addOn) return addOn;
+  throw httpException(422, `model(${model}) not found in supported models.`);
+}
+
+function moduleOf({ module }: UnitBody): ControlPreprocessor['kind'] {
+  const found = MODULES.find(({ names }) => names.includes(module.trim().toLowerCase()));
+  if (found) return found.kind;
+  throw missingCapability(`${CONTROLNET} module '${module}'`, 'control-preprocessor');
+}
+
+function toSpec(unit: UnitBody, { pack }: AddOnInfo): ControlSpec {
+  return {
+    id: pack.id,
+    image: readImage(unit.image),
+    fit: pick(RESIZE_MODES, unit.resize_mode, 'resize_mode'),
+    preprocessor: toPreprocessor(unit),
+    strength: unit.weight,
+    start: unit.guidance_start,
+    end: unit.guidance_end,
+    balance: pick(CONTROL_MODES, unit.control_mode, 'control_mode'),
+  };
+}
+
+function toPreprocessor(unit: UnitBody): ControlPreprocessor {
+  const kind = moduleOf(unit);
+  if (kind !== 'canny') return { kind };
+  const [low = 100, high = 200] = CANNY_SLIDERS.map(({ value, min, max }, index) => {
+    const own = index === 0 ? unit.threshold_a : unit.threshold_b;
+    return own < min || own > max ? value : own;
+  });
+  return { kind, low: Math.min(low, high), high: Math.max(low, high) };
+}
+
+/** A choice by its number, its name, or the name it had before. */
+function pick<T>(choices: readonly Choice<T>[], value: unknown, field: string): T {
+  const found =
+    typeof value === 'number'
+      ? choices[value]
+      : choices.find(({ names }) => names.some((name) => name === value));
+  if (found) return found.meaning;
+  const names = choices.map(({ names: [name] }) => `'${name}'`).join(', ');
+  throw httpException(422, `${field} must be one of ${names}`);
+}
+
+/** @throws AppError when there is no image, or none that can be read; `unsupported_feature` for one with a mask */
+function readImage(image: unknown): Blob {
+  const text: unknown = isRecord(image) ? image['image'] : image;
+  if (isRecord(image) && typeof image['mask'] === 'string' && image['mask'] !== '')
+    throw missingCapability(`'${CONTROLNET} image.mask'`, 'control-mask');
+  if (typeof text !== 'string' || text === '')
+    throw pythonException('ValueError', 'controlnet is enabled but no input image is given');
+  try {
+    return new Blob([fromBase64OrDataUri(text)]);
+  } catch {
+    throw pythonException('HTTPException', 'Invalid encoded image');
+  }
+}

@@ -1,0 +1,146 @@
+import type { Parameters } from '#api/parameters.ts';
+import { bytesResponse } from '#api/response.ts';
+import { route, type Call, type Route } from '#api/route.ts';
+import { finishedImages } from '#api/run-job.ts';
+import { isRecord } from '#codecs/json.ts';
+import { AppError, type ErrorCode } from '#protocol/error.ts';
+import type { JobRecord } from '#protocol/job.ts';
+import * as images from './image-bodies.ts';
+import { JOB_NOT_FOUND, QUEUE_IS_FULL, refuseAsyncJob, toAsyncJob, toImageResults, toPng } from './jobs.ts';
+import { toJob, toReply } from './map.ts';
+import * as schema from './schema.ts';
+
+type GenerationCall = Call<schema.CommonRequest, { accept: string }>;
+
+/** What goes wrong before a job or by the client's doing; other failures are a job's result. */
+const ANSWERED_AS_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  'invalid_request',
+  'no_engine_tab',
+  'protocol_mismatch',
+  'model_not_found',
+  'unsupported_feature',
+  'cancelled',
+]);
+
+/** The image itself is the answer, in place of JSON about it. */
+function wantsPng(request: Request): boolean {
+  const accept = new URL(request.url).searchParams.get('accept') || request.headers.get('Accept');
+  return accept === 'image/png';
+}
+
+/** The image of a generation, or its fate, in the form the client asked for. */
+async function generate(call: GenerationCall, jobType: string): Promise<unknown> {
+  const png = wantsPng(call.request);
+  const request = png ? { ...call.body, image_number: 1 } : call.body;
+  const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+  const { job, withoutEffect } = toJob(request, models, addOns, sentNames(call));
+  call.ignore(...withoutEffect);
+  const reply = toReply(request, jobType);
+  try {
+    if (request.async_process) {
+      const id = await call.submit(job, reply);
+      const record = await call.ask((host) => host.job(id));
+      return record ? await toAsyncJob(call, record, false) : JOB_NOT_FOUND;
+    }
+    const record = await call.run(job, reply);
+    return png ? await answerPng(call, record) : await toImageResults(call, record);
+  } catch (error) {
+    if (!(error instanceof AppError) || ANSWERED_AS_ERRORS.has(error.code)) throw error;
+    const full = error.code === 'queue_full';
+    if (png) return full ? textResponse('QUEUE_IS_FULL', 409) : textResponse('ERROR', 500);
+    if (request.async_process) {
+      if (full) return refuseAsyncJob(jobType);
+      throw error;
+    }
+    return full ? [QUEUE_IS_FULL] : [];
+  }
+}
+
+/** The names the client sent. */
+function sentNames({ received }: GenerationCall): Set<string> {
+  return new Set(isRecord(received) ? Object.keys(received) : []);
+}
+
+async function answerPng(call: Pick<GenerationCall, 'ask'>, record: JobRecord): Promise<Response> {
+  const [image] = await finishedImages(call.ask, record);
+  if (image) return bytesResponse(await toPng(image.blob), 'image/png');
+  return record.stage === 'cancelled' ? textResponse('USER_CANCEL', 400) : textResponse('', 500);
+}
+
+function textResponse(text: string, status: number): Response {
+  return bytesResponse(new TextEncoder().encode(text), 'text/plain; charset=utf-8', status);
+}
+
+interface Generation {
+  path: string;
+  jobType: string;
+  summary: string;
+  body: Parameters<schema.CommonRequest>;
+  encoding?: 'form';
+}
+
+function generation({ jobType, ...rest }: Generation): Route {
+  return route({
+    ...rest,
+    method: 'POST',
+    query: schema.generationQuery,
+    answer: schema.generationAnswer,
+    late: (request) => !wantsPng(request),
+    run: (call) => generate(call, jobType),
+  });
+}
+
+/** The routes that generate. */
+export const generations: readonly Route[] = [
+  generation({
+    path: '/v1/generation/text-to-image',
+    jobType: 'Text to Image',
+    summary: 'Images from a prompt',
+    body: schema.textToImage,
+  }),
+  generation({
+    path: '/v2/generation/text-to-image-with-ip',
+    jobType: 'Text to Image',
+    summary: 'Images from a prompt and images',
+    body: images.textToImageWithImagePrompts,
+  }),
+  generation({
+    path: '/v1/generation/image-upscale-vary',
+    jobType: 'Image Upscale or Variation',
+    summary: 'An image upscaled or varied (form)',
+    body: images.upscaleOrVaryForm,
+    encoding: 'form',
+  }),
+  generation({
+    path: '/v2/generation/image-upscale-vary',
+    jobType: 'Image Upscale or Variation',
+    summary: 'An image upscaled or varied',
+    body: images.upscaleOrVary,
+  }),
+  generation({
+    path: '/v1/generation/image-inpaint-outpaint',
+    jobType: 'Image Inpaint or Outpaint',
+    summary: 'Part of an image generated again, or what is around it (form)',
+    body: images.inpaintOrOutpaintForm,
+    encoding: 'form',
+  }),
+  generation({
+    path: '/v2/generation/image-inpaint-outpaint',
+    jobType: 'Image Inpaint or Outpaint',
+    summary: 'Part of an image generated again, or what is around it',
+    body: images.inpaintOrOutpaint,
+  }),
+  generation({
+    path: '/v1/generation/image-prompt',
+    jobType: 'Image Prompt',
+    summary: 'Images in the likeness of images (form)',
+    body: images.imagePromptForm,
+    encoding: 'form',
+  }),
+  generation({
+    path: '/v2/generation/image-prompt',
+    jobType: 'Image Prompt',
+    summary: 'Images in the likeness of images',
+    body: images.imagePromptRequest,
+  }),
+];

@@ -1,0 +1,131 @@
+import { needs, param, parameters, partOf, requiredParam, type Rows } from '#api/parameters.ts';
+import { isRecord } from '#codecs/json.ts';
+import * as v from 'valibot';
+import { commaList, fields, form } from './fields.ts';
+import { formImage, jsonImage, requiredFormImage } from './image-fields.ts';
+import { commonForm, commonJson } from './schema.ts';
+
+/* Requests for images from images. Those of `/v1/` are forms, those of `/v2/` JSON. */
+
+const { integer, list, model, number, oneOf, optional, string } = fields;
+
+export const upscaleOrVaryMethods = [
+  'Disabled',
+  'Vary (Subtle)',
+  'Vary (Strong)',
+  'Upscale (1.5x)',
+  'Upscale (2x)',
+  'Upscale (Fast 2x)',
+  'Upscale (Custom)',
+] as const;
+
+const sides = ['Left', 'Right', 'Top', 'Bottom'] as const;
+const imagePromptTypes = ['ImagePrompt', 'FaceSwap', 'PyraCanny', 'CPDS'] as const;
+
+const ofImage = partOf('input_image');
+
+const imagePrompts = list(
+  model({
+    cn_img: v.nullish(jsonImage, 'None'),
+    cn_stop: optional(number({ min: 0, max: 1 }), 0),
+    cn_weight: optional(number({ min: 0, max: 2 }), 0),
+    cn_type: optional(oneOf(imagePromptTypes), 'ImagePrompt'),
+  }),
+);
+
+const IMAGE_PROMPTS = 'Image prompts';
+const hasImagePrompt = (value: unknown) =>
+  Array.isArray(value) && value.some((item: unknown) => isRecord(item) && item['cn_img'] !== null);
+const asksForImagePrompts = needs('image-prompt', hasImagePrompt);
+
+const optionalImagePrompts = {
+  image_prompts: param(imagePrompts, [], asksForImagePrompts, IMAGE_PROMPTS),
+};
+
+const outpaintDistances = (initial: number) => ({
+  outpaint_distance_left: param(integer(), initial, ofImage, 'Pixels to add at the left'),
+  outpaint_distance_right: param(integer(), initial, ofImage, 'Pixels to add at the right'),
+  outpaint_distance_top: param(integer(), initial, ofImage, 'Pixels to add at the top'),
+  outpaint_distance_bottom: param(integer(), initial, ofImage, 'Pixels to add at the bottom'),
+});
+
+const INIT_IMAGE = 'Image to start from';
+const MASK = 'Mask: white is generated again';
+const METHOD = 'Upscale or vary, and how much';
+const FACTOR = 'Factor of Upscale (Custom)';
+const OUTPAINT = 'Sides to outpaint';
+const ADDITIONAL_PROMPT = 'What to generate inside the mask';
+
+/** `POST /v2/generation/text-to-image-with-ip`. */
+export const textToImageWithImagePrompts = parameters({ ...commonJson, ...optionalImagePrompts });
+
+/** `POST /v2/generation/image-upscale-vary`. */
+export const upscaleOrVary = parameters({
+  ...commonJson,
+  input_image: requiredParam(jsonImage, needs('vary'), INIT_IMAGE),
+  uov_method: param(oneOf(upscaleOrVaryMethods), 'Upscale (2x)', ofImage, METHOD),
+  upscale_value: param(number({ min: 1, max: 5 }), 1, ofImage, FACTOR),
+  ...optionalImagePrompts,
+});
+
+const inpaintJson = {
+  input_image: param(jsonImage, '', needs('inpaint'), INIT_IMAGE),
+  input_mask: param(jsonImage, '', ofImage, MASK),
+  inpaint_additional_prompt: param(string(), '', ofImage, ADDITIONAL_PROMPT),
+  outpaint_selections: param(list(oneOf(sides)), [], ofImage, OUTPAINT),
+  ...outpaintDistances(-1),
+};
+
+/** `POST /v2/generation/image-inpaint-outpaint`. */
+export const inpaintOrOutpaint = parameters({ ...commonJson, ...inpaintJson, ...optionalImagePrompts });
+
+/** `POST /v2/generation/image-prompt`. */
+export const imagePromptRequest = parameters({
+  ...commonJson,
+  ...inpaintJson,
+  image_prompts: requiredParam(imagePrompts, asksForImagePrompts, IMAGE_PROMPTS),
+});
+
+/** `POST /v1/generation/image-upscale-vary`, a form. */
+export const upscaleOrVaryForm = form({
+  ...commonForm,
+  input_image: requiredParam(requiredFormImage, needs('vary'), INIT_IMAGE),
+  uov_method: requiredParam(oneOf(upscaleOrVaryMethods), ofImage, METHOD),
+  upscale_value: param(number({ min: 1, max: 5 }), null, ofImage, FACTOR),
+});
+
+const inpaintForm = {
+  input_mask: param(formImage, null, ofImage, MASK),
+  inpaint_additional_prompt: param(string(), '', ofImage, ADDITIONAL_PROMPT),
+  outpaint_selections: param(commaList(oneOf(sides)), [], ofImage, OUTPAINT),
+  ...outpaintDistances(0),
+};
+
+/** `POST /v1/generation/image-inpaint-outpaint`, a form. */
+export const inpaintOrOutpaintForm = form({
+  ...commonForm,
+  ...inpaintForm,
+  input_image: requiredParam(requiredFormImage, needs('inpaint'), INIT_IMAGE),
+});
+
+/** One of the four image prompts of a form. */
+function formImagePrompt(index: 1 | 2 | 3 | 4): Rows {
+  const ofThis = partOf(`cn_img${index}`);
+  return {
+    [`cn_img${index}`]: param(formImage, null, needs('image-prompt'), `Image prompt ${index}`),
+    [`cn_stop${index}`]: param(number({ min: 0, max: 1 }), null, ofThis, 'Share of the run at which it ends'),
+    [`cn_weight${index}`]: param(number({ min: 0, max: 2 }), null, ofThis, 'Weight'),
+    [`cn_type${index}`]: param(oneOf(imagePromptTypes), 'ImagePrompt', ofThis, 'What is taken from it'),
+  };
+}
+
+/** `POST /v1/generation/image-prompt`, a form. */
+export const imagePromptForm = form({
+  ...formImagePrompt(1),
+  ...formImagePrompt(2),
+  ...formImagePrompt(3),
+  ...formImagePrompt(4),
+  ...commonForm,
+  ...inpaintForm,
+  input_image: param(formImage, null, needs('inpaint'), INIT_IMAGE),
+});

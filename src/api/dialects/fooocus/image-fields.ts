@@ -1,0 +1,32 @@
+import type { Field } from '#api/fields.ts';
+import * as v from 'valibot';
+import { fields } from './fields.ts';
+
+/** An image in JSON: its bytes in base64, or where to get it; null stands for no image. */
+export type ImageSource = { base64: string } | { url: string } | null;
+
+const NO_IMAGE = ['', 'None', 'none', 'null', 'string'];
+
+/** An image in a JSON string. */
+export const jsonImage: Field<ImageSource> = v.pipe(
+  fields.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }): ImageSource => {
+    const text = dataset.value;
+    if (NO_IMAGE.includes(text)) return null;
+    if (text.startsWith('http')) return { url: text };
+    const base64 = text.replace(/^data:image[^,]*,/, '').replace(/\s+/g, '');
+    if (/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return { base64 };
+    addIssue({ message: 'Value error, should be an image in base64' });
+    return NEVER;
+  }),
+);
+
+/** A file part of a form; one without a name counts as absent. */
+export const formImage: Field<Blob | null> = v.pipe(
+  v.unknown(),
+  v.transform((value) => (value instanceof File && value.name === '' && value.size === 0 ? null : value)),
+  v.nullable(v.instance(Blob, "Value error, Expected UploadFile, received: <class 'str'>")),
+);
+
+/** A file part that has to be sent. */
+export const requiredFormImage: Field<Blob> = v.pipe(formImage, v.instance(Blob, 'missing'));

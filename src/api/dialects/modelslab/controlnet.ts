@@ -1,0 +1,80 @@
+import { findAddOn, installedAddOns, requireOwnGraphs } from '#api/models.ts';
+import { missingCapability } from '#api/parameters.ts';
+import { AppError } from '#protocol/error.ts';
+import type { ControlPreprocessor, ControlSpec } from '#protocol/job.ts';
+import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
+import type { Installed } from './map.ts';
+import { packNames } from './names.ts';
+import { CONTROL_TYPES, type ControlnetBody } from './schema.ts';
+
+type ControlType = (typeof CONTROL_TYPES)[number];
+
+/** What is between the lines of files' names: `control_v11p_sd15_seg`. */
+const NAME_PARTS: Readonly<Partial<Record<ControlType, string>>> = {
+  segmentation: 'seg',
+  face_detector: 'face',
+};
+
+/** Control images of these are taken as they are. */
+const WITHOUT_PREPROCESSOR: readonly (ControlType | undefined)[] = ['tile', 'qrcode'];
+
+/**
+ * The ControlNets that a request names, each with the same control image.
+ * @throws AppError `model_not_found` for one that is not installed; `invalid_request` for one of another family;
+ *   `unsupported_feature` for a control image that would have to be made by another network
+ */
+export function chooseControls(
+  body: ControlnetBody,
+  model: ModelInfo,
+  { addOns, settings }: Installed,
+  image: Blob,
+): ControlSpec[] {
+  requireOwnGraphs(model, 'controlnet_model');
+  return packNames(settings, body.controlnet_model)
+    .split(',')
+    .map((name, index) => {
+      const { pack } = chooseControlNet(name, model, addOns);
+      const type = body.controlnet_type?.[index] ?? typeIn(name) ?? typeIn(pack.id);
+      return {
+        id: pack.id,
+        image,
+        fit: 'stretch',
+        preprocessor: body.auto_hint ? preprocessorFor(type) : { kind: 'none' },
+        strength: body.controlnet_conditioning_scale,
+        start: 0,
+        end: 1,
+        balance: body.guess_mode ? 'control' : 'even',
+      };
+    });
+}
+
+/** By its name; or, as the service has one of each, by its type. */
+function chooseControlNet(name: string, model: ModelInfo, addOns: readonly AddOnInfo[]): AddOnInfo {
+  const installed = installedAddOns(addOns, 'controlnet');
+  const fits = ({ pack }: AddOnInfo) => pack.family === null || pack.family === model.pack.family;
+  const type = CONTROL_TYPES.find((known) => known === name.toLowerCase());
+  const ofType = type && installed.find((addOn) => fits(addOn) && typeIn(addOn.pack.id) === type);
+  const found = findAddOn(addOns, 'controlnet', name) ?? ofType;
+  if (!found) {
+    throw new AppError('model_not_found', `ControlNet not found: ${name}`, {
+      detail: { tip: `Installed: ${installed.map(({ pack }) => pack.id).join(', ') || 'none'}` },
+    });
+  }
+  if (fits(found)) return found;
+  throw new AppError(
+    'invalid_request',
+    `The ControlNet ${found.pack.id} is for ${found.pack.family} models, and ${model.pack.id} is a ${model.pack.family} model.`,
+  );
+}
+
+/** The type that a file's name tells. */
+function typeIn(name: string): ControlType | undefined {
+  return CONTROL_TYPES.find((type) => name.toLowerCase().includes(NAME_PARTS[type] ?? type));
+}
+
+function preprocessorFor(type: ControlType | undefined): ControlPreprocessor {
+  if (type === 'canny') return { kind: 'canny', low: 100, high: 200 };
+  if (WITHOUT_PREPROCESSOR.includes(type)) return { kind: 'none' };
+  if (type === undefined) throw new AppError('invalid_request', 'controlnet_type is required with auto_hint');
+  throw missingCapability(`auto_hint for ${type}`, 'control-preprocessor', 'auto_hint');
+}

@@ -1,0 +1,58 @@
+import type { Parameters } from '#api/parameters.ts';
+import { missingRoute, route, type Call, type Output, type Route } from '#api/route.ts';
+import type { MissingCapability } from '#protocol/capabilities.ts';
+import { AppError } from '#protocol/error.ts';
+import type * as v from 'valibot';
+
+export const BASE = '/api/v1/enterprise';
+
+/** Where the service and its SDK send generations and what belongs to them. */
+const GENERATION_BASES = [BASE, `${BASE}/images`, '/api/v6/images', '/api/v6/realtime'];
+
+/** The paths of a generation's endpoint. */
+export function inGenerationBases(name: string): string[] {
+  return GENERATION_BASES.map((base) => `${base}/${name}`);
+}
+
+interface EndpointFacts<Body extends Parameters> {
+  summary: string;
+  body: Body;
+  answer?: v.GenericSchema;
+}
+
+interface Endpoint<Body extends Parameters> extends EndpointFacts<Body> {
+  status?: 'no-effect';
+  run: (call: Call<Output<Body>, undefined>) => Promise<unknown>;
+}
+
+/** The routes of one endpoint under several paths. All are POST, and all want a key. */
+export function endpoints<Body extends Parameters>(
+  paths: readonly string[],
+  endpoint: Endpoint<Body>,
+): Route[] {
+  return paths.map((path) => route<Body>({ ...endpoint, method: 'POST', path, bodyOptional: true }));
+}
+
+/** The same, where the capability is not built. */
+export function missingEndpoints<Body extends Parameters>(
+  paths: readonly string[],
+  endpoint: EndpointFacts<Body> & { needs: MissingCapability },
+): Route[] {
+  return paths.map((path) => missingRoute<Body>({ ...endpoint, method: 'POST', path, bodyOptional: true }));
+}
+
+/** Setting: the only key accepted; empty accepts every key. */
+const KEY_SETTING = 'modelslab.key';
+
+/** Lets requests with a key pass. @throws AppError `unauthorized` */
+export async function checkKey({ body, request, ask }: Call<unknown, unknown>): Promise<void> {
+  const sent = typeof body === 'object' && body !== null && 'key' in body ? body.key : undefined;
+  // Images are fetched by their URLs alone.
+  if (request.method === 'GET') return;
+  const bearer = /^Bearer\s+(.+)$/i.exec(request.headers.get('Authorization') ?? '')?.[1];
+  const key = sent ?? bearer;
+  const { [KEY_SETTING]: wanted } = await ask((host) => host.settings());
+  if (key === undefined || (typeof wanted === 'string' && wanted !== '' && key !== wanted)) {
+    throw new AppError('unauthorized', 'Invalid API key');
+  }
+}

@@ -1,0 +1,55 @@
+import { pythonFloat } from './infotext.ts';
+
+/** Infotext's names for how a control image is brought to size (sd-webui-controlnet, internal_controlnet/args.py). */
+export const RESIZE_MODE_LABELS = {
+  stretch: 'Just Resize',
+  cover: 'Crop and Resize',
+  contain: 'Resize and Fill',
+} as const;
+
+/** Infotext's names for which of prompt and control image counts more, same source. */
+export const CONTROL_MODE_LABELS = {
+  even: 'Balanced',
+  prompt: 'My prompt is more important',
+  control: 'ControlNet is more important',
+} as const;
+
+/** A ControlNet and its image, as infotexts describe them. */
+interface DescribedUnit {
+  id: string;
+  preprocessor: { kind: string; low?: number; high?: number };
+  strength: number;
+  start: number;
+  end: number;
+  fit: keyof typeof RESIZE_MODE_LABELS;
+  balance: keyof typeof CONTROL_MODE_LABELS;
+}
+
+/** `canny [01234567]`. */
+export function unitModelName(model: string, hash: string): string {
+  return hash === '' ? model : `${model} [${hash.slice(0, 8)}]`;
+}
+
+/**
+ * The value of the infotext's `ControlNet 0`.
+ * @param hash the model's SHA-256, or as much as is known of it
+ */
+export function describeUnit(unit: DescribedUnit, hash: string): string {
+  const { low, high } = unit.preprocessor;
+  const facts: Readonly<Record<string, string>> = {
+    Module: unit.preprocessor.kind,
+    Model: unitModelName(unit.id, hash),
+    Weight: pythonFloat(unit.strength),
+    'Resize Mode': RESIZE_MODE_LABELS[unit.fit],
+    ...(low !== undefined && { 'Threshold A': pythonFloat(low) }),
+    ...(high !== undefined && { 'Threshold B': pythonFloat(high) }),
+    'Guidance Start': pythonFloat(unit.start),
+    'Guidance End': pythonFloat(unit.end),
+    // Preprocessors always read the image at the size that is generated.
+    'Pixel Perfect': 'True',
+    'Control Mode': CONTROL_MODE_LABELS[unit.balance],
+  };
+  return Object.entries(facts)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join(', ');
+}

@@ -1,0 +1,63 @@
+import type { Runtime } from '#engine/runtime/runtime.ts';
+import type { ModelPack } from '#protocol/model.ts';
+import type { AddOns } from './add-ons.ts';
+import { openModel, type LoadedModel, type Model, type ModelChanges } from './model.ts';
+import type { ReadFile } from './pack-files.ts';
+
+/** Models on a runtime, of which one is on the device at a time: two would not fit where one just does. */
+export interface Models {
+  /**
+   * Opens these, in their order; nothing of them is on the device yet. Others that were open are released.
+   * @throws AppError see {@link openModel}
+   */
+  open(packs: readonly ModelPack[]): Promise<Model[]>;
+  /** Puts one of the open ones on the device, for which the others leave it. See {@link Model.load} */
+  load(model: Model, changes: ModelChanges, addOns: AddOns): Promise<LoadedModel>;
+  release(): Promise<void>;
+}
+
+/** @param filesOf where the files of a pack are read from */
+export function createModels(runtime: Runtime, filesOf: (pack: ModelPack) => ReadFile): Models {
+  /** By all that a pack says: one imported again may have other configurations around the same files. */
+  let open = new Map<string, Promise<Model>>();
+
+  async function release(others: Iterable<Promise<Model>>, kept?: Model): Promise<void> {
+    for (const opening of others) {
+      // A model that failed to open holds nothing.
+      const model = await opening.catch(() => kept);
+      if (model !== kept) await model?.release();
+    }
+  }
+
+  return {
+    async open(packs) {
+      const before = open;
+      const now = new Map<string, Promise<Model>>();
+      open = now;
+      const opening = packs.map((pack) => {
+        const key = JSON.stringify(pack);
+        const model = now.get(key) ?? before.get(key) ?? openModel(pack, runtime, filesOf(pack));
+        now.set(key, model);
+        return model;
+      });
+      try {
+        await release([...before].flatMap(([key, model]) => (now.has(key) ? [] : model)));
+        return await Promise.all(opening);
+      } catch (thrown) {
+        // The next attempt is to read the files again.
+        if (open === now) open = new Map();
+        await release(now.values());
+        throw thrown;
+      }
+    },
+    async load(model, changes, addOns) {
+      await release(open.values(), model);
+      return model.load(changes, addOns);
+    },
+    async release() {
+      const before = open;
+      open = new Map();
+      await release(before.values());
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import type { LoadedModel } from '#engine/models/model.ts';
+import type { UnetOptions } from '#engine/models/networks.ts';
+import { planSampling } from '#engine/samplers/index.ts';
+import type { SamplingPlan, SamplingStart } from '#engine/samplers/sampling-plan.ts';
+import type { LatentShape } from '#engine/stages/denoise/unet.ts';
+import { isInpaintingModel, samplingStart } from '#engine/stages/init/sampling-start.ts';
+import type { Batch, PlannedPass } from '#engine/stages/resolve/resolve.ts';
+import type { Stage } from '#engine/stages/run/context.ts';
+import type { GenerateJob, GraphOptions } from '#protocol/job.ts';
+
+/** A pass that is to run over a batch. */
+export interface PlannedBatch {
+  job: GenerateJob;
+  batch: Batch;
+  pass: PlannedPass;
+}
+
+/** The same with its networks on the device. */
+export interface LoadedBatch extends PlannedBatch {
+  model: LoadedModel;
+  start: SamplingStart;
+  /** That of the pass, now that it is known what its UNet takes. */
+  plan: SamplingPlan;
+}
+
+/**
+ * Puts the networks of a pass on the device, with the batch's LoRAs. What was loaded for another model leaves it.
+ * @throws AppError see {@link Model.load}; `unsupported_feature` for samplers that cannot keep what is outside a mask
+ */
+export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) => {
+  const { job, batch, pass } = planned;
+  const { spec, index, vae, controlNets, shape } = pass;
+  run.progress.loading(index);
+  const model = await run.models.load(
+    pass.model,
+    {
+      vae,
+      controlNets,
+      unet: unetOptions(spec.graph ?? {}, shape),
+      loras: pass.loras[batch.from]?.loras ?? [],
+    },
+    run.addOns,
+  );
+  const start = samplingStart(job, index, spec, isInpaintingModel(model.unet, shape));
+  return {
+    ...planned,
+    model,
+    start,
+    plan: planSampling(spec.sampler, model.noiseModel, spec.steps, start),
+  };
+};
+
+/** How a pass wants the UNet written; FreeU and token merging need it for one size only. */
+function unetOptions(
+  { tiling = false, freeU, tokenMerging = 0 }: GraphOptions,
+  { height, width }: LatentShape,
+): UnetOptions {
+  const isOfOneSize = freeU !== undefined || tokenMerging > 0;
+  return {
+    ...(tiling && { tiling }),
+    ...(freeU && { freeU }),
+    ...(tokenMerging > 0 && { tokenMerging: { ratio: tokenMerging } }),
+    ...(isOfOneSize && { size: { height, width } }),
+  };
+}

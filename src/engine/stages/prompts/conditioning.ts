@@ -1,0 +1,186 @@
+import type { LoadedModel, TextEncoder } from '#engine/models/model.ts';
+import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
+import { repadIds } from '#engine/text/chunk.ts';
+import {
+  cacheChunks,
+  encodePrompt,
+  type Context,
+  type EncodeChunk,
+  type EncodedPrompt,
+} from '#engine/text/encode.ts';
+import { joinEncoders } from '#engine/text/join-encoders.ts';
+import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
+import { AppError } from '#protocol/error.ts';
+import type { PromptOptions, Size } from '#protocol/job.ts';
+import type { ReadPrompts } from './read-prompts.ts';
+
+/** What prompts are encoded for. */
+export interface ConditioningOptions {
+  promptOptions: PromptOptions;
+  guidanceScale: number;
+  /** Pixels that the networks run at. */
+  size: Size;
+}
+
+/**
+ * Runs a model's text encoders on prompts and completes what they give to all that the UNet is given.
+ *
+ * @param note called with what of a prompt has no effect
+ * @throws AppError `unsupported_feature` for a text encoder without the layer it takes, and what the runtime throws
+ */
+export async function encodeConditioning(
+  model: LoadedModel,
+  { plan, hasNegative }: ReadPrompts,
+  { promptOptions, guidanceScale, size }: ConditioningOptions,
+  note: (text: string) => void,
+): Promise<EncodedPrompt> {
+  const encoders = chunkEncodersOf(model, promptOptions.clipSkip, note);
+  const prompts: EncodedPrompt[] = [];
+  for (const encodeChunk of encoders) prompts.push(await encodePrompt(plan, encodeChunk));
+  // Both diffusers (`force_zeros_for_empty_prompt`) and A1111 (sd_models_xl.py) give SDXL zeros for no negative prompt.
+  const isZeroed = encoders.length > 1 && promptOptions.syntax !== 'fooocus' && !hasNegative;
+  return joinEncoders(prompts, (joined, isNegative) => {
+    const context = isNegative && isZeroed ? toZeros(joined) : joined;
+    return { ...context, added: addedInputs(model.unet, context, size, guidanceScale) };
+  });
+}
+
+function toZeros(context: Context): Context {
+  const { data, pooled } = context;
+  return {
+    ...context,
+    data: new Float32Array(data.length),
+    pooled: pooled && new Float32Array(pooled.length),
+  };
+}
+
+/** What a UNet is given besides timestep and context, by the names of its inputs. */
+function addedInputs(
+  unet: Session,
+  { pooled }: Context,
+  { width, height }: Size,
+  guidanceScale: number,
+): Record<string, Float32Array> {
+  const added: Record<string, Float32Array> = {};
+  if (unet.inputNames.includes('text_embeds')) {
+    if (!pooled) throw new AppError('integrity_failed', 'The text encoders have no pooled output.');
+    added['text_embeds'] = pooled;
+  }
+  // SDXL: original size, crop and target size, the size it runs at being both, as in diffusers and A1111.
+  if (unet.inputNames.includes('time_ids')) {
+    added['time_ids'] = Float32Array.of(height, width, 0, 0, height, width);
+  }
+  if (unet.inputNames.includes('timestep_cond')) {
+    const length = unet.inputDims('timestep_cond')[1];
+    added['timestep_cond'] = embedGuidanceScale(guidanceScale - 1, typeof length === 'number' ? length : 256);
+  }
+  return added;
+}
+
+/**
+ * How latent consistency models are given the guidance scale: sines, then cosines, of 1000·w.
+ * Source: diffusers, LatentConsistencyModelPipeline.get_guidance_scale_embedding.
+ */
+export function embedGuidanceScale(w: number, length: number): Float32Array {
+  const half = Math.floor(length / 2);
+  const embedding = new Float32Array(length);
+  for (let i = 0; i < half; i++) {
+    const angle = 1000 * w * Math.exp((-Math.log(10000) * i) / (half - 1));
+    embedding[i] = Math.sin(angle);
+    embedding[half + i] = Math.cos(angle);
+  }
+  return embedding;
+}
+
+type CachedEncoder = ReturnType<typeof cacheChunks>;
+
+/** Equal texts are encoded once as long as the sessions live. */
+const cached = new WeakMap<LoadedModel['textEncoders'], Map<number, readonly CachedEncoder[]>>();
+
+function chunkEncodersOf(
+  { textEncoders, tokenizer, pack }: LoadedModel,
+  clipSkip: number,
+  note: (text: string) => void,
+): readonly CachedEncoder[] {
+  const isSdxl = textEncoders.length > 1;
+  const layers = textEncoders.map(({ session }) =>
+    isSdxl ? earlierLayer(session, Math.max(clipSkip, 2)) : lastLayer(session, clipSkip),
+  );
+  if (!isSdxl && clipSkip > 1 && layers[0] === 'last_hidden_state') {
+    note('Clip skip had no effect: this model’s text encoder only gives its last layer.');
+  }
+  const ofModel = cached.get(textEncoders) ?? new Map<number, readonly CachedEncoder[]>();
+  cached.set(textEncoders, ofModel);
+  const known = ofModel.get(clipSkip);
+  if (known) return known;
+  const encoders = textEncoders.map((encoder, index) => {
+    const layer = layers[index];
+    if (layer === undefined) {
+      throw new AppError(
+        'unsupported_feature',
+        `A text encoder of ${pack.title} lacks the layer that its UNet reads.`,
+      );
+    }
+    return cacheChunks(createChunkEncoder(encoder, index, tokenizer, layer));
+  });
+  ofModel.set(clipSkip, encoders);
+  return encoders;
+}
+
+/** Numbers of the layers whose states a text encoder gives. */
+function layersOf(session: Session, prefix: string): number[] {
+  return session.outputNames.flatMap((name) =>
+    name.startsWith(prefix) ? Number(name.slice(prefix.length)) : [],
+  );
+}
+
+/** SD 1 and 2: the last layer, or the one that a clip skip takes, through the final norm. */
+function lastLayer(session: Session, clipSkip: number): string {
+  const last = Math.max(...layersOf(session, 'normed_hidden_states.')) + 1;
+  const name = `normed_hidden_states.${String(last - clipSkip + 1)}`;
+  return clipSkip > 1 && session.outputNames.includes(name) ? name : 'last_hidden_state';
+}
+
+/** SDXL: the layer that many before the last, as it is. Undefined where the encoder does not give it. */
+function earlierLayer(session: Session, clipSkip: number): string | undefined {
+  const layers = layersOf(session, 'hidden_states.');
+  // Exports give every state from 0 on, or only the one before the last, as the engine's own graphs start with it.
+  const last = Math.max(...layers) + (layers.includes(0) ? 0 : 1);
+  const name = `hidden_states.${String(last - clipSkip + 1)}`;
+  return session.outputNames.includes(name) ? name : undefined;
+}
+
+function createChunkEncoder(
+  { session, padId, tokenTable }: TextEncoder,
+  index: number,
+  tokenizer: ClipTokenizer,
+  layer: string,
+): EncodeChunk {
+  const [input] = session.inputNames;
+  if (input === undefined) throw new AppError('integrity_failed', 'The text encoder has no input.');
+  return async (chunkIds, embeddings) => {
+    const ids = repadIds(chunkIds, tokenizer, padId);
+    const inputs: Record<string, TensorValue> = {};
+    if (tokenTable) {
+      const { width, rows } = tokenTable;
+      const count = embeddings.reduce((sum, { embedding }) => sum + embedding.count, 0);
+      const added = new Float32Array(Math.max(1, count) * width);
+      let row = 0;
+      for (const { offset, embedding } of embeddings) {
+        added.set(embedding.vectors[index] ?? [], row * width);
+        for (let i = 0; i < embedding.count; i++) ids[offset + i] = rows + row++;
+      }
+      inputs['added_embeddings'] = { type: 'float32', data: added, dims: [added.length / width, width] };
+    }
+    const dims = [1, ids.length];
+    inputs[input] =
+      session.inputType(input) === 'int64'
+        ? { type: 'int64', data: BigInt64Array.from(ids, BigInt), dims }
+        : { type: 'int32', data: ids, dims };
+    const outputs = await session.run(inputs);
+    const hidden = outputs[layer]?.data;
+    if (!hidden) throw new AppError('integrity_failed', `The text encoder has no output “${layer}”.`);
+    const pooled = outputs['text_embeds']?.data;
+    return pooled ? { hidden, pooled } : { hidden };
+  };
+}

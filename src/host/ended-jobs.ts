@@ -1,0 +1,87 @@
+import { toAppError } from '#protocol/error.ts';
+import {
+  imageIdOf,
+  type JobEvent,
+  type JobId,
+  type JobRecord,
+  type JobResult,
+  type StoredImage,
+} from '#protocol/job.ts';
+import type { Jobs } from '#storage/jobs.ts';
+import type { FinishedImages } from './finished-images.ts';
+
+/** The jobs that have ended: those in storage, and those that storage did not take, which last as long as this tab. */
+export function createEndedJobs(jobs: Jobs, images: FinishedImages, emit: (event: JobEvent) => void) {
+  const unstored = new Map<JobId, JobRecord>();
+
+  /** What a later tab will find of a result. */
+  function withoutUnstored({ id, result }: JobRecord): JobResult | null {
+    const artifacts = (result?.artifacts ?? []).filter(({ image }) =>
+      images.isStored(imageIdOf(id, image.index)),
+    );
+    return result && artifacts.length > 0 ? { ...result, artifacts } : null;
+  }
+
+  async function put(record: JobRecord): Promise<void> {
+    if (unstored.has(record.id)) unstored.set(record.id, record);
+    else await jobs.put(record);
+    emit({ type: 'record', record });
+  }
+
+  async function remove(id: JobId): Promise<void> {
+    await jobs.remove(id);
+    unstored.delete(id);
+    await images.removeJob(id);
+    emit({ type: 'removed', id });
+  }
+
+  return {
+    /**
+     * Stores the end of a job and what it has of unstored images.
+     * @returns the record as this tab has it: with `storage_full` for its error where storage did not take all of it
+     */
+    async store(record: JobRecord): Promise<JobRecord> {
+      try {
+        const failure = await images.settle(record.id);
+        if (failure) throw failure;
+        await jobs.put(record);
+        return record;
+      } catch (thrown) {
+        // Whoever waits still gets the images, and no later tab shall generate them again.
+        const kept = { ...record, error: record.error ?? toAppError(thrown).toData() };
+        unstored.set(record.id, kept);
+        await jobs
+          .put({ ...kept, stage: 'failed', result: withoutUnstored(kept) })
+          .catch(() => jobs.put({ ...kept, stage: 'failed', result: null }))
+          .catch(() => undefined);
+        return kept;
+      }
+    },
+
+    /** A job that storage did not take. */
+    unstored: (id: JobId): JobRecord | undefined => unstored.get(id),
+
+    async find(id: JobId): Promise<JobRecord | undefined> {
+      return unstored.get(id) ?? (await jobs.get(id));
+    },
+
+    /** Deletes a job and its images. */
+    remove,
+
+    /** Deletes an image, and its job with the last of its images. @returns whether the job is gone too */
+    async removeImage({ id, jobId, index }: StoredImage): Promise<boolean> {
+      const others = (await images.ofJob(jobId)).filter((other) => other.id !== id);
+      if (others.length === 0) {
+        await remove(jobId);
+        return true;
+      }
+      const record = unstored.get(jobId) ?? (await jobs.get(jobId));
+      if (record?.result) {
+        const artifacts = record.result.artifacts.filter(({ image }) => image.index !== index);
+        await put({ ...record, result: { ...record.result, artifacts } });
+      }
+      await images.remove(id);
+      return false;
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
+import { AppError, toAppError } from '#protocol/error.ts';
+import { imageIdOf, type Artifact, type JobRecord, type JobResult, type StoredImage } from '#protocol/job.ts';
+
+/** An image of a job as it is stored. */
+export function toStoredImage({ id, origin }: JobRecord, { image }: Artifact, blob: Blob): StoredImage {
+  const { index, width, height, seed, prompt, infotext } = image;
+  return {
+    id: imageIdOf(id, index),
+    jobId: id,
+    index,
+    client: origin.client,
+    createdAt: Date.now(),
+    blob,
+    width,
+    height,
+    seed: seed.toString(),
+    prompt: prompt.join(' '),
+    infotext,
+  };
+}
+
+function secondsSince({ startedAt }: JobRecord): number {
+  return (Date.now() - (startedAt ?? Date.now())) / 1000;
+}
+
+/** A running job's result with one artifact more. The engine repeats a job whose device was lost: one can come twice. */
+export function withArtifact(
+  record: JobRecord,
+  { artifact }: Extract<EngineEvent, { type: 'artifact' }>,
+): JobResult {
+  const others = (record.result?.artifacts ?? []).filter(({ image }) => image.index !== artifact.image.index);
+  return {
+    artifacts: [...others, artifact],
+    interrupted: false,
+    seconds: secondsSince(record),
+    notes: [],
+  };
+}
+
+/** How a job ends whose run came to its end. */
+export function endOfRun(record: JobRecord, { interrupted, notes }: RunOutcome): Partial<JobRecord> {
+  const artifacts = record.result?.artifacts ?? [];
+  return {
+    stage: interrupted ? 'cancelled' : 'done',
+    result: { artifacts, interrupted, seconds: secondsSince(record), notes },
+  };
+}
+
+/** How a job ends whose run failed; it keeps what it has made. */
+export function endOfFailure({ result }: JobRecord, thrown: unknown): Partial<JobRecord> {
+  const error = toAppError(thrown);
+  return {
+    stage: error.code === 'cancelled' ? 'cancelled' : 'failed',
+    error: error.toData(),
+    result: result && { ...result, interrupted: true },
+  };
+}
+
+/** How a job ends that took tab after tab down with it. */
+export function endOfAttempts(): Partial<JobRecord> {
+  const error = new AppError('engine_crashed', 'This job stopped the engine each time it was tried.');
+  return { stage: 'failed', error: error.toData() };
+}

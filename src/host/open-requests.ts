@@ -1,0 +1,40 @@
+import type { JobId, JobOrigin, JobRecord } from '#protocol/job.ts';
+
+/** How long an ended job may still answer a fetch that was started again. */
+const ADOPT_ENDED_WITHIN_MS = 60_000;
+
+/** Whether `later` is the request of `earlier`, started again by the next run of the service worker. */
+export function isRestarted(earlier: JobOrigin, later: JobOrigin): boolean {
+  return (
+    later.requestKey !== null && later.requestKey === earlier.requestKey && later.session !== earlier.session
+  );
+}
+
+/** An earlier request's origin once a later one has taken over its job. */
+export function takenOver(earlier: JobOrigin, { session }: JobOrigin): JobOrigin {
+  return { ...earlier, ...(session !== undefined && { session }) };
+}
+
+/** Ended jobs whose requests have not been answered yet: a request that is started again finds its job here. */
+export function createOpenRequests() {
+  const open = new Map<JobId, { origin: JobOrigin; endedAt: number }>();
+  return {
+    /** @param origin as it is now: the request may have been answered while the end was written */
+    jobEnded({ id, stage }: JobRecord, origin: JobOrigin): void {
+      if (origin.requestKey !== null && stage !== 'cancelled') open.set(id, { origin, endedAt: Date.now() });
+    },
+    close: (id: JobId): boolean => open.delete(id),
+    /** The ended job that a restarted fetch had asked for, and that now answers it instead of a second one. */
+    adopt(origin: JobOrigin): JobId | undefined {
+      for (const [id, ended] of open) {
+        if (Date.now() - ended.endedAt > ADOPT_ENDED_WITHIN_MS) {
+          open.delete(id);
+        } else if (isRestarted(ended.origin, origin)) {
+          open.set(id, { ...ended, origin: takenOver(ended.origin, origin) });
+          return id;
+        }
+      }
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { AppError } from '#protocol/error.ts';
+import type { Job } from '#protocol/job.ts';
+import type { AnyPack, ModelId, PackKind } from '#protocol/model.ts';
+import { requirementsOf, type Requirement } from '#protocol/tasks.ts';
+
+/** What each kind is called, and what a job can do without it. */
+const kinds: Readonly<Record<PackKind, { article: 'a' | 'an'; name: string; otherwise: string }>> = {
+  model: { article: 'a', name: 'checkpoint', otherwise: 'choose another checkpoint' },
+  vae: { article: 'a', name: 'VAE', otherwise: 'clear the VAE setting' },
+  lora: { article: 'a', name: 'LoRA', otherwise: 'leave the LoRA out' },
+  embedding: { article: 'an', name: 'embedding', otherwise: 'leave the embedding out' },
+  controlnet: { article: 'a', name: 'ControlNet', otherwise: 'remove its control image' },
+  upscaler: { article: 'an', name: 'upscaler', otherwise: 'choose another upscaler' },
+};
+
+/** What is known of the packs of this machine. */
+interface KnownPacks {
+  find(id: ModelId): AnyPack | undefined;
+  /** Whether it is installed or on its way. */
+  isComing(id: ModelId): boolean;
+}
+
+/** @throws AppError `model_not_found` that says of each pack that a job requires and that is neither here nor on its way how to get it */
+export function checkRequirements(job: Job, packs: KnownPacks): void {
+  const problems = requirementsOf(job).flatMap((requirement) => {
+    const problem = problemWith(requirement, packs);
+    return problem === null ? [] : [{ ...requirement, problem }];
+  });
+  const [first] = problems;
+  if (!first) return;
+  throw new AppError('model_not_found', problems.map(({ problem }) => problem).join(' '), {
+    detail: { model: first.id, kind: first.kind },
+  });
+}
+
+function problemWith({ kind, id }: Requirement, packs: KnownPacks): string | null {
+  const pack = packs.find(id);
+  const { name, otherwise } = kinds[kind];
+  if (pack && pack.kind !== kind) {
+    const actual = kinds[pack.kind];
+    return `"${id}" is ${actual.article} ${actual.name}, not ${kinds[kind].article} ${name}.`;
+  }
+  if (pack && packs.isComing(id)) return null;
+  return `The ${name} "${pack?.title ?? id}" is not installed. Install it in Models, or ${otherwise}.`;
+}

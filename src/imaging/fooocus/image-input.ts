@@ -1,0 +1,79 @@
+import { channelOf, mapSamples, toRgbOnWhite, type Pixels } from '#imaging/pixels.ts';
+import { toRgb } from '#imaging/pillow/convert.ts';
+import { erodeOrDilate } from './mask.ts';
+import { resampleImage } from './sizes.ts';
+
+/** What a request says of the mask. */
+export interface MaskOptions {
+  /** Another mask, of any size, joined with the first: its mean of the channels above 127 is white. */
+  upload?: Pixels;
+  /** Pixels to grow (positive) or shrink (negative) the mask by. */
+  erodeOrDilate: number;
+  invert: boolean;
+}
+
+/** An image and its mask of the same size; white is to be generated. */
+export interface MaskedImage {
+  image: Pixels;
+  mask: Pixels;
+}
+
+/**
+ * RGB and mask of an inpaint request: the mask's first channel, joined with the uploaded mask, grown or shrunk, inverted.
+ * Source: Fooocus modules/async_worker.py and Fooocus-API fooocusapi/worker.py, `apply_image_input`.
+ */
+export function readInpaintInput({ image, mask }: MaskedImage, options: MaskOptions): MaskedImage {
+  const first = channelOf(mask, 0);
+  const joined = options.upload ? joinMasks(first, resampleImage(toRgb(options.upload), image)) : first;
+  const grown = erodeOrDilate(joined, options.erodeOrDilate);
+  return {
+    image: toRgbOnWhite(image),
+    mask: options.invert ? mapSamples(grown, (sample) => 255 - sample) : grown,
+  };
+}
+
+function joinMasks(mask: Pixels, upload: Pixels): Pixels {
+  return {
+    ...mask,
+    data: mask.data.map((sample, i) => {
+      const [red = 0, green = 0, blue = 0] = upload.data.subarray(i * 3, i * 3 + 3);
+      return red + green + blue > 3 * 127 ? 255 : sample;
+    }),
+  };
+}
+
+/** Whether there is anything to inpaint: some of the mask is above 127, or the image grows. */
+export function isInpaintTask(mask: Pixels, outpaintSides: number): boolean {
+  return outpaintSides > 0 || mask.data.some((sample) => sample > 127);
+}
+
+/** Where the refiner takes over when an inpaint task uses the base model again as its refiner. */
+const SYNTHETIC_REFINER_SWITCH = 0.8;
+
+/** What inpainting changes about the prompt and the refiner. */
+export interface InpaintTask {
+  prompt: string;
+  refinerSwitch: number;
+  /** The base model without the inpaint patch goes on from the switch. */
+  useSyntheticRefiner: boolean;
+}
+
+/**
+ * Prompt and refiner of an inpaint task. With the inpaint patch (an engine is chosen) and no refiner, the base model
+ * becomes the refiner at 0.8. Source: the same function.
+ */
+export function planInpaintTask(request: {
+  prompt: string;
+  additionalPrompt: string;
+  refinerSwitch: number;
+  hasRefiner: boolean;
+  usesPatch: boolean;
+}): InpaintTask {
+  const { prompt, additionalPrompt, refinerSwitch, hasRefiner, usesPatch } = request;
+  const useSyntheticRefiner = usesPatch && !hasRefiner;
+  return {
+    prompt: [additionalPrompt, prompt].filter((text) => text !== '').join('\n'),
+    refinerSwitch: useSyntheticRefiner ? SYNTHETIC_REFINER_SWITCH : refinerSwitch,
+    useSyntheticRefiner,
+  };
+}

@@ -1,0 +1,113 @@
+import { createFloatPixels, createPixels, type FloatPixels, type Pixels } from '#imaging/pixels.ts';
+import { roundHalfToEven } from '#imaging/round.ts';
+
+/** What one whole is in the 8-bit kernel. */
+const WHOLE = 256;
+
+/** Widths of a blur's kernel in pixels, odd, and its standard deviations. */
+export interface GaussianKernel {
+  width: number;
+  height: number;
+  sigmaX: number;
+  sigmaY: number;
+}
+
+/** The square kernel OpenCV takes for a standard deviation when it is given no size. */
+export function kernelOfSigma(sigma: number, samples: '8-bit' | 'float32'): GaussianKernel {
+  const size = roundHalfToEven(sigma * (samples === '8-bit' ? 3 : 4) * 2 + 1) | 1;
+  return { width: size, height: size, sigmaX: sigma, sigmaY: sigma };
+}
+
+/**
+ * `cv2.GaussianBlur` of an 8-bit image, to the bit: the kernel is made of 256ths whose rounding errors are carried on to
+ * the next weight, the result is rounded once, and the border is reflected without the edge (BORDER_REFLECT_101).
+ * Source: OpenCV `modules/imgproc/src/smooth.dispatch.cpp`, `getGaussianKernelFixedPoint_ED`.
+ */
+export function gaussianBlur(pixels: Pixels, { width, height, sigmaX, sigmaY }: GaussianKernel): Pixels {
+  const blurred = createPixels(pixels, pixels.channels);
+  const rows = createFloatPixels(pixels, pixels.channels);
+  convolve(pixels, rows.data, fixedPointKernel(width, sigmaX), 'rows');
+  const sums = createFloatPixels(pixels, pixels.channels);
+  convolve(rows, sums.data, fixedPointKernel(height, sigmaY), 'columns');
+  for (let i = 0; i < sums.data.length; i++) {
+    blurred.data[i] = Math.floor((sums.data[i] ?? 0) / WHOLE ** 2 + 0.5);
+  }
+  return blurred;
+}
+
+/** `cv2.GaussianBlur` of a float32 image, with the kernel OpenCV takes for a standard deviation. */
+export function gaussianBlurFloat(pixels: FloatPixels, sigma: number): FloatPixels {
+  const kernel = gaussianWeights(kernelOfSigma(sigma, 'float32').width, sigma).map(Math.fround);
+  const rows = createFloatPixels(pixels, pixels.channels);
+  convolve(pixels, rows.data, kernel, 'rows');
+  const blurred = createFloatPixels(pixels, pixels.channels);
+  convolve(rows, blurred.data, kernel, 'columns');
+  return blurred;
+}
+
+/** Weights that add up to 1. */
+function gaussianWeights(size: number, sigma: number): number[] {
+  const weights = Array.from({ length: size }, (_, i) => {
+    const twice = 2 * i - (size - 1);
+    return Math.exp((-0.125 / (sigma * sigma)) * twice * twice);
+  });
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
+}
+
+/** The weights as whole 256ths that add up to 256. */
+function fixedPointKernel(size: number, sigma: number): number[] {
+  const exact = gaussianWeights(size, sigma);
+  const centre = (size - 1) / 2;
+  const kernel = new Array<number>(size).fill(0);
+  let error = 0;
+  let sum = 0;
+  for (let i = 0; i < centre; i++) {
+    const wanted = (exact[i] ?? 0) * WHOLE + error;
+    const weight = roundHalfToEven(wanted);
+    error = wanted - weight;
+    kernel[i] = weight;
+    kernel[size - 1 - i] = weight;
+    sum += 2 * weight;
+  }
+  kernel[centre] = WHOLE - sum;
+  return kernel;
+}
+
+/** Filters along the rows or columns. */
+function convolve(
+  { width, height, channels, data }: Pixels | FloatPixels,
+  result: Float32Array,
+  kernel: readonly number[],
+  along: 'rows' | 'columns',
+): void {
+  const length = along === 'rows' ? width : height;
+  const step = along === 'rows' ? channels : width * channels;
+  const lines = along === 'rows' ? height : width;
+  const lineStep = along === 'rows' ? width * channels : channels;
+  const radius = (kernel.length - 1) / 2;
+  const padded = Int32Array.from(
+    { length: length + 2 * radius },
+    (_, i) => reflect(i - radius, length) * step,
+  );
+  for (let line = 0; line < lines; line++) {
+    for (let channel = 0; channel < channels; channel++) {
+      const start = line * lineStep + channel;
+      for (let i = 0; i < length; i++) {
+        let sum = 0;
+        for (let tap = 0; tap < kernel.length; tap++) {
+          sum += (kernel[tap] ?? 0) * (data[start + (padded[i + tap] ?? 0)] ?? 0);
+        }
+        result[start + i * step] = sum;
+      }
+    }
+  }
+}
+
+/** The position inside 0…length − 1 that a position outside mirrors, the first and last not repeated. */
+function reflect(position: number, length: number): number {
+  if (length === 1) return 0;
+  let inside = position;
+  while (inside < 0 || inside >= length) inside = inside < 0 ? -inside : 2 * (length - 1) - inside;
+  return inside;
+}

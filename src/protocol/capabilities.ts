@@ -1,0 +1,50 @@
+import type { PackKind } from './model.ts';
+
+/** What users can be offered beyond images from prompts. */
+interface CapabilityFacts {
+  /** For people, as the object of "needs". */
+  title: string;
+  /** Whether it works here. One that does not is refused by name wherever it is asked for. */
+  built: boolean;
+  /** The kind of pack that has to be installed for it. */
+  pack: PackKind | null;
+}
+
+/** The only place that says what works here: routes, parameters, the OpenAPI document and the README's tables read it. */
+export const CAPABILITIES = {
+  lora: { title: 'LoRAs', built: true, pack: 'lora' },
+  embedding: { title: 'textual inversion embeddings', built: true, pack: 'embedding' },
+  vae: { title: 'replacement VAEs', built: true, pack: 'vae' },
+  controlnet: { title: 'ControlNet', built: true, pack: 'controlnet' },
+  upscale: { title: 'upscaling networks', built: true, pack: 'upscaler' },
+  img2img: { title: 'image-to-image', built: false, pack: null },
+  inpaint: { title: 'inpainting', built: false, pack: null },
+  'hires-fix': { title: 'hires fix', built: false, pack: null },
+  refiner: { title: 'a refiner', built: false, pack: 'model' },
+  vary: { title: 'variations of an image', built: false, pack: null },
+  'image-prompt': { title: 'image prompts', built: false, pack: null },
+  'control-preprocessor': { title: 'a preprocessor other than canny and invert', built: false, pack: null },
+  'control-mask': { title: 'masks and weights of ControlNets', built: false, pack: null },
+  'face-restoration': { title: 'face restoration', built: false, pack: null },
+  interrogate: { title: 'a model that describes images', built: false, pack: null },
+  'find-mask': { title: 'a model that finds things in images', built: false, pack: null },
+  enhance: { title: 'enhancing what is found in an image', built: false, pack: null },
+  'safety-checker': { title: 'a safety checker', built: false, pack: null },
+  'self-attention': { title: 'self-attention guidance', built: false, pack: null },
+  panorama: { title: 'panoramas', built: false, pack: null },
+  hypernetwork: { title: 'hypernetworks', built: false, pack: null },
+  hypertile: { title: 'hypertile', built: false, pack: null },
+  'extra-options': { title: 'the extra options script', built: false, pack: null },
+  uploads: { title: 'a store for uploads', built: false, pack: null },
+  training: { title: 'training', built: false, pack: null },
+} as const satisfies Readonly<Record<string, CapabilityFacts>>;
+
+export type Capability = keyof typeof CAPABILITIES;
+
+/**
+ * The capabilities that are not built. Only these can be named as a reason for a refusal, so that every refusal stops
+ * compiling on the day its capability is built.
+ */
+export type MissingCapability = {
+  [Name in Capability]: (typeof CAPABILITIES)[Name]['built'] extends true ? never : Name;
+}[Capability];

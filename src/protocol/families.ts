@@ -1,0 +1,101 @@
+import type { ModelFamily, ModelPack } from './model.ts';
+
+/** What a family of models has in common and no file of it says. */
+export interface FamilyFacts {
+  title: string;
+  /** For one line among other facts: `SDXL`. */
+  shortTitle: string;
+  /** Numbers per token that the UNet's cross-attention reads: those of all text encoders together. */
+  textWidth: number;
+  /** Numbers per token of each text encoder's table, and the text its input is padded with. */
+  textEncoders: readonly { width: number; padding: string }[];
+  /** See {@link ModelPack.sizing}. */
+  sizing: ModelPack['sizing'];
+  trainedSizes: ModelPack['trainedSizes'];
+  latent: ModelPack['latent'];
+  /** Whether the VAE's activations pass float16's largest number, so that it has to run in float32. */
+  upcastsVae: boolean;
+  /** Which of the published Align Your Steps schedules is its own. */
+  alignYourSteps: 'sd1' | 'sdxl';
+}
+
+const END_OF_TEXT = '<|endoftext|>';
+
+/** OpenCLIP pads with id 0. Repositories of SD 2 disagree with themselves about it. */
+const OPENCLIP_PADDING = '!';
+
+/** Sizes SDXL was trained for that A1111's and Fooocus's users ask for most (arXiv 2307.01952, appendix I). */
+const SDXL_SIDES: readonly (readonly [number, number])[] = [
+  [1152, 896],
+  [1216, 832],
+  [1344, 768],
+  [1536, 640],
+];
+
+/** Sources: the `config.json` files of the families' repositories on the Hugging Face hub. */
+export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
+  'emoji-mini': {
+    title: 'Emoji Mini',
+    shortTitle: 'Emoji Mini',
+    textWidth: 256,
+    textEncoders: [{ width: 256, padding: END_OF_TEXT }],
+    sizing: 'trained',
+    trainedSizes: [[256, 256]],
+    // Two halvings in the UNet, each of which must come out even.
+    latent: { channels: 16, downscale: 16, sizeMultiple: 64, scalingFactor: 1 },
+    upcastsVae: false,
+    alignYourSteps: 'sd1',
+  },
+  sd1: {
+    title: 'Stable Diffusion 1',
+    shortTitle: 'SD 1',
+    textWidth: 768,
+    textEncoders: [{ width: 768, padding: END_OF_TEXT }],
+    sizing: 'exact',
+    trainedSizes: [[512, 512]],
+    latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.18215 },
+    upcastsVae: false,
+    alignYourSteps: 'sd1',
+  },
+  sd2: {
+    title: 'Stable Diffusion 2',
+    shortTitle: 'SD 2',
+    textWidth: 1024,
+    textEncoders: [{ width: 1024, padding: OPENCLIP_PADDING }],
+    sizing: 'exact',
+    trainedSizes: [[512, 512]],
+    latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.18215 },
+    upcastsVae: false,
+    alignYourSteps: 'sd1',
+  },
+  sdxl: {
+    title: 'Stable Diffusion XL',
+    shortTitle: 'SDXL',
+    textWidth: 2048,
+    textEncoders: [
+      { width: 768, padding: END_OF_TEXT },
+      { width: 1280, padding: OPENCLIP_PADDING },
+    ],
+    sizing: 'exact',
+    trainedSizes: [
+      [1024, 1024],
+      ...SDXL_SIDES,
+      ...SDXL_SIDES.map(([long, short]): readonly [number, number] => [short, long]),
+    ],
+    latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.13025 },
+    upcastsVae: true,
+    alignYourSteps: 'sdxl',
+  },
+};
+
+const known = Object.keys(families) as ModelFamily[];
+
+/** The family whose UNets read text features of this width; undefined where no family does. */
+export function familyByTextWidth(width: number): ModelFamily | undefined {
+  return known.find((family) => families[family].textWidth === width);
+}
+
+/** The first family with a text encoder of this width; undefined where no family has one. */
+export function familyByEncoderWidth(width: number): ModelFamily | undefined {
+  return known.find((family) => families[family].textEncoders.some((encoder) => encoder.width === width));
+}

@@ -1,0 +1,207 @@
+import { encodePng, decodePng } from '#codecs/png.ts';
+import type { EngineThread } from '#host/engine-process.ts';
+import type { EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
+import type { AppError } from '#protocol/error.ts';
+import type { GenerateJob, JobProgress, Size, UpscaleJob } from '#protocol/job.ts';
+import { expose } from 'comlink';
+
+export interface FakeEngineOptions {
+  /** Milliseconds per step; 0 generates at once. */
+  stepMs?: number;
+  /** Milliseconds per upscaled image; `stepMs` unless given. */
+  tileMs?: number;
+  /** Thrown in place of an image: always, or for some jobs. */
+  failure?: AppError | ((job: GenerateJob | UpscaleJob) => AppError | undefined);
+  /** What the run notes. */
+  notes?: readonly string[];
+  /** Pixels of upscaled images; else as the job says, of PNG sources. */
+  upscaledSize?: Size;
+}
+
+/** The colour a seed is generated in. */
+export function colourOf(seed: bigint): [number, number, number] {
+  return [Number(seed & 255n), Number((seed >> 8n) & 255n), Number((seed >> 16n) & 255n)];
+}
+
+/**
+ * An engine that generates each image in the one colour of its seed and goes through steps, previews, cancels and skips
+ * like the real one. It is started as the host's worker, on the other end of a message channel.
+ */
+export class FakeEngine implements EngineWorker {
+  /** Every job that was started to generate, in order. */
+  readonly generated: GenerateJob[] = [];
+  /** Every job that was started to upscale. */
+  readonly upscaled: UpscaleJob[] = [];
+  readonly #options: FakeEngineOptions;
+  #isCancelled = false;
+  #isSkipped = false;
+
+  constructor(options: FakeEngineOptions = {}) {
+    this.#options = options;
+  }
+
+  /** The engine as a worker's thread. */
+  startThread(): EngineThread {
+    const { port1, port2 } = new MessageChannel();
+    expose(this, port2);
+    return Object.assign(port1, { terminate: () => port1.close() });
+  }
+
+  start() {
+    return Promise.resolve({
+      provider: 'wasm',
+      build: 'wasm',
+      description: 'the tests’ engine',
+      float16: false,
+    } as const);
+  }
+
+  load(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async run(
+    _installed: unknown,
+    job: GenerateJob | UpscaleJob,
+    onEvent: (event: EngineEvent) => unknown,
+  ): Promise<RunOutcome> {
+    this.#isCancelled = false;
+    if (job.task === 'upscale') this.upscaled.push(job);
+    else this.generated.push(job);
+    const { failure } = this.#options;
+    const error = typeof failure === 'function' ? failure(job) : failure;
+    if (error) throw error;
+    const told: unknown[] = [];
+    const tell = (event: EngineEvent) => void told.push(onEvent(event));
+    await (job.task === 'upscale' ? this.#upscale(job, tell) : this.#generate(job, tell));
+    // Events go another way than the end of the run, which is not to overtake them.
+    await Promise.all(told);
+    return { interrupted: this.#isCancelled, notes: this.#options.notes ?? [] };
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+  }
+
+  skip(): void {
+    this.#isSkipped = true;
+  }
+
+  unload(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** A straight line in the logarithm of sigma. */
+  samplingPlan(...[, choice, steps]: Parameters<EngineWorker['samplingPlan']>) {
+    const sampler = choice.family === 'k-diffusion' ? choice.sampler : choice.scheduler;
+    const [highest, lowest] = [14.6, 0.03];
+    const sigmas = Array.from(
+      { length: steps },
+      (_, i) => highest * (lowest / highest) ** (i / Math.max(steps - 1, 1)),
+    );
+    return Promise.resolve({
+      sigmas: [...sigmas, 0],
+      timesteps: sigmas.map((_, i) => Math.round(999 * (1 - i / steps))),
+      evaluations: sampler === 'heun' ? 2 * steps - 1 : steps,
+      deterministic: !/ancestral|sde|lcm/.test(sampler),
+    });
+  }
+
+  async #generate(job: GenerateJob, onEvent: (event: EngineEvent) => void): Promise<void> {
+    const { images, batchSize, passes, output, keepUnfinished } = job;
+    const { size, guidanceScale } = passes.at(-1) ?? passes[0];
+    const stepsOfAll = passes.reduce((sum, { steps }) => sum + steps, 0);
+    for (let first = 0; first < images.length && !this.#hasEnded(); first += batchSize) {
+      this.#isSkipped = false;
+      const batch = images.slice(first, first + batchSize);
+      let done = 0;
+      for (const [pass, { steps }] of passes.entries()) {
+        for (let step = 1; step <= steps && !this.#isStopped(); step++) {
+          await pause(this.#options.stepMs);
+          const fraction = (first + (++done / stepsOfAll) * batch.length) / images.length;
+          const counts = { image: first, images: images.length, pass, passes: passes.length, step, steps };
+          onEvent({ type: 'progress', progress: progressOf('sampling', fraction, counts) });
+          onEvent({ type: 'preview', blob: flatPng({ width: 8, height: 8 }, [step, 0, 0]) });
+        }
+      }
+      if (this.#hasEnded() && !keepUnfinished) break;
+      batch.forEach((image, offset) => {
+        const index = first + offset;
+        const infotext = `${image.prompt.join(' ')}\nSteps: ${stepsOfAll}, CFG scale: ${guidanceScale}, Seed: ${image.seed}, Size: ${size.width}x${size.height}`;
+        const text = output.texts?.[index] ?? (output.metadata ? { parameters: infotext } : {});
+        onEvent({
+          type: 'artifact',
+          artifact: { kind: 'image', image: { ...image, ...size, index, infotext } },
+          file: flatPng(size, colourOf(image.seed), text),
+        });
+      });
+    }
+  }
+
+  async #upscale({ sources, post }: UpscaleJob, onEvent: (event: EngineEvent) => void): Promise<void> {
+    this.#isSkipped = false;
+    for (const [index, { image, known }] of sources.entries()) {
+      const counts = { image: index, images: sources.length, pass: 0, passes: 1, step: 1, steps: 2 };
+      onEvent({ type: 'progress', progress: progressOf('upscaling', 0.5, counts) });
+      await pause(this.#options.tileMs ?? this.#options.stepMs);
+      if (this.#isStopped()) return;
+      const size = this.#options.upscaledSize ?? (await upscaledSize(image, post[0].size));
+      const infotext = known ? `${known.infotext}, Postprocess upscaler: ${post[0].upscaler}` : '';
+      onEvent({
+        type: 'artifact',
+        artifact: {
+          kind: 'image',
+          image: {
+            ...size,
+            index,
+            infotext,
+            seed: known?.seed ?? 0n,
+            subseed: 0n,
+            prompt: known ? [known.prompt] : [],
+            negativePrompt: [],
+          },
+        },
+        file: flatPng(size, [index, 0, 0]),
+      });
+    }
+  }
+
+  // Methods, for these change while the engine waits.
+  #hasEnded(): boolean {
+    return this.#isCancelled;
+  }
+
+  #isStopped(): boolean {
+    return this.#isCancelled || this.#isSkipped;
+  }
+}
+
+async function pause(ms = 0): Promise<void> {
+  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function progressOf(
+  phase: JobProgress['phase'],
+  fraction: number,
+  counts: Pick<JobProgress, 'image' | 'images' | 'pass' | 'passes' | 'step' | 'steps'>,
+): JobProgress {
+  return { phase, fraction, secondsLeft: null, ...counts };
+}
+
+async function upscaledSize(image: Blob, size: UpscaleJob['post'][0]['size']): Promise<Size> {
+  if (!('factor' in size)) return { width: size.width, height: size.height };
+  const { width, height } = decodePng(new Uint8Array(await image.arrayBuffer()));
+  return { width: width * size.factor, height: height * size.factor };
+}
+
+function flatPng(
+  { width, height }: Size,
+  colour: readonly [number, number, number],
+  text: Readonly<Record<string, string>> = {},
+): Blob {
+  const row = new Uint8Array(width * 3);
+  for (let pixel = 0; pixel < width; pixel++) row.set(colour, pixel * 3);
+  const data = new Uint8Array(row.length * height);
+  for (let y = 0; y < height; y++) data.set(row, y * row.length);
+  return new Blob([encodePng({ width, height, channels: 3, data }, text)], { type: 'image/png' });
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import { createApi } from '#api/index.ts';
+import { toBase64 } from '#codecs/base64.ts';
+import { encodePng } from '#codecs/png.ts';
+import { createFakeHost, OWN_GRAPHS_MODEL, testAddOn } from '../../../../support/fake-host.ts';
+import { answerOf, example, post } from './request.ts';
+
+const png = encodePng({ width: 8, height: 8, channels: 3, data: new Uint8Array(8 * 8 * 3) });
+
+const request = {
+  ...example,
+  model_id: 'photo',
+  init_image: `data:image/png;base64,${toBase64(png)}`,
+  controlnet_model: 'canny',
+};
+
+const models = [OWN_GRAPHS_MODEL];
+const addOns = [
+  testAddOn('controlnet', 'control_v11p_sd15_canny', { family: 'sd1' }),
+  testAddOn('controlnet', 'control_v11f1p_sd15_depth', { family: 'sd1' }),
+  testAddOn('controlnet', 'xinsir-tile-sdxl', { family: 'sdxl' }),
+];
+
+describe('controlnet', () => {
+  it('takes init_image as the control image of the ControlNet of a type', async () => {
+    const host = createFakeHost({ models, addOns });
+    const body = { ...request, auto_hint: 'yes', controlnet_conditioning_scale: '0.7' };
+    const answer = await answerOf(post(createApi(host), 'controlnet', body));
+    expect(answer).toMatchObject({
+      status: 'success',
+      meta: {
+        controlnet_model: 'control_v11p_sd15_canny',
+        controlnet_conditioning_scale: 0.7,
+        auto_hint: 'yes',
+      },
+    });
+    const [job] = host.jobs;
+    expect(job).toMatchObject({ init: { from: 'noise' }, passes: [{ model: 'photo' }] });
+    expect(job?.controls).toEqual([
+      {
+        id: 'control_v11p_sd15_canny',
+        image: expect.any(Blob) as Blob,
+        fit: 'stretch',
+        preprocessor: { kind: 'canny', low: 100, high: 200 },
+        strength: 0.7,
+        start: 0,
+        end: 1,
+        balance: 'even',
+      },
+    ]);
+    expect(new Uint8Array((await job?.controls?.[0]?.image.arrayBuffer()) ?? [])).toEqual(png);
+  });
+
+  it('takes several by their names, and maps that are finished', async () => {
+    const host = createFakeHost({ models, addOns });
+    const body = {
+      ...request,
+      controlnet_model: 'control_v11p_sd15_canny, Depth',
+      controlnet_type: 'canny, depth',
+    };
+    expect((await post(createApi(host), 'controlnet', body)).status).toBe(200);
+    expect(host.jobs[0]?.controls).toMatchObject([
+      { id: 'control_v11p_sd15_canny', preprocessor: { kind: 'none' } },
+      { id: 'control_v11f1p_sd15_depth', preprocessor: { kind: 'none' } },
+    ]);
+  });
+
+  it('reads its own images by their URLs', async () => {
+    const host = createFakeHost({ models, addOns });
+    const api = createApi(host);
+    const { output } = await answerOf(post(api, 'text2img', { ...example, model_id: 'photo' }));
+    const [url = ''] = output as string[];
+    expect((await post(api, 'controlnet', { ...request, init_image: url })).status).toBe(200);
+    const control = host.jobs[1]?.controls?.[0]?.image;
+    const file = await (await api.request(url)).arrayBuffer();
+    expect(new Uint8Array((await control?.arrayBuffer()) ?? [])).toEqual(new Uint8Array(file));
+  });
+
+  it('needs no prompt with guess_mode, which trusts the control image', async () => {
+    const host = createFakeHost({ models, addOns });
+    const api = createApi(host);
+    const refused = await post(api, 'controlnet', { ...request, prompt: '' });
+    expect([refused.status, (await answerOf(refused))['message']]).toEqual([400, 'prompt is required']);
+    expect((await post(api, 'controlnet', { ...request, prompt: '', guess_mode: 'yes' })).status).toBe(200);
+    expect(host.jobs[0]?.controls).toMatchObject([{ balance: 'control' }]);
+  });
+
+  it.each([
+    [{ init_image: undefined }, 400, 'init_image is required'],
+    [{ controlnet_model: undefined }, 400, 'controlnet_model is required'],
+    [{ controlnet_type: 'canny,smell' }, 400, 'controlnet_type must be a list of: canny, depth, '],
+    [{ init_image: 'no image!' }, 400, 'The image is neither a URL nor base64.'],
+    [{ init_image: 'AAAA' }, 400, 'The image is not a PNG, JPEG, WebP or GIF file.'],
+    [
+      { init_image: 'http://localhost/files/2026-01-01/x-0.png' },
+      400,
+      'Unable to fetch image from provided URL',
+    ],
+    [{ controlnet_model: 'openpose' }, 404, 'ControlNet not found: openpose'],
+    [{ controlnet_model: 'tile' }, 404, 'ControlNet not found: tile'],
+    [{ controlnet_model: 'xinsir-tile-sdxl' }, 400, 'The ControlNet xinsir-tile-sdxl is for sdxl models'],
+    [{ controlnet_model: 'depth', auto_hint: 'yes' }, 501, 'auto_hint for depth needs a preprocessor'],
+    [{ control_image: 'AAAA' }, 501, "'control_image' needs image-to-image"],
+    [{ mask_image: 'AAAA' }, 501, "'mask_image' needs inpainting"],
+  ])('refuses %j with %i', async (change, status, message) => {
+    const host = createFakeHost({ models, addOns });
+    const response = await post(createApi(host), 'controlnet', { ...request, ...change });
+    expect([response.status, (await answerOf(response))['message']]).toEqual([
+      status,
+      expect.stringContaining(message),
+    ]);
+    expect(host.jobs).toEqual([]);
+  });
+
+  it('needs a model whose graphs are written here', async () => {
+    const response = await post(createApi(createFakeHost({ addOns })), 'controlnet', {
+      ...request,
+      model_id: 'emoji-mini',
+    });
+    expect([response.status, (await answerOf(response))['message']]).toEqual([
+      501,
+      expect.stringContaining("'controlnet_model' needs a model from .safetensors files"),
+    ]);
+  });
+});

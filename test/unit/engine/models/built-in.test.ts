@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { packs } from '#library/packs/index.ts';
+import type { EngineWorker } from '#protocol/engine-worker.ts';
+import type { GenerateJob } from '#protocol/job.ts';
+import type { AddOnPack, ModelPack } from '#protocol/model.ts';
+import { dequantiseTensors } from '#weights/quantise.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
+import { buildEmoji, readEmoji } from '../../../support/emoji-weights.ts';
+import { compareImages } from '../../../support/images.ts';
+import { textToImage } from '../../../support/jobs.ts';
+import { randomLora } from '../../../support/loras.ts';
+import { EMOJI_MINI } from '../../../support/node-engine.ts';
+import { pseudoRandom, tensorsOf } from '../../../support/random-weights.ts';
+import { addOnPack, engineFor, fileOf, generate, type FilledPack } from '../../../support/tiny-packs.ts';
+
+/* The built-in model is an ordinary one: what changes others changes it. */
+
+let engine: EngineWorker;
+let model: FilledPack<ModelPack>;
+let lora: FilledPack<AddOnPack>;
+let vae: FilledPack<AddOnPack>;
+let embedding: FilledPack<AddOnPack>;
+
+beforeAll(async () => {
+  const read = (file: string) => new Blob([readFileSync(path.join(EMOJI_MINI, file))]);
+  const pack = packs['emoji-mini'];
+  model = { pack, files: Object.fromEntries(pack.files.map((file) => [file.path, read(file.path)])) };
+  const weights = await readEmoji('unet', 'float32');
+  const family = 'emoji-mini';
+  const change = randomLora(buildEmoji('unet', weights, { loraInputs: true }), 1);
+  lora = await addOnPack('lora', 'noisy', await fileOf(change), { family });
+  // The model's own VAE with another idea of how far latents spread.
+  const own = dequantiseTensors(await openSafetensors(read('vae/model.safetensors'), 'vae'));
+  const stretched = {
+    ...own,
+    read: async (name: string) =>
+      name === 'latents.std' ? new Uint8Array(Float32Array.of(2).buffer) : own.read(name),
+  };
+  vae = await addOnPack('vae', 'stretched', await fileOf(stretched), { family });
+  const word = tensorsOf({ emb_params: { shape: [2, 256], data: pseudoRandom(2 * 256) } });
+  embedding = await addOnPack('embedding', 'my-word', await fileOf(word), { family });
+  engine = engineFor([model, lora, vae, embedding]);
+});
+afterAll(() => engine.unload());
+
+async function imageOf(job: GenerateJob): Promise<Uint8Array> {
+  const { pngs, notes } = await generate(engine, model, job, [lora, vae, embedding]);
+  expect(notes).toEqual([]);
+  return pngs[0] ?? new Uint8Array();
+}
+
+const plain = textToImage({ prompt: 'red apple my-word', seeds: [5n], steps: 2 });
+const withPass = (changes: Partial<GenerateJob['passes'][0]>): GenerateJob => ({
+  ...plain,
+  passes: [{ ...plain.passes[0], ...changes }],
+});
+test('what is asked for changes its images, and they come back without it', async () => {
+  const before = await imageOf(plain);
+  const changed: Readonly<Record<string, GenerateJob>> = {
+    tiling: withPass({ graph: { tiling: true } }),
+    FreeU: withPass({ graph: { freeU: { b1: 1.3, b2: 1.4, s1: 0.9, s2: 0.2, version: 2 } } }),
+    'a LoRA': { ...plain, loras: [{ id: 'noisy', strength: 1 }] },
+    'a VAE': withPass({ vae: 'stretched' }),
+    'clip skip': { ...plain, promptOptions: { ...plain.promptOptions, clipSkip: 2 } },
+    'a word that was added': { ...plain, promptOptions: { ...plain.promptOptions, embeddings: ['my-word'] } },
+  };
+  for (const [what, job] of Object.entries(changed))
+    expect(compareImages(await imageOf(job), before).mean, what).toBeGreaterThan(0.1);
+  expect(compareImages(await imageOf(plain), before).largest).toBe(0);
+});

@@ -1,0 +1,23 @@
+import { resizeArea, resizeCubic } from '#imaging/opencv/resize.ts';
+import { gaussianBlur, gaussianBlurFloat, kernelOfSigma } from '#imaging/opencv/gaussian-blur.ts';
+import { canny } from '#imaging/opencv/canny.ts';
+import { dilate, SQUARE_3 } from '#imaging/opencv/morphology.ts';
+import { decolor } from '#imaging/opencv/decolor.ts';
+import { fillMasked } from '#imaging/fooocus/fill.ts';
+import { pyraCanny } from '#imaging/fooocus/pyra-canny.ts';
+import { resize } from '#imaging/pillow/resize.ts';
+import { createPixels, toFloat } from '#imaging/pixels.ts';
+const p = createPixels({ width: 1024, height: 1024 }, 3);
+let s = 1; for (let i = 0; i < p.data.length; i++) { s = (s * 1103515245 + 12345) >>> 0; p.data[i] = ((i / 3) % 256) * 0.7 + ((s >>> 16) & 63); }
+const m = createPixels(p, 1); for (let y = 300; y < 700; y++) m.data.fill(255, y * 1024 + 300, y * 1024 + 700);
+const time = (n: string, f: () => unknown) => { const t = performance.now(); f(); console.log(n, Math.round(performance.now() - t), 'ms'); };
+time('area', () => resizeArea(p, { width: 700, height: 701 }));
+time('cubic', () => resizeCubic(p, { width: 1500, height: 1500 }));
+time('pil lanczos', () => resize(p, { width: 1500, height: 1500 }, 'lanczos'));
+time('gauss 9', () => gaussianBlur(p, kernelOfSigma(9, '8-bit')));
+time('gaussf 5', () => gaussianBlurFloat(toFloat(p), 5));
+time('canny', () => canny(p, [64, 128]));
+time('dilate 1', () => dilate(m, SQUARE_3, 1));
+time('pyra', () => pyraCanny(p, [64, 128]));
+time('decolor', () => decolor(p));
+time('fill', () => fillMasked(p, m));
