@@ -122,14 +122,14 @@ export function parseSafetensorsHeader(
   }
   if (!isRecord(json)) return damaged('its header is not a JSON object.');
   const members = Object.entries(json);
-  if (countMembers(text) !== members.length) return damaged('its header names a tensor twice.');
 
   let metadata: Record<string, string> = {};
   const found: SafetensorsEntry[] = [];
   for (const [name, value] of members) {
     if (name === '__metadata__') {
-      if (!isRecord(value)) return damaged('its metadata is not a JSON object.');
-      metadata = Object.fromEntries(Object.entries(value).filter(isTextPair));
+      const entries = readMetadata(value);
+      if (entries === undefined) return damaged('its metadata is not a JSON object.');
+      metadata = entries;
       continue;
     }
     const entry = readEntry(name, value, headerBytes);
@@ -137,13 +137,22 @@ export function parseSafetensorsHeader(
     found.push(entry);
   }
 
+  // Of two equal names the last counts, as in the reference reader; it must then account for all bytes.
+  const hasTwins = () => countMembers(text) !== members.length;
   found.sort((a, b) => a.offset - b.offset || a.length - b.length);
   let end = headerBytes;
   for (const { name, offset, length } of found) {
     if (offset < end) return damaged(`tensor "${shorten(name)}" overlaps the one before it.`);
-    if (offset > end) return damaged(`there is a gap before tensor "${shorten(name)}".`);
+    if (offset > end) {
+      return damaged(
+        hasTwins()
+          ? 'its header names a tensor twice, with different bytes.'
+          : `there is a gap before tensor "${shorten(name)}".`,
+      );
+    }
     end = offset + length;
   }
+  if (end < fileBytes && hasTwins()) return damaged('its header names a tensor twice, with different bytes.');
   if (end > fileBytes) return damaged(`${fileBytes} of ${end} bytes are there: the download is incomplete.`);
   if (end < fileBytes) return damaged(`${fileBytes - end} bytes follow its last tensor.`);
   return { ok: true, header: { metadata, entries: new Map(found.map((entry) => [entry.name, entry])) } };
@@ -236,6 +245,17 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 
-function isTextPair(pair: [string, unknown]): pair is [string, string] {
-  return typeof pair[1] === 'string';
+/**
+ * The writer's notes. The format allows texts only, and null for none; some writers leave numbers and objects, which are
+ * kept as their JSON. Undefined for what is no object.
+ */
+function readMetadata(value: unknown): Record<string, string> | undefined {
+  if (value === null) return {};
+  if (!isRecord(value)) return undefined;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, entry]) => [
+      key,
+      typeof entry === 'string' ? entry : JSON.stringify(entry),
+    ]),
+  );
 }

@@ -1,6 +1,7 @@
 import { toAppError } from '#protocol/error.ts';
 import {
   imageIdOf,
+  type Artifact,
   type JobEvent,
   type JobId,
   type JobRecord,
@@ -10,14 +11,19 @@ import {
 import type { Jobs } from '#storage/jobs.ts';
 import type { FinishedImages } from './finished-images.ts';
 
+/** The image an artifact is, or belongs to. */
+function imageIndexOf(artifact: Artifact): number {
+  return artifact.kind === 'image' ? artifact.image.index : artifact.of;
+}
+
 /** The jobs that have ended: those in storage, and those that storage did not take, which last as long as this tab. */
 export function createEndedJobs(jobs: Jobs, images: FinishedImages, emit: (event: JobEvent) => void) {
   const unstored = new Map<JobId, JobRecord>();
 
   /** What a later tab will find of a result. */
   function withoutUnstored({ id, result }: JobRecord): JobResult | null {
-    const artifacts = (result?.artifacts ?? []).filter(({ image }) =>
-      images.isStored(imageIdOf(id, image.index)),
+    const artifacts = (result?.artifacts ?? []).filter((artifact) =>
+      images.isStored(imageIdOf(id, imageIndexOf(artifact))),
     );
     return result && artifacts.length > 0 ? { ...result, artifacts } : null;
   }
@@ -77,7 +83,7 @@ export function createEndedJobs(jobs: Jobs, images: FinishedImages, emit: (event
       }
       const record = unstored.get(jobId) ?? (await jobs.get(jobId));
       if (record?.result) {
-        const artifacts = record.result.artifacts.filter(({ image }) => image.index !== index);
+        const artifacts = record.result.artifacts.filter((artifact) => imageIndexOf(artifact) !== index);
         await put({ ...record, result: { ...record.result, artifacts } });
       }
       await images.remove(id);

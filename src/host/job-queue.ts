@@ -1,6 +1,14 @@
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { ImageId, Job, JobEvent, JobId, JobOrigin, JobRecord } from '#protocol/job.ts';
+import {
+  imagesOf,
+  type ImageId,
+  type Job,
+  type JobEvent,
+  type JobId,
+  type JobOrigin,
+  type JobRecord,
+} from '#protocol/job.ts';
 import type { ModelId } from '#protocol/model.ts';
 import { countArtifacts, requirementsOf } from '#protocol/tasks.ts';
 import type { Jobs } from '#storage/jobs.ts';
@@ -119,10 +127,14 @@ export function createJobQueue(
         entry.record = { ...entry.record, result };
         void inOrder(() => images.add(image));
         // The last one is stored with the end of the job, as is a record that storage does not take now.
-        if (result.artifacts.length < countArtifacts(entry.record.job))
+        if (imagesOf(result).length < countArtifacts(entry.record.job))
           change(entry, {}).catch(() => undefined);
         break;
       }
+      case 'by-product':
+        // Stored with the image it belongs to.
+        entry.record = { ...entry.record, result: withArtifact(entry.record, event) };
+        break;
     }
   }
 

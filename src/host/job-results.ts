@@ -1,9 +1,16 @@
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import { imageIdOf, type Artifact, type JobRecord, type JobResult, type StoredImage } from '#protocol/job.ts';
+import {
+  imageIdOf,
+  type Artifact,
+  type ImageArtifact,
+  type JobRecord,
+  type JobResult,
+  type StoredImage,
+} from '#protocol/job.ts';
 
 /** An image of a job as it is stored. */
-export function toStoredImage({ id, origin }: JobRecord, { image }: Artifact, blob: Blob): StoredImage {
+export function toStoredImage({ id, origin }: JobRecord, { image }: ImageArtifact, blob: Blob): StoredImage {
   const { index, width, height, seed, prompt, infotext } = image;
   return {
     id: imageIdOf(id, index),
@@ -20,6 +27,11 @@ export function toStoredImage({ id, origin }: JobRecord, { image }: Artifact, bl
   };
 }
 
+function isSame(a: Artifact, b: Artifact): boolean {
+  if (a.kind === 'image') return b.kind === 'image' && a.image.index === b.image.index;
+  return b.kind === 'mask' && a.of === b.of && a.role === b.role;
+}
+
 function secondsSince({ startedAt }: JobRecord): number {
   return (Date.now() - (startedAt ?? Date.now())) / 1000;
 }
@@ -27,9 +39,9 @@ function secondsSince({ startedAt }: JobRecord): number {
 /** A running job's result with one artifact more. The engine repeats a job whose device was lost: one can come twice. */
 export function withArtifact(
   record: JobRecord,
-  { artifact }: Extract<EngineEvent, { type: 'artifact' }>,
+  { artifact }: Extract<EngineEvent, { artifact: Artifact }>,
 ): JobResult {
-  const others = (record.result?.artifacts ?? []).filter(({ image }) => image.index !== artifact.image.index);
+  const others = (record.result?.artifacts ?? []).filter((other) => !isSame(other, artifact));
   return {
     artifacts: [...others, artifact],
     interrupted: false,

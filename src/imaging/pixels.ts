@@ -115,11 +115,11 @@ export function padWithEdge(pixels: Pixels, { left, top, right, bottom }: Margin
   const padded = createPixels({ width: left + width + right, height: top + height + bottom }, channels);
   for (let y = 0; y < padded.height; y++) {
     const sourceY = Math.min(Math.max(y - top, 0), height - 1);
-    for (let x = 0; x < padded.width; x++) {
-      const source = sourceY * width + Math.min(Math.max(x - left, 0), width - 1);
-      const pixel = data.subarray(source * channels, (source + 1) * channels);
-      padded.data.set(pixel, (y * padded.width + x) * channels);
-    }
+    const row = data.subarray(sourceY * width * channels, (sourceY + 1) * width * channels);
+    const start = (y * padded.width + left) * channels;
+    padded.data.set(row, start);
+    for (let x = 1; x <= left; x++) padded.data.set(row.subarray(0, channels), start - x * channels);
+    for (let x = 0; x < right; x++) padded.data.set(row.subarray(-channels), start + row.length + x * channels);
   }
   return padded;
 }

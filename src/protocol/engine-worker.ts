@@ -1,5 +1,5 @@
 import type { BackendInfo, SamplingSummary } from './engine-host.ts';
-import type { Artifact, Job, JobProgress, JobResult } from './job.ts';
+import type { ImageArtifact, Job, JobProgress, JobResult, MaskArtifact } from './job.ts';
 import type { AnyPack, ModelPack } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 
@@ -7,8 +7,8 @@ import type { SamplerChoice } from './sampler.ts';
 export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
   | { type: 'preview'; blob: Blob }
-  /** Something is finished; `file` is the image's. */
-  | { type: 'artifact'; artifact: Artifact; file: Blob };
+  | { type: 'artifact'; artifact: ImageArtifact; file: Blob }
+  | { type: 'by-product'; artifact: MaskArtifact };
 
 /** How a run ended: see {@link JobResult}. */
 export type RunOutcome = Pick<JobResult, 'interrupted' | 'notes'>;

@@ -39,6 +39,10 @@ export interface NoiseSpec {
   resizeFrom?: Size;
   /** Added to the seed of the sampler's own noise (A1111's ENSD). */
   etaNoiseSeedDelta: number;
+  /** Times the noise an init image's latents get; 1 by default (A1111's `initial_noise_multiplier`). */
+  initialMultiplier?: number;
+  /** Noise added to an init image's latents before the run, 0 by default (A1111's `img2img_extra_noise`). */
+  extra?: number;
 }
 
 /** Prompt reading options of A1111. */
@@ -82,34 +86,99 @@ export interface NoiseInit {
   from: 'noise';
 }
 
+/** Whose way of preparing images, masks and latents is followed; users' images depend on it. */
+export type ImageRules = 'a1111' | 'fooocus' | 'diffusers';
+
 /** Image-to-image. The first pass's `strength` says how much of it is left. */
 export interface ImageInit {
   from: 'image';
-  /** PNG, JPEG or WebP files: one for all images of the job, or one for each. What is transparent counts as white. */
+  rules: ImageRules;
+  /** PNG, JPEG or WebP files: one for all images of a batch, or one for each. What is transparent counts as white. */
   images: readonly Blob[];
   fit: Fit;
+  /** What resizes the init image; by default the resizer of the rules. */
+  resizeBy?: UpscalerName;
+  /** Give the result the init image's colours (A1111's `img2img_color_correction`). */
+  colorCorrection?: boolean;
 }
 
-/** Inpainting: a part of the init image is generated again. */
+/** Inpainting and outpainting: a part of the init image is generated again. */
 export interface MaskedInit extends Omit<ImageInit, 'from'> {
   from: 'masked';
-  /** An image file, brought to the init image's size: white is generated again, black stays. */
-  mask: Blob;
+  mask: MaskSource;
+  /** Outpainting: pixels added to each side before anything else; they count as masked. */
+  expand?: Sides;
+  fill: InpaintFill;
+  /** Sigma of the Gaussian blur of the mask, in pixels. */
+  blur: { x: number; y: number };
+  /** Whether a cell of the latent mask is either in or out, or may be in between. */
+  round: boolean;
+  area: InpaintArea;
+  /** Lay what is not masked over the result, so that it stays identical. */
+  overlay: boolean;
+  /** A1111's *Soft inpainting*. */
+  soft?: SoftInpainting;
 }
 
-/** How an init image is brought to the size of its pass. */
-export type Fit = 'stretch';
+/** A1111's `resize_mode` 0 … 3: how an init image is brought to the size of its pass. */
+export type Fit = 'stretch' | 'crop' | 'fill' | 'latent';
+
+export type MaskSource =
+  | {
+      kind: 'image';
+      /** White is generated again, black stays. Its alpha channel is the mask where it has one that is not opaque everywhere. */
+      mask: Blob;
+      invert: boolean;
+      /** Applies to the latents only; no overlay (A1111's `latent_mask`). */
+      latentOnly?: boolean;
+      /** Pixels the mask grows (above 0) or shrinks by, before it is inverted (Fooocus). */
+      erodeOrDilate?: number;
+    }
+  /** Outpainting alone. */
+  | { kind: 'none' };
+
+/** What is in the masked area when the run starts; A1111's `inpainting_fill` 0 … 3. */
+export type InpaintFill = 'fill' | 'original' | 'latent-noise' | 'latent-nothing';
+
+/**
+ * The part of the image that is generated: all of it; the mask and so many pixels around it (A1111's "Only masked",
+ * diffusers' `padding_mask_crop`); or Fooocus' respective field, 0 (the mask alone) … 1 (all of it).
+ */
+export type InpaintArea = 'whole' | { padding: number } | { field: number };
+
+export interface Sides {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+/** The six sliders of A1111's *Soft inpainting*. */
+export interface SoftInpainting {
+  scheduleBias: number;
+  preservationStrength: number;
+  transitionContrastBoost: number;
+  maskInfluence: number;
+  differenceThreshold: number;
+  differenceContrast: number;
+}
 
 /** One run of the sampler over all images of the job. */
 export interface Pass {
   model: ModelId;
   /** The id of an installed VAE to use in place of the model's own. */
   vae?: ModelId;
+  /** A second model that takes over the denoising. */
+  refiner?: Refiner;
   /**
    * Pixels of the images this pass makes, multiples of 8. Models that say `sizing: 'trained'` (protocol/model.ts) are run
    * at a size they know, and their images resized to this one.
    */
   size: Size;
+  /** What the images of the pass before are resized to, before they are cut to `size` around the centre; by default `size`. */
+  resizeTo?: Size;
+  /** How they are resized: as pixels by an upscaler (by default Lanczos), or in the latent space. Not for the first pass. */
+  resizeBy?: UpscalerName | LatentUpscaleMode;
   steps: number;
   /** 0 … 1: how much of the way back to pure noise a pass goes that starts from an image; 1 for pure noise. */
   strength: number;
@@ -117,8 +186,39 @@ export interface Pass {
   exactSteps?: boolean;
   sampler: SamplerChoice;
   guidanceScale: number;
+  /** In place of the images' own prompts, one for each image. */
+  prompts?: readonly PromptOverride[];
   graph?: GraphOptions;
+  /** Self-attention guidance (arXiv 2210.00939), as in diffusers' StableDiffusionSAGPipeline. */
+  selfAttentionGuidance?: { scale: number };
+  /** MultiDiffusion (arXiv 2302.08113), as in diffusers' StableDiffusionPanoramaPipeline. */
+  panorama?: { circular: boolean };
 }
+
+export interface PromptOverride {
+  prompt: readonly string[];
+  negativePrompt: readonly string[];
+}
+
+export interface Refiner {
+  model: ModelId;
+  /** 0 … 1: where in the run it takes over. */
+  switchAt: number;
+  /** `timestep`: by the share of training timesteps gone (A1111). `step`: by the share of steps (Fooocus, diffusers). */
+  counts: 'timestep' | 'step';
+}
+
+/** A1111's latent upscale modes. */
+export const LATENT_UPSCALE_MODES = [
+  'Latent',
+  'Latent (antialiased)',
+  'Latent (bicubic)',
+  'Latent (bicubic antialiased)',
+  'Latent (nearest)',
+  'Latent (nearest-exact)',
+] as const;
+
+export type LatentUpscaleMode = (typeof LATENT_UPSCALE_MODES)[number];
 
 /** What is done to a finished image. */
 export type PostStep = UpscaleStep;
@@ -224,6 +324,8 @@ export interface OutputSpec {
    * these, `parameters` is the EXIF user comment of other formats and `fooocus_scheme` the EXIF maker note.
    */
   texts?: readonly Readonly<Record<string, string>>[];
+  /** By-products of inpainting to hand over beside each image. */
+  masks?: readonly MaskArtifact['role'][];
 }
 
 /** Names for the infotext that only the dialect knows. */
@@ -249,7 +351,20 @@ export interface GeneratedImage {
 }
 
 /** One thing a job made. */
-export type Artifact = { kind: 'image'; image: GeneratedImage };
+export type Artifact = ImageArtifact | MaskArtifact;
+
+export interface ImageArtifact {
+  kind: 'image';
+  image: GeneratedImage;
+}
+
+/** A by-product of image `of`: the mask, or the result where it is masked and transparent elsewhere. */
+export interface MaskArtifact {
+  kind: 'mask';
+  of: number;
+  role: 'mask' | 'composite';
+  blob: Blob;
+}
 
 /** What a job made. An interrupted job has what was made so far. */
 export interface JobResult {

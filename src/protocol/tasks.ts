@@ -1,7 +1,9 @@
 import {
+  LATENT_UPSCALE_MODES,
   PLAIN_UPSCALERS,
   type GenerateJob,
   type Job,
+  type LatentUpscaleMode,
   type PostStep,
   type Size,
   type UpscalerName,
@@ -44,10 +46,13 @@ const tasks: Tasks = {
     doing: 'Generating',
     done: 'generated',
     requirements: (job) => [
-      ...job.passes.flatMap(({ model, vae }): Requirement[] => [
+      ...job.passes.flatMap(({ model, vae, refiner, resizeBy }): Requirement[] => [
         { kind: 'model', id: model },
+        ...named('model', refiner?.model),
         ...named('vae', vae),
+        ...upscalers([resizeBy]),
       ]),
+      ...(job.init.from === 'noise' ? [] : upscalers([job.init.resizeBy])),
       ...(job.loras ?? []).flatMap(({ id }) => named('lora', id)),
       ...(job.promptOptions.embeddings ?? []).flatMap((id) => named('embedding', id)),
       ...(job.controls ?? []).flatMap(({ id }) => named('controlnet', id)),
@@ -100,12 +105,16 @@ function named(kind: PackKind, id: ModelId | undefined): Requirement[] {
 
 /** The packs that a post step names. */
 export function requirementsOfStep(step: PostStep): Requirement[] {
-  return [step.upscaler, ...(step.second ? [step.second.upscaler] : [])]
-    .filter(isNetworkUpscaler)
-    .map((id) => ({ kind: 'upscaler', id }));
+  return upscalers([step.upscaler, step.second?.upscaler]);
+}
+
+function upscalers(names: readonly (UpscalerName | LatentUpscaleMode | undefined)[]): Requirement[] {
+  return names.flatMap((name) =>
+    name !== undefined && isNetworkUpscaler(name) ? [{ kind: 'upscaler', id: name }] : [],
+  );
 }
 
 /** Whether it is an upscaler that has to be installed. */
-function isNetworkUpscaler(name: UpscalerName): name is ModelId {
-  return !PLAIN_UPSCALERS.some((plain) => plain === name);
+function isNetworkUpscaler(name: UpscalerName | LatentUpscaleMode): name is ModelId {
+  return ![...PLAIN_UPSCALERS, ...LATENT_UPSCALE_MODES].some((known) => known === name);
 }

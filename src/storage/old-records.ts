@@ -108,8 +108,18 @@ function convertGenerateJob(old: OldGenerateJob): GenerateJob {
 
 function convertInit(init: OldGenerateJob['init'], mask: Blob | undefined): Init {
   if (!init) return { from: 'noise' };
-  const source = { images: [init.image], fit: 'stretch' } as const;
-  return mask ? { from: 'masked', mask, ...source } : { from: 'image', ...source };
+  const source = { rules: 'diffusers', images: [init.image], fit: 'stretch' } as const;
+  if (!mask) return { from: 'image', ...source };
+  return {
+    from: 'masked',
+    ...source,
+    mask: { kind: 'image', mask, invert: false },
+    fill: 'original',
+    blur: { x: 0, y: 0 },
+    round: true,
+    area: 'whole',
+    overlay: false,
+  };
 }
 
 /** The records of version 0.1; none is written any more. */

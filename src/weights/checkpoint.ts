@@ -7,7 +7,7 @@ import type { TensorInfo, TensorSource } from './tensor-source.ts';
 import { type TensorView, viewTensors } from './tensor-views.ts';
 import { clipTextName, openClipViews } from './text-encoder-names.ts';
 import { diffusersUnetModule, layersPerBlock } from './unet-names.ts';
-import { rrdbModule, rrdbOuterModules } from './upscaler-names.ts';
+import { rrdbModule, rrdbOuterModules, rrdbTrunkModule } from './upscaler-names.ts';
 
 /** A network of a file, by the folder diffusers keeps it in; `taesd` and `upscaler` come alone. */
 export type Component =
@@ -156,18 +156,22 @@ const LAYOUTS: readonly Layout[] = [
   },
   { component: 'taesd', prefix: '', marks: ['1.weight', '3.conv.0.weight'], views: bareTaesd('decoder') },
   { component: 'taesd', prefix: '', marks: ['0.weight', '1.conv.0.weight'], views: bareTaesd('encoder') },
-  {
-    component: 'upscaler',
-    prefix: '',
-    marks: ['conv_first.weight', 'body.0.rdb1.conv1.weight'],
-    views: asItIs,
-  },
-  {
-    component: 'upscaler',
-    prefix: '',
-    marks: ['model.0.weight', 'model.1.sub.0.RDB1.conv1.0.weight'],
-    views: nestedUpscaler,
-  },
+  // Training programs keep the weights, and an average of them, one level down.
+  ...['', 'params_ema.', 'params.', 'module.'].flatMap((prefix): Layout[] => [
+    { component: 'upscaler', prefix, marks: ['conv_first.weight', 'body.0.rdb1.conv1.weight'], views: asItIs },
+    {
+      component: 'upscaler',
+      prefix,
+      marks: ['conv_first.weight', 'RRDB_trunk.0.RDB1.conv1.weight'],
+      views: () => byModule(rrdbTrunkModule),
+    },
+    {
+      component: 'upscaler',
+      prefix,
+      marks: ['model.0.weight', 'model.1.sub.0.RDB1.conv1.0.weight'],
+      views: nestedUpscaler,
+    },
+  ]),
 ];
 
 /**

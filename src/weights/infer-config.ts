@@ -42,6 +42,9 @@ const LARGEST_SIDE = 65_536;
 /** What every CLIP text encoder reads at once, and prompts are cut for. */
 const CLIP_TOKENS = 77;
 
+/** Upscalers of eight times are the largest there are. */
+const MAX_DOUBLINGS = 3;
+
 /** Questions to the names and shapes of a network. */
 class Sizes {
   readonly #component: Component;
@@ -223,15 +226,20 @@ function inferTextEncoder(sizes: Sizes): InferredConfig {
   };
 }
 
-/** Real-ESRGAN's smaller scales fold 2 × 2 or 4 × 4 pixels into channels first and then upscale four times as well. */
+/**
+ * A network doubles as often as it has convolutions for it. Real-ESRGAN's smaller scales fold 2 × 2 or 4 × 4 pixels into
+ * channels first and then upscale four times as well.
+ */
 function inferUpscaler(sizes: Sizes): InferredConfig {
-  if (!sizes.has('conv_up2.weight') || sizes.has('conv_up3.weight'))
-    throw sizes.refuse('it does not double twice');
+  const doublings = sizes.count((index) => `conv_up${index + 1}.weight`);
   const inputs = sizes.side('conv_first.weight', 1);
   const folded = inputs === 12 ? 2 : inputs === 48 ? 4 : 1;
+  const scale = 2 ** doublings / folded;
+  if (doublings > MAX_DOUBLINGS || scale < 1) throw sizes.refuse(`it upscales ${scale} times`);
   return {
     num_in_ch: inputs / folded ** 2,
     num_out_ch: sizes.side('conv_last.weight', 0),
-    scale: 4 / folded,
+    scale,
+    pixel_unshuffle: folded,
   };
 }

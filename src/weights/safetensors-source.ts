@@ -7,6 +7,7 @@ import {
   type SafetensorsProblem,
 } from '#codecs/safetensors.ts';
 import { AppError } from '#protocol/error.ts';
+import { DEFLATED, inflateTensors } from './deflated-tensors.ts';
 import type { TensorSource, TensorType } from './tensor-source.ts';
 
 const TYPES: Readonly<Record<SafetensorsDtype, TensorType>> = {
@@ -38,7 +39,7 @@ export interface ByteSource {
 
 /** The tensors of a `.safetensors` file. */
 export interface SafetensorsFile extends TensorSource {
-  /** What the writer noted in the header. */
+  /** What the writer noted in the header, without what the tensors have been read by. */
   metadata: Readonly<Record<string, string>>;
   /** Size of the file. */
   sizeBytes: number;
@@ -46,7 +47,8 @@ export interface SafetensorsFile extends TensorSource {
 
 /**
  * Opens a safetensors file by reading its header only. A tensor's bytes are read when asked for, and
- * `location` tells where they lie, so that ONNX Runtime can take them without this program touching them.
+ * `location` tells where they lie, so that ONNX Runtime can take them without this program touching them. Compressed tensors
+ * (deflated-tensors.ts) are shown as they were before and lie nowhere.
  *
  * @param name What `location` calls the file, and what errors call it.
  * @throws AppError `unsupported_feature` for other formats (pickles, GGUF), `integrity_failed` for a damaged file
@@ -60,10 +62,9 @@ export async function openSafetensors(file: ByteSource, name: string): Promise<S
   const parsed = parseSafetensorsHeader(await readBytes(file, 0, measured.headerBytes), file.size);
   if (!parsed.ok) throw refusal(name, parsed);
   const { entries, metadata } = parsed.header;
+  const { [DEFLATED]: deflated, ...ownMetadata } = metadata;
 
-  return {
-    metadata,
-    sizeBytes: file.size,
+  const stored: TensorSource = {
     names: () => entries.keys(),
     info(tensor) {
       const entry = entries.get(tensor);
@@ -83,6 +84,7 @@ export async function openSafetensors(file: ByteSource, name: string): Promise<S
       return entry && { file: name, offset: entry.offset, length: entry.length };
     },
   };
+  return { ...inflateTensors(stored, deflated, name), metadata: ownMetadata, sizeBytes: file.size };
 }
 
 /**

@@ -18,6 +18,22 @@ export function rrdbModule(module: string, outerModules: readonly number[]): str
   return `conv_up${place}`;
 }
 
+/** The modules of the layout between the two that are called otherwise in BasicSR's RRDBNet. */
+const TRUNK_MODULES: ReadonlyMap<string, string> = new Map([
+  ['trunk_conv', 'conv_body'],
+  ['HRconv', 'conv_hr'],
+]);
+
+/**
+ * The name in BasicSR's RRDBNet of a module of an ESRGAN file in the layout between the two: blocks in `RRDB_trunk`, one
+ * `upconv` for each doubling of size (xinntao/ESRGAN, RRDBNet_arch.py).
+ */
+export function rrdbTrunkModule(module: string): string {
+  const dense = /^RRDB_trunk\.(\d+)\.RDB(\d)\.conv(\d)$/.exec(module);
+  if (dense) return `body.${dense[1]}.rdb${dense[2]}.conv${dense[3]}`;
+  return TRUNK_MODULES.get(module) ?? module.replace(/^upconv(?=\d+$)/, 'conv_up');
+}
+
 /** The numbers {@link rrdbModule} needs. */
 export function rrdbOuterModules(names: Iterable<string>): number[] {
   const numbers: number[] = [];

@@ -1,26 +1,43 @@
 /**
  * `npm run quantise-built-in <folder>`: makes the built-in model's files in public/models/emoji-mini from a folder
  * with its trained weights in float16 (`weights/{unet,vae,text_encoder}.safetensors`) and its configuration files, and
- * prints their sizes and hashes for src/library/packs/emoji-mini.ts. The same weights give the same bytes.
+ * prints their sizes and hashes for src/library/packs/emoji-mini.ts. The same weights give the same bytes. It measures how
+ * much each weight matters, which takes several minutes.
  */
 import { createHash } from 'node:crypto';
 import { openAsBlob } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { quantiseTensors, type Storage } from '#weights/quantise.ts';
-import { openSafetensors, writeSafetensors } from '#weights/safetensors-source.ts';
-import type { TensorInfo } from '#weights/tensor-source.ts';
+import type { ConfigJson } from '#engine/architectures/config.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
+import { deflatedFile } from '../support/deflated.ts';
+import { calibrate, type BuiltInNetwork } from './quantise/calibration.ts';
+import { readWeights } from './quantise/networks.ts';
+import { quantised } from './quantise/quantised.ts';
+import { chooseSteps, rmsOf, roundTo, type QuantisedWeight } from './quantise/steps.ts';
 
 const TARGET = path.resolve(import.meta.dirname, '../../public/models/emoji-mini');
-const NETWORKS = ['text_encoder', 'unet', 'vae'];
 const COPIED = ['scheduler/scheduler_config.json', 'tokenizer/merges.txt', 'unet/config.json'];
+const FILES = ['text_encoder', 'unet', 'vae'] as const;
 
-/** What reads the noise and the timestep and what gives the prediction: few numbers, and every step depends on them. */
-const DELICATE = /^(?:conv_in|conv_out|time_embedding|add_embedding)\b/;
+/** Of all files of the model. */
+const MAX_BYTES = 25_000_000;
 
-/** Every matrix and every convolution in int8, also those of the VAE: half a megabyte of scales, and a quarter of the size. */
-function storageOf({ name, shape }: TensorInfo): Storage {
-  return shape.length > 1 && name.endsWith('.weight') && !DELICATE.test(name) ? 'int8-channels' : 'exact';
+/** What an error of a network counts: the encoder only serves images that are generated from others. */
+const COUNTS: Readonly<Record<BuiltInNetwork, number>> = {
+  text_encoder: 1,
+  unet: 1,
+  vae_decoder: 1,
+  vae_encoder: 0.5,
+};
+
+/** The step of a trial, in root mean squares of the weight: about five bits. */
+const TRIAL = 0.25;
+
+/** The network that a tensor of a file belongs to. */
+function networkOf(file: (typeof FILES)[number], tensor: string): BuiltInNetwork {
+  if (file !== 'vae') return file;
+  return tensor.startsWith('enc.') ? 'vae_encoder' : 'vae_decoder';
 }
 
 const [folder] = process.argv.slice(2);
@@ -28,17 +45,67 @@ if (folder === undefined) throw new Error('Which folder has the weights?');
 
 const files = new Map<string, Uint8Array>();
 for (const name of COPIED) files.set(name, await readFile(path.join(folder, name)));
-for (const network of NETWORKS) {
-  const file = `weights/${network}.safetensors`;
-  const weights = await openSafetensors(await openAsBlob(path.join(folder, file)), file);
-  const parts: Uint8Array[] = [];
-  for await (const part of writeSafetensors(quantiseTensors(weights, storageOf))) parts.push(part);
-  files.set(`${network}/model.safetensors`, Buffer.concat(parts));
+
+const sources = {
+  text_encoder: await open('text_encoder'),
+  unet: await open('unet'),
+  vae: await open('vae'),
+};
+const weights = {
+  text_encoder: await readWeights(sources.text_encoder),
+  unet: await readWeights(sources.unet),
+  vae: await readWeights(sources.vae),
+};
+const calibration = await calibrate({
+  weights,
+  unetConfig: JSON.parse(await readFile(path.join(folder, 'unet/config.json'), 'utf8')) as ConfigJson,
+  merges: await readFile(path.join(folder, 'tokenizer/merges.txt'), 'utf8'),
+});
+
+// Every matrix and every convolution; what is left is some hundred kilobytes.
+const matrices = new Map<string, QuantisedWeight>();
+for (const file of FILES) {
+  for (const [name, { shape, data }] of Object.entries(weights[file])) {
+    if (shape.length < 2 || !name.endsWith('.weight')) continue;
+    const network = networkOf(file, name);
+    const step = TRIAL * rmsOf(data);
+    const rounded = Float32Array.from(roundTo(data, step), (level) => level * step);
+    const error = await calibration.errorOf(network, { ...weights[file], [name]: { shape, data: rounded } });
+    const sensitivity = (COUNTS[network] * error) / (TRIAL ** 2 / 12);
+    matrices.set(`${file}/${name}`, { data, sensitivity });
+    console.log(`${file} ${name}: ${Math.sqrt(error).toFixed(5)}`);
+  }
 }
-for (const [name, bytes] of files) {
+await calibration.release();
+
+async function open(file: string) {
+  const name = `weights/${file}.safetensors`;
+  return openSafetensors(await openAsBlob(path.join(folder ?? '', name)), name);
+}
+
+/** The networks' files with these steps. */
+async function networkFiles(steps: ReadonlyMap<string, number>): Promise<Map<string, Uint8Array>> {
+  const made = new Map<string, Uint8Array>();
+  for (const file of FILES) {
+    const source = quantised(sources[file], (name) => steps.get(`${file}/${name}`));
+    made.set(`${file}/model.safetensors`, await deflatedFile(source));
+  }
+  return made;
+}
+
+const sum = (contents: Iterable<Uint8Array>) =>
+  [...contents].reduce((total, { length }) => total + length, 0);
+const forMatrices = MAX_BYTES - sum(files.values());
+let networks = await networkFiles(chooseSteps(matrices, forMatrices));
+// Headers, norms and biases take the rest.
+const others = sum(networks.values()) - forMatrices;
+if (others > 0) networks = await networkFiles(chooseSteps(matrices, forMatrices - others));
+
+for (const [name, bytes] of [...files, ...networks]) {
   await mkdir(path.dirname(path.join(TARGET, name)), { recursive: true });
   await writeFile(path.join(TARGET, name), bytes);
   console.log(
     `{ path: '${name}', sizeBytes: ${bytes.length}, sha256: '${createHash('sha256').update(bytes).digest('hex')}' },`,
   );
 }
+console.log(`${sum(files.values()) + sum(networks.values())} bytes in all`);

@@ -1,6 +1,7 @@
+import { multiHeadAttention } from '#engine/graph/attention.ts';
 import type { Graph, Value } from '#engine/graph/graph.ts';
 import { groupNorm, imageToTokens, linear, tokensToImage } from '#engine/graph/layers.ts';
-import { add, multiHeadAttention } from '#engine/graph/operators.ts';
+import { add } from '#engine/graph/operators.ts';
 
 /**
  * Self-attention of an image's cells after a group norm, around a shortcut: diffusers' Attention as autoencoders

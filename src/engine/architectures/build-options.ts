@@ -1,3 +1,4 @@
+import type { GraphOptions } from '#engine/graph/graph.ts';
 import type { FloatType } from '#weights/casts.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 
@@ -7,4 +8,6 @@ export interface BuildOptions {
   weights: TensorSource;
   /** What the arithmetic is done in: float16 only where the device has `shader-f16`. Inputs and outputs stay float32. */
   precision?: FloatType;
+  /** See {@link GraphOptions.slicesAttention}. */
+  slicesAttention?: GraphOptions['slicesAttention'];
 }

@@ -1,16 +1,8 @@
+import { multiHeadAttention } from '#engine/graph/attention.ts';
 import type { Dimension } from '#engine/graph/dimension.ts';
 import type { Graph, Value } from '#engine/graph/graph.ts';
 import { activate, layerNorm, linear } from '#engine/graph/layers.ts';
-import {
-  add,
-  equal,
-  matmul,
-  maximum,
-  multiHeadAttention,
-  multiply,
-  reduce,
-  subtract,
-} from '#engine/graph/operators.ts';
+import { add, equal, matmul, maximum, multiply, reduce, subtract } from '#engine/graph/operators.ts';
 import type { ConfigReader } from './config.ts';
 
 /** What CLIP's two transformers have in common. */

@@ -1,3 +1,4 @@
+import { multiHeadAttention } from '#engine/graph/attention.ts';
 import { product } from '#engine/graph/dimension.ts';
 import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
 import { conv2d, layerNorm, linear, pixelUnshuffle } from '#engine/graph/layers.ts';
@@ -6,7 +7,6 @@ import {
   divide,
   gather,
   gelu,
-  multiHeadAttention,
   multiply,
   pixelShuffle,
   relu,

@@ -1,7 +1,8 @@
+import { multiHeadAttention } from '#engine/graph/attention.ts';
 import type { Dimension } from '#engine/graph/dimension.ts';
 import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
 import { layerNorm, linear } from '#engine/graph/layers.ts';
-import { add, concat, gelu, multiHeadAttention, scale, slice, split } from '#engine/graph/operators.ts';
+import { add, concat, gelu, scale, slice, split } from '#engine/graph/operators.ts';
 import type { BuildOptions } from './build-options.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 

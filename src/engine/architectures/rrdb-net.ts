@@ -7,29 +7,34 @@ import type { BuildOptions } from './build-options.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 
 export interface RrdbNetOptions extends BuildOptions {
-  /** Fixed sides of the input in pixels (divided by 4 / scale for the smaller scales); those left out stay open. */
+  /** Fixed sides of the input in pixels, divided by `pixel_unshuffle`; those left out stay open. */
   size?: { batch?: number; height?: number; width?: number };
 }
 
 /**
  * BasicSR's RRDBNet: ESRGAN and Real-ESRGAN upscalers. Input `image` float32 [batch, 3, height, width] in 0 … 1,
- * output `upscaled` [batch, 3, scale·height, scale·width]. For scale 2 and 1 the sides are multiples of 2 and 4,
- * and height and width count those. The configuration's keys are the constructor's: `num_in_ch`, `num_out_ch`,
- * `scale`, and `num_feat`, `num_block`, `num_grow_ch`, which the weights tell where it does not.
+ * output `upscaled` [batch, 3, scale·height, scale·width]. The network doubles as often as it has convolutions for it;
+ * where that is more than `scale`, sides are multiples of the difference (`pixel_unshuffle`), and height and width count
+ * those. The configuration's keys are the constructor's: `num_in_ch`, `num_out_ch`, `scale`, and `num_feat`, `num_block`,
+ * `num_grow_ch`, which the weights tell where it does not.
  * Source: XPixelGroup/BasicSR, basicsr/archs/rrdbnet_arch.py.
  *
- * @throws AppError `unsupported_feature` for scales other than 1, 2 and 4
+ * @throws AppError `unsupported_feature` for scales that the network's doublings cannot make
  */
 export function buildRrdbNet(json: ConfigJson, options: RrdbNetOptions): BuiltGraph {
   const config = new ConfigReader(json, 'RRDBNet');
   const factor = config.number('scale', 4);
-  if (factor !== 1 && factor !== 2 && factor !== 4) throw config.unsupported('scale');
   const graph = new Graph({ ...options, name: 'upscaler' });
+  const doublings: string[] = [];
+  while (graph.weights.has(`conv_up${doublings.length + 1}.weight`)) {
+    doublings.push(`conv_up${doublings.length + 1}`);
+  }
+  // Smaller scales first fold pixels into channels.
+  const folded = 2 ** doublings.length / factor;
+  if (folded !== 1 && folded !== 2 && folded !== 4) throw config.unsupported('scale');
   const features = config.number('num_feat', graph.weights.info('conv_first.weight').shape[0] ?? 64);
   const growth = config.number('num_grow_ch', graph.weights.info('body.0.rdb1.conv1.weight').shape[0] ?? 32);
   const channels = config.number('num_in_ch', 3);
-  // The network always upscales four times; smaller scales first fold pixels into channels.
-  const folded = 4 / factor;
   const { batch = 'batch', height = 'height', width = 'width' } = options.size ?? {};
   const image = graph.input('image', 'float32', [
     batch,
@@ -50,7 +55,7 @@ export function buildRrdbNet(json: ConfigJson, options: RrdbNetOptions): BuiltGr
     throw new AppError('invalid_request', `RRDBNet: num_block is not the ${blocks} blocks of the weights.`);
   }
   let hidden = add(graph, first, conv2d(graph, body, 'conv_body', { out: features }));
-  for (const name of ['conv_up1', 'conv_up2']) {
+  for (const name of doublings) {
     hidden = leakyRelu(graph, conv2d(graph, upsampleNearest(graph, hidden, 2), name, { out: features }), 0.2);
   }
   hidden = leakyRelu(graph, conv2d(graph, hidden, 'conv_hr', { out: features }), 0.2);

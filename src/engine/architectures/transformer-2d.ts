@@ -1,6 +1,7 @@
+import { multiHeadAttention } from '#engine/graph/attention.ts';
 import type { Graph, Value } from '#engine/graph/graph.ts';
 import { conv2d, groupNorm, imageToTokens, layerNorm, linear, tokensToImage } from '#engine/graph/layers.ts';
-import { add, gelu, multiHeadAttention, multiply, split } from '#engine/graph/operators.ts';
+import { add, gelu, multiply, split } from '#engine/graph/operators.ts';
 import type { TokenMerger } from './token-merging.ts';
 
 /** Tokens of IP-Adapter images that every cross-attention also looks at. */

@@ -50,6 +50,8 @@ export interface GraphOptions {
    * [rank, in] and `<module>.lora_up` [out, rank], of a rank of its own.
    */
   loraInputs?: boolean;
+  /** Attention of an image to itself goes slice by slice, as ONNX Runtime's CPU provider needs it: graph/attention.ts. */
+  slicesAttention?: boolean;
 }
 
 /**
@@ -60,9 +62,10 @@ export class Graph {
   readonly precision: FloatType;
   readonly circular: boolean;
   readonly loraInputs: boolean;
+  readonly slicesAttention: boolean;
   readonly weights: WeightBinder;
   readonly #name: string;
-  readonly #nodes: OnnxNode[] = [];
+  #nodes: OnnxNode[] = [];
   readonly #initializers: OnnxInitializer[] = [];
   readonly #inputs: OnnxValue[] = [];
   readonly #outputs: OnnxValue[] = [];
@@ -72,13 +75,23 @@ export class Graph {
   readonly #symbols = new Map<string, { value: Value; axis: number }>();
   readonly #shapeTensors = new Map<string, Value>();
   #names = 0;
+  /** Whether nodes are being added to the body of a loop, whose values cannot be read outside of it. */
+  #isInBody = false;
 
-  constructor({ name, weights, precision = 'float32', circular = false, loraInputs = false }: GraphOptions) {
+  constructor({
+    name,
+    weights,
+    precision = 'float32',
+    circular = false,
+    loraInputs = false,
+    slicesAttention = false,
+  }: GraphOptions) {
     this.#name = name;
     this.weights = new WeightBinder(weights, `${name}.weights`);
     this.precision = precision;
     this.circular = circular;
     this.loraInputs = loraInputs;
+    this.slicesAttention = slicesAttention;
   }
 
   /** A graph input. Floats arrive as float32 and are cast to the graph's precision. */
@@ -193,6 +206,35 @@ export class Graph {
     return values;
   }
 
+  /**
+   * What `body` makes of each slice of a value along an axis, one after the other, joined along the same axis. The slices
+   * lack that axis. The body may use values from outside of it.
+   */
+  scan(value: Value, axis: number, body: (slice: Value) => Value): Value {
+    const side = value.shape[axis];
+    if (side === undefined) throw new AppError('internal', `${value.name} has no axis ${axis}.`);
+    const slice = {
+      name: `slice.${this.#names++}`,
+      type: value.type,
+      shape: value.shape.filter((_, i) => i !== axis),
+    };
+    const around = this.#nodes;
+    this.#nodes = [];
+    this.#isInBody = true;
+    const result = body(slice);
+    const graph = { name: 'body', nodes: this.#nodes, initializers: [], inputs: [slice], outputs: [result] };
+    this.#nodes = around;
+    this.#isInBody = false;
+    const shape = result.shape.toSpliced(axis, 0, side);
+    const axes = { scan_input_axes: [axis], scan_output_axes: [axis] };
+    return this.node(
+      'Scan',
+      [value],
+      { type: result.type, shape },
+      { body: { graph }, num_scan_inputs: 1, ...axes },
+    );
+  }
+
   /** The value in another element type; itself where it already is. */
   cast(value: Value, type: TensorType): Value {
     if (value.type === type) return value;
@@ -302,7 +344,7 @@ export class Graph {
   /** Notes where the sizes of symbolic sides can be read when the graph runs. */
   #remember(value: Value): Value {
     const symbolic = (side: Dimension) => typeof side === 'string';
-    if (value.shape.some(symbolic)) {
+    if (!this.#isInBody && value.shape.some(symbolic)) {
       const key = describeShape(value.shape);
       if (!this.#shapes.has(key)) this.#shapes.set(key, value);
       value.shape.forEach((side, axis) => {

@@ -26,8 +26,8 @@ const DATA_TYPE: Readonly<Record<TensorType, number>> = {
   float8_e5m2: 19,
 };
 
-/** Numbers become INT(S) unless wrapped in `float`. */
-export type Attribute = number | string | readonly number[] | { float: number };
+/** Numbers become INT(S) unless wrapped in `float`; a graph is the body of a loop. */
+export type Attribute = number | string | readonly number[] | { float: number } | { graph: OnnxGraph };
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 export interface OnnxNode {
@@ -67,19 +67,23 @@ export function onnxDataType(type: TensorType): number {
 
 /** The graph as a serialised ONNX `ModelProto`. Field numbers are those of onnx.proto. */
 export function encodeOnnx(graph: OnnxGraph): Uint8Array<ArrayBuffer> {
+  return new ProtobufWriter()
+    .int(1, IR_VERSION)
+    .string(2, 'vitrine')
+    .message(7, encodeGraph(graph))
+    .message(8, new ProtobufWriter().string(1, '').int(2, OPSET))
+    .message(8, new ProtobufWriter().string(1, MICROSOFT).int(2, 1))
+    .finish();
+}
+
+function encodeGraph(graph: OnnxGraph): ProtobufWriter {
   const body = new ProtobufWriter();
   graph.nodes.forEach((node, index) => body.message(1, encodeNode(node, index)));
   body.string(2, graph.name);
   for (const initializer of graph.initializers) body.message(5, encodeInitializer(initializer));
   for (const input of graph.inputs) body.message(11, encodeValue(input));
   for (const output of graph.outputs) body.message(12, encodeValue(output));
-  return new ProtobufWriter()
-    .int(1, IR_VERSION)
-    .string(2, 'vitrine')
-    .message(7, body)
-    .message(8, new ProtobufWriter().string(1, '').int(2, OPSET))
-    .message(8, new ProtobufWriter().string(1, MICROSOFT).int(2, 1))
-    .finish();
+  return body;
 }
 
 function encodeNode(node: OnnxNode, index: number): ProtobufWriter {
@@ -97,6 +101,7 @@ function encodeAttribute(name: string, value: Attribute): ProtobufWriter {
   if (typeof value === 'number') return message.int(3, value).int(20, 2);
   if (typeof value === 'string') return message.string(4, value).int(20, 3);
   if ('float' in value) return message.float(2, value.float).int(20, 1);
+  if ('graph' in value) return message.message(6, encodeGraph(value.graph)).int(20, 5);
   return message.ints(8, value).int(20, 7);
 }
 

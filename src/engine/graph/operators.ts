@@ -249,33 +249,6 @@ export function instanceNormalization(graph: Graph, value: Value, epsilon: numbe
   return graph.node('InstanceNormalization', inputs, value, { epsilon: { float: epsilon } });
 }
 
-/**
- * Scaled dot-product attention of `[batch, tokens, heads·size]` queries, keys and values, fused
- * (com.microsoft.MultiHeadAttention). `bias` is added to the scores: `[1 or batch, 1 or heads, queries, keys]`.
- */
-export function multiHeadAttention(
-  graph: Graph,
-  { query, key, value, heads, bias }: { query: Value; key: Value; value: Value; heads: number; bias?: Value },
-): Value {
-  const width = query.shape[2];
-  const fits =
-    typeof width === 'number' &&
-    width % heads === 0 &&
-    key.shape[2] === width &&
-    key.shape[1] === value.shape[1] &&
-    typeof value.shape[2] === 'number';
-  if (!fits) throw mismatch('MultiHeadAttention', [query, key, value]);
-  const inputs = bias ? [query, key, value, undefined, undefined, bias] : [query, key, value];
-  const shape = [...query.shape.slice(0, 2), value.shape[2] ?? width];
-  return graph.node(
-    'MultiHeadAttention',
-    inputs,
-    { type: query.type, shape },
-    { num_heads: heads },
-    'com.microsoft',
-  );
-}
-
 /** Zeros around the axes of a value: `before` and `after` per axis. */
 export function pad(graph: Graph, value: Value, before: readonly number[], after: readonly number[]): Value {
   const shape = value.shape.map((side, axis) => sum(side, (before[axis] ?? 0) + (after[axis] ?? 0)));

@@ -93,7 +93,14 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
         key: [packKey(pack), name, change, JSON.stringify(written)].join('|'),
         bytes,
         async open() {
-          const graph = build(own.config, { ...written, ...asked, loraInputs, weights: source, precision });
+          const graph = build(own.config, {
+            ...written,
+            ...asked,
+            loraInputs,
+            weights: source,
+            precision,
+            slicesAttention: runtime.device === null,
+          });
           return runtime.createSession(graph.model, {
             externalData: await externalDataOf(graph, source, files),
             foldWeights: foldsWeights(bytes, foldedBytes),

@@ -4,7 +4,10 @@ import type { Session } from '#engine/runtime/runtime.ts';
 import type { ChosenLora } from './add-ons.ts';
 
 /** How the UNet is written, where the engine writes it. */
-export type UnetOptions = Omit<Unet2dConditionOptions, 'weights' | 'precision' | 'loraInputs'>;
+export type UnetOptions = Omit<
+  Unet2dConditionOptions,
+  'weights' | 'precision' | 'loraInputs' | 'slicesAttention'
+>;
 
 /** What networks are made with besides their own weights. */
 export interface NetworkChanges {

@@ -37,7 +37,8 @@ export function createUpscalers(runtime: Runtime): Upscalers {
     const { networks, configs } = await builtAddOn(pack, addOns.files(pack), null, runtime);
     const config = configs.get('upscaler');
     const factor = config?.['scale'];
-    if (!config || typeof factor !== 'number' || !isForColours(config)) {
+    const sideMultiple = config?.['pixel_unshuffle'];
+    if (typeof factor !== 'number' || typeof sideMultiple !== 'number' || !isForColours(config ?? {})) {
       throw new AppError('unsupported_feature', `${pack.title} is no upscaler of images in colour.`, {
         detail: { model: pack.id },
       });
@@ -45,8 +46,7 @@ export function createUpscalers(runtime: Runtime): Upscalers {
     return {
       pack,
       factor,
-      // Smaller factors fold pixels into channels first; the network itself always upscales four times.
-      sideMultiple: 4 / factor,
+      sideMultiple,
       network: networks.prepare('upscaler', { loras: [], unet: {} }),
     };
   }

@@ -1,4 +1,4 @@
-import { dilate, type Neighbourhood } from '#imaging/opencv/morphology.ts';
+import { dilateBy, type Neighbourhood } from '#imaging/opencv/morphology.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 
 /** What a white pixel's neighbours must be for it to be removed. */
@@ -113,7 +113,7 @@ const LINES: readonly Neighbourhood[] = [
 
 /** Black for all pixels that are not the lightest of three in any direction. Source: lvminthin.py, `nake_nms`. */
 export function keepRidges(grey: Pixels): Pixels {
-  const dilated = LINES.map((line) => dilate(grey, line).data);
+  const dilated = LINES.map((line) => dilateBy(grey, line).data);
   return {
     ...grey,
     data: grey.data.map((sample, i) => (dilated.some((lightest) => lightest[i] === sample) ? sample : 0)),

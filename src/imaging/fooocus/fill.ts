@@ -18,17 +18,19 @@ const BLURS = [
  * back each time. Source: Fooocus modules/inpaint_worker.py, `fooocus_fill`.
  */
 export function fillMasked(pixels: Pixels, mask: Pixels): Pixels {
-  const { channels } = pixels;
+  const kept = mask.data.map((weight) => (weight < 127 ? 1 : 0));
   let filled = pixels;
   for (const [radius, times] of BLURS) {
-    for (let i = 0; i < times; i++) {
-      const { data } = (filled = boxBlur(filled, radius));
-      for (const [pixel, weight] of mask.data.entries()) {
-        if (weight >= 127) continue;
-        const start = pixel * channels;
-        data.set(pixels.data.subarray(start, start + channels), start);
-      }
-    }
+    for (let i = 0; i < times; i++) filled = keep(boxBlur(filled, radius), pixels, kept);
   }
   return filled;
+}
+
+/** Puts the pixels that are kept back in place. */
+function keep(blurred: Pixels, { channels, data }: Pixels, kept: Uint8ClampedArray): Pixels {
+  for (let i = 0, pixel = 0; pixel < kept.length; pixel++) {
+    if (kept[pixel] === 0) i += channels;
+    else for (const end = i + channels; i < end; i++) blurred.data[i] = data[i] ?? 0;
+  }
+  return blurred;
 }

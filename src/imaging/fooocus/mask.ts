@@ -1,4 +1,4 @@
-import { dilate, erode, SQUARE_3 } from '#imaging/opencv/morphology.ts';
+import { dilate, erode } from '#imaging/opencv/morphology.ts';
 import { mapSamples, type Pixels } from '#imaging/pixels.ts';
 
 /** How much a mask fades with each pixel, and from what. */
@@ -38,5 +38,5 @@ export function binarise(mask: Pixels, threshold: number): Pixels {
  */
 export function erodeOrDilate(mask: Pixels, pixels: number): Pixels {
   const whole = Math.trunc(pixels);
-  return whole > 0 ? dilate(mask, SQUARE_3, whole) : erode(mask, SQUARE_3, -whole);
+  return whole > 0 ? dilate(mask, whole) : erode(mask, -whole);
 }

@@ -1,6 +1,10 @@
-import { createPixels, type Pixels } from '#imaging/pixels.ts';
+import type { Size } from '#protocol/job.ts';
+import { createPixels, padWithEdge, type Pixels } from '#imaging/pixels.ts';
 
-/** Gradients of an image by Sobel's operator, with the strength |x| + |y|; of the strongest channel where there are several. */
+/**
+ * Gradients of an image by Sobel's operator, with the strength |x| + |y|; of the strongest channel where there are
+ * several. A margin of one pixel without gradient is around them.
+ */
 interface Gradients {
   x: Int16Array;
   y: Int16Array;
@@ -19,54 +23,45 @@ export function canny(pixels: Pixels, thresholds: readonly [number, number]): Pi
   const { width, height } = pixels;
   const low = Math.floor(Math.min(...thresholds));
   const high = Math.floor(Math.max(...thresholds));
-  const gradients = findGradients(pixels);
-  const candidates = new Uint8Array(width * height);
+  const { x: across, y: down, strength } = findGradients(pixels);
+  const rowLength = width + 2;
+  const candidates = new Uint8Array(strength.length);
   const strong: number[] = [];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const i = y * width + x;
-      const strength = gradients.strength[i] ?? 0;
-      if (strength <= low || !isRidge(gradients, width, height, x, y)) continue;
-      candidates[i] = strength > high ? STRONG : WEAK;
-      if (strength > high) strong.push(i);
+  for (let y = 1; y <= height; y++) {
+    for (let i = y * rowLength + 1; i <= y * rowLength + width; i++) {
+      const own = strength[i] ?? 0;
+      if (own <= low || !isRidge(across[i] ?? 0, down[i] ?? 0, strength, i, rowLength)) continue;
+      candidates[i] = own > high ? STRONG : WEAK;
+      if (own > high) strong.push(i);
     }
   }
-  return followEdges(candidates, strong, width, height);
+  return followEdges(candidates, strong, { width, height });
 }
 
 /** tan 22.5° in units of 2^−15. */
 const TAN_22 = 13573;
 
 /** Whether no gradient is stronger on either side, across the edge. Of two that are equal, one is kept. */
-function isRidge({ x, y, strength }: Gradients, width: number, height: number, column: number, row: number) {
-  const i = row * width + column;
-  const dx = x[i] ?? 0;
-  const dy = y[i] ?? 0;
+function isRidge(dx: number, dy: number, strength: Int32Array, i: number, rowLength: number): boolean {
   const own = strength[i] ?? 0;
-  const at = (stepX: number, stepY: number) => {
-    const inside =
-      column + stepX >= 0 && column + stepX < width && row + stepY >= 0 && row + stepY < height;
-    return inside ? (strength[i + stepY * width + stepX] ?? 0) : 0;
-  };
   const flat = Math.abs(dx) * TAN_22;
-  const steep = flat + Math.abs(dx) * 2 ** 16;
   const rise = Math.abs(dy) * 2 ** 15;
-  if (rise < flat) return own > at(-1, 0) && own >= at(1, 0);
-  if (rise > steep) return own > at(0, -1) && own >= at(0, 1);
-  const slope = (dx ^ dy) < 0 ? -1 : 1;
-  return own > at(-slope, -1) && own > at(slope, 1);
+  if (rise < flat) return own > (strength[i - 1] ?? 0) && own >= (strength[i + 1] ?? 0);
+  if (rise > flat + Math.abs(dx) * 2 ** 16)
+    return own > (strength[i - rowLength] ?? 0) && own >= (strength[i + rowLength] ?? 0);
+  const step = rowLength + ((dx ^ dy) < 0 ? -1 : 1);
+  return own > (strength[i - step] ?? 0) && own > (strength[i + step] ?? 0);
 }
 
 /** All strong candidates, and the weak ones that touch them or each other on the way from one. */
-function followEdges(candidates: Uint8Array, strong: number[], width: number, height: number): Pixels {
+function followEdges(candidates: Uint8Array, strong: number[], { width, height }: Size): Pixels {
   const edges = createPixels({ width, height }, 1);
+  const rowLength = width + 2;
   for (let i = strong.pop(); i !== undefined; i = strong.pop()) {
-    edges.data[i] = 255;
-    const x = i % width;
-    for (let row = Math.floor(i / width) - 1; row <= Math.floor(i / width) + 1; row++) {
-      if (row < 0 || row >= height) continue;
-      for (let column = Math.max(x - 1, 0); column <= Math.min(x + 1, width - 1); column++) {
-        const neighbour = row * width + column;
+    const x = i % rowLength;
+    edges.data[((i - x) / rowLength - 1) * width + x - 1] = 255;
+    for (let dy = -rowLength; dy <= rowLength; dy += rowLength) {
+      for (let neighbour = i + dy - 1; neighbour <= i + dy + 1; neighbour++) {
         if (candidates[neighbour] !== WEAK) continue;
         candidates[neighbour] = STRONG;
         strong.push(neighbour);
@@ -77,30 +72,27 @@ function followEdges(candidates: Uint8Array, strong: number[], width: number, he
 }
 
 /** Sobel's operator; beyond the border the edge is repeated. */
-function findGradients({ width, height, channels, data }: Pixels): Gradients {
-  const area = width * height;
+function findGradients(pixels: Pixels): Gradients {
+  const { width, height, channels } = pixels;
+  const { width: rowLength, data } = padWithEdge(pixels, { left: 1, top: 1, right: 1, bottom: 1 });
+  const area = rowLength * (height + 2);
   const gradients = { x: new Int16Array(area), y: new Int16Array(area), strength: new Int32Array(area) };
-  for (let y = 0; y < height; y++) {
-    const rows = [Math.max(y - 1, 0), y, Math.min(y + 1, height - 1)].map((row) => row * width);
-    const [above = 0, here = 0, below = 0] = rows;
-    for (let x = 0; x < width; x++) {
-      const left = Math.max(x - 1, 0);
-      const right = Math.min(x + 1, width - 1);
+  const below = rowLength * channels;
+  for (let y = 1; y <= height; y++) {
+    for (let x = 1; x <= width; x++) {
+      const pixel = y * rowLength + x;
       let strongest = -1;
-      for (let channel = 0; channel < channels; channel++) {
-        const at = (pixel: number) => data[pixel * channels + channel] ?? 0;
-        const leftTop = at(above + left);
-        const rightTop = at(above + right);
-        const leftBottom = at(below + left);
-        const rightBottom = at(below + right);
-        const dx = rightTop - leftTop + 2 * (at(here + right) - at(here + left)) + rightBottom - leftBottom;
-        const dy = leftBottom - leftTop + 2 * (at(below + x) - at(above + x)) + rightBottom - rightTop;
+      for (let i = pixel * channels; i < (pixel + 1) * channels; i++) {
+        const falling = (data[i + below + channels] ?? 0) - (data[i - below - channels] ?? 0);
+        const rising = (data[i - below + channels] ?? 0) - (data[i + below - channels] ?? 0);
+        const dx = falling + rising + 2 * ((data[i + channels] ?? 0) - (data[i - channels] ?? 0));
+        const dy = falling - rising + 2 * ((data[i + below] ?? 0) - (data[i - below] ?? 0));
         const strength = Math.abs(dx) + Math.abs(dy);
         if (strength <= strongest) continue;
         strongest = strength;
-        gradients.x[y * width + x] = dx;
-        gradients.y[y * width + x] = dy;
-        gradients.strength[y * width + x] = strength;
+        gradients.x[pixel] = dx;
+        gradients.y[pixel] = dy;
+        gradients.strength[pixel] = strength;
       }
     }
   }

@@ -1,7 +1,24 @@
-/** For each new pixel of a row or column: which old pixels it is made of, and their weights. */
-export type Taps = readonly (readonly Tap[])[];
+/** What each new pixel of a row or column is made of: taps `starts[i]` up to `starts[i + 1]`. */
+export interface Taps {
+  starts: Int32Array;
+  /** Old pixels. */
+  sources: Int32Array;
+  weights: Float32Array;
+}
 
 type Tap = readonly [source: number, weight: number];
+
+function tapsOf(count: number, make: (i: number) => readonly Tap[]): Taps {
+  const taps = Array.from({ length: count }, (_, i) => make(i));
+  const starts = new Int32Array(count + 1);
+  for (const [i, { length }] of taps.entries()) starts[i + 1] = (starts[i] ?? 0) + length;
+  const flat = taps.flat();
+  return {
+    starts,
+    sources: Int32Array.from(flat, ([source]) => source),
+    weights: Float32Array.from(flat, ([, weight]) => weight),
+  };
+}
 
 const { fround } = Math;
 
@@ -13,7 +30,7 @@ function scaleOf(from: number, to: number): number {
 /** What INTER_LINEAR, or INTER_AREA where one side grows (`betweenAreas`), makes `to` pixels of `from` pixels of. */
 export function linearTaps(from: number, to: number, { betweenAreas = false } = {}): Taps {
   const scale = scaleOf(from, to);
-  return Array.from({ length: to }, (_, i) => {
+  return tapsOf(to, (i) => {
     const position = betweenAreas ? betweenAreasPosition(i, scale, to / from) : fround((i + 0.5) * scale - 0.5);
     const first = Math.floor(position);
     if (first < 0) return [[0, 1]];
@@ -36,7 +53,7 @@ function betweenAreasPosition(i: number, scale: number, inverse: number): number
 /** What INTER_CUBIC makes `to` pixels of `from` pixels of; beyond the edge the edge is repeated. */
 export function cubicTaps(from: number, to: number): Taps {
   const scale = scaleOf(from, to);
-  return Array.from({ length: to }, (_, i) => {
+  return tapsOf(to, (i) => {
     const position = fround((i + 0.5) * scale - 0.5);
     const first = Math.floor(position);
     return cubicWeights(fround(position - first)).map(
@@ -60,7 +77,7 @@ const NEGLIGIBLE = 1e-3;
 /** What INTER_AREA makes `to` pixels of `from` pixels of, where `to` is not larger. */
 export function areaTaps(from: number, to: number): Taps {
   const scale = scaleOf(from, to);
-  return Array.from({ length: to }, (_, i) => {
+  return tapsOf(to, (i) => {
     const start = i * scale;
     const end = start + scale;
     const covered = Math.min(scale, from - start);

@@ -63,56 +63,61 @@ const FIXED_POINT = 2048;
 /** The linear kind of INTER_AREA in fixed point, with the bits that OpenCV drops on the way. */
 function resizeBetweenAreas(pixels: Pixels, size: Size): Pixels {
   const { width, height } = size;
-  const row = toFixedPoint(linearTaps(pixels.width, width, { betweenAreas: true }));
-  const column = toFixedPoint(linearTaps(pixels.height, height, { betweenAreas: true }));
-  const rows = resampleRows(pixels, row);
+  const rows = resampleRows(pixels, toFixedPoint(linearTaps(pixels.width, width, { betweenAreas: true })));
+  const taps = toFixedPoint(linearTaps(pixels.height, height, { betweenAreas: true }));
   const resized = createPixels(size, pixels.channels);
   const samples = width * pixels.channels;
-  for (let y = 0; y < height; y++) {
-    for (let i = 0; i < samples; i++) {
-      let sum = 2;
-      for (const [source, weight] of column[y] ?? [])
-        sum += (weight * ((rows.data[source * samples + i] ?? 0) >> 4)) >> 16;
-      resized.data[y * samples + i] = sum >> 2;
+  for (let i = 0; i < resized.data.length; i++) {
+    const y = Math.floor(i / samples);
+    let sum = 2;
+    for (let tap = taps.starts[y] ?? 0; tap < (taps.starts[y + 1] ?? 0); tap++) {
+      const sample = rows.data[(taps.sources[tap] ?? 0) * samples + (i % samples)] ?? 0;
+      sum += ((taps.weights[tap] ?? 0) * (sample >> 4)) >> 16;
     }
+    resized.data[i] = sum >> 2;
   }
   return resized;
 }
 
 function toFixedPoint(taps: Taps): Taps {
-  return taps.map((weights) =>
-    weights.map(([source, weight]) => [source, roundHalfToEven(weight * FIXED_POINT)] as const),
-  );
+  return { ...taps, weights: taps.weights.map((weight) => roundHalfToEven(weight * FIXED_POINT)) };
 }
 
 /** Resamples each row. */
-function resampleRows(pixels: Pixels | FloatPixels, taps: Taps): FloatPixels {
-  const { width, height, channels, data } = pixels;
-  const resampled = createFloatPixels({ width: taps.length, height }, channels);
-  const rowLength = taps.length * channels;
-  for (const [x, weights] of taps.entries()) {
-    for (let y = 0; y < height; y++) {
-      for (let channel = 0; channel < channels; channel++) {
-        let sum = 0;
-        for (const [source, weight] of weights)
-          sum = fround(sum + fround((data[(y * width + source) * channels + channel] ?? 0) * weight));
-        resampled.data[y * rowLength + x * channels + channel] = sum;
-      }
+function resampleRows(
+  { width, height, channels, data }: Pixels | FloatPixels,
+  { starts, sources, weights }: Taps,
+): FloatPixels {
+  const newWidth = starts.length - 1;
+  const resampled = createFloatPixels({ width: newWidth, height }, channels);
+  for (let y = 0; y < height; y++) {
+    const row = y * width * channels;
+    for (let i = 0; i < newWidth * channels; i++) {
+      const x = Math.floor(i / channels);
+      const channel = row + i - x * channels;
+      const end = starts[x + 1] ?? 0;
+      let sum = 0;
+      for (let tap = starts[x] ?? 0; tap < end; tap++)
+        sum = fround(sum + fround((data[channel + (sources[tap] ?? 0) * channels] ?? 0) * (weights[tap] ?? 0)));
+      resampled.data[y * newWidth * channels + i] = sum;
     }
   }
   return resampled;
 }
 
 /** Resamples each column. */
-function resampleColumns({ width, channels, data }: FloatPixels, taps: Taps): FloatPixels {
-  const resampled = createFloatPixels({ width, height: taps.length }, channels);
+function resampleColumns({ width, channels, data }: FloatPixels, { starts, sources, weights }: Taps): FloatPixels {
+  const height = starts.length - 1;
+  const resampled = createFloatPixels({ width, height }, channels);
   const rowLength = width * channels;
-  for (const [y, weights] of taps.entries()) {
-    for (let i = 0; i < rowLength; i++) {
-      let sum = 0;
-      for (const [source, weight] of weights)
-        sum = fround(sum + fround((data[source * rowLength + i] ?? 0) * weight));
-      resampled.data[y * rowLength + i] = sum;
+  for (let y = 0; y < height; y++) {
+    const start = y * rowLength;
+    const end = starts[y + 1] ?? 0;
+    for (let tap = starts[y] ?? 0; tap < end; tap++) {
+      const weight = weights[tap] ?? 0;
+      const source = (sources[tap] ?? 0) * rowLength;
+      for (let i = 0; i < rowLength; i++)
+        resampled.data[start + i] = (resampled.data[start + i] ?? 0) + fround((data[source + i] ?? 0) * weight);
     }
   }
   return resampled;

@@ -1,5 +1,4 @@
 import type { ConfigJson } from '#engine/architectures/config.ts';
-import type { NetworkName } from '#engine/architectures/index.ts';
 import { createTorchCpuGenerator } from '#engine/random/torch-cpu.ts';
 import { CHUNK_LENGTH, clipVocabulary, createClipTokenizer } from '#engine/tokenizers/clip.ts';
 import type { Numbers, Session } from '../../support/onnx-session.ts';
@@ -13,16 +12,27 @@ export interface BuiltIn {
 }
 
 /** What the model is asked to generate to see how much an error of a weight matters. */
-const PROMPTS = ['red apple, 3d', 'purple octopus on a yellow background', 'cat and umbrella, flat design', 'house, line art'];
+const PROMPTS = [
+  'red apple, 3d',
+  'purple octopus on a yellow background',
+  'cat and umbrella, flat design',
+  'house, line art',
+];
 const STEPS = 8;
 const GUIDANCE = 4;
 /** The step of each prompt's generation at which the UNet is looked at: early, in the middle, late. */
 const LOOKED_AT = [1, 3, 5, 7];
 
+/** Ten per cent of error in the pooled text, which images are compared with, are like one in a prediction. */
+const POOLED_COUNTS = 0.01;
+
+/** The networks of the model. */
+export type BuiltInNetwork = 'text_encoder' | 'unet' | 'vae_decoder' | 'vae_encoder';
+
 /** Inputs that a network gets when images are generated, and what it makes of them. */
 export interface Calibration {
   /** Runs a network with other weights. @returns its outputs' squared error, relative to their power */
-  errorOf(network: NetworkName, weights: Weights): Promise<number>;
+  errorOf(network: BuiltInNetwork, weights: Weights): Promise<number>;
   release(): Promise<void>;
 }
 
@@ -65,14 +75,18 @@ export async function calibrate({ weights, unetConfig, merges }: BuiltIn): Promi
   const elements = channels * side * side;
   const levels = noiseLevels();
 
-  const guided = async (
-    { sample, timestep, ids }: State,
-    { text = textEncoder, network = unet }: { text?: Session; network?: Session } = {},
-  ): Promise<Float32Array> => {
+  const read = async (text: Session, ids: Int32Array) => {
     const { last_hidden_state: context, text_embeds: pooled } = await text.run({
       input_ids: { data: ids, shape: [2, CHUNK_LENGTH] },
     });
     if (!context || !pooled) throw new Error('The text encoder lacks an output.');
+    return { context, pooled };
+  };
+  const guided = async (
+    { sample, timestep, ids }: State,
+    { text = textEncoder, network = unet }: { text?: Session; network?: Session } = {},
+  ): Promise<Float32Array> => {
+    const { context, pooled } = await read(text, ids);
     const twice = new Float32Array(2 * elements);
     twice.set(sample);
     twice.set(sample, elements);
@@ -104,7 +118,10 @@ export async function calibrate({ weights, unetConfig, merges }: BuiltIn): Promi
     for (let step = 0; step < STEPS; step++) {
       const timestep = Math.round(999 - (999 * step) / STEPS);
       const now = levels[timestep] ?? { alpha: 1, sigma: 0 };
-      const next = step + 1 === STEPS ? { alpha: 1, sigma: 0 } : (levels[Math.round(999 - (999 * (step + 1)) / STEPS)] ?? now);
+      const next =
+        step + 1 === STEPS
+          ? { alpha: 1, sigma: 0 }
+          : (levels[Math.round(999 - (999 * (step + 1)) / STEPS)] ?? now);
       const state = { sample, timestep, ids };
       if (LOOKED_AT[index] === step) states.push(state);
       const prediction = await guided(state);
@@ -128,39 +145,57 @@ export async function calibrate({ weights, unetConfig, merges }: BuiltIn): Promi
     return only(session, { sample: { data, shape: [1, 3, pixels, pixels] } });
   };
 
-  const predictions: Float32Array[] = [];
-  for (const state of states) predictions.push(await guided(state));
+  /** What a network, opened with some weights, makes of its inputs. */
+  const outputsOf = async (network: BuiltInNetwork, session: Session): Promise<Outputs> => {
+    const shown: Float32Array[] = [];
+    const pooled: Float32Array[] = [];
+    if (network === 'vae_decoder') for (const each of decoded) shown.push(await decode(session, each));
+    else if (network === 'vae_encoder') for (const each of images) shown.push(await encode(session, each));
+    else if (network === 'unet')
+      for (const each of states) shown.push(await guided(each, { network: session }));
+    else {
+      for (const each of states) {
+        shown.push(await guided(each, { text: session }));
+        pooled.push((await read(session, each.ids)).pooled.data);
+      }
+    }
+    return { shown, pooled };
+  };
+
+  const decoded = latents.slice(0, 2);
   const images: Float32Array[] = [];
-  for (const each of latents.slice(0, 2)) images.push(await decode(decoder, each));
-  const encoded: Float32Array[] = [];
-  for (const each of images) encoded.push(await encode(encoder, each));
+  for (const each of decoded) images.push(await decode(decoder, each));
+  const expected = {
+    text_encoder: await outputsOf('text_encoder', textEncoder),
+    unet: await outputsOf('unet', unet),
+    vae_decoder: await outputsOf('vae_decoder', decoder),
+    vae_encoder: await outputsOf('vae_encoder', encoder),
+  };
   await decoder.release();
   await encoder.release();
-
-  const outputsOf = async (network: NetworkName, session: Session): Promise<Float32Array[]> => {
-    const outputs: Float32Array[] = [];
-    if (network === 'vae_decoder') for (const each of latents.slice(0, 2)) outputs.push(await decode(session, each));
-    else if (network === 'vae_encoder') for (const each of images) outputs.push(await encode(session, each));
-    else {
-      const changed = network === 'unet' ? { network: session } : { text: session };
-      for (const state of states) outputs.push(await guided(state, changed));
-    }
-    return outputs;
-  };
 
   return {
     async errorOf(network, changed) {
       const session = await openNetwork(network, network === 'unet' ? unetConfig : {}, changed);
-      const outputs = await outputsOf(network, session);
+      const { shown, pooled } = await outputsOf(network, session);
       await session.release();
-      const expected = network === 'vae_decoder' ? images : network === 'vae_encoder' ? encoded : predictions;
-      return squaredError(outputs, expected);
+      return (
+        squaredError(shown, expected[network].shown) +
+        POOLED_COUNTS * squaredError(pooled, expected[network].pooled)
+      );
     },
     async release() {
       await textEncoder.release();
       await unet.release();
     },
   };
+}
+
+interface Outputs {
+  /** What comes of the network: guided predictions, images or latents. */
+  shown: Float32Array[];
+  /** The text encoder's pooled output. */
+  pooled: Float32Array[];
 }
 
 /** Mean over the outputs of squared differences, divided by the spread of what is expected. */

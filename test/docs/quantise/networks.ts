@@ -6,9 +6,7 @@ import { openGraph, type Session } from '../../support/onnx-session.ts';
 import { tensorsOf } from '../../support/random-weights.ts';
 
 /** Weights in memory, by name. */
-export type Weights = Readonly<
-  Record<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>
->;
+export type Weights = Readonly<Record<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>>;
 
 /** All of a file's tensors as float32. */
 export async function readWeights(source: TensorSource): Promise<Weights> {

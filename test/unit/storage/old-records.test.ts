@@ -1,4 +1,5 @@
 import { createStore, get, keys, set } from 'idb-keyval';
+import { imagesOf } from '#protocol/job.ts';
 import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
 import { moveOldRecords, openOldRecords, type OldRecord } from '#storage/old-records.ts';
@@ -90,7 +91,7 @@ it('keeps jobs and their images of the version before', async () => {
     result: { seconds: 4, notes: ['The prompt was cut off.'] },
   });
   expect(record?.job).not.toHaveProperty('model');
-  expect(record?.result?.artifacts.map(({ image }) => [image.index, image.seed])).toEqual([
+  expect(imagesOf(record?.result ?? null).map(({ index, seed }) => [index, seed])).toEqual([
     [0, 7n],
     [1, 8n],
   ]);
@@ -124,7 +125,7 @@ it('turns init images, masks and upscalings into what they are now', async () =>
   const passes = [{ strength: 0.6, exactSteps: true }];
   expect((await jobs.get('a'))?.job).toMatchObject({ init: { from: 'image', ...imageInit }, passes });
   expect((await jobs.get('b'))?.job).toMatchObject({
-    init: { from: 'masked', mask: expect.any(Blob) as Blob, ...imageInit },
+    init: { from: 'masked', mask: { kind: 'image', mask: expect.any(Blob) as Blob }, ...imageInit },
     passes,
   });
   const { second, size } = upscale;

@@ -1,61 +1,17 @@
-import { honoured, needs, noEffect, param, parameters, partOf, type BodyOf } from '#api/parameters.ts';
+import { honoured, param, parameters, partOf, type BodyOf } from '#api/parameters.ts';
 import { f } from './fields.ts';
-import { namesFile } from './names-file.ts';
+import { leadingRows, namingRows, trailingRows } from './generation-rows.ts';
 
-const savedAnyway = noEffect('save_images decides, in the original too');
 const ofHires = partOf('enable_hr');
 
 /** `POST /sdapi/v1/txt2img`, in the order in which the answer's `parameters` repeats it. */
 export const txt2imgBody = parameters({
-  prompt: param(f.string(), '', honoured, 'What to generate'),
-  negative_prompt: param(f.string(), '', honoured, 'What to avoid'),
-  styles: param(f.list(f.string()), null, honoured, 'Names of styles to apply'),
-  seed: param(f.bigInteger(), -1n, honoured, 'Seed of the first image; -1 is random'),
-  subseed: param(f.bigInteger(), -1n, honoured, 'Variation seed; -1 is random'),
-  subseed_strength: param(f.number(), 0, honoured, 'Variation strength, 0 to 1'),
-  seed_resize_from_h: param(f.integer(), -1, honoured, 'Height at which the noise is drawn'),
-  seed_resize_from_w: param(f.integer(), -1, honoured, 'Width at which the noise is drawn'),
-  sampler_name: param(f.string(), null, honoured, 'Sampler'),
-  scheduler: param(f.string(), null, honoured, 'Schedule; one in the name of the sampler wins'),
-  batch_size: param(f.integer(), 1, honoured, 'Images at a time'),
-  n_iter: param(f.integer(), 1, honoured, 'Batches'),
-  steps: param(f.integer(), 50, honoured, 'Sampling steps'),
-  cfg_scale: param(f.number(), 7, honoured, 'CFG scale'),
-  width: param(f.integer(), 512, honoured, 'Width in pixels'),
-  height: param(f.integer(), 512, honoured, 'Height in pixels'),
-  restore_faces: param(f.boolean(), null, needs('face-restoration'), 'Restore faces'),
-  tiling: param(f.boolean(), null, honoured, 'Images whose opposite borders fit'),
-  do_not_save_samples: param(f.boolean(), false, savedAnyway, 'Save no images on the server'),
-  do_not_save_grid: param(f.boolean(), false, savedAnyway, 'Save no grid on the server'),
-  eta: param(f.number(), null, honoured, 'Noise multiplier of ancestral samplers'),
-  denoising_strength: param(f.number(), null, ofHires, 'Denoising strength of the second pass'),
-  s_min_uncond: param(
-    f.number(),
-    null,
-    honoured,
-    'Sigma below which the negative prompt is skipped at times',
-  ),
-  s_churn: param(f.number(), null, honoured, 'Sigma churn'),
-  s_tmax: param(f.number(), null, honoured, 'Sigma tmax'),
-  s_tmin: param(f.number(), null, honoured, 'Sigma tmin'),
-  s_noise: param(f.number(), null, honoured, 'Sigma noise'),
-  override_settings: param(f.dictionary(f.json()), null, honoured, 'Options for this request'),
-  override_settings_restore_afterwards: param(f.boolean(), true, honoured, 'Forget those options afterwards'),
-  refiner_checkpoint: param(f.string(), null, needs('refiner', namesFile), 'Refiner'),
-  refiner_switch_at: param(
-    f.number(),
-    null,
-    partOf('refiner_checkpoint'),
-    'Share of steps before the refiner',
-  ),
-  disable_extra_networks: param(f.boolean(), false, honoured, 'Leave LoRAs out'),
-  firstpass_image: param(f.string(), null, ofHires, 'Image to use as the first pass'),
-  comments: param(f.dictionary(f.json()), null, noEffect('notes of the client'), 'Notes'),
-  enable_hr: param(f.boolean(), false, needs('hires-fix'), 'Second pass at a larger size'),
+  ...leadingRows,
+  enable_hr: param(f.boolean(), false, honoured, 'Hires fix: a second pass at a larger size'),
   firstphase_width: param(f.integer(), 0, ofHires, 'Width of the first pass'),
   firstphase_height: param(f.integer(), 0, ofHires, 'Height of the first pass'),
   hr_scale: param(f.number(), 2, ofHires, 'Factor to upscale by'),
-  hr_upscaler: param(f.string(), null, ofHires, 'Upscaler'),
+  hr_upscaler: param(f.string(), null, ofHires, 'Upscaler or latent upscale mode'),
   hr_second_pass_steps: param(f.integer(), 0, ofHires, 'Steps of the second pass; 0 as many as of the first'),
   hr_resize_x: param(f.integer(), 0, ofHires, 'Width to upscale to'),
   hr_resize_y: param(f.integer(), 0, ofHires, 'Height to upscale to'),
@@ -64,14 +20,8 @@ export const txt2imgBody = parameters({
   hr_scheduler: param(f.string(), null, ofHires, 'Schedule of the second pass'),
   hr_prompt: param(f.string(), '', ofHires, 'Prompt of the second pass'),
   hr_negative_prompt: param(f.string(), '', ofHires, 'Negative prompt of the second pass'),
-  force_task_id: param(f.string(), null, honoured, 'Name of the job for /internal/progress'),
-  sampler_index: param(f.string(), 'Euler', honoured, 'Sampler where sampler_name is not sent'),
-  script_name: param(f.string(), null, honoured, 'Script to run'),
-  script_args: param(f.list(f.json()), [], honoured, 'Arguments of the script'),
-  send_images: param(f.boolean(), true, honoured, 'Images in the answer'),
-  save_images: param(f.boolean(), false, honoured, 'A grid in front of the images, where the options say so'),
-  alwayson_scripts: param(f.dictionary(f.json()), {}, honoured, 'Arguments of always-on scripts'),
-  infotext: param(f.string(), null, honoured, 'Generation text that fills what is not sent'),
+  ...namingRows,
+  ...trailingRows,
 });
 
 export type Txt2imgBody = BodyOf<typeof txt2imgBody>;

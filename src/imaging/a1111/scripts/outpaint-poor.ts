@@ -1,5 +1,5 @@
 import { combineGrid, cutTiles, splitGrid, type TileGrid } from '#imaging/a1111/grid.ts';
-import { createPixels, type Pixels } from '#imaging/pixels.ts';
+import { createPixels, type Margins, type Pixels } from '#imaging/pixels.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import { paste } from '#imaging/pillow/paste.ts';
 import type { Size } from '#protocol/job.ts';
@@ -19,6 +19,8 @@ export interface OutpaintPoorRequest {
 
 /** One inpainting of a whole tile. Its masked content is the request's. */
 export interface OutpaintTile {
+  /** Of the tile in the grid, row after row. */
+  place: number;
   seed: number;
   image: Pixels;
   mask: Pixels;
@@ -59,7 +61,8 @@ export function planOutpaintPoor(request: OutpaintPoorRequest): OutpaintPoorPlan
   const latentMask = maskOf(Math.floor(maskBlur / 2));
   const grid = splitGrid(target, tile, pixels);
   const [images, masks, latentMasks] = [canvas, mask, latentMask].map((pixels) => cutTiles(pixels, grid));
-  const tiles = newPlaces(grid, image, { x: left, y: top }).map((place, i) => ({
+  const tiles = newPlaces(grid, margins).map((place, i) => ({
+    place,
     seed: seed + i,
     image: images?.[place] ?? canvas,
     mask: masks?.[place] ?? mask,
@@ -68,22 +71,23 @@ export function planOutpaintPoor(request: OutpaintPoorRequest): OutpaintPoorPlan
   return { canvas, mask, latentMask, grid, tiles, maskBlur: maskBlur * 2 };
 }
 
-/** Places, row after row, of the tiles that reach out of the old image. */
-function newPlaces({ rows, tile }: TileGrid, image: Size, { x, y }: { x: number; y: number }): number[] {
-  return rows.flat().flatMap((place, i) => {
+/** Places, row after row, of the tiles that reach into a margin. */
+function newPlaces({ rows, tile, image }: TileGrid, { left, right, top, bottom }: Margins): number[] {
+  return rows.flat().flatMap(({ x, y }, place) => {
     const inside =
-      place.x >= x &&
-      place.x + tile.width <= x + image.width &&
-      place.y >= y &&
-      place.y + tile.height <= y + image.height;
-    return inside ? [] : [i];
+      x >= left &&
+      x + tile.width <= image.width - right &&
+      y >= top &&
+      y + tile.height <= image.height - bottom;
+    return inside ? [] : [place];
   });
 }
 
-/** The result, of the inpainted tiles in the plan's order. */
+/** The outpainted image of the plan's inpainted tiles, in their order. */
 export function combineOutpaintPoor({ canvas, grid, tiles }: OutpaintPoorPlan, results: readonly Pixels[]): Pixels {
-  const byImage = new Map(tiles.map(({ image }, i) => [image, i]));
-  void byImage;
-  return combineGrid(grid, cutTiles(canvas, grid));
-  void results;
+  const all = cutTiles(canvas, grid);
+  tiles.forEach(({ place }, i) => {
+    all[place] = results[i] ?? createPixels(grid.tile, 3);
+  });
+  return combineGrid(grid, all);
 }
