@@ -24,7 +24,8 @@ type HostQuestion =
   | 'importModel'
   | 'images'
   | 'file'
-  | 'publishFiles';
+  | 'publishFiles'
+  | 'keepFile';
 
 /** What the API asks of the engine host, in the same thread or over a port (comlink's `Remote<EngineHost>`). */
 export type ApiHost = {

@@ -4,12 +4,8 @@ import { countArtifacts } from '#protocol/tasks.ts';
 import { bytesResponse } from './response.ts';
 import { route, type Call } from './route.ts';
 
-const TYPES: Readonly<Record<string, string>> = {
-  png: 'image/png',
-  jpg: 'image/jpeg',
-  jpeg: 'image/jpeg',
-  webp: 'image/webp',
-};
+/** What a canvas can write. */
+const TYPES: readonly string[] = ['image/png', 'image/jpeg', 'image/webp'];
 
 /** An image by the URL a dialect gave it; converted when exactly one other type is asked for. */
 export const filesRoute = route({
@@ -18,9 +14,7 @@ export const filesRoute = route({
   summary: 'An image by its URL',
   run: async (call) => {
     const { date = '', name = '' } = call.params;
-    const extension = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? '';
-    const blob =
-      TYPES[extension] === undefined ? undefined : await call.ask((host) => host.file(`${date}/${name}`));
+    const blob = await call.ask((host) => host.file(`${date}/${name}`));
     if (!blob) throw new AppError('not_found', `There is no file ${date}/${name}.`);
     const wanted = acceptedType(call.request.headers.get('Accept'));
     return wanted === null || wanted === blob.type
@@ -32,11 +26,11 @@ export const filesRoute = route({
 /** The one image type a client insists on; a list, as browsers send, insists on nothing. */
 function acceptedType(accept: string | null): string | null {
   const type = accept === 'image/jpg' ? 'image/jpeg' : accept;
-  return type !== null && Object.values(TYPES).includes(type) ? type : null;
+  return type !== null && TYPES.includes(type) ? type : null;
 }
 
 /** The image in another format. @throws AppError `unsupported_feature` where there is no canvas */
-export async function convertImage(blob: Blob, type: string): Promise<Blob> {
+export async function convertImage(blob: Blob, type: string, quality = 0.95): Promise<Blob> {
   if (typeof OffscreenCanvas === 'undefined') {
     throw new AppError('unsupported_feature', `Converting an image to ${type} needs a browser.`);
   }
@@ -44,7 +38,7 @@ export async function convertImage(blob: Blob, type: string): Promise<Blob> {
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   canvas.getContext('2d')?.drawImage(bitmap, 0, 0);
   bitmap.close();
-  return canvas.convertToBlob({ type, quality: 0.95 });
+  return canvas.convertToBlob({ type, quality });
 }
 
 /**
@@ -63,16 +57,32 @@ export function imagePaths(
   );
 }
 
-/** Gives the images of a job their paths. @returns the absolute URLs of those that are made */
+/**
+ * Gives the images of a job their paths.
+ * @param until epoch milliseconds after which the URLs lead nowhere
+ * @returns the absolute URLs of those that are made
+ */
 export async function publishImages(
   call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
   record: JobRecord,
   stem: string,
-  extension?: string,
+  { extension, until }: { extension?: string; until?: number } = {},
 ): Promise<string[]> {
   const paths = imagePaths(record, stem, extension);
-  await call.ask((host) => host.publishFiles(record.id, paths));
+  await call.ask((host) => host.publishFiles(record.id, paths, until));
   return imagesOf(record.result).map(({ index }) => imageUrl(call, paths[index] ?? ''));
+}
+
+/** Keeps a file that a client has sent. @param until epoch milliseconds @returns its absolute URL */
+export async function keepUpload(
+  call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
+  file: Blob,
+  until: number,
+): Promise<string> {
+  const extension = file.type.replace(/^image\//, '');
+  const path = `${localDate(new Date())}/${crypto.randomUUID()}.${extension}`;
+  await call.ask((host) => host.keepFile(path, file, until));
+  return imageUrl(call, path);
 }
 
 /** Where a path of {@link imagePaths} is served. */

@@ -1,5 +1,6 @@
 import { AppError } from '#protocol/error.ts';
 import type { AddOnInfo, AddOnKind, ModelInfo } from '#protocol/model.ts';
+import { findByName, foldName } from '#protocol/names.ts';
 
 /** Something installed that requests call by a name. */
 type Named = ModelInfo | AddOnInfo;
@@ -47,17 +48,19 @@ export function findAddOn(
 }
 
 function findNamed<T extends Named>(packs: readonly T[], name: string): T | undefined {
-  const wanted = name.trim().toLowerCase();
-  if (wanted === '') return undefined;
-  const stem = wanted
-    .replace(/\s*\[[\da-f]+\]$/, '')
-    .replace(/^.*[\\/]/, '')
-    .replace(/\.(safetensors|ckpt|onnx|pt|bin)$/, '');
-  return packs.find((item) =>
-    [item.pack.id, item.pack.title, item.sha256, shortHash(item)].some(
-      (own) => own !== '' && [wanted, stem].includes(own.toLowerCase()),
-    ),
-  );
+  // A name may end as hashes and file names do: what was sent counts before what is left without them.
+  const whole = name.trim();
+  const unhashed = whole.replace(/\s*\[[\da-f]+\]$/i, '');
+  const stem = unhashed.replace(/^.*[\\/]/, '').replace(/\.(safetensors|ckpt|onnx|pt|bin)$/i, '');
+  for (const wanted of new Set([whole, unhashed, stem])) {
+    if (wanted === '') continue;
+    const hash = foldName(wanted);
+    const found =
+      findByName(packs, wanted, ({ pack }) => pack) ??
+      packs.find((item) => item.sha256 !== '' && [item.sha256, shortHash(item)].includes(hash));
+    if (found) return found;
+  }
+  return undefined;
 }
 
 /**

@@ -28,11 +28,6 @@ export function noEffect(why: string, asks?: Asks): ParameterRule {
   return { kind: 'no-effect', why, ...(asks && { asks }) };
 }
 
-/** Accepted without effect until its capability is built, where the original's images differ only in quality. */
-export function noEffectYet(capability: MissingCapability, asks?: Asks): ParameterRule {
-  return noEffect(`needs ${titleOf(capability)}, which is not available here yet`, asks);
-}
-
 /** @param asks whether a value really asks for it; by default anything but null, false, 0, '', [], {} and an empty file */
 export function needs(capability: MissingCapability, asks: Asks = asksForSomething): ParameterRule {
   return { kind: 'needs', capability, asks };

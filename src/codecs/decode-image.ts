@@ -8,8 +8,8 @@ export interface DecodedImage {
   data: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** 268 MB of RGBA. */
-const MOST_PIXELS = 8192 * 8192;
+/** Of an image that is read: 268 MB of RGBA. */
+export const MOST_PIXELS = 8192 * 8192;
 
 /**
  * An image file's pixels. PNG is read here and alike everywhere, what else a browser knows by the browser. Colour profiles and

@@ -14,10 +14,19 @@ export const CONTROL_MODE_LABELS = {
   control: 'ControlNet is more important',
 } as const;
 
+/** A preprocessor of the extension, by its name in its API. */
+interface DescribedModule {
+  kind: 'module';
+  name: string;
+  resolution: number;
+  thresholdA: number;
+  thresholdB: number;
+}
+
 /** A ControlNet and its image, as infotexts describe them. */
 interface DescribedUnit {
   id: string;
-  preprocessor: { kind: string; low?: number; high?: number };
+  preprocessor: { kind: string; low?: number; high?: number } | DescribedModule;
   strength: number;
   start: number;
   end: number;
@@ -35,18 +44,23 @@ export function unitModelName(model: string, hash: string): string {
  * @param hash the model's SHA-256, or as much as is known of it
  */
 export function describeUnit(unit: DescribedUnit, hash: string): string {
-  const { low, high } = unit.preprocessor;
+  const { preprocessor } = unit;
+  const isModule = 'name' in preprocessor;
+  const [low, high] = isModule
+    ? [preprocessor.thresholdA, preprocessor.thresholdB]
+    : [preprocessor.low, preprocessor.high];
   const facts: Readonly<Record<string, string>> = {
-    Module: unit.preprocessor.kind,
+    Module: isModule ? preprocessor.name : preprocessor.kind,
     Model: unitModelName(unit.id, hash),
     Weight: pythonFloat(unit.strength),
     'Resize Mode': RESIZE_MODE_LABELS[unit.fit],
+    ...(isModule && { 'Processor Res': String(preprocessor.resolution) }),
     ...(low !== undefined && { 'Threshold A': pythonFloat(low) }),
     ...(high !== undefined && { 'Threshold B': pythonFloat(high) }),
     'Guidance Start': pythonFloat(unit.start),
     'Guidance End': pythonFloat(unit.end),
-    // Preprocessors always read the image at the size that is generated.
-    'Pixel Perfect': 'True',
+    // Other preprocessors than the extension's read the image at the size that is generated.
+    'Pixel Perfect': isModule ? 'False' : 'True',
     'Control Mode': CONTROL_MODE_LABELS[unit.balance],
   };
   return Object.entries(facts)

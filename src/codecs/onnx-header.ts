@@ -19,6 +19,20 @@ export interface OnnxHeader {
   isComplete: boolean;
 }
 
+/**
+ * Where the file that a graph calls so lies, relative to the folder that `folder` names: `./weights.pb` and
+ * `data\\weights.pb` are names as well. Undefined for what lies outside of everything.
+ */
+export function resolveExternalFile(folder: string, name: string): string | undefined {
+  const parts = folder === '' ? [] : folder.split('/');
+  for (const part of name.split(/[/\\]/)) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) return undefined;
+  }
+  return parts.join('/');
+}
+
 /** Why bytes are no usable ONNX file; `reason` is a sentence for people. */
 export interface OnnxProblem {
   ok: false;

@@ -241,7 +241,8 @@ function isDtype(value: unknown): value is SafetensorsDtype {
   return typeof value === 'string' && Object.hasOwn(SAFETENSORS_DTYPE_BYTES, value);
 }
 
-function isSizes(value: unknown): value is number[] {
+/** Whether a value is a list of whole numbers from 0 on, as shapes and offsets are. */
+export function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 

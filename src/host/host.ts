@@ -172,12 +172,14 @@ export async function createEngineHost(parts: HostParts) {
 
       async file(path) {
         const published = await files.find(path);
-        const image = published && (await images.find(imageIdOf(published.jobId, published.index)));
-        return image?.blob;
+        if (!published || 'blob' in published) return published?.blob;
+        return (await images.find(imageIdOf(published.jobId, published.index)))?.blob;
       },
-      async publishFiles(id, paths) {
-        await Promise.all(paths.map((path, index) => files.publish({ path, jobId: id, index })));
+      async publishFiles(id, paths, until) {
+        const shared = { jobId: id, ...(until !== undefined && { until }) };
+        await Promise.all(paths.map((path, index) => files.publish({ path, index, ...shared })));
       },
+      keepFile: (path, blob, until) => files.keep({ path, blob, until }),
 
       async storage() {
         const { usage = 0, quota = 0 } = await navigator.storage.estimate();

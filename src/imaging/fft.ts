@@ -9,83 +9,73 @@ export interface Complex {
  * `inverse` is the way back. Any size works; sizes of small factors are fast.
  */
 export function transform2d(plane: Complex, rows: number, columns: number, inverse = false): Complex {
-  const real = plane.real.slice();
-  const imaginary = plane.imaginary.slice();
-  transformLines({ real, imaginary }, { lines: rows, length: columns, step: 1, lineStep: columns }, inverse);
-  transformLines({ real, imaginary }, { lines: columns, length: rows, step: columns, lineStep: 1 }, inverse);
+  const down = transformColumns(plane, rows, columns, inverse);
+  const across = transformColumns(transpose(down, rows, columns), columns, rows, inverse);
+  const { real, imaginary } = transpose(across, columns, rows);
   const scale = 1 / Math.sqrt(rows * columns);
   return { real: real.map((value) => value * scale), imaginary: imaginary.map((value) => value * scale) };
 }
 
-interface Lines {
-  lines: number;
-  length: number;
-  /** From a number of a line to the next, and from a line to the next. */
-  step: number;
-  lineStep: number;
-}
-
-function transformLines({ real, imaginary }: Complex, { lines, length, step, lineStep }: Lines, inverse: boolean): void {
-  const roots = unitRoots(length, inverse);
-  const line: Complex = { real: new Float64Array(length), imaginary: new Float64Array(length) };
-  for (let n = 0; n < lines; n++) {
-    for (let i = 0; i < length; i++) {
-      line.real[i] = real[n * lineStep + i * step] ?? 0;
-      line.imaginary[i] = imaginary[n * lineStep + i * step] ?? 0;
+function transpose({ real, imaginary }: Complex, rows: number, columns: number): Complex {
+  const turn = (numbers: Float64Array) => {
+    const turned = new Float64Array(numbers.length);
+    for (let y = 0; y < rows; y++) {
+      for (let x = 0; x < columns; x++) turned[x * rows + y] = numbers[y * columns + x] ?? 0;
     }
-    const result = transform(line, { start: 0, step: 1, length }, roots);
-    for (let i = 0; i < length; i++) {
-      real[n * lineStep + i * step] = result.real[i] ?? 0;
-      imaginary[n * lineStep + i * step] = result.imaginary[i] ?? 0;
-    }
-  }
-}
-
-function unitRoots(length: number, inverse: boolean): Complex {
-  const turn = ((inverse ? 2 : -2) * Math.PI) / length;
-  return {
-    real: Float64Array.from({ length }, (_, i) => Math.cos(turn * i)),
-    imaginary: Float64Array.from({ length }, (_, i) => Math.sin(turn * i)),
+    return turned;
   };
+  return { real: turn(real), imaginary: turn(imaginary) };
 }
 
-/** Some of the numbers of a line: `length` of them from `start`, `step` apart. */
-interface Part {
-  start: number;
-  step: number;
-  length: number;
-}
-
-/** Source: Cooley and Tukey 1965, for any factors. */
-function transform(line: Complex, { start, step, length }: Part, roots: Complex): Complex {
-  const result: Complex = { real: new Float64Array(length), imaginary: new Float64Array(length) };
-  if (length === 1) {
-    result.real[0] = line.real[start] ?? 0;
-    result.imaginary[0] = line.imaginary[start] ?? 0;
-    return result;
+/**
+ * Transforms every column at once. After each factor the rows hold the transforms of ever longer parts of the columns:
+ * row `t + rows / length · i` the number i of the part that begins at row t and takes every `rows / length`th row.
+ * Source: Stockham's order of Cooley and Tukey 1965, for any factors.
+ */
+function transformColumns(plane: Complex, rows: number, columns: number, inverse: boolean): Complex {
+  let from = plane;
+  let length = 1;
+  for (const factor of factorsOf(rows)) {
+    const to = { real: new Float64Array(rows * columns), imaginary: new Float64Array(rows * columns) };
+    const turn = ((inverse ? 2 : -2) * Math.PI) / (length * factor);
+    const block = (rows / (length * factor)) * columns;
+    for (let i = 0; i < length * factor; i++) {
+      for (let part = 0; part < factor; part++) {
+        const start = (part + factor * (i % length)) * block;
+        addTurned(
+          from,
+          to,
+          { start, end: start + block, to: i * block },
+          turn * ((i * part) % (length * factor)),
+        );
+      }
+    }
+    from = to;
+    length *= factor;
   }
-  const factor = smallestFactor(length);
-  const rest = length / factor;
-  const parts = Array.from({ length: factor }, (_, i) =>
-    transform(line, { start: start + i * step, step: step * factor, length: rest }, roots),
-  );
-  const stride = roots.real.length / length;
-  for (let i = 0; i < length; i++) {
-    let [real, imaginary] = [0, 0];
-    parts.forEach((part, p) => {
-      const root = ((i * p) % length) * stride;
-      const [a, b] = [part.real[i % rest] ?? 0, part.imaginary[i % rest] ?? 0];
-      const [c, d] = [roots.real[root] ?? 0, roots.imaginary[root] ?? 0];
-      real += a * c - b * d;
-      imaginary += a * d + b * c;
-    });
-    result.real[i] = real;
-    result.imaginary[i] = imaginary;
-  }
-  return result;
+  return from;
 }
 
-function smallestFactor(number: number): number {
-  for (let factor = 2; factor * factor <= number; factor++) if (number % factor === 0) return factor;
-  return number;
+/** Adds some of the numbers, turned by an angle, to others. */
+function addTurned(
+  { real, imaginary }: Complex,
+  sum: Complex,
+  { start, end, to }: { start: number; end: number; to: number },
+  angle: number,
+): void {
+  const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
+  for (let i = start, k = to; i < end; i++, k++) {
+    const [a, b] = [real[i] ?? 0, imaginary[i] ?? 0];
+    sum.real[k] = (sum.real[k] ?? 0) + a * cosine - b * sine;
+    sum.imaginary[k] = (sum.imaginary[k] ?? 0) + a * sine + b * cosine;
+  }
+}
+
+function factorsOf(number: number): number[] {
+  const factors: number[] = [];
+  let rest = number;
+  for (let factor = 2; rest > 1; factor++) {
+    for (; rest % factor === 0; rest /= factor) factors.push(factor);
+  }
+  return factors;
 }

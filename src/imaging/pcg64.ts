@@ -2,7 +2,10 @@ const MULTIPLIER = 0x2360ed051fc65da44385df649fccf645n;
 const MASK = (1n << 128n) - 1n;
 
 /** State and increment of `numpy.random.default_rng(0)`. */
-const SEED_0 = { state: 35399562948360463058890781895381311971n, increment: 87136372517582989555478159403783844777n };
+const SEED_0 = {
+  state: 35399562948360463058890781895381311971n,
+  increment: 87136372517582989555478159403783844777n,
+};
 
 /**
  * Numbers from 0 up to 1 as `numpy.random.default_rng(0).random()` has them: PCG XSL RR 128/64, 53 bits of each number.

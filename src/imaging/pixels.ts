@@ -44,11 +44,6 @@ export function toFloat(pixels: Pixels): FloatPixels {
   return { ...pixels, data: Float32Array.from(pixels.data) };
 }
 
-/** The samples clamped to 0…255 and truncated to 8 bits, as numpy's `clip(0, 255).astype(uint8)`. */
-export function truncateTo8Bit({ width, height, channels, data }: FloatPixels): Pixels {
-  return { width, height, channels, data: Uint8ClampedArray.from(data, Math.trunc) };
-}
-
 /** One channel as a grey image. */
 export function channelOf({ width, height, channels, data }: Pixels, channel: number): Pixels {
   const plane = createPixels({ width, height }, 1);
@@ -119,7 +114,8 @@ export function padWithEdge(pixels: Pixels, { left, top, right, bottom }: Margin
     const start = (y * padded.width + left) * channels;
     padded.data.set(row, start);
     for (let x = 1; x <= left; x++) padded.data.set(row.subarray(0, channels), start - x * channels);
-    for (let x = 0; x < right; x++) padded.data.set(row.subarray(-channels), start + row.length + x * channels);
+    for (let x = 0; x < right; x++)
+      padded.data.set(row.subarray(-channels), start + row.length + x * channels);
   }
   return padded;
 }

@@ -76,6 +76,7 @@ export async function bringFile(transfer: FileTransfer): Promise<string> {
         onProgress(received);
       }
     } catch (thrown) {
+      // What storage threw is what went wrong, not what came after it.
       await writer.finish();
       if (signal.aborted) throw new AppError('cancelled', 'The download was stopped.', { cause: thrown });
       if (thrown instanceof AppError || (thrown instanceof Error && thrown.name === 'QuotaExceededError'))

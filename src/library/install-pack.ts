@@ -70,6 +70,13 @@ export async function packState(files: ModelFiles, wanted: Installable): Promise
   };
 }
 
+/** What to do about a file that cannot be fetched by the pack itself. */
+function howToGoOn({ pack, from }: Installable): string {
+  return from === 'disk'
+    ? `${pack.title} comes from your disk. Drop it here again to go on.`
+    : `It is not known where ${pack.title} is fetched from. Add it by its address again to go on.`;
+}
+
 /**
  * Brings a pack here, going on where an earlier try stopped: fetches or copies its files, makes those that are kept
  * quantised, and drops what they were made of.
@@ -107,11 +114,7 @@ export async function installPack(
     const url = urlOf(file);
     if (url !== undefined) return openHttp(url, file.path);
     return () =>
-      Promise.reject(
-        new AppError('download_failed', `${pack.title} comes from your disk. Drop it here again to go on.`, {
-          detail: { file: file.path },
-        }),
-      );
+      Promise.reject(new AppError('download_failed', howToGoOn(wanted), { detail: { file: file.path } }));
   }
 
   async function bringAll(): Promise<void> {
@@ -180,13 +183,7 @@ export async function installPack(
         components ??= storedComponents(await openSources(), wanted.storage);
         const network = components.get(componentOf(file.path));
         if (!network) {
-          throw new AppError(
-            'download_failed',
-            `${pack.title} comes from your disk. Drop it here again to go on.`,
-            {
-              detail: { file: file.path },
-            },
-          );
+          throw new AppError('download_failed', howToGoOn(wanted), { detail: { file: file.path } });
         }
         const sha256 = await writeNetwork(files, pack.id, file, network, signal, (bytes) => {
           const now = performance.now();
@@ -218,7 +215,7 @@ export async function installPack(
     tell({ stage: 'installed', installedAt: Date.now() });
   } catch (thrown) {
     const received = await receivedBytes(files, pack, all);
-    const error = await withNumbers(toAppError(thrown), sumBytes(all) - received, estimate);
+    const error = explainFull(toAppError(thrown), pack, sumBytes(all) - received);
     tell({ stage: 'failed', message: error.message, receivedBytes: received, totalBytes: sumBytes(all) });
     throw error;
   }
@@ -237,26 +234,25 @@ export async function checkRoom(
   const neededBytes = sumBytes(files) - hereBytes;
   const { quota, usage } = await estimate();
   if (quota === undefined || usage === undefined || neededBytes <= quota - usage) return;
-  throw storageFull(neededBytes, quota - usage);
-}
-
-function storageFull(neededBytes: number, freeBytes: number): AppError {
-  return new AppError(
+  const freeBytes = quota - usage;
+  throw new AppError(
     'storage_full',
     `It needs ${inGigabytes(neededBytes)}, and the browser has ${inGigabytes(freeBytes)} left for this site. Remove models or images, or choose a smaller storage.`,
     { detail: { neededBytes, freeBytes } },
   );
 }
 
-/** The error with how much is missing, where storage ran out on the way. */
-async function withNumbers(
-  error: AppError,
-  neededBytes: number,
-  estimate: PackStorage['estimate'],
-): Promise<AppError> {
+/**
+ * The error where storage ran out on the way. What the browser estimates to be free is not said: it has just refused to
+ * store, whatever it estimates (Chromium counts the disk's space, not what it may use of it).
+ */
+function explainFull(error: AppError, { title }: AnyPack, neededBytes: number): AppError {
   if (error.code !== 'storage_full' || error.detail !== undefined) return error;
-  const { quota, usage } = await estimate();
-  return quota === undefined || usage === undefined ? error : storageFull(neededBytes, quota - usage);
+  return new AppError(
+    'storage_full',
+    `The browser refused to store more; ${inGigabytes(neededBytes)} of ${title} are missing. Free space on the disk, or remove models or images, then try again to go on, or remove ${title} to free what is here of it.`,
+    { detail: { neededBytes }, cause: error },
+  );
 }
 
 function inGigabytes(bytes: number): string {

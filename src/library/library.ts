@@ -2,6 +2,7 @@ import type { ImportOffer } from '#protocol/import.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { AnyPack, Licence, ModelId, ModelPack, PackFile } from '#protocol/model.ts';
+import { foldName } from '#protocol/names.ts';
 import type { ImportedPack } from '#storage/packs.ts';
 import { catalogue } from './catalogue/index.ts';
 import {
@@ -12,8 +13,10 @@ import {
   type Installable,
   type PackStorage,
 } from './install-pack.ts';
-import type { Finding, PackDraft } from './offers/finding.ts';
+import { toPackFile, type Finding, type PackDraft } from './offers/finding.ts';
 import { fingerprint, inspectListing } from './offers/inspect.ts';
+import { toFileStem } from './pack-names.ts';
+import { publicAddress } from './sources/addresses.ts';
 import { listSource } from './sources/list.ts';
 import type { Listing, SourceFile } from './sources/source-file.ts';
 
@@ -77,6 +80,7 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
     const { pack } = wanted;
     if (running.has(pack.id))
       throw new AppError('invalid_request', `${pack.title} is being installed already.`);
+    const tell: typeof onState = (changed, state) => onState(withoutKeys(changed), state);
     const abort = new AbortController();
     const installing = installPack(
       parts,
@@ -84,7 +88,7 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
       local,
       (file) => urlOf(pack, file),
       abort.signal,
-      onState,
+      tell,
     ).finally(() => running.delete(pack.id));
     running.set(pack.id, { abort, ended: installing.catch(() => undefined) });
     await installing;
@@ -92,13 +96,13 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
 
   /** The name it has here already, or a free one. */
   async function chooseId(title: string, print: string): Promise<ModelId> {
-    const stem = title.replace(/[^\w.-]+/g, '-').replace(/^[-.]+|[-.]+$/g, '') || 'model';
+    const stem = toFileStem(title);
     const known = await imported.all();
     const same = known.find((record) => record.fingerprint === print);
     if (same) return same.pack.id;
-    const taken = new Set([...packs.map((pack) => pack.id), ...known.map((record) => record.pack.id)]);
+    const taken = new Set([...packs, ...known.map((record) => record.pack)].map(({ id }) => foldName(id)));
     let id = stem;
-    for (let number = 2; taken.has(id); number++) id = `${stem}-${number}`;
+    for (let number = 2; taken.has(foldName(id)); number++) id = `${stem}-${number}`;
     return id;
   }
 
@@ -122,7 +126,10 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
   return {
     list: async () =>
       Promise.all(
-        (await all()).map(async (known) => ({ pack: known.pack, state: await packState(files, known) })),
+        (await all()).map(async (known) => ({
+          pack: withoutKeys(known.pack),
+          state: await packState(files, known),
+        })),
       ),
 
     async install(id, onState) {
@@ -160,7 +167,10 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
       // What is quantised is not among the pack's files under its own name.
       const weights = finding.files.filter(({ path }) => isQuantised && path.endsWith('.safetensors'));
       const fresh: ImportedPack = {
-        pack: { ...toPack(draft, offer, listing), importedFrom: source.from === 'url' ? source.url : null },
+        pack: {
+          ...toPack(draft, offer, listing),
+          importedFrom: source.from === 'url' ? publicAddress(source.url.trim()) : null,
+        },
         storage: choice.storage,
         from: isDisk ? 'disk' : 'url',
         sources: isDisk ? [] : weights.map(toSource),
@@ -171,12 +181,13 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
       if (earlier && earlier.fingerprint !== print) {
         throw new AppError('invalid_request', `Another import took the name “${id}” just now. Try again.`);
       }
-      const record = earlier && isSameImport(earlier, fresh) ? earlier : fresh;
-      if (record === fresh) {
+      const goesOn = earlier !== undefined && isSameImport(earlier, fresh);
+      const record = goesOn ? withAddressesOf(earlier, fresh) : fresh;
+      if (!goesOn) {
         await files.removeModel(id);
         await checkRoom([...fresh.sources, ...fresh.pack.files], parts.estimate);
-        await imported.put(fresh);
       }
+      await imported.put(record);
       const local = new Map<string, SourceFile>();
       if (isDisk) {
         for (const { path, file } of finding.files) {
@@ -193,11 +204,32 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
 }
 
 function toSource({ path, file }: Finding['files'][number]): PackFile {
+  return toPackFile({ path: SOURCE_FOLDER + path, file });
+}
+
+/** A pack as others may see it: addresses that files are fetched from may hold the user's keys. */
+function withoutKeys<P extends AnyPack>(pack: P): P {
+  const files = pack.files.map((file) =>
+    file.url === undefined ? file : { ...file, url: publicAddress(file.url) },
+  );
+  return { ...pack, files };
+}
+
+/** An earlier import with the addresses as they are now: keys and signatures in them do not last. */
+function withAddressesOf(earlier: ImportedPack, fresh: ImportedPack): ImportedPack {
+  const addresses = new Map(
+    [...fresh.sources, ...fresh.pack.files].flatMap(({ path, url }) =>
+      url === undefined ? [] : [[path, url] as const],
+    ),
+  );
+  const renew = (file: PackFile): PackFile => {
+    const url = addresses.get(file.path);
+    return url === undefined ? file : { ...file, url };
+  };
   return {
-    path: SOURCE_FOLDER + path,
-    sizeBytes: file.size,
-    sha256: file.sha256,
-    ...(file.url !== null && { url: file.url }),
+    ...earlier,
+    pack: { ...earlier.pack, files: earlier.pack.files.map(renew) },
+    sources: earlier.sources.map(renew),
   };
 }
 

@@ -131,10 +131,18 @@ export interface EngineHost {
   /** Deletes an image, and its job with the last of its images. @throws AppError `invalid_request` while the job runs */
   removeGalleryItem(id: ImageId): Promise<void>;
 
-  /** An image by the path it is served under, such as `2026-01-31/name-0.png`. */
+  /** A file by the path it is served under, such as `2026-01-31/name-0.png`. */
   file(path: string): Promise<Blob | undefined>;
-  /** Names a job's images for {@link file}: `paths[i]` leads to image i. */
-  publishFiles(id: JobId, paths: readonly string[]): Promise<void>;
+  /**
+   * Names a job's images for {@link file}: `paths[i]` leads to image i.
+   * @param until epoch milliseconds after which the paths lead nowhere
+   */
+  publishFiles(id: JobId, paths: readonly string[], until?: number): Promise<void>;
+  /**
+   * Keeps a file for {@link file}.
+   * @param until epoch milliseconds after which it is deleted
+   */
+  keepFile(path: string, file: Blob, until: number): Promise<void>;
 
   storage(): Promise<StorageInfo>;
   persistStorage(): Promise<boolean>;

@@ -59,12 +59,15 @@ export class AppError extends Error {
   }
 }
 
+/** What browsers say in other errors when the disk, not the quota, is full. */
+const FULL_DISK = /full disk|no space left|disk (?:is )?full|quota(?: has been)? exceeded/i;
+
 /** Any thrown value as an {@link AppError}; what is not one already becomes `internal`. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   const name = thrown instanceof Error ? thrown.name : '';
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  if (name === 'QuotaExceededError') {
+  if (name === 'QuotaExceededError' || FULL_DISK.test(message)) {
     return new AppError(
       'storage_full',
       'The browser has no storage left for this site. Remove a model or images.',

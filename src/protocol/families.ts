@@ -86,6 +86,17 @@ export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
     upcastsVae: true,
     alignYourSteps: 'sdxl',
   },
+  'sdxl-refiner': {
+    title: 'Stable Diffusion XL Refiner',
+    shortTitle: 'SDXL Refiner',
+    textWidth: 1280,
+    textEncoders: [{ width: 1280, padding: OPENCLIP_PADDING }],
+    sizing: 'exact',
+    trainedSizes: [[1024, 1024]],
+    latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.13025 },
+    upcastsVae: true,
+    alignYourSteps: 'sdxl',
+  },
 };
 
 const known = Object.keys(families) as ModelFamily[];

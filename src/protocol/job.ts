@@ -116,6 +116,8 @@ export interface MaskedInit extends Omit<ImageInit, 'from'> {
   area: InpaintArea;
   /** Lay what is not masked over the result, so that it stays identical. */
   overlay: boolean;
+  /** How much of what is masked is hidden from an inpainting model, 0 … 1; 1 by default (A1111's `inpainting_mask_weight`). */
+  hide?: number;
   /** A1111's *Soft inpainting*. */
   soft?: SoftInpainting;
 }
@@ -189,10 +191,20 @@ export interface Pass {
   /** In place of the images' own prompts, one for each image. */
   prompts?: readonly PromptOverride[];
   graph?: GraphOptions;
+  /** What SDXL is told of sizes; by default that it generates whole images of the size it runs at. */
+  sizeConditioning?: SizeConditioning;
   /** Self-attention guidance (arXiv 2210.00939), as in diffusers' StableDiffusionSAGPipeline. */
   selfAttentionGuidance?: { scale: number };
   /** MultiDiffusion (arXiv 2302.08113), as in diffusers' StableDiffusionPanoramaPipeline. */
   panorama?: { circular: boolean };
+}
+
+/** SDXL's micro-conditioning (arXiv 2307.01952, section 2.2). */
+export interface SizeConditioning {
+  original?: Size;
+  /** Where the image's upper left corner was in the original. */
+  crop?: { x: number; y: number };
+  target?: Size;
 }
 
 export interface PromptOverride {
@@ -258,9 +270,10 @@ export type UpscalerName = (typeof PLAIN_UPSCALERS)[number] | (ModelId & {});
 
 /**
  * How large images become: by a factor; or to cover a size, in which case `crop` cuts off what goes beyond. But for what
- * is cropped, sides are rounded down to multiples of 8, as A1111 does.
+ * is cropped, sides are rounded down to multiples of 8, as A1111 does. `stretch` is to exactly that size, whatever its aspect.
  */
-export type UpscaleSize = { factor: number } | { width: number; height: number; crop: boolean };
+export type UpscaleSize =
+  { factor: number } | { width: number; height: number; crop: boolean; stretch?: boolean };
 
 /** How upscaled images are encoded. */
 export interface UpscaleOutput extends Pick<OutputSpec, 'format' | 'quality'> {
@@ -272,8 +285,11 @@ export interface UpscaleOutput extends Pick<OutputSpec, 'format' | 'quality'> {
 export interface ControlSpec {
   /** The ControlNet's. */
   id: ModelId;
-  /** An image file of what the ControlNet was trained on: edges, depth, a pose. What is transparent counts as black. */
-  image: Blob;
+  /**
+   * An image file of what the ControlNet was trained on, or what the preprocessor makes it of. What is transparent counts as
+   * black. By default the init image.
+   */
+  image?: Blob;
   /** How the image is brought to the job's size: stretched, cut to its aspect, or with borders added. */
   fit: 'stretch' | 'cover' | 'contain';
   /** What is done to the image first: nothing, for finished maps; dark lines made light; edges found. */
@@ -285,13 +301,27 @@ export interface ControlSpec {
   end: number;
   /** Whom to trust where prompt and image disagree. */
   balance: 'even' | 'prompt' | 'control';
+  /** 0 … 1, 0 by default: how much less it counts the shallower it acts (Fooocus' `controlnet_softness`). */
+  softness?: number;
 }
 
 export type ControlPreprocessor =
   | { kind: 'none' }
   | { kind: 'invert' }
   /** Gradients beyond `high` are edges, and those beyond `low` that continue one; 100 and 200 as a rule. */
-  | { kind: 'canny'; low: number; high: number };
+  | { kind: 'canny'; low: number; high: number }
+  /**
+   * One of imaging/controlnet/preprocessors.ts by its name there, run on the image as it comes, before it is brought to size:
+   * with its shorter side at so many pixels, and with the sliders of the ControlNet extension.
+   */
+  | { kind: 'module'; name: string; resolution: number; thresholdA: number; thresholdB: number }
+  /** Hides the masked part of the init image, as ControlNets for inpainting want it. */
+  | { kind: 'inpaint' }
+  /**
+   * Fooocus' way: all of the image is cut to the size of the pass, and its map is made there: PyraCanny's edges, between two
+   * thresholds as canny's, or CPDS' contrasts. Null leaves it as it is.
+   */
+  | { kind: 'fooocus'; map: 'PyraCanny' | 'CPDS' | null; low: number; high: number };
 
 /** How networks are written; only for models around whose weights the engine writes its own graphs. */
 export interface GraphOptions {

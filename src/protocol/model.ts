@@ -37,7 +37,7 @@ interface Pack {
 }
 
 /** Which networks a model has; add-ons fit models of their own family. */
-export type ModelFamily = 'emoji-mini' | 'sd1' | 'sd2' | 'sdxl';
+export type ModelFamily = 'emoji-mini' | 'sd1' | 'sd2' | 'sdxl' | 'sdxl-refiner';
 
 /** JSON of a configuration file. */
 export type ConfigFile = Readonly<Record<string, unknown>>;

@@ -30,7 +30,8 @@ export type Change = (tensor: Float32Array, strength: number) => Promise<void>;
 /**
  * The changes an adapter makes to its module: low rank `(alpha / rank) · up · down` (Hu et al. 2021; with a kernel
  * between, LoCon), Hadamard and Kronecker products of such (LoHa and LoKr, Yeh et al. 2023; lycoris/modules), and
- * plain differences. Shapes are checked now, numbers are read when a change is carried out.
+ * plain differences. One of a bias that the model's layer has none of is left out. Shapes are checked now, numbers are read
+ * when a change is carried out.
  *
  * @param shapes The module's tensors in the model.
  * @throws AppError `invalid_request` when a part is missing or shapes do not fit
@@ -45,8 +46,34 @@ export function adapterChanges(
   const kinds = KINDS.filter(([marks]) => marks.some((mark) => parts.has(mark)));
   const weight = kinds.map(([, bind]) => bind(adapter, weightSize(adapter, shapes.weight)));
   if (difference) weight.push(addition(adapter, difference, shapes.weight));
-  if (weight.length === 0 && !biasDifference) need(adapter, 'up');
-  return { weight, bias: biasDifference ? [addition(adapter, biasDifference, shapes.bias)] : [] };
+  return {
+    weight,
+    bias: biasDifference && shapes.bias ? [addition(adapter, biasDifference, shapes.bias)] : [],
+  };
+}
+
+/** Parts that need another one, by how a pair is known. */
+const PAIRS: readonly (readonly [mark: LoraPart, other: LoraPart])[] = [
+  ['up', 'down'],
+  ['down', 'up'],
+  ['mid', 'up'],
+  ['hada_w1_a', 'hada_w1_b'],
+  ['hada_w1_b', 'hada_w2_a'],
+  ['hada_w2_a', 'hada_w2_b'],
+  ['hada_w2_b', 'hada_w1_a'],
+  ['lokr_w1_a', 'lokr_w1_b'],
+  ['lokr_w2_a', 'lokr_w2_b'],
+];
+
+/** A part that a module lacks; null where it has all it needs. */
+export function missingPart(parts: ReadonlyMap<LoraPart, unknown>): LoraPart | null {
+  const has = (...any: LoraPart[]) => any.some((part) => parts.has(part));
+  const lacking = PAIRS.find(([mark, other]) => has(mark) && !has(other))?.[1];
+  if (lacking !== undefined) return lacking;
+  const isKronecker = [...parts.keys()].some((part) => part.startsWith('lokr_'));
+  if (isKronecker && !has('lokr_w1', 'lokr_w1_a')) return 'lokr_w1';
+  if (isKronecker && !has('lokr_w2', 'lokr_w2_a')) return 'lokr_w2';
+  return isKronecker || has('up', 'hada_w1_a', 'difference', 'biasDifference') ? null : 'up';
 }
 
 /** A module's change as two thin matrices: weight += up · down. */

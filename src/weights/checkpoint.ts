@@ -158,7 +158,12 @@ const LAYOUTS: readonly Layout[] = [
   { component: 'taesd', prefix: '', marks: ['0.weight', '1.conv.0.weight'], views: bareTaesd('encoder') },
   // Training programs keep the weights, and an average of them, one level down.
   ...['', 'params_ema.', 'params.', 'module.'].flatMap((prefix): Layout[] => [
-    { component: 'upscaler', prefix, marks: ['conv_first.weight', 'body.0.rdb1.conv1.weight'], views: asItIs },
+    {
+      component: 'upscaler',
+      prefix,
+      marks: ['conv_first.weight', 'body.0.rdb1.conv1.weight'],
+      views: asItIs,
+    },
     {
       component: 'upscaler',
       prefix,
@@ -187,6 +192,8 @@ export function openCheckpoint(file: TensorSource): Checkpoint {
 
   for (const { component, prefix, marks, views } of LAYOUTS) {
     if (seenPrefixes.has(prefix) || (prefix === '' && components.size > 0)) continue;
+    // An average of the weights comes before the weights.
+    if (component === 'upscaler' && components.has(component)) continue;
     if (!marks.every((mark) => file.info(prefix + mark))) continue;
     seenPrefixes.add(prefix);
     const stripped = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));

@@ -1,5 +1,6 @@
 import { concatBytes } from '#codecs/bytes.ts';
 import { isRecord } from '#codecs/json.ts';
+import { isSizes } from '#codecs/safetensors.ts';
 import { AppError } from '#protocol/error.ts';
 import { BYTES_PER_ELEMENT, byteLength, type TensorInfo, type TensorSource } from './tensor-source.ts';
 
@@ -76,11 +77,7 @@ function readNote(source: TensorSource, note: string, file: string): Map<string,
 }
 
 function readInfo(name: string, { type, shape }: Record<string, unknown>): TensorInfo | undefined {
-  if (!isType(type) || !Array.isArray(shape)) return undefined;
-  const sides: readonly unknown[] = shape;
-  if (!sides.every((side) => typeof side === 'number' && Number.isSafeInteger(side) && side >= 0))
-    return undefined;
-  return { name, type, shape: sides };
+  return isType(type) && isSizes(shape) ? { name, type, shape } : undefined;
 }
 
 function isType(type: unknown): type is TensorInfo['type'] {

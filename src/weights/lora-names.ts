@@ -71,6 +71,15 @@ export function parseLoraName(name: string): LoraName | undefined {
   return undefined;
 }
 
+/**
+ * Takes the name of a tensor of a bundled embedding apart, or undefined if it is none. Words hold no dots.
+ * Source: A1111 extensions-builtin/Lora/networks.py, `load_network`.
+ */
+export function parseBundledName(name: string): { word: string; vectors: string } | undefined {
+  const [, word, vectors] = /^bundle_emb\.([^.]+)\.(?:string_to_param\.)?(.+)$/.exec(name) ?? [];
+  return word === undefined || vectors === undefined ? undefined : { word, vectors };
+}
+
 /** Finds the modules of one network by a LoRA's names for them. */
 export class ModuleIndex {
   readonly #byFlatName = new Map<string, string>();

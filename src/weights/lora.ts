@@ -1,17 +1,10 @@
 import { AppError } from '#protocol/error.ts';
-import {
-  adapterChanges,
-  adapterFactors,
-  type AdapterModule,
-  type Change,
-  type LowRankFactors,
-  type ReadFactors,
-} from './adapters.ts';
-import { fromFloat32, readFloat32 } from './casts.ts';
+import { missingPart } from './adapters.ts';
 import type { Component } from './checkpoint.ts';
-import { type LoraPart, ModuleIndex, parseLoraName } from './lora-names.ts';
-import { dequantiseTensors, quantiseTensors, storageOf } from './quantise.ts';
+import { type LoraPart, parseBundledName, parseLoraName } from './lora-names.ts';
 import type { TensorInfo, TensorSource } from './tensor-source.ts';
+import { type TensorView, viewTensors } from './tensor-views.ts';
+import { findTextualInversion } from './textual-inversion.ts';
 
 /** Changes of one module: which tensors of the file they are. */
 interface LoraModule {
@@ -29,15 +22,10 @@ export interface Lora {
   /** alpha / rank of a module without an `alpha` tensor. */
   scaleOf: (module: LoraModule) => number;
   file: TensorSource;
-}
-
-/** A LoRA and how much of it. */
-export interface WeightedLora {
-  lora: Lora;
-  /** 1 is what it was trained for; any number, also negative. */
-  strength: number;
-  /** Where the text encoders are to differ from the UNet. */
-  textEncoderStrength?: number;
+  /** The embeddings bundled with it, by their words: each as a file of its own would have it. */
+  embeddings: ReadonlyMap<string, TensorSource>;
+  /** Tensors that nothing is known to do with: position numbers, an alpha or half a pair by itself. */
+  unknown: readonly string[];
 }
 
 /** What is not merged, by the part that gives it away. */
@@ -48,230 +36,106 @@ const UNSUPPORTED: readonly (readonly [part: LoraPart, kind: string])[] = [
 
 /**
  * Understands a LoRA file by its names: kohya's (also with the original block names of SDXL), LyCORIS' (LoCon, LoHa,
- * LoKr, full differences), PEFT's, and diffusers' of all ages.
+ * LoKr, full differences), PEFT's, and diffusers' of all ages; embeddings bundled with it as A1111 and OneTrainer have them
+ * (`bundle_emb.<word>.string_to_param.*`, or `.clip_l` and `.clip_g`). Tensors it does not know and modules without all their
+ * parts are left out and named.
  *
  * @param name What errors call it.
- * @throws AppError `unsupported_feature` for DoRA and other kinds that change weights in other ways, and for files for
- *   other kinds of models; `invalid_request` for files that are no LoRA or lack a part
+ * @throws AppError `unsupported_feature` for DoRA and other kinds that change weights in other ways, and for files of which
+ *   most is for other kinds of models; `invalid_request` for files that are no LoRA or have no complete module
  */
 export function parseLora(
   file: TensorSource & { metadata?: Readonly<Record<string, string>> },
   name: string,
 ): Lora {
-  const modules = new Map<string, LoraModule>();
+  const found = new Map<string, LoraModule>();
+  const bundles = new Map<string, TensorView[]>();
   const unknown: string[] = [];
+  let known = 0;
   for (const tensor of file.names()) {
-    const parsed = parseLoraName(tensor);
     const info = file.info(tensor);
-    if (!parsed || !info) {
+    if (!info) continue;
+    const bundled = parseBundledName(tensor);
+    if (bundled) {
+      const views = bundles.get(bundled.word) ?? [];
+      bundles.set(bundled.word, views);
+      views.push({ name: bundled.vectors, original: tensor, shape: info.shape });
+      continue;
+    }
+    const parsed = parseLoraName(tensor);
+    if (!parsed) {
       unknown.push(tensor);
       continue;
     }
+    known++;
     const { component, module: flatName, part } = parsed;
     const key = `${component} ${flatName}`;
-    const module = modules.get(key) ?? { component, flatName, parts: new Map<LoraPart, TensorInfo>() };
-    modules.set(key, module);
+    const module = found.get(key) ?? { component, flatName, parts: new Map<LoraPart, TensorInfo>() };
+    found.set(key, module);
     module.parts.set(part, info);
   }
 
-  if (modules.size === 0) {
+  if (known === 0 && bundles.size === 0) {
     throw new AppError('invalid_request', `${name} is not a LoRA for Stable Diffusion.`);
   }
-  if (unknown[0] !== undefined) {
+  const whole = [...found.values()].filter(isWhole);
+  const isMostlyOther = unknown.length > known || whole.length === 0;
+  if (unknown[0] !== undefined && isMostlyOther && bundles.size === 0) {
     throw new AppError(
       'unsupported_feature',
       `${name} has ${unknown.length} tensors that no LoRA for Stable Diffusion has, such as "${unknown[0]}".`,
     );
   }
-  for (const { parts } of modules.values()) {
+  for (const { parts } of found.values()) {
     for (const [part, kind] of UNSUPPORTED) {
       if (parts.has(part)) {
         throw new AppError('unsupported_feature', `${name} is ${kind}, which cannot be merged.`);
       }
     }
   }
+  const embeddings = openBundles(file, bundles, unknown);
+  const [half] = [...found.values()].filter((module) => !isWhole(module));
+  if (half && whole.length === 0 && embeddings.size === 0) {
+    throw new AppError(
+      'invalid_request',
+      `${name} is incomplete: "${half.flatName}" lacks its ${missingPart(half.parts) ?? 'up'} tensor.`,
+    );
+  }
+  for (const module of found.values()) {
+    if (!isWhole(module)) unknown.push(...[...module.parts.values()].map((info) => info.name));
+  }
   return {
     name,
-    components: new Set([...modules.values()].map(({ component }) => component)),
-    modules: [...modules.values()],
+    components: new Set(whole.map(({ component }) => component)),
+    modules: whole,
     scaleOf: peftScale(file.metadata?.['lora_adapter_metadata']),
     file,
+    embeddings,
+    unknown,
   };
 }
 
-/**
- * The networks of a model with LoRAs merged in: to each weight is added, for each LoRA, its strength times the change
- * {@link adapterChanges} describes, in float32. Nothing is read before a tensor is asked for, and the networks given
- * stay as they are: to leave a LoRA out again is to use them. Tensors a LoRA changes become float32, or are quantised
- * as they were; cast the result for others.
- *
- * @throws AppError `invalid_request` when a LoRA does not fit the model: all names and shapes are checked here
- */
-export function mergeLoras(
-  model: ReadonlyMap<Component, TensorSource>,
-  loras: readonly WeightedLora[],
-): Map<Component, TensorSource> {
-  const merged = new Map(model);
-  const changes = new Map<Component, Map<string, WeightedChange[]>>();
-  for (const { component, adapter, strength, shapes } of matchModules(model, loras)) {
-    const { weight, bias } = adapterChanges(adapter, shapes);
-    const ofNetwork = changes.get(component) ?? new Map<string, WeightedChange[]>();
-    changes.set(component, ofNetwork);
-    for (const [parameter, added] of [
-      ['weight', weight],
-      ['bias', bias],
-    ] as const) {
-      if (added.length === 0) continue;
-      const name = `${adapter.module}.${parameter}`;
-      const ofTensor = ofNetwork.get(name) ?? [];
-      ofNetwork.set(name, ofTensor);
-      for (const change of added) ofTensor.push({ change, strength });
-    }
+function isWhole({ parts }: LoraModule): boolean {
+  return missingPart(parts) === null;
+}
+
+/** The bundled embeddings that are whole; tensors of others are added to the unknown ones. */
+function openBundles(
+  file: TensorSource,
+  bundles: ReadonlyMap<string, readonly TensorView[]>,
+  unknown: string[],
+): Map<string, TensorSource> {
+  const embeddings = new Map<string, TensorSource>();
+  for (const [word, views] of bundles) {
+    // OneTrainer adds vectors for what comes out of the encoders.
+    const pair = views.filter(({ name }) => name === 'clip_l' || name === 'clip_g');
+    const used = pair.length === 2 ? pair : views;
+    const source = viewTensors(file, used);
+    const isKnown = findTextualInversion(source) !== undefined;
+    if (isKnown) embeddings.set(word, source);
+    unknown.push(...views.filter((view) => !isKnown || !used.includes(view)).map(({ original }) => original));
   }
-  for (const [component, ofNetwork] of changes) {
-    const network = model.get(component);
-    if (network) merged.set(component, applyChanges(network, ofNetwork));
-  }
-  return merged;
-}
-
-/**
- * The changes LoRAs make to one network without merging them: factors for each module that they change, those of several
- * LoRAs joined along the rank. Undefined where a LoRA changes more of the network than linear layers and 1×1
- * convolutions, or changes them otherwise than by low rank.
- *
- * @returns what reads the factors; nothing is read before
- * @throws AppError `invalid_request` when a LoRA does not fit the model, as {@link mergeLoras}
- */
-export function lowRankFactors(
-  model: ReadonlyMap<Component, TensorSource>,
-  network: Component,
-  loras: readonly WeightedLora[],
-): (() => Promise<Map<string, LowRankFactors>>) | undefined {
-  const changes = new Map<string, { read: ReadFactors; strength: number }[]>();
-  for (const { component, adapter, strength, shapes } of matchModules(model, loras)) {
-    if (component !== network) continue;
-    const read = adapterFactors(adapter, shapes.weight);
-    if (!read) return undefined;
-    const ofModule = changes.get(adapter.module) ?? [];
-    changes.set(adapter.module, ofModule);
-    ofModule.push({ read, strength });
-  }
-  return async () => {
-    const factors = new Map<string, LowRankFactors>();
-    for (const [module, ofModule] of changes) {
-      const parts: LowRankFactors[] = [];
-      for (const { read, strength } of ofModule) parts.push(await read(strength));
-      factors.set(module, joinFactors(parts));
-    }
-    return factors;
-  };
-}
-
-/** One pair of matrices whose product is the sum of the products. */
-function joinFactors(parts: readonly LowRankFactors[]): LowRankFactors {
-  const [first] = parts;
-  if (!first) throw new AppError('internal', 'A module without changes has no factors.');
-  if (parts.length === 1) return first;
-  const rank = parts.reduce((sum, { down }) => sum + down.rows, 0);
-  const [rows, columns] = [first.up.rows, first.down.columns];
-  const up = { values: new Float32Array(rows * rank), rows, columns: rank };
-  const down = { values: new Float32Array(rank * columns), rows: rank, columns };
-  let from = 0;
-  for (const part of parts) {
-    down.values.set(part.down.values, from * columns);
-    const own = part.up.columns;
-    for (let row = 0; row < rows; row++) {
-      up.values.set(part.up.values.subarray(row * own, (row + 1) * own), row * rank + from);
-    }
-    from += own;
-  }
-  return { up, down };
-}
-
-/** A module of a LoRA and the module of the model it changes. */
-interface MatchedModule {
-  component: Component;
-  adapter: AdapterModule;
-  strength: number;
-  shapes: { weight: readonly number[] | undefined; bias: readonly number[] | undefined };
-}
-
-/** Finds what LoRAs change. @throws AppError `invalid_request` for what the model does not have */
-function* matchModules(
-  model: ReadonlyMap<Component, TensorSource>,
-  loras: readonly WeightedLora[],
-): Generator<MatchedModule> {
-  const networks = new Map([...model].map(([component, source]) => [component, dequantiseTensors(source)]));
-  const indices = new Map(
-    [...model].map(([component, source]) => [component, new ModuleIndex(source.names())]),
-  );
-  for (const { lora, strength, textEncoderStrength = strength } of loras) {
-    const seen = new Set<string>();
-    for (const module of lora.modules) {
-      const { component, flatName } = module;
-      const network = networks.get(component);
-      const target = indices.get(component)?.find(flatName);
-      if (!network || target === undefined) {
-        throw new AppError(
-          'invalid_request',
-          `${lora.name} was made for another kind of model: this one's ${component} has no "${flatName}".`,
-        );
-      }
-      // Some files have each module twice, under its diffusers and its original name.
-      if (seen.has(`${component} ${target}`)) continue;
-      seen.add(`${component} ${target}`);
-      yield {
-        component,
-        adapter: {
-          lora: lora.name,
-          file: lora.file,
-          module: target,
-          parts: module.parts,
-          scale: lora.scaleOf(module),
-        },
-        strength: component === 'unet' ? strength : textEncoderStrength,
-        shapes: {
-          weight: network.info(`${target}.weight`)?.shape,
-          bias: network.info(`${target}.bias`)?.shape,
-        },
-      };
-    }
-  }
-}
-
-interface WeightedChange {
-  change: Change;
-  strength: number;
-}
-
-/** The network with the changes in it. A quantised weight is widened, changed and quantised again. */
-function applyChanges(
-  network: TensorSource,
-  changes: ReadonlyMap<string, readonly WeightedChange[]>,
-): TensorSource {
-  const exact = dequantiseTensors(network);
-  const widened: TensorSource = {
-    names: () => changes.keys(),
-    info(name) {
-      const info = exact.info(name);
-      return info && { ...info, type: 'float32' };
-    },
-    async read(name) {
-      const values = await readFloat32(exact, name);
-      for (const { change, strength } of changes.get(name) ?? []) await change(values, strength);
-      return fromFloat32(values, 'float32');
-    },
-  };
-  const changed = quantiseTensors(widened, ({ name }) => storageOf(network, name));
-  const sourceOf = (name: string) =>
-    changes.has(name.replace(/\.(?:scale|zero_point)$/, '')) ? changed : network;
-  return {
-    names: () => network.names(),
-    info: (name) => sourceOf(name).info(name),
-    read: (name) => sourceOf(name).read(name),
-    location: (name) => sourceOf(name).location?.(name),
-  };
+  return embeddings;
 }
 
 /**

@@ -1,10 +1,13 @@
+import { AppError } from '#protocol/error.ts';
 import { familyByEncoderWidth, familyByTextWidth } from '#protocol/families.ts';
 import type { ModelFamily } from '#protocol/model.ts';
 import { type Component, openCheckpoint } from './checkpoint.ts';
-import { parseLoraName } from './lora-names.ts';
+import { parseLora } from './lora.ts';
+import { parseBundledName, parseLoraName } from './lora-names.ts';
 import { chooseStorage, quantiseTensors } from './quantise.ts';
 import { byteLength, elementCount, type TensorSource, type TensorType } from './tensor-source.ts';
 import { findTextualInversion } from './textual-inversion.ts';
+import { trainingOf, trainingProblem } from './training-marks.ts';
 
 /** What a file of weights is. A checkpoint is a whole model; the networks by themselves go with one. */
 export type WeightKind =
@@ -22,7 +25,7 @@ export type WeightKind =
   | 'unknown';
 
 /** The model family a file is for; `other` is one this engine does not have (SD 3, Flux …). */
-export type WeightFamily = ModelFamily | 'sdxl-refiner' | 'other';
+export type WeightFamily = ModelFamily | 'other';
 
 /** What can be told of a file from its header alone. */
 export interface RecognisedWeights {
@@ -35,6 +38,8 @@ export interface RecognisedWeights {
   variant: 'text-to-image' | 'inpaint' | 'edit' | null;
   /** What the network predicts, if the file says so; most do not. */
   prediction: 'epsilon' | 'v_prediction' | null;
+  /** Whether it says that its noise schedule ends in noise alone (zero terminal SNR). */
+  zeroTerminalSnr: boolean;
   /** Of LoRAs. */
   adapter: 'lora' | 'locon' | 'loha' | 'lokr' | 'dora' | 'other' | null;
   /** The type of most of its numbers. */
@@ -43,6 +48,8 @@ export interface RecognisedWeights {
   parameters: number;
   /** Bytes of its networks kept as they are, and quantised with linear layers of 8 and 4 bits. */
   bytes: { exact: number; int8: number; int4: number };
+  /** Of LoRAs: tensors nothing is done with. */
+  unknown: readonly string[];
   /** Why it cannot be used, a sentence for people; null if it can. */
   problem: string | null;
 }
@@ -88,18 +95,20 @@ export function recogniseWeights(
   file: TensorSource & { metadata?: Readonly<Record<string, string>> },
 ): RecognisedWeights {
   const names = [...file.names()];
-  const { components } = openCheckpoint(file);
+  const { components, leftOver } = openCheckpoint(file);
   const { type, parameters } = countNumbers(file, names);
   const whole = networkBytes(file, components);
   const facts = {
     components: [...components.keys()],
     variant: null,
     prediction: null,
+    zeroTerminalSnr: false,
     adapter: null,
     type,
     tensors: names.length,
     parameters,
     bytes: whole,
+    unknown: [],
     problem: null,
   } as const;
 
@@ -122,8 +131,11 @@ export function recogniseWeights(
       kind: 'checkpoint',
       family: familyOf(unet),
       variant: variantOf(unet),
-      prediction: predictionOf(file),
-      problem: lacking.length > 0 ? `It is incomplete: it has no ${lacking.join(' and no ')}.` : null,
+      ...trainingOf(file),
+      problem:
+        lacking.length > 0
+          ? `It is incomplete: it has no ${lacking.join(' and no ')}.`
+          : trainingProblem(file, names),
     };
   }
   const [component] = components.keys();
@@ -133,8 +145,12 @@ export function recogniseWeights(
       ...facts,
       kind: KINDS[component],
       family: component === 'unet' || component === 'controlnet' ? familyOf(network) : encoderFamily(network),
-      variant: component === 'unet' ? variantOf(network) : null,
-      prediction: component === 'unet' ? predictionOf(file) : null,
+      ...(component === 'unet' && {
+        variant: variantOf(network),
+        ...trainingOf(file),
+        problem: trainingProblem(file, names),
+      }),
+      ...(component === 'upscaler' && { problem: upscalerProblem(leftOver) }),
     };
   }
   if (isLora(names)) return { ...facts, kind: 'lora', ...recogniseLora(file, names) };
@@ -233,32 +249,32 @@ function variantOf(unet: TensorSource): RecognisedWeights['variant'] {
   }
 }
 
-/** Stability's model specification, or the empty tensors by which SDXL files say it. */
-function predictionOf(
-  file: TensorSource & { metadata?: Readonly<Record<string, string>> },
-): RecognisedWeights['prediction'] {
-  if (file.info('v_pred')) return 'v_prediction';
-  const stated = file.metadata?.['modelspec.prediction_type'] ?? file.metadata?.['modelspec.predict_key'];
-  if (stated === undefined) return null;
-  return stated.startsWith('v') ? 'v_prediction' : 'epsilon';
+/** An upscaler with more in it than its network has is another one (ESRGAN+ adds 1×1 convolutions). */
+function upscalerProblem(leftOver: readonly string[]): string | null {
+  const [first] = leftOver.filter((name) => !/^params\./.test(name));
+  return first === undefined
+    ? null
+    : `It is no plain ESRGAN: the network here has no place for its “${first}”.`;
 }
 
 function isLora(names: readonly string[]): boolean {
   return (
     names.some((name) => !name.endsWith('.alpha') && parseLoraName(name) !== undefined) ||
-    names.some((name) => /\.lora_(?:A|B|down|up)\b/.test(name))
+    names.some((name) => /\.lora_(?:A|B|down|up)\b/.test(name) || parseBundledName(name) !== undefined)
   );
 }
 
 function recogniseLora(
   file: TensorSource,
   names: readonly string[],
-): Pick<RecognisedWeights, 'family' | 'adapter' | 'problem'> {
+): Pick<RecognisedWeights, 'family' | 'adapter' | 'unknown' | 'problem'> {
   let adapter: RecognisedWeights['adapter'] = 'lora';
   let family: WeightFamily | null = null;
   for (const name of names) {
     const parsed = parseLoraName(name);
     const shape = file.info(name)?.shape ?? [];
+    // The words bundled with SDXL's LoRAs are for two text encoders.
+    if (/^bundle_emb\.[^.]+\.clip_g$/.test(name)) family = 'sdxl';
     if (!parsed) continue;
     const { part, component, module } = parsed;
     if (part === 'magnitude') adapter = 'dora';
@@ -272,9 +288,15 @@ function recogniseLora(
       family = familyByContext(shape[1]) ?? null;
     }
   }
-  const problem =
-    adapter === 'dora' || adapter === 'other'
-      ? 'Adapters of this kind change weights in a way this engine does not.'
-      : null;
-  return { family, adapter, problem };
+  if (adapter === 'dora' || adapter === 'other') {
+    const problem = 'Adapters of this kind change weights in a way this engine does not.';
+    return { family, adapter, unknown: [], problem };
+  }
+  // What is understood here is what will be when it is used.
+  try {
+    return { family, adapter, unknown: parseLora(file, 'It').unknown, problem: null };
+  } catch (thrown) {
+    if (thrown instanceof AppError) return { family, adapter, unknown: [], problem: thrown.message };
+    throw thrown;
+  }
 }

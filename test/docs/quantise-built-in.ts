@@ -14,7 +14,7 @@ import { deflatedFile } from '../support/deflated.ts';
 import { calibrate, type BuiltInNetwork } from './quantise/calibration.ts';
 import { readWeights } from './quantise/networks.ts';
 import { quantised } from './quantise/quantised.ts';
-import { chooseSteps, rmsOf, roundTo, type QuantisedWeight } from './quantise/steps.ts';
+import { bytesOf, chooseSteps, rmsOf, roundTo, type Matrix } from './quantise/steps.ts';
 
 const TARGET = path.resolve(import.meta.dirname, '../../public/models/emoji-mini');
 const COPIED = ['scheduler/scheduler_config.json', 'tokenizer/merges.txt', 'unet/config.json'];
@@ -62,8 +62,8 @@ const calibration = await calibrate({
   merges: await readFile(path.join(folder, 'tokenizer/merges.txt'), 'utf8'),
 });
 
-// Every matrix and every convolution; what is left is some hundred kilobytes.
-const matrices = new Map<string, QuantisedWeight>();
+// Every matrix and every convolution; norms and biases are few.
+const matrices = new Map<string, Matrix>();
 for (const file of FILES) {
   for (const [name, { shape, data }] of Object.entries(weights[file])) {
     if (shape.length < 2 || !name.endsWith('.weight')) continue;
@@ -95,11 +95,13 @@ async function networkFiles(steps: ReadonlyMap<string, number>): Promise<Map<str
 
 const sum = (contents: Iterable<Uint8Array>) =>
   [...contents].reduce((total, { length }) => total + length, 0);
-const forMatrices = MAX_BYTES - sum(files.values());
-let networks = await networkFiles(chooseSteps(matrices, forMatrices));
-// Headers, norms and biases take the rest.
-const others = sum(networks.values()) - forMatrices;
-if (others > 0) networks = await networkFiles(chooseSteps(matrices, forMatrices - others));
+const forNetworks = MAX_BYTES - sum(files.values());
+const firstSteps = chooseSteps(matrices, forNetworks);
+// Norms, biases and headers, and what Huffman codes take beyond the entropy.
+const others = sum((await networkFiles(firstSteps)).values()) - bytesOf(matrices, firstSteps);
+const networks = await networkFiles(chooseSteps(matrices, forNetworks - others));
+const total = sum(files.values()) + sum(networks.values());
+if (total > MAX_BYTES) throw new Error(`The files have ${total} bytes.`);
 
 for (const [name, bytes] of [...files, ...networks]) {
   await mkdir(path.dirname(path.join(TARGET, name)), { recursive: true });
@@ -108,4 +110,4 @@ for (const [name, bytes] of [...files, ...networks]) {
     `{ path: '${name}', sizeBytes: ${bytes.length}, sha256: '${createHash('sha256').update(bytes).digest('hex')}' },`,
   );
 }
-console.log(`${sum(files.values()) + sum(networks.values())} bytes in all`);
+console.log(`${total} bytes in all`);

@@ -1,6 +1,6 @@
 import { decodePng } from '#codecs/png.ts';
 import { readPngText } from '#codecs/png-text.ts';
-import { meanColour } from '../support/images.ts';
+import { meanColour, pngOf } from '../support/images.ts';
 import { call, expect, fetchBytes, test } from './app.ts';
 
 const STEPS = 6;
@@ -57,6 +57,37 @@ test('A1111: 512×512 by default, with the infotext in the file; a prompt beyond
   expect(parameters).toContain('Seed: 5, Size: 512x512');
   expect(parameters).toContain('Generated at: 256x256, Resized with: Lanczos');
   expect(body.parameters.steps).toBe(2);
+});
+
+test('A1111: an image is generated from an image; what is not masked of it stays as it is', async ({
+  studio,
+}) => {
+  const size = { width: 256, height: 256, steps: STEPS, seed: 7, sampler_name: 'DPM++ 2M' };
+  const generate = async (route: string, body: object) => {
+    const { status, body: answer } = await call<{ images: string[] }>(studio, `/sdapi/v1/${route}`, {
+      ...size,
+      ...body,
+    });
+    expect(status).toBe(200);
+    return answer.images[0] ?? '';
+  };
+  const apple = await generate('txt2img', { prompt: 'red apple' });
+  const again = { init_images: [apple], prompt: 'green pear' };
+  expect(await generate('img2img', { ...again, denoising_strength: 0.5 })).not.toBe(apple);
+  const mask = await pngOf(256, 256, (x) => (x < 128 ? [255, 255, 255] : [0, 0, 0])).arrayBuffer();
+  const half = await generate('img2img', {
+    ...again,
+    mask: Buffer.from(mask).toString('base64'),
+    mask_blur: 0,
+    inpaint_full_res: false,
+  });
+  const [before, after] = [apple, half].map((image) => decodePng(fromBase64(image)));
+  const right = (pixels: typeof before) =>
+    pixels?.data.filter((_, at) => Math.floor(at / pixels.channels) % pixels.width >= 128);
+  const left = (pixels: typeof before) =>
+    pixels?.data.filter((_, at) => Math.floor(at / pixels.channels) % pixels.width < 128);
+  expect(right(after)).toEqual(right(before));
+  expect(left(after)).not.toEqual(left(before));
 });
 
 test('Fooocus-API: at once, as a job with previews, and as a file', async ({ studio }) => {

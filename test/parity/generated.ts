@@ -43,6 +43,22 @@ export async function* compareGenerated(
   }
 }
 
+/** The same of the latents alone, where the reference keeps no image. */
+export async function* compareLatents(
+  name: string,
+  generate: () => Promise<Made>,
+  reference: () => Promise<Float32Array>,
+): AsyncGenerator<ParityCase> {
+  const image = new Float32Array();
+  const withoutImage = async () => ({ ...(await generate()), image });
+  for await (const line of compareGenerated(name, withoutImage, async () => ({
+    latents: await reference(),
+    image,
+  }))) {
+    if (line.name.endsWith(' latents')) yield line;
+  }
+}
+
 /** Runs a job of one image; its latents are the last ones the VAE's decoder was given, at the UNet's scale. */
 export async function generateOne(
   runtime: Runtime,
@@ -50,20 +66,21 @@ export async function generateOne(
   job: GenerateJob,
   addOns: readonly AddOnPack[] = [],
   filesOf?: (pack: AddOnPack) => ReadFile,
+  others: readonly Model[] = [],
 ): Promise<Made> {
   let decoderInput: TensorValue | undefined;
   let file: Blob | undefined;
-  const watched: Model = {
-    ...model,
+  const watch = (watched: Model): Model => ({
+    ...watched,
     async load(changes, installed) {
-      const loaded = await model.load(changes, installed);
+      const loaded = await watched.load(changes, installed);
       return { ...loaded, vaeDecoder: watchInput(loaded.vaeDecoder, (input) => (decoderInput = input)) };
     },
-  };
+  });
   const emit: Parameters<typeof runOpened>[3] = (event) => {
     if (event.type === 'artifact') file = event.file;
   };
-  await runOpened(runtime, watched, job, emit, addOns, filesOf);
+  await runOpened(runtime, watch(model), job, emit, addOns, filesOf, others.map(watch));
   if (!file) throw new Error('The pipeline ended without an image.');
   return {
     latents: floatsOf(decoderInput).map((value) => value * model.pack.latent.scalingFactor),

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mergeLoras, parseLora, type WeightedLora } from '#weights/lora.ts';
+import { parseLora } from '#weights/lora.ts';
+import { mergeLoras, type WeightedLora } from '#weights/merge-loras.ts';
 import { dequantiseTensors, quantiseTensors, type Storage } from '#weights/quantise.ts';
 import { openSafetensors, type SafetensorsFile } from '#weights/safetensors-source.ts';
 import type { TensorInfo, TensorSource } from '#weights/tensor-source.ts';

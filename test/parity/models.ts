@@ -8,7 +8,7 @@ import {
   buildAutoencoderTinyDecoder,
   buildAutoencoderTinyEncoder,
 } from '#engine/architectures/autoencoder-tiny.ts';
-import { buildClipText, type ClipTextOutput } from '#engine/architectures/clip-text.ts';
+import { buildClipText, type TextOutput } from '#engine/architectures/clip-text.ts';
 import { buildClipVision, type ClipVisionOutput } from '#engine/architectures/clip-vision.ts';
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import { buildControlNet } from '#engine/architectures/controlnet.ts';
@@ -101,10 +101,10 @@ export async function runReference(model: ReferenceModel): Promise<Record<string
 }
 
 async function runClipText(model: ReferenceModel): Promise<Record<string, Float32Array>> {
-  const wanted = recorded(model, 'out.').map((name): ClipTextOutput =>
+  const wanted = recorded(model, 'out.').map((name): TextOutput =>
     name === 'penultimate'
       ? `hidden_states.${Number(model.config['num_hidden_layers']) - 1}`
-      : (name as ClipTextOutput),
+      : (name as TextOutput),
   );
   const graph = buildClipText(model.config, { weights: model.weights, outputs: wanted });
   return renamed(model, wanted, await runGraph(model, graph, { input_ids: 'input_ids' }));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { openSafetensors } from '#weights/safetensors-source.ts';
 import { AppError } from '#protocol/error.ts';
 import type { GenerateJob } from '#protocol/job.ts';
+import { imageInit, maskedInit } from '../support/inits.ts';
 import { textToImage } from '../support/jobs.ts';
 import { openNodeRuntime } from '../support/node-engine.ts';
 import { hasTinyPipeline, openTinyPipeline } from '../support/tiny-pipeline.ts';
@@ -69,11 +70,9 @@ function jobOf(reference: PipelineCase, folder: string): GenerateJob {
     case 'txt2img':
       return job;
     case 'img2img':
-      return { ...job, init: { from: 'image', images: [read('init.png')], fit: 'stretch' } };
-    case 'inpaint': {
-      const mask = read('mask.png');
-      return { ...job, init: { from: 'masked', images: [read('init.png')], fit: 'stretch', mask } };
-    }
+      return { ...job, init: imageInit([read('init.png')], { rules: 'diffusers' }) };
+    case 'inpaint':
+      return { ...job, init: maskedInit([read('init.png')], read('mask.png'), { rules: 'diffusers' }) };
     default:
       throw new AppError('unsupported_feature', `there is no ${reference.task} pipeline yet`);
   }

@@ -6,18 +6,15 @@ import type { TensorInfo, TensorSource } from '#weights/tensor-source.ts';
 /** What a tensor's entry in the list of the deflated costs, about. */
 const ENTRY_BYTES = 64;
 
-const LEVEL = { level: 9, memLevel: 9 };
-
-/** A zlib stream of Huffman codes alone: numbers of weights do not repeat, only their distribution saves bits. */
-export function entropyCoded(bytes: Int8Array | Uint8Array): Uint8Array {
-  return deflateSync(bytes, { ...LEVEL, strategy: constants.Z_HUFFMAN_ONLY });
-}
-
-/** The shorter zlib stream: of codes alone, or with matches, which a row of equal scales consists of. */
+/**
+ * The shorter of two zlib streams. Numbers of weights do not repeat, only their distribution saves bits: that one has Huffman
+ * codes alone. A row of equal scales consists of nothing but matches.
+ */
 function deflate(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const streams = [entropyCoded(bytes), deflateSync(bytes, LEVEL)];
-  const [shortest = bytes] = streams.sort((a, b) => a.length - b.length);
-  return Uint8Array.from(shortest);
+  const level = { level: 9, memLevel: 9 };
+  const codes = deflateSync(bytes, { ...level, strategy: constants.Z_HUFFMAN_ONLY });
+  const matches = deflateSync(bytes, level);
+  return Uint8Array.from(codes.length <= matches.length ? codes : matches);
 }
 
 /** A safetensors file of a source's tensors, deflated where that makes it smaller (src/weights/deflated-tensors.ts). */

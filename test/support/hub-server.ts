@@ -21,7 +21,7 @@ export interface HubRequest {
 export interface HubServer {
   readonly origin: string;
   readonly requests: readonly HubRequest[];
-  /** Cuts the connection after so many bytes of the next answer for this file. */
+  /** Cuts the connection after so many bytes of the next answer to who asks for the whole of this file. */
   cutOnce(file: string, afterBytes: number): void;
   /** From now on answers with the whole file whatever the range. */
   ignoreRanges(): void;
@@ -140,7 +140,7 @@ export async function serveHub(repositories: Readonly<Record<string, HubReposito
       return;
     }
     const cut = cuts.get(file);
-    if (cut === undefined || cut >= to - from) {
+    if (cut === undefined || range !== null || cut >= to - from) {
       response.end(bytes.subarray(from, to));
       return;
     }

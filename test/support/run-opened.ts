@@ -6,10 +6,10 @@ import { createRunContext } from '#engine/stages/run/context.ts';
 import { runJob } from '#engine/tasks/index.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import type { GenerateJob } from '#protocol/job.ts';
-import type { AddOnPack } from '#protocol/model.ts';
+import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import { withPass } from './jobs.ts';
 
-/** Runs a job with a model that a test has opened itself, in whichever passes. */
+/** Runs a job with a model that a test has opened itself, in whichever passes, and with others that the job names. */
 export function runOpened(
   runtime: Runtime,
   model: Model,
@@ -17,17 +17,19 @@ export function runOpened(
   emit: (event: EngineEvent) => void,
   addOns: readonly AddOnPack[] = [],
   filesOf: (pack: AddOnPack) => ReadFile = () => () => Promise.resolve(undefined),
+  others: readonly Model[] = [],
 ): Promise<RunOutcome> {
   const models = {
-    open: (packs: readonly unknown[]) => Promise.resolve(packs.map(() => model)),
-    load: (_: Model, ...how: Parameters<Model['load']>) => model.load(...how),
+    open: (packs: readonly ModelPack[]) =>
+      Promise.resolve(packs.map(({ id }) => others.find(({ pack }) => pack.id === id) ?? model)),
+    load: (wanted: Model, ...how: Parameters<Model['load']>) => wanted.load(...how),
     release: () => model.release(),
   };
   const own = withPass(job, { model: model.pack.id });
   const run = createRunContext(
     { runtime, models, upscalers: createUpscalers(runtime) },
     own,
-    [model.pack, ...addOns],
+    [model.pack, ...others.map(({ pack }) => pack), ...addOns],
     filesOf,
     { cancelled: false, skipped: false },
     emit,

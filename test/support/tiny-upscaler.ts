@@ -25,6 +25,15 @@ export function tinyUpscalerShapes(scale: 1 | 2 | 4): Record<string, number[]> {
   return shapes;
 }
 
+/** The names of its modules in ESRGAN's own program, before BasicSR. */
+export function trunkNames(name: string): string {
+  return name
+    .replace(/^body\.(\d+)\.rdb/, 'RRDB_trunk.$1.RDB')
+    .replace(/^conv_body/, 'trunk_conv')
+    .replace(/^conv_hr/, 'HRconv')
+    .replace(/^conv_up/, 'upconv');
+}
+
 /** Such a network with pseudo-random weights, whose images lie around a middle grey. */
 export function tinyUpscaler(scale: 1 | 2 | 4 = 4): TensorSource {
   const tensors = randomTensors(tinyUpscalerShapes(scale));

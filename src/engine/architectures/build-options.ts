@@ -1,4 +1,3 @@
-import type { GraphOptions } from '#engine/graph/graph.ts';
 import type { FloatType } from '#weights/casts.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 
@@ -8,6 +7,6 @@ export interface BuildOptions {
   weights: TensorSource;
   /** What the arithmetic is done in: float16 only where the device has `shader-f16`. Inputs and outputs stay float32. */
   precision?: FloatType;
-  /** See {@link GraphOptions.slicesAttention}. */
-  slicesAttention?: GraphOptions['slicesAttention'];
+  /** See `GraphOptions` of graph/graph.ts. */
+  slicesAttention?: boolean;
 }

@@ -1,4 +1,4 @@
-import { multiHeadAttention } from '#engine/graph/attention.ts';
+import { multiHeadAttention, type AttentionOperands } from '#engine/graph/attention.ts';
 import type { Graph, Value } from '#engine/graph/graph.ts';
 import { conv2d, groupNorm, imageToTokens, layerNorm, linear, tokensToImage } from '#engine/graph/layers.ts';
 import { add, gelu, multiply, split } from '#engine/graph/operators.ts';
@@ -28,6 +28,8 @@ export interface TransformerContext {
   text: Value;
   image?: ImagePrompt | undefined;
   merger?: TokenMerger | undefined;
+  /** Is handed what each attention of the image to itself compares. */
+  watch?: (operands: Omit<AttentionOperands, 'value'>) => void;
 }
 
 /**
@@ -77,10 +79,15 @@ function transformerBlock(
   const seen = pairs ? pairs.merge(normed) : normed;
   const selfAttended = attention(graph, seen, `${name}.attn1`, settings, {
     text: settings.onlyCrossAttention ? context.text : seen,
+    ...(context.watch && { watch: context.watch }),
   });
   let hidden = add(graph, tokens, pairs ? pairs.unmerge(selfAttended) : selfAttended);
   const queries = layerNorm(graph, hidden, `${name}.norm2`, 1e-5);
-  hidden = add(graph, hidden, attention(graph, queries, `${name}.attn2`, settings, context));
+  hidden = add(
+    graph,
+    hidden,
+    attention(graph, queries, `${name}.attn2`, settings, { text: context.text, image: context.image }),
+  );
   const fed = feedForward(graph, layerNorm(graph, hidden, `${name}.norm3`, 1e-5), `${name}.ff`);
   return add(graph, hidden, fed);
 }
@@ -91,7 +98,7 @@ function attention(
   tokens: Value,
   name: string,
   { heads, upcastAttention }: TransformerSettings,
-  { text, image }: Pick<TransformerContext, 'text' | 'image'>,
+  { text, image, watch }: Pick<TransformerContext, 'text' | 'image' | 'watch'>,
 ): Value {
   const width = Number(tokens.shape[2]);
   const precision = upcastAttention ? 'float32' : graph.precision;
@@ -99,12 +106,9 @@ function attention(
     graph.cast(linear(graph, source, `${name}.${projection}`, { out: width, bias: false }), precision);
   const query = project(tokens, 'to_q');
   const attend = (source: Value, key: string, value: string) => {
-    const attended = multiHeadAttention(graph, {
-      query,
-      key: project(source, key),
-      value: project(source, value),
-      heads,
-    });
+    const operands = { query, key: project(source, key), value: project(source, value), heads };
+    watch?.(operands);
+    const attended = multiHeadAttention(graph, operands);
     return graph.cast(attended, graph.precision);
   };
   let attended = attend(text, 'to_k', 'to_v');

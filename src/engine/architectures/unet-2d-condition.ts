@@ -1,3 +1,4 @@
+import { attentionPerKey } from '#engine/graph/attention.ts';
 import { halve } from '#engine/graph/dimension.ts';
 import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
 import { activate, conv2d, groupNorm } from '#engine/graph/layers.ts';
@@ -41,6 +42,11 @@ export interface Unet2dConditionOptions extends BuildOptions {
    * adapters. Their weights are named as in diffusers: `….attn2.processor.to_k_ip.0.weight`.
    */
   ipAdapters?: number;
+  /**
+   * Adds the output `mid_block_self_attention` [batch, cells]: how much attention the mid block pays to each of its cells,
+   * as self-attention guidance wants it.
+   */
+  selfAttention?: boolean;
   /**
    * Adds the inputs `<module>.lora_down` [rank, in] and `<module>.lora_up` [out, rank] for every linear layer and 1×1
    * convolution: LoRAs that change without new weights. Each module has a rank of its own; several LoRAs are joined along
@@ -92,7 +98,17 @@ export function buildUnet2dCondition(json: ConfigJson, options: Unet2dConditionO
     context,
     adapter: options.t2iAdapter ? adapterFeatures(graph, sizes, sample) : [],
   });
-  let hidden = midBlock(graph, down.hidden, { sizes, time, context });
+  let attended: Value | undefined;
+  let hidden = midBlock(graph, down.hidden, {
+    sizes,
+    time,
+    context: {
+      ...context,
+      ...(options.selfAttention && {
+        watch: (operands) => (attended ??= attentionPerKey(graph, operands)),
+      }),
+    },
+  });
   let skips = down.skips;
   if (options.controlNet) {
     skips = skips.map((skip, index) =>
@@ -109,6 +125,7 @@ export function buildUnet2dCondition(json: ConfigJson, options: Unet2dConditionO
     kernel: config.number('conv_out_kernel', 3),
   });
   graph.output('out_sample', out);
+  if (attended) graph.output('mid_block_self_attention', attended);
   return graph.build();
 }
 

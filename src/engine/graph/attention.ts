@@ -1,6 +1,7 @@
 import { AppError } from '#protocol/error.ts';
 import { describeShape } from './dimension.ts';
 import type { Graph, Value } from './graph.ts';
+import { matmul, reduce, scale, softmax, transpose } from './operators.ts';
 
 /** Operands of attention, `[batch, tokens, heads·size]` each. */
 export interface AttentionOperands {
@@ -12,8 +13,8 @@ export interface AttentionOperands {
   bias?: Value;
 }
 
-/** Scores that one slice of the queries may have: 128 MiB of them. */
-const SCORES_PER_SLICE = 2 ** 25;
+/** Scores that one slice of the queries may have: 64 MiB of them. */
+const SCORES_PER_SLICE = 2 ** 24;
 
 /**
  * Scaled dot-product attention of `[batch, tokens, heads·size]` queries, keys and values, fused
@@ -53,14 +54,14 @@ function fusedAttention(graph: Graph, { query, key, value, heads, bias }: Attent
 
 /**
  * The same by slices of the queries, one after the other in a `Scan`. ONNX Runtime's CPU kernel holds all scores at once
- * and counts 2·size·queries·keys operations in 32 bits on wasm (core/…/attention_cpu_base.h, `ComputeAttentionProbs`),
+ * and counts 2·size·queries·keys operations in 32 bits on wasm (contrib_ops/cpu/bert/attention_cpu_base.h, `ComputeAttentionProbs`),
  * which 6144 tokens of SD 1.5 or 4096 of a VAE overflow. How many slices there are is worked out when the graph runs.
  */
 function slicedAttention(graph: Graph, operands: AttentionOperands, headSize: number): Value {
   const { query, key, value, heads } = operands;
   const [batch = 1, tokens = 1] = query.shape;
   const width = value.shape[2] ?? 1;
-  // 2·size·queries·keys stays below 2³¹ where size·queries·keys / 32 is below the number of scores.
+  // Keeps 2·size·queries·keys below 2³⁰ in a slice.
   const heaviest = Math.ceil(headSize / 32);
   if (typeof tokens === 'number' && typeof batch === 'number') {
     if (tokens * tokens * Math.max(batch * heads, heaviest) < SCORES_PER_SLICE) {
@@ -82,7 +83,6 @@ function slicedAttention(graph: Graph, operands: AttentionOperands, headSize: nu
   const length = number('Div', number('Add', count, number('Sub', slices, constant(1))), slices);
   const missing = number('Sub', number('Mul', slices, length), count);
 
-  const symbols = { slices: 'attention_slices', length: 'attention_rows' };
   const pads = vector(graph.int64s([0, 0, 0, 0]), missing, constant(0));
   const whole = graph.node('Pad', [query, pads], {
     type: query.type,
@@ -91,10 +91,7 @@ function slicedAttention(graph: Graph, operands: AttentionOperands, headSize: nu
   const parts = graph.node(
     'Reshape',
     [whole, vector(constant(0), slices, graph.int64s([-1, Number(query.shape[2])]))],
-    {
-      type: query.type,
-      shape: [batch, symbols.slices, symbols.length, query.shape[2] ?? 1],
-    },
+    { type: query.type, shape: [batch, 'slices', 'rows_of_slice', query.shape[2] ?? 1] },
   );
   const attended = graph.scan(parts, 1, (slice) =>
     fusedAttention(graph, { ...operands, query: slice, key, value }),
@@ -107,4 +104,21 @@ function slicedAttention(graph: Graph, operands: AttentionOperands, headSize: nu
     type: query.type,
     shape: [batch, tokens, width],
   });
+}
+
+/**
+ * How much attention falls on each key: the probabilities summed over the queries, the mean of the heads, `[batch, keys]`.
+ * Holds all scores at once.
+ */
+export function attentionPerKey(
+  graph: Graph,
+  { query, key, heads }: Omit<AttentionOperands, 'value'>,
+): Value {
+  const [batch = 1, tokens = 1] = key.shape;
+  const size = Number(query.shape[2]) / heads;
+  const byHead = (value: Value) => graph.reshape(value, [batch, value.shape[1] ?? 1, heads, size]);
+  const queries = scale(graph, transpose(graph, byHead(query), [0, 2, 1, 3]), 1 / Math.sqrt(size));
+  const probabilities = softmax(graph, matmul(graph, queries, transpose(graph, byHead(key), [0, 2, 3, 1])));
+  const sums = reduce(graph, 'ReduceSum', probabilities, [2]);
+  return graph.reshape(reduce(graph, 'ReduceMean', sums, [1]), [batch, tokens]);
 }

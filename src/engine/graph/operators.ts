@@ -98,6 +98,11 @@ export function mish(graph: Graph, value: Value): Value {
   return multiply(graph, value, tanh(graph, graph.node('Softplus', [value], value)));
 }
 
+/** The exponentials of each row (last axis), divided by their sum. */
+export function softmax(graph: Graph, value: Value): Value {
+  return graph.node('Softmax', [value], value, { axis: -1 });
+}
+
 /** Values joined along an axis. */
 export function concat(graph: Graph, values: readonly Value[], axis: number): Value {
   const [first] = values;

@@ -2,6 +2,7 @@ import { parseLora, type Lora } from '#weights/lora.ts';
 import { openSafetensors, type SafetensorsFile } from '#weights/safetensors-source.ts';
 import { readTextualInversion, type TextualInversion } from '#weights/textual-inversion.ts';
 import { AppError } from '#protocol/error.ts';
+import { findByName, sameName } from '#protocol/names.ts';
 import { packHash, sumBytes, type AddOnKind, type AddOnPack, type AnyPack } from '#protocol/model.ts';
 import { openPackFiles, type PackFiles, type ReadFile } from './pack-files.ts';
 
@@ -16,7 +17,7 @@ export interface ChosenLora {
 
 /** What is installed besides the model. */
 export interface AddOns {
-  /** By id or title, whatever the case. */
+  /** By id, title or alias, see {@link findByName}. */
   find(kind: AddOnKind, name: string): AddOnPack | undefined;
   ofKind(kind: AddOnKind): readonly AddOnPack[];
   files(pack: AddOnPack): PackFiles;
@@ -24,11 +25,13 @@ export interface AddOns {
   readLora(pack: AddOnPack): Promise<Lora>;
   /** @throws AppError `invalid_request` for what is none; `model_not_found`, `integrity_failed` */
   readEmbedding(pack: AddOnPack): Promise<TextualInversion>;
+  /** The embeddings bundled with a LoRA, by their words. @throws AppError as {@link readLora} */
+  readBundled(lora: Lora): Promise<ReadonlyMap<string, TextualInversion>>;
 }
 
 /** The names an add-on answers to. */
 export function namesOf({ id, title }: AddOnPack): readonly string[] {
-  return id.toLowerCase() === title.toLowerCase() ? [id] : [id, title];
+  return sameName(id, title) ? [id] : [id, title];
 }
 
 /** Tells a pack from another that had the same name before. */
@@ -51,9 +54,10 @@ export function openAddOns(packs: readonly AddOnPack[], filesOf: (pack: AddOnPac
     files,
     ofKind: (kind) => packs.filter((pack) => pack.kind === kind),
     find: (kind, name) =>
-      packs.find(
-        (pack) =>
-          pack.kind === kind && namesOf(pack).some((each) => each.toLowerCase() === name.toLowerCase()),
+      findByName(
+        packs.filter((pack) => pack.kind === kind),
+        name,
+        (pack) => pack,
       ),
     readLora(pack) {
       const reading = loras.get(pack.id) ?? openWeights(pack).then((file) => parseLora(file, pack.title));
@@ -61,5 +65,12 @@ export function openAddOns(packs: readonly AddOnPack[], filesOf: (pack: AddOnPac
       return reading;
     },
     readEmbedding: async (pack) => readTextualInversion(await openWeights(pack), pack.title),
+    async readBundled({ name, embeddings }) {
+      const words = new Map<string, TextualInversion>();
+      for (const [word, file] of embeddings) {
+        words.set(word, await readTextualInversion(file, `The embedding “${word}” in ${name}`));
+      }
+      return words;
+    },
   };
 }

@@ -4,7 +4,8 @@ import type { TextEncoderOptions, TextOutput } from '#engine/architectures/text-
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { castTensors, type FloatType } from '#weights/casts.ts';
 import type { Component } from '#weights/checkpoint.ts';
-import { lowRankFactors, mergeLoras } from '#weights/lora.ts';
+import { matchLora, openTargets } from '#weights/match-lora.ts';
+import { lowRankFactors, mergeLoras } from '#weights/merge-loras.ts';
 import { foldsWeights } from '#weights/folding.ts';
 import { byteLength, type TensorInfo, type TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
@@ -37,7 +38,7 @@ export async function builtNetworks(
   if (textEncoders.length > 1 && !weights.networks.has('text_encoder')) {
     throw new AppError(
       'unsupported_feature',
-      `${pack.title} is no whole ${shortTitle} model: it lacks the first text encoder. A refiner only finishes the images of other models, which this engine does not do.`,
+      `${pack.title} is no whole ${shortTitle} model: it lacks the first text encoder.`,
     );
   }
   return networksOf(pack, weights, runtime, foldedBytes);
@@ -125,6 +126,7 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
       return typeof rows === 'number' && typeof width === 'number' ? [{ rows, width }] : [];
     }),
     has: (name) => architectureOf(name) !== undefined,
+    matchLora: (lora) => matchLora(openTargets(sources), lora).skipped,
     prepare,
   };
 }

@@ -1,6 +1,7 @@
 import type { NetworkName } from '#engine/architectures/index.ts';
 import type { ExternalData, Runtime, Session } from '#engine/runtime/runtime.ts';
 import { foldsWeights } from '#weights/folding.ts';
+import { readOnnxHeader, resolveExternalFile } from '#codecs/onnx-header.ts';
 import { AppError } from '#protocol/error.ts';
 import { sumBytes, type ModelPack } from '#protocol/model.ts';
 import type { Networks } from './networks.ts';
@@ -26,28 +27,24 @@ export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Run
     const graphs = files.list(name).filter(({ path }) => path.endsWith('.onnx'));
     return graphs.find(({ path }) => path === `${name}/model.onnx`) ?? graphs[0];
   };
-  /** Files that hold weights: whatever is in the folder and no graph or text. */
-  const weightsOf = (name: NetworkName) =>
-    files.list(name).filter(({ path }) => !/\.(?:onnx|json|txt|md)$/.test(path));
 
   return {
     tokenTables: [],
     has: (name) => graphOf(name) !== undefined,
+    matchLora(lora) {
+      throw new AppError('invalid_request', `${pack.title} takes no LoRA, such as ${lora.name}.`);
+    },
     prepare(name) {
       const graph = graphOf(name);
-      const weights = weightsOf(name);
-      const bytes = sumBytes([...weights, ...(graph ? [graph] : [])]);
+      const bytes = sumBytes(pack.files.filter(({ path }) => path.startsWith(`${name}/`)));
       return {
         key: `${pack.id}/${name}`,
         bytes,
         async open() {
-          const model = await files.read(graph?.path ?? `${name}/model.onnx`);
-          const externalData: ExternalData[] = [];
-          for (const { path } of weights) {
-            externalData.push({ path: path.slice(name.length + 1), data: await files.read(path) });
-          }
-          const session = await runtime.createSession(new Uint8Array(await model.arrayBuffer()), {
-            externalData,
+          const path = graph?.path ?? `${name}/model.onnx`;
+          const model = new Uint8Array(await (await files.read(path)).arrayBuffer());
+          const session = await runtime.createSession(model, {
+            externalData: await externalDataOf(model, path, files),
             foldWeights: foldsWeights(bytes),
           });
           return checkInputs(pack, name, session);
@@ -55,6 +52,29 @@ export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Run
       };
     },
   };
+}
+
+/**
+ * The files that a graph's weights are in, under the names the graph has for them.
+ * @throws AppError `integrity_failed` for a damaged graph, `model_not_found` for a file that is missing
+ */
+async function externalDataOf(model: Uint8Array, path: string, files: PackFiles): Promise<ExternalData[]> {
+  const read = (start: number, end: number) => Promise.resolve(model.subarray(start, end));
+  const found = await readOnnxHeader(read, model.length, {
+    windowBytes: model.length,
+    maxReads: Number.POSITIVE_INFINITY,
+  });
+  if (!found.ok) {
+    throw new AppError('integrity_failed', `${path} is not a usable ONNX file: ${found.reason}`, {
+      detail: { file: path },
+    });
+  }
+  const folder = path.slice(0, path.lastIndexOf('/'));
+  const externalData: ExternalData[] = [];
+  for (const name of found.header.externalFiles) {
+    externalData.push({ path: name, data: await files.read(resolveExternalFile(folder, name) ?? name) });
+  }
+  return externalData;
 }
 
 /**

@@ -6,5 +6,7 @@ import type { Model } from './model.ts';
 export function explainMisfit({ pack: model, tokenTables }: Model, addOn: AddOnPack): string | null {
   if (tokenTables.length === 0) return `${model.title} is made of finished graphs, which take nothing in.`;
   if (addOn.family === null || addOn.family === model.family) return null;
+  // The two have one latent space.
+  if (addOn.kind === 'vae' && addOn.family === 'sdxl' && model.family === 'sdxl-refiner') return null;
   return `it was made for ${families[addOn.family].title}, and ${model.title} is of ${families[model.family].title}.`;
 }

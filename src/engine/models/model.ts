@@ -73,8 +73,8 @@ export interface Model {
    *   graphs that would have to be written otherwise, and what the runtime throws
    */
   load(changes: ModelChanges, addOns: AddOns): Promise<LoadedModel>;
-  /** @throws AppError `invalid_request` when the LoRA was made for another kind of model */
-  checkLora(lora: ChosenLora): void;
+  /** See {@link Networks.matchLora}. */
+  matchLora: Networks['matchLora'];
   release(): Promise<void>;
 }
 
@@ -113,10 +113,7 @@ export async function openModel(
     tokenizer,
     noiseModel,
     tokenTables: networks.tokenTables,
-    checkLora(lora) {
-      for (const name of ['unet', ...encoderNames] as const)
-        networks.prepare(name, { loras: [lora], unet: {} });
-    },
+    matchLora: (lora) => networks.matchLora(lora),
     async load({ loras = [], vae, controlNets = [], unet: unetOptions = {} }, addOns) {
       const isWrittenOtherwise = controlNets.length > 0 || Object.keys(unetOptions).length > 0;
       if (pack.weights === 'onnx' && isWrittenOtherwise) {

@@ -1,17 +1,20 @@
 import type { Runtime } from '#engine/runtime/runtime.ts';
-import type { ModelPack } from '#protocol/model.ts';
+import { sumBytes, type ModelPack } from '#protocol/model.ts';
 import type { AddOns } from './add-ons.ts';
 import { openModel, type LoadedModel, type Model, type ModelChanges } from './model.ts';
 import type { ReadFile } from './pack-files.ts';
 
-/** Models on a runtime, of which one is on the device at a time: two would not fit where one just does. */
+/** Models whose files have so many bytes together stay on the device together; others take turns. */
+const KEPT_BYTES = 2e9;
+
+/** Models on a runtime, as many of them on the device as fit. */
 export interface Models {
   /**
    * Opens these, in their order; nothing of them is on the device yet. Others that were open are released.
    * @throws AppError see {@link openModel}
    */
   open(packs: readonly ModelPack[]): Promise<Model[]>;
-  /** Puts one of the open ones on the device, for which the others leave it. See {@link Model.load} */
+  /** Puts one of the open ones on the device, which the others leave where not all fit. See {@link Model.load} */
   load(model: Model, changes: ModelChanges, addOns: AddOns): Promise<LoadedModel>;
   release(): Promise<void>;
 }
@@ -51,7 +54,9 @@ export function createModels(runtime: Runtime, filesOf: (pack: ModelPack) => Rea
       }
     },
     async load(model, changes, addOns) {
-      await release(open.values(), model);
+      const all = await Promise.all(open.values());
+      const bytes = all.reduce((sum, { pack }) => sum + sumBytes(pack.files), 0);
+      if (bytes > KEPT_BYTES) await release(open.values(), model);
       return model.load(changes, addOns);
     },
     async release() {

@@ -1,6 +1,7 @@
 import type { NetworkName } from '#engine/architectures/index.ts';
 import type { Unet2dConditionOptions } from '#engine/architectures/unet-2d-condition.ts';
 import type { Session } from '#engine/runtime/runtime.ts';
+import type { Lora } from '#weights/lora.ts';
 import type { ChosenLora } from './add-ons.ts';
 
 /** How the UNet is written, where the engine writes it. */
@@ -49,6 +50,12 @@ export interface Networks {
    * @throws AppError `invalid_request` when a LoRA does not fit
    */
   prepare(name: NetworkName, changes: NetworkChanges): PreparedNetwork;
+  /**
+   * Looks whether a LoRA fits, by names and shapes.
+   * @returns its modules that are none here, and are left out
+   * @throws AppError `invalid_request` when nothing of it fits
+   */
+  matchLora(lora: Lora): readonly string[];
   /**
    * The token embeddings of the text encoders, in order, to which words can be added; none where graphs were exported
    * elsewhere, which take no LoRAs either.

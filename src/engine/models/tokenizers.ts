@@ -1,6 +1,6 @@
 import { clipVocabulary, createClipTokenizer, type ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { families } from '#protocol/families.ts';
-import type { ModelFamily } from '#protocol/model.ts';
+import type { ConfigFile, ModelFamily } from '#protocol/model.ts';
 import type { PackFiles } from './pack-files.ts';
 
 /** A pipeline's tokenizer and the padding of each of its text encoders; words are the same for both of SDXL. */
@@ -11,7 +11,8 @@ export interface PipelineTokenizer {
 }
 
 /**
- * Opens the tokenizer of a pack: `tokenizer/merges.txt`, and `tokenizer/vocab.json` where the pack has one.
+ * Opens the tokenizer of a pack: `tokenizer/merges.txt`, and `tokenizer/vocab.json` where the pack has one. What the last text
+ * encoder's input is padded with a pack may say itself, in `tokenizer_2/tokenizer_config.json`.
  * @throws AppError `model_not_found`, `integrity_failed`
  */
 export async function openTokenizer(files: PackFiles, family: ModelFamily): Promise<PipelineTokenizer> {
@@ -22,11 +23,21 @@ export async function openTokenizer(files: PackFiles, family: ModelFamily): Prom
         Object.entries(stored).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
       )
     : clipVocabulary(merges);
-  const { textEncoders } = families[family];
-  const [padToken] = textEncoders.map(({ padding }) => padding);
+  const paddings = families[family].textEncoders.map(({ padding }) => padding);
+  const last = padTokenOf(await files.findJson('tokenizer_2/tokenizer_config.json'));
+  if (last !== undefined) paddings.splice(-1, 1, last);
+  const [padToken] = paddings;
   const tokenizer = createClipTokenizer(vocabulary, merges, padToken === undefined ? {} : { padToken });
   return {
     tokenizer,
-    padIds: textEncoders.map(({ padding }) => vocabulary[padding] ?? tokenizer.padId),
+    padIds: paddings.map((padding) => vocabulary[padding] ?? tokenizer.padId),
   };
+}
+
+/** The token in a `tokenizer_config.json`: a text, or an object around it. */
+function padTokenOf(config: ConfigFile | undefined): string | undefined {
+  const token = config?.['pad_token'];
+  const text: unknown =
+    typeof token === 'object' && token !== null && 'content' in token ? token.content : token;
+  return typeof text === 'string' ? text : undefined;
 }

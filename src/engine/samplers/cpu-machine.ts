@@ -21,6 +21,8 @@ export interface CpuMachineOptions {
   init?: Float32Array;
   /** For programs that blend: of every number, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
+  /** In place of a linear blend, at a level. */
+  blendAt?: ((inside: Float32Array, outside: Float32Array, level: number) => Float32Array) | undefined;
   /**
    * The network with guidance. `input` is already scaled and is reused for the next call; the outputs are
    * kept as registers.
@@ -81,9 +83,11 @@ export class CpuMachine implements Machine {
     );
   }
 
-  blend({ to, inside, outside }: BlendInstruction): void {
-    if (!this.#options.mask) throw new AppError('internal', 'This run has no mask.');
-    blendLatents(this.#writable(to), this.#options.mask, this.read(inside), this.read(outside));
+  blend({ to, inside, outside, level }: BlendInstruction): void {
+    const { mask, blendAt } = this.#options;
+    if (!mask) throw new AppError('internal', 'This run has no mask.');
+    if (blendAt && level !== undefined) this.#store(to, blendAt(this.read(inside), this.read(outside), level));
+    else blendLatents(this.#writable(to), mask, this.read(inside), this.read(outside));
   }
 
   noise(to: Register): void {

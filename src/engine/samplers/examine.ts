@@ -7,6 +7,8 @@ export interface ProgramFacts {
   timesteps: number[];
   /** How often the program shows its estimate. */
   steps: number;
+  /** The first evaluation of each step, counted from 0. */
+  firstCalls: number[];
   /** Whether it draws no noise of its own. */
   deterministic: boolean;
   /** Whether it follows a Brownian path. */
@@ -25,6 +27,7 @@ export function examineProgram(program: SamplerProgram): ProgramFacts {
   const facts: ProgramFacts = {
     timesteps: [],
     steps: 0,
+    firstCalls: [0],
     deterministic: true,
     brownian: false,
     adaptive: false,
@@ -55,6 +58,7 @@ export function examineProgram(program: SamplerProgram): ProgramFacts {
         break;
       case 'show':
         facts.steps++;
+        facts.firstCalls.push(facts.timesteps.length);
         break;
       default:
     }

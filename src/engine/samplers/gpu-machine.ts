@@ -22,6 +22,8 @@ export interface GpuMachineOptions {
   init?: Float32Array;
   /** For programs that blend: of every number, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
+  /** In place of a linear blend, at a level; on arrays. */
+  blendAt?: ((inside: Float32Array, outside: Float32Array, level: number) => Float32Array) | undefined;
   /** The network with guidance: reads `from`, which is not scaled yet, and fills the other buffers. */
   denoise(
     from: GPUBuffer,
@@ -92,7 +94,14 @@ export class GpuMachine implements Machine {
     this.#assign(to, sum);
   }
 
-  blend({ to, inside, outside }: BlendInstruction): void {
+  blend(instruction: BlendInstruction): void | Promise<void> {
+    const { level } = instruction;
+    if (this.#options.blendAt && level !== undefined) return this.#blendAt(instruction, level);
+    this.blendByMask(instruction);
+  }
+
+  /** A linear blend. */
+  blendByMask({ to, inside, outside }: Omit<BlendInstruction, 'op'>): void {
     if (!this.#mask) throw new AppError('internal', 'This run has no mask.');
     const blended = this.#take();
     const sides = [this.buffer(inside), this.buffer(outside)] as const;
@@ -136,6 +145,12 @@ export class GpuMachine implements Machine {
     this.#mask?.destroy();
     this.#registers.clear();
     this.#free.length = 0;
+  }
+
+  async #blendAt({ to, inside, outside }: BlendInstruction, level: number): Promise<void> {
+    const sides = [await this.read(inside), await this.read(outside)] as const;
+    const blended = this.#options.blendAt?.(...sides, level);
+    if (blended) this.#fill(to, blended);
   }
 
   #take(): GPUBuffer {

@@ -38,6 +38,8 @@ export function planSampling(
     brownianRange: null,
     evaluations: plan.timesteps.length,
     usesEnsd: false,
+    trainingSigmas: null,
+    expectedCalls: plan.timesteps.length,
     schedule: null,
   };
 }

@@ -39,6 +39,8 @@ export interface BlendInstruction {
   to: Register;
   inside: Register;
   outside: Register;
+  /** The noise level, or the timestep, by which A1111's soft inpainting blends. */
+  level?: number;
 }
 
 /**

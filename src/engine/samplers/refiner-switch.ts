@@ -1,7 +1,35 @@
+import type { Refiner } from '#protocol/job.ts';
+import type { SamplerChoice } from '#protocol/sampler.ts';
+import type { SamplingPlan } from './sampling-plan.ts';
+
 const { fround } = Math;
 
+/**
+ * The call of the network from which on a pass's refiner runs, counted from 0; null where it never does. By timesteps all
+ * references agree: A1111's default is diffusers' `denoising_end`. By steps A1111 compares the share of the calls, and
+ * Fooocus rounds to a step (modules/async_worker.py, `refiner_switch`).
+ */
+export function refinerCall(
+  plan: Pick<SamplingPlan, 'timesteps' | 'trainingSigmas' | 'expectedCalls' | 'firstCalls' | 'steps'>,
+  { switchAt, counts }: Pick<Refiner, 'switchAt' | 'counts'>,
+  sampler: SamplerChoice,
+): number | null {
+  const { timesteps, trainingSigmas: sigmas, expectedCalls: expected, firstCalls, steps } = plan;
+  if (counts === 'timestep') return refinerSwitch(timesteps, switchAt, { by: 'noise', sigmas });
+  const isA1111 = sampler.family === 'k-diffusion' && sampler.options.reference !== 'comfyui';
+  if (isA1111) return refinerSwitch(timesteps, switchAt, { by: 'steps', expected });
+  const step = roundHalfToEven(steps * switchAt);
+  return step < steps ? (firstCalls[step] ?? null) : null;
+}
+
+function roundHalfToEven(value: number): number {
+  const below = Math.floor(value);
+  if (value - below !== 0.5) return Math.round(value);
+  return below % 2 === 0 ? below : below + 1;
+}
+
 /** Where a run changes from its model to the refiner. */
-export type RefinerSwitch =
+type RefinerSwitch =
   | {
       /** By noise, the default: the share of the training timesteps that is left behind. */
       by: 'noise';
@@ -18,14 +46,10 @@ export type RefinerSwitch =
 /**
  * The call of the network from which on the refiner runs, counted from 0; null where it never does.
  * Source: A1111 modules/sd_samplers_common.py, `apply_refiner`.
- * @param timesteps what the network is told at each call, fractions included
+ * @param timesteps the timestep the network gets at each call, fractions included
  * @param switchAt 0…1; at 1 the refiner never runs
  */
-export function refinerSwitch(
-  timesteps: readonly number[],
-  switchAt: number,
-  rule: RefinerSwitch,
-): number | null {
+function refinerSwitch(timesteps: readonly number[], switchAt: number, rule: RefinerSwitch): number | null {
   const call = timesteps.findIndex((timestep, i) => {
     if (rule.by === 'steps') return i / rule.expected >= switchAt;
     const whole = rule.sigmas ? nearestTimestep(timestep, rule.sigmas) : Math.trunc(timestep);

@@ -27,6 +27,10 @@ export interface SamplingPlan extends ProgramFacts {
   evaluations: number;
   /** Whether A1111 adds ENSD to the seed of this sampler's own noise. */
   usesEnsd: boolean;
+  /** Sigmas of the training timesteps, rising, of samplers that go by sigmas; null for those that go by timesteps. */
+  trainingSigmas: ArrayLike<number> | null;
+  /** Evaluations as A1111 counts them ahead: the steps, twice for samplers of second order. */
+  expectedCalls: number;
   /** The sigma schedule in use; null for the model's own levels and for samplers with their own times. */
   schedule: string | null;
 }

@@ -1,9 +1,9 @@
 import { createPixels, type Pixels } from '#imaging/pixels.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
-import { crop, filled, paste, type Place } from '#imaging/pillow/paste.ts';
+import { crop, filled, pasteInto, type Place } from '#imaging/pillow/paste.ts';
+import { roundHalfToEven } from '#imaging/round.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Size } from '#protocol/job.ts';
-import { roundHalfToEven } from '#imaging/round.ts';
 
 /** An image cut into tiles of one size that overlap. */
 export interface TileGrid {
@@ -57,29 +57,29 @@ export function cutTiles(image: Pixels, { rows, tile }: TileGrid): Pixels[] {
  * @param tiles row after row; missing ones are black
  */
 export function combineGrid({ image, tile, overlap, rows }: TileGrid, tiles: readonly Pixels[]): Pixels {
-  let combined = createPixels(image, 3);
+  const combined = createPixels(image, 3);
   let next = 0;
   for (const row of rows) {
-    let line = createPixels({ width: image.width, height: tile.height }, 3);
+    const line = createPixels({ width: image.width, height: tile.height }, 3);
     for (const { x } of row) {
       const own = toRgb(tiles[next] ?? createPixels(tile, 3));
       next += 1;
-      line = x === 0 ? paste(line, own, { x, y: 0 }) : fadeIn(line, own, { x, y: 0 }, overlap, 'x');
+      pasteInto(line, own, { x, y: 0 }, x === 0 ? undefined : fade(own, overlap, 'x'));
     }
     const y = row[0]?.y ?? 0;
-    combined = y === 0 ? paste(combined, line, { x: 0, y }) : fadeIn(combined, line, { x: 0, y }, overlap, 'y');
+    pasteInto(combined, line, { x: 0, y }, y === 0 ? undefined : fade(line, overlap, 'y'));
   }
   return combined;
 }
 
-/** `above` over `below` where the first `overlap` pixels of a direction grow from nothing to all but all. */
-function fadeIn(below: Pixels, above: Pixels, place: Place, overlap: number, along: 'x' | 'y'): Pixels {
-  const mask = createPixels(above, 1);
+/** A mask that grows from nothing to all but all over the first `overlap` pixels of a direction. */
+function fade(size: Size, overlap: number, along: 'x' | 'y'): Pixels {
+  const mask = createPixels(size, 1);
   for (let i = 0; i < mask.data.length; i++) {
-    const depth = along === 'x' ? i % above.width : Math.floor(i / above.width);
+    const depth = along === 'x' ? i % size.width : Math.floor(i / size.width);
     mask.data[i] = depth < overlap ? Math.trunc(Math.fround(Math.fround(depth * 255) / overlap)) : 255;
   }
-  return paste(below, above, place, mask);
+  return mask;
 }
 
 /** What the shape of a grid of images follows from. */
@@ -123,9 +123,11 @@ export function imageGrid(
 ): Pixels {
   const width = Math.max(...images.map((image) => image.width));
   const height = Math.max(...images.map((image) => image.height));
-  return images.reduce((grid, image, i) => {
+  const grid = filled({ width: columns * width, height: rows * height }, background);
+  for (const [i, image] of images.entries()) {
     const x = (i % columns) * width + Math.floor((width - image.width) / 2);
     const y = Math.floor(i / columns) * height + Math.floor((height - image.height) / 2);
-    return paste(grid, toRgb(image), { x, y });
-  }, filled({ width: columns * width, height: rows * height }, background));
+    pasteInto(grid, toRgb(image), { x, y });
+  }
+  return grid;
 }

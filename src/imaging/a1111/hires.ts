@@ -13,7 +13,11 @@ const CELL = 8;
  * What the second pass of hires fix starts from with an upscaler of latents: the first pass's latents, stretched and cut.
  * Source: A1111 modules/processing.py, `sample_hr_pass`.
  */
-export function upscaleLatents(latents: Planes, { upscaleTo, crop }: HiresSizes, upscaler: LatentUpscaler): Planes {
+export function upscaleLatents(
+  latents: Planes,
+  { upscaleTo, crop }: HiresSizes,
+  upscaler: LatentUpscaler,
+): Planes {
   const cells = { width: Math.floor(upscaleTo.width / CELL), height: Math.floor(upscaleTo.height / CELL) };
   return cropPlanes(interpolate(latents, cells, latentUpscaleModes[upscaler]), crop);
 }

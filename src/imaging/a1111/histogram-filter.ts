@@ -48,7 +48,11 @@ interface Weighted {
   weight: number;
 }
 
-function neighbours({ width, height, data }: NumberPlane, { radius, weights }: Kernel, cell: number): Weighted[] {
+function neighbours(
+  { width, height, data }: NumberPlane,
+  { radius, weights }: Kernel,
+  cell: number,
+): Weighted[] {
   const [y, x] = [Math.floor(cell / width), cell % width];
   const side = 2 * radius + 1;
   const found: Weighted[] = [];

@@ -85,6 +85,6 @@ async function pasteBack(
 }
 
 /** RGBA of an image with a mask multiplied into its alpha. */
-function seenThrough(image: Pixels, mask: Pixels): Pixels {
+export function seenThrough(image: Pixels, mask: Pixels): Pixels {
   return unpremultiply(paste(createPixels(image, 4), premultiply(toRgba(image)), { x: 0, y: 0 }, mask));
 }

@@ -21,7 +21,12 @@ export interface Img2imgSteps {
  * Steps of the schedule and of the part that runs. A strength above 0.999 counts as 0.999.
  * Source: A1111 modules/sd_samplers_common.py, `setup_img2img_steps`.
  */
-export function setupImg2imgSteps({ steps, strength, fixedSteps, hiresSteps }: Img2imgStepsRequest): Img2imgSteps {
+export function setupImg2imgSteps({
+  steps,
+  strength,
+  fixedSteps,
+  hiresSteps,
+}: Img2imgStepsRequest): Img2imgSteps {
   const capped = Math.min(strength, 0.999);
   if (!fixedSteps && hiresSteps === undefined) {
     return { scheduleSteps: steps, tEnc: Math.trunc(capped * steps) };
@@ -31,7 +36,10 @@ export function setupImg2imgSteps({ steps, strength, fixedSteps, hiresSteps }: I
 }
 
 /** Where k-diffusion's samplers start in the schedule's sigmas, and the steps they run; null where none is run. */
-export function kDiffusionRun({ scheduleSteps, tEnc }: Img2imgSteps): { first: number; steps: number } | null {
+export function kDiffusionRun({
+  scheduleSteps,
+  tEnc,
+}: Img2imgSteps): { first: number; steps: number } | null {
   return scheduleSteps === 0 ? null : { first: scheduleSteps - tEnc - 1, steps: tEnc + 1 };
 }
 

@@ -14,7 +14,9 @@ const { fround } = Math;
  */
 export function latentMask(mask: Pixels, cells: Size, rounded: boolean): Planes {
   const { width, height, data } = resize(mask, cells, 'bicubic');
-  const values = Float32Array.from(data, (sample) => (rounded ? roundHalfToEven(sample / 255) : sample / 255));
+  const values = Float32Array.from(data, (sample) =>
+    rounded ? roundHalfToEven(sample / 255) : sample / 255,
+  );
   return { channels: 1, height, width, data: values };
 }
 
@@ -42,7 +44,7 @@ export function blendLatents(kept: Float32Array, generated: Float32Array, mask: 
   });
 }
 
-/** What an inpainting model is told besides the latents. */
+/** What an inpainting model gets besides the latents. */
 export interface InpaintConditioning {
   /** −1…1 in RGB: the image with the masked part more or less hidden. To be encoded. */
   visible: Planes;
@@ -51,7 +53,7 @@ export interface InpaintConditioning {
 }
 
 /**
- * What inpainting models are told of an image. Without a mask all of it is generated.
+ * What inpainting models get of an image. Without a mask all of it is generated.
  * Source: A1111 modules/processing.py, `inpainting_image_conditioning`.
  * @param image −1…1
  * @param weight `inpainting_mask_weight`: how much the masked part is hidden, 1 by default

@@ -38,7 +38,11 @@ export interface InpaintMask {
  * @returns null for a mask without any white where only the masked region is wanted: the webui generates the whole
  *   image then, as without a mask
  */
-export function prepareInpaintMask(request: InpaintMaskRequest, mode: ResizeMode, size: Size): InpaintMask | null {
+export function prepareInpaintMask(
+  request: InpaintMaskRequest,
+  mode: ResizeMode,
+  size: Size,
+): InpaintMask | null {
   const { blur, inverted, rounded, onlyMasked } = request;
   const binary = createBinaryMask(request.mask, rounded);
   const blurred = blurMask(inverted ? invert(binary) : binary, blur);

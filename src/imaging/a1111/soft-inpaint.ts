@@ -48,7 +48,12 @@ export function softMask(mask: Planes, settings: SoftInpaintSettings, sigma: num
  * Source: soft-inpainting, `latent_blend`.
  * @param mask one plane, for every channel
  */
-export function softBlend(kept: Planes, generated: Planes, mask: Planes, settings: SoftInpaintSettings): Planes {
+export function softBlend(
+  kept: Planes,
+  generated: Planes,
+  mask: Planes,
+  settings: SoftInpaintSettings,
+): Planes {
   const { channels, height, width } = kept;
   const area = height * width;
   const power = settings.transitionContrastBoost;
@@ -56,7 +61,8 @@ export function softBlend(kept: Planes, generated: Planes, mask: Planes, setting
   for (let cell = 0; cell < area; cell++) {
     const share = mask.data[cell] ?? 0;
     const scale =
-      (lengthAt(kept, cell) ** power * (1 - share) + lengthAt(generated, cell) ** power * share) ** (1 / power);
+      (lengthAt(kept, cell) ** power * (1 - share) + lengthAt(generated, cell) ** power * share) **
+      (1 / power);
     for (let i = cell; i < channels * area; i += area) {
       data[i] = (kept.data[i] ?? 0) * (1 - share) + (generated.data[i] ?? 0) * share;
     }
@@ -108,7 +114,9 @@ export function adaptiveMask(request: AdaptiveMaskRequest, settings: SoftInpaint
   const blurred = gaussianBlur(resized, 4);
   if (!pasteTo) return blurred;
   const { region, image } = pasteTo;
-  const fitted = toGrey(resizeImage(1, blurred, { width: region.x2 - region.x1, height: region.y2 - region.y1 }));
+  const fitted = toGrey(
+    resizeImage(1, blurred, { width: region.x2 - region.x1, height: region.y2 - region.y1 }),
+  );
   return paste(createPixels(image, 1), fitted, { x: region.x1, y: region.y1 });
 }
 

@@ -13,6 +13,11 @@ export const filterUpscalers = {
   Nearest: (image, scale) => resizeNearest(image, scaled(image, scale)),
 } as const satisfies Record<string, (image: Pixels, scale: number) => Pixels>;
 
+/** Whether an upscaler of this name needs no network. */
+export function isFilterUpscaler(name: string): name is keyof typeof filterUpscalers {
+  return Object.hasOwn(filterUpscalers, name);
+}
+
 function scaled({ width, height }: Pixels, scale: number) {
   return { width: Math.trunc(width * scale), height: Math.trunc(height * scale) };
 }

@@ -42,7 +42,8 @@ export function standardLineart(rgb: Pixels): Pixels {
   const strong = medianOf(intensity.filter((value) => value > 8));
   const divisor = Math.max(16, strong ?? 16);
   const lines = createPixels(rgb, 1);
-  for (const [i, value] of intensity.entries()) lines.data[i] = Math.trunc(fround(fround(value / divisor) * 127));
+  for (const [i, value] of intensity.entries())
+    lines.data[i] = Math.trunc(fround(fround(value / divisor) * 127));
   return greyToRgb(lines);
 }
 

@@ -40,7 +40,12 @@ export function preprocessImage(image: Pixels, options: PreprocessOptions = {}):
 /** A mask as the inpaint pipelines take it: one plane of 0 and 1, 1 from one half on. Source: the same. */
 export function preprocessMask(mask: Pixels, options: PreprocessOptions = {}): Planes {
   const { width, height, data } = toGrey(resizeForModel(mask, options));
-  return { channels: 1, height, width, data: Float32Array.from(data, (sample) => (sample / 255 < 0.5 ? 0 : 1)) };
+  return {
+    channels: 1,
+    height,
+    width,
+    data: Float32Array.from(data, (sample) => (sample / 255 < 0.5 ? 0 : 1)),
+  };
 }
 
 function resizeForModel(image: Pixels, { size, resizeMode = 'default', region }: PreprocessOptions): Pixels {

@@ -1,4 +1,5 @@
-import { channelOf, mapSamples, toRgbOnWhite, type Pixels } from '#imaging/pixels.ts';
+import type { Size } from '#protocol/job.ts';
+import { channelOf, createPixels, mapSamples, toRgbOnWhite, type Pixels } from '#imaging/pixels.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import { erodeOrDilate } from './mask.ts';
 import { resampleImage } from './sizes.ts';
@@ -25,11 +26,25 @@ export interface MaskedImage {
 export function readInpaintInput({ image, mask }: MaskedImage, options: MaskOptions): MaskedImage {
   const first = channelOf(mask, 0);
   const joined = options.upload ? joinMasks(first, resampleImage(toRgb(options.upload), image)) : first;
-  const grown = erodeOrDilate(joined, options.erodeOrDilate);
-  return {
-    image: toRgbOnWhite(image),
-    mask: options.invert ? mapSamples(grown, (sample) => 255 - sample) : grown,
-  };
+  return { image: toRgbOnWhite(image), mask: shapeMask(joined, options) };
+}
+
+/**
+ * The mask of an inpaint request at the size of its image, from an uploaded one of any size: black and white, grown or shrunk,
+ * inverted. Source: the same functions; alpha is put on white as Fooocus-API's `HWC3` does.
+ */
+export function readInpaintMask(
+  upload: Pixels,
+  { width, height }: Size,
+  options: Omit<MaskOptions, 'upload'>,
+): Pixels {
+  const black = createPixels({ width, height }, 1);
+  return shapeMask(joinMasks(black, resampleImage(toRgbOnWhite(upload), black)), options);
+}
+
+function shapeMask(mask: Pixels, { erodeOrDilate: pixels, invert }: Omit<MaskOptions, 'upload'>): Pixels {
+  const grown = erodeOrDilate(mask, pixels);
+  return invert ? mapSamples(grown, (sample) => 255 - sample) : grown;
 }
 
 function joinMasks(mask: Pixels, upload: Pixels): Pixels {

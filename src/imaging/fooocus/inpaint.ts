@@ -5,9 +5,9 @@ import { fillMasked } from './fill.ts';
 import type { MaskedImage } from './image-input.ts';
 import { binarise, softenMask } from './mask.ts';
 import { findMaskRegion, growRegion } from './region.ts';
-import { resampleImage, resizeToShapeCeil, shapeCeil, sizeOfShapeCeil } from './sizes.ts';
+import { resampleImage, shapeCeil, sizeOfShapeCeil } from './sizes.ts';
 
-/** The shape ceil that inpainting runs at. */
+/** The shape ceil that Fooocus inpaints at. */
 const INPAINT_SHAPE_CEIL = 1024;
 /** How many times larger Fooocus's upscaler makes an image. */
 export const UPSCALER_FACTOR = 4;
@@ -25,15 +25,20 @@ export interface InpaintArea {
 /**
  * Where inpainting happens. Source: Fooocus modules/inpaint_worker.py, `InpaintWorker`.
  * @param respectiveField share of the image that the region covers at least, 0…1
+ * @param shape the shape ceil that the networks run at
  * @throws AppError `invalid_request` when the mask is black
  */
-export function planInpaintArea(mask: Pixels, respectiveField: number): InpaintArea {
+export function planInpaintArea(
+  mask: Pixels,
+  respectiveField: number,
+  shape = INPAINT_SHAPE_CEIL,
+): InpaintArea {
   const region = growRegion(findMaskRegion(mask), mask, respectiveField);
   const cropped = { width: region.x2 - region.x1, height: region.y2 - region.y1 };
-  const upscaleFirst = shapeCeil(cropped) < INPAINT_SHAPE_CEIL;
+  const upscaleFirst = shapeCeil(cropped) < shape;
   const factor = upscaleFirst ? UPSCALER_FACTOR : 1;
   const upscaled = { width: cropped.width * factor, height: cropped.height * factor };
-  return { region, upscaleFirst, size: sizeOfShapeCeil(upscaled, INPAINT_SHAPE_CEIL) };
+  return { region, upscaleFirst, size: sizeOfShapeCeil(upscaled, shape) };
 }
 
 /** What the networks see of the region. */
@@ -54,22 +59,23 @@ export interface InpaintSources {
 export function prepareInpaint(
   cropped: Pixels,
   mask: Pixels,
-  { region }: InpaintArea,
+  { region, size }: InpaintArea,
   useFill: boolean,
 ): InpaintSources {
-  const image = resizeToShapeCeil(cropped, INPAINT_SHAPE_CEIL);
+  const image = resampleImage(cropped, size);
   const resizedMask = binarise(resampleImage(cropPixels(mask, region), image), 127);
   return { image, mask: resizedMask, fill: useFill ? fillMasked(image, resizedMask) : image };
 }
-
-/** Strength from which the masked part is filled before it is encoded. */
-export const FILL_ABOVE_STRENGTH = 0.99;
 
 /**
  * The generated region put back, its surroundings faded over by the softened mask. Source: the same class,
  * `post_process` and `color_correction`.
  */
-export function pasteInpainted({ image, mask }: MaskedImage, generated: Pixels, { x1, y1, x2, y2 }: Region): Pixels {
+export function pasteInpainted(
+  { image, mask }: MaskedImage,
+  generated: Pixels,
+  { x1, y1, x2, y2 }: Region,
+): Pixels {
   const content = resampleImage(generated, { width: x2 - x1, height: y2 - y1 });
   const pasted = paste(image, content, { x: x1, y: y1 });
   const soft = softenMask(mask);

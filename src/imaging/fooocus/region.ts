@@ -20,7 +20,10 @@ export function findMaskRegion(mask: Pixels): Region {
     columns[i % width] = 1;
   });
   if (rows.length === 0) {
-    throw new AppError('invalid_request', 'The mask is black everywhere. Make white what is to be inpainted.');
+    throw new AppError(
+      'invalid_request',
+      'The mask is black everywhere. Make white what is to be inpainted.',
+    );
   }
   const [top, bottom] = [rows.indexOf(1), rows.length - 1];
   const [left, right] = [columns.indexOf(1), columns.length - 1];

@@ -8,7 +8,9 @@ import { solveLinear } from './solve-linear.ts';
 /** Powers of red, green and blue in each term of the grey value: all of degree 1 and 2. */
 const TERMS = [0, 1, 2].flatMap((red) =>
   [0, 1, 2].flatMap((green) =>
-    [0, 1, 2].map((blue) => [red, green, blue] as const).filter(([r, g, b]) => r + g + b > 0 && r + g + b <= 2),
+    [0, 1, 2]
+      .map((blue) => [red, green, blue] as const)
+      .filter(([r, g, b]) => r + g + b > 0 && r + g + b <= 2),
   ),
 );
 
@@ -60,7 +62,9 @@ function fitWeights(rgb: FloatPixels): number[] {
   let energy = 0;
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const grey = combine(gradients, weights);
-    const wanted = contrasts.map((contrast, i) => contrast * signOf(grey[i] ?? 0, contrast, directions[i] ?? 0));
+    const wanted = contrasts.map(
+      (contrast, i) => contrast * signOf(grey[i] ?? 0, contrast, directions[i] ?? 0),
+    );
     weights = solveLinear(
       products,
       gradients.map((gradient) => dot(gradient, wanted)),
@@ -100,13 +104,19 @@ function colourContrasts(rgb: FloatPixels): Float32Array {
     for (const [axis, value] of labOf([red, green, blue]).entries()) (lab[axis] ?? [])[i] = value;
   }
   const [l, a, b] = lab.map((plane) => gradientsOf(rgb, plane));
-  return Float32Array.from({ length: 2 * area }, (_, i) => Math.hypot(l?.[i] ?? 0, a?.[i] ?? 0, b?.[i] ?? 0) / 100);
+  return Float32Array.from(
+    { length: 2 * area },
+    (_, i) => Math.hypot(l?.[i] ?? 0, a?.[i] ?? 0, b?.[i] ?? 0) / 100,
+  );
 }
 
 /** 1 or −1 where all channels grow or shrink together, else 0. */
 function certainDirections(rgb: FloatPixels): Float32Array {
   const [red, green, blue] = [0, 1, 2].map((channel) =>
-    gradientsOf(rgb, rgb.data.filter((_, i) => i % 3 === channel)),
+    gradientsOf(
+      rgb,
+      rgb.data.filter((_, i) => i % 3 === channel),
+    ),
   );
   return Float32Array.from(red ?? [], (value, i) => {
     const all = [value, green?.[i] ?? 0, blue?.[i] ?? 0];

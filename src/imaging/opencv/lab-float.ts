@@ -23,14 +23,15 @@ let table: Int16Array | undefined;
  */
 export function labOf(rgb: readonly [number, number, number]): [lightness: number, a: number, b: number] {
   const grid = (table ??= makeTable());
-  const places = rgb.map((value) => Math.floor(Math.round(Math.min(Math.max(value, 0), 1) * ONE) / (ONE / CELLS / STEPS)));
+  const places = rgb.map((value) =>
+    Math.floor(Math.round(Math.min(Math.max(value, 0), 1) * ONE) / (ONE / CELLS / STEPS)),
+  );
   const [x = 0, y = 0, z = 0] = places.map((place) => Math.min(Math.floor(place / STEPS), CELLS - 1));
   const [dx = 0, dy = 0, dz = 0] = places.map((place, axis) => place - STEPS * ([x, y, z][axis] ?? 0));
   let [l, a, b] = [0, 0, 0];
   for (let corner = 0; corner < 8; corner++) {
     const [right, lower, far] = [corner & 1, (corner >> 1) & 1, corner >> 2];
-    const weight =
-      (right ? dx : STEPS - dx) * (lower ? dy : STEPS - dy) * (far ? dz : STEPS - dz);
+    const weight = (right ? dx : STEPS - dx) * (lower ? dy : STEPS - dy) * (far ? dz : STEPS - dz);
     const point = 3 * (x + right + POINTS * (y + lower + POINTS * (z + far)));
     l += weight * (grid[point] ?? 0);
     a += weight * (grid[point + 1] ?? 0);
@@ -49,7 +50,10 @@ function makeTable(): Int16Array {
     const blue = linear[Math.floor(point / POINTS ** 2)] ?? 0;
     const [x = 0, y = 0, z = 0] = RGB_TO_XYZ.map(([r, g, b]) => root(r * red + g * green + b * blue));
     const lab = [(116 * y - 16) / 100, (500 * (x - y) + 128) / 256, (200 * (y - z) + 128) / 256];
-    grid.set(lab.map((value) => Math.round(ONE * value)), 3 * point);
+    grid.set(
+      lab.map((value) => Math.round(ONE * value)),
+      3 * point,
+    );
   }
   return grid;
 }

@@ -13,7 +13,8 @@ const TO_XYZ = [
   [0.019334 / 1.088754, 0.119193 / 1.088754, 0.950227 / 1.088754],
 ] as const;
 
-const FIXED_TO_XYZ = TO_XYZ.map((row) => row.map((weight) => roundHalfToEven(weight * 2 ** MATRIX_BITS)));
+/** Row by row. */
+const FIXED_TO_XYZ = Int32Array.from(TO_XYZ.flat(), (weight) => roundHalfToEven(weight * 2 ** MATRIX_BITS));
 
 const LINEAR = Uint16Array.from({ length: 256 }, (_, sample) =>
   roundHalfToEven(255 * 2 ** LIGHT_BITS * toLinear(sample / 255)),
@@ -34,11 +35,14 @@ const L_SHIFT = -Math.trunc((16 * 255 * ROOT_ONE + 50) / 100);
 export function rgbToLab(pixels: Pixels): Pixels {
   const lab = createPixels(pixels, 3);
   for (let i = 0; i < pixels.data.length; i += 3) {
-    const [red, green, blue] = [0, 1, 2].map((channel) => LINEAR[pixels.data[i + channel] ?? 0] ?? 0);
-    const [fx = 0, fy = 0, fz = 0] = FIXED_TO_XYZ.map(([r = 0, g = 0, b = 0]) => {
-      const light = (red ?? 0) * r + (green ?? 0) * g + (blue ?? 0) * b;
-      return ROOTS[descale(light, MATRIX_BITS)] ?? 0;
-    });
+    const red = LINEAR[pixels.data[i] ?? 0] ?? 0;
+    const green = LINEAR[pixels.data[i + 1] ?? 0] ?? 0;
+    const blue = LINEAR[pixels.data[i + 2] ?? 0] ?? 0;
+    const [fx, fy, fz] = [
+      rootOf(0, red, green, blue),
+      rootOf(3, red, green, blue),
+      rootOf(6, red, green, blue),
+    ];
     lab.data[i] = descale(L_SCALE * fy + L_SHIFT, ROOT_BITS);
     lab.data[i + 1] = descale(500 * (fx - fy) + 128 * ROOT_ONE, ROOT_BITS);
     lab.data[i + 2] = descale(200 * (fy - fz) + 128 * ROOT_ONE, ROOT_BITS);
@@ -63,6 +67,12 @@ export function labToRgb(lab: Pixels): Pixels {
     rgb.data[i + 2] = 255 * fromLinear(0.055648 * x - 0.204043 * y + 1.057311 * z);
   }
   return rgb;
+}
+
+/** The root of X, Y or Z, whose weights are those from `row` on. */
+function rootOf(row: number, red: number, green: number, blue: number): number {
+  const [r, g, b] = [FIXED_TO_XYZ[row] ?? 0, FIXED_TO_XYZ[row + 1] ?? 0, FIXED_TO_XYZ[row + 2] ?? 0];
+  return ROOTS[descale(red * r + green * g + blue * b, MATRIX_BITS)] ?? 0;
 }
 
 /** Divided by a power of two, rounded. */

@@ -31,7 +31,9 @@ function scaleOf(from: number, to: number): number {
 export function linearTaps(from: number, to: number, { betweenAreas = false } = {}): Taps {
   const scale = scaleOf(from, to);
   return tapsOf(to, (i) => {
-    const position = betweenAreas ? betweenAreasPosition(i, scale, to / from) : fround((i + 0.5) * scale - 0.5);
+    const position = betweenAreas
+      ? betweenAreasPosition(i, scale, to / from)
+      : fround((i + 0.5) * scale - 0.5);
     const first = Math.floor(position);
     if (first < 0) return [[0, 1]];
     if (first >= from - 1) return [[from - 1, 1]];
@@ -84,8 +86,7 @@ export function areaTaps(from: number, to: number): Taps {
     const lastWhole = Math.min(Math.floor(end), from - 1);
     const firstWhole = Math.min(Math.ceil(start), lastWhole);
     const taps: Tap[] = [];
-    if (firstWhole - start > NEGLIGIBLE)
-      taps.push([firstWhole - 1, fround((firstWhole - start) / covered)]);
+    if (firstWhole - start > NEGLIGIBLE) taps.push([firstWhole - 1, fround((firstWhole - start) / covered)]);
     for (let source = firstWhole; source < lastWhole; source++) taps.push([source, fround(1 / covered)]);
     if (end - lastWhole > NEGLIGIBLE)
       taps.push([lastWhole, fround(Math.min(end - lastWhole, 1, covered) / covered)]);

@@ -98,7 +98,9 @@ function resampleRows(
       const end = starts[x + 1] ?? 0;
       let sum = 0;
       for (let tap = starts[x] ?? 0; tap < end; tap++)
-        sum = fround(sum + fround((data[channel + (sources[tap] ?? 0) * channels] ?? 0) * (weights[tap] ?? 0)));
+        sum = fround(
+          sum + fround((data[channel + (sources[tap] ?? 0) * channels] ?? 0) * (weights[tap] ?? 0)),
+        );
       resampled.data[y * newWidth * channels + i] = sum;
     }
   }
@@ -106,7 +108,10 @@ function resampleRows(
 }
 
 /** Resamples each column. */
-function resampleColumns({ width, channels, data }: FloatPixels, { starts, sources, weights }: Taps): FloatPixels {
+function resampleColumns(
+  { width, channels, data }: FloatPixels,
+  { starts, sources, weights }: Taps,
+): FloatPixels {
   const height = starts.length - 1;
   const resampled = createFloatPixels({ width, height }, channels);
   const rowLength = width * channels;
@@ -117,7 +122,8 @@ function resampleColumns({ width, channels, data }: FloatPixels, { starts, sourc
       const weight = weights[tap] ?? 0;
       const source = (sources[tap] ?? 0) * rowLength;
       for (let i = 0; i < rowLength; i++)
-        resampled.data[start + i] = (resampled.data[start + i] ?? 0) + fround((data[source + i] ?? 0) * weight);
+        resampled.data[start + i] =
+          (resampled.data[start + i] ?? 0) + fround((data[source + i] ?? 0) * weight);
     }
   }
   return resampled;

@@ -1,7 +1,7 @@
 import { createPixels, greyToRgb, type Pixels } from '#imaging/pixels.ts';
 
 /** Brightness of a colour in 8 bits: ITU-R 601 in fixed point. Source: Pillow src/libImaging/Convert.c, `L24`. */
-export function luminance(red: number, green: number, blue: number): number {
+function luminance(red: number, green: number, blue: number): number {
   return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
 }
 

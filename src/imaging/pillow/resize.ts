@@ -10,7 +10,12 @@ import { PRECISION_BITS, resampleTaps, type PillowFilter, type ResampleTaps } fr
  * @param box the part of the image that is resized, the whole by default; its sides may be fractions. One without height
  * or width gives what the filter sees at that edge: A1111 and Fooocus fill margins this way
  */
-export function resize(pixels: Pixels, size: Size, filter: PillowFilter, box: Region = wholeOf(pixels)): Pixels {
+export function resize(
+  pixels: Pixels,
+  size: Size,
+  filter: PillowFilter,
+  box: Region = wholeOf(pixels),
+): Pixels {
   if (pixels.channels !== 4) return resample(pixels, size, filter, box);
   const isSame = size.width === pixels.width && size.height === pixels.height && isWhole(pixels, box);
   return isSame ? pixels : unpremultiply(resample(premultiply(pixels), size, filter, box));

@@ -20,7 +20,12 @@ export function interpolate(planes: Planes, { width, height }: Size, options: In
   return resizeLines(across, 'height', height, options);
 }
 
-function resizeLines(planes: Planes, side: 'width' | 'height', target: number, options: InterpolateOptions): Planes {
+function resizeLines(
+  planes: Planes,
+  side: 'width' | 'height',
+  target: number,
+  options: InterpolateOptions,
+): Planes {
   const source = planes[side];
   if (source === target) return planes;
   const result = createPlanes({ ...planes, [side]: target });
@@ -41,7 +46,12 @@ function resizeLines(planes: Planes, side: 'width' | 'height', target: number, o
   return result;
 }
 
-function tapsOf(place: number, source: number, target: number, { mode, antialias }: InterpolateOptions): Taps {
+function tapsOf(
+  place: number,
+  source: number,
+  target: number,
+  { mode, antialias }: InterpolateOptions,
+): Taps {
   const scale = source / target;
   if (mode === 'nearest') return [[Math.min(Math.floor(place * scale), source - 1), 1]];
   if (mode === 'nearest-exact') return [[Math.min(Math.floor((place + 0.5) * scale), source - 1), 1]];

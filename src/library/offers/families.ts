@@ -31,6 +31,11 @@ const imports: Readonly<Record<ImportedFamily, ImportFacts>> = {
     scheduler: { _class_name: 'EulerDiscreteScheduler', timestep_spacing: 'leading' },
     pipeline: { _class_name: 'StableDiffusionXLPipeline', force_zeros_for_empty_prompt: true },
   },
+  'sdxl-refiner': {
+    components: ['unet', 'vae', 'text_encoder_2'],
+    scheduler: { _class_name: 'EulerDiscreteScheduler', timestep_spacing: 'leading' },
+    pipeline: { _class_name: 'StableDiffusionXLImg2ImgPipeline', force_zeros_for_empty_prompt: false },
+  },
 };
 
 /** Stable Diffusion's noise schedule, the same in every family (`scheduler_config.json` of the Hub's repositories). */

@@ -36,6 +36,16 @@ export const ACTIVATION_BYTES = 3 * 256 * 512 * 512 * 4;
 /** A quantised file has to be this much smaller to be worth the loss. */
 const WORTHWHILE = 0.95;
 
+/** A file as its pack has it: with its address, so that it can be fetched from there. */
+export function toPackFile({ path, file }: Finding['files'][number]): PackFile {
+  return {
+    path,
+    sizeBytes: file.size,
+    sha256: file.sha256,
+    ...(file.url !== null && { url: file.url }),
+  };
+}
+
 /** Something that cannot be imported, and why. */
 export function refusedFinding(
   problem: string,

@@ -110,7 +110,7 @@ async function inspectPipeline(
   const family = found?.family ?? null;
   const known = {
     kind: 'model',
-    family: family === 'sdxl-refiner' ? 'other' : family,
+    family,
     format: 'safetensors',
     type: found?.type ?? null,
     parameters: null,
@@ -118,13 +118,7 @@ async function inspectPipeline(
   } as const;
   if (!found) return refusedFinding('It is incomplete: it has no weights for unet.', known, files);
   if (!isImportedFamily(family)) {
-    return refusedFinding(
-      family === 'sdxl-refiner'
-        ? 'It is the SDXL refiner, which this engine does not run yet.'
-        : 'It is for a family of models this engine does not run.',
-      known,
-      files,
-    );
+    return refusedFinding('It is for a family of models this engine does not run.', known, files);
   }
   let parameters = 0;
   for (const network of components.values()) parameters += recogniseWeights(network).parameters;
@@ -135,6 +129,7 @@ async function inspectPipeline(
     components,
     variant: found.variant,
     prediction: stated === 'v_prediction' || stated === 'epsilon' ? stated : found.prediction,
+    zeroTerminalSnr: found.zeroTerminalSnr,
     files,
     title: listing.title,
     device,

@@ -1,3 +1,4 @@
+import { fileAddress } from '#library/sources/addresses.ts';
 import type { Listing, SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { inspectFolder } from './folder.ts';
@@ -40,12 +41,13 @@ const SAMPLE_BYTES = 4096;
 
 /**
  * A name for exactly these files. On the disk it is a hash over some of their bytes, for to read them all takes as
- * long as importing them; from a server over their addresses, sizes and hashes.
+ * long as importing them; from a server over their addresses, without keys, their sizes and hashes.
  */
 export async function fingerprint(files: readonly { path: string; file: SourceFile }[]): Promise<string> {
   const parts: BlobPart[] = [];
   for (const { path, file } of files) {
-    parts.push(JSON.stringify([path, file.size, file.url, file.sha256]));
+    const address = file.url === null ? null : fileAddress(file.url);
+    parts.push(JSON.stringify([path, file.size, address, file.sha256]));
     if (file.url !== null) continue;
     for (let i = 0; i < SAMPLES; i++) {
       const start = Math.floor((i / SAMPLES) * file.size);

@@ -1,9 +1,9 @@
-import { readOnnxHeader, type OnnxHeader } from '#codecs/onnx-header.ts';
+import { readOnnxHeader, resolveExternalFile, type OnnxHeader } from '#codecs/onnx-header.ts';
 import type { Listing, SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import { families, familyByTextWidth } from '#protocol/families.ts';
-import type { ConfigFile, PackFile } from '#protocol/model.ts';
+import type { ConfigFile } from '#protocol/model.ts';
 import {
   familyConfigs,
   isImportedFamily,
@@ -11,7 +11,7 @@ import {
   tokenizerFiles,
   type ImportedFamily,
 } from './families.ts';
-import { ACTIVATION_BYTES, countInWords, refusedFinding, type Finding } from './finding.ts';
+import { ACTIVATION_BYTES, countInWords, refusedFinding, toPackFile, type Finding } from './finding.ts';
 
 /** Graphs of a pipeline in diffusers' ONNX layout; those at the end only where they are there. */
 const NEEDED = ['unet', 'text_encoder', 'vae_decoder'] as const;
@@ -64,13 +64,20 @@ export async function inspectOnnxPipeline(
     files.set(file.path, file);
     for (const [type, count] of header.numbers) numbers.set(type, (numbers.get(type) ?? 0) + count);
     for (const name of header.externalFiles) {
-      const beside = byPath.get(`${folder}/${name}`);
+      const path = resolveExternalFile(folder, name);
+      const beside = path === undefined ? undefined : byPath.get(path);
       if (!beside)
         return refusedFinding(
-          `It is incomplete: ${folder}/${name}, where ${file.path} keeps its weights, is missing.`,
+          `It is incomplete: ${file.path} keeps weights in “${name}” (${path ?? 'outside of the folder'}), which is missing.`,
           known,
         );
       files.set(beside.path, beside);
+    }
+    // Of a graph that was not read to its end, whatever lies beside it may be its weights.
+    if (!header.isComplete) {
+      for (const beside of listing.files.filter(({ path }) => isBeside(path, folder))) {
+        files.set(beside.path, beside);
+      }
     }
   }
   const types = [...numbers].sort(([, a], [, b]) => b - a);
@@ -118,24 +125,23 @@ export async function inspectOnnxPipeline(
     draft(choice) {
       const predicted = choice.prediction ?? prediction.type;
       const own = ownTokenizer.length > 0 ? [] : tokenizerFiles();
-      const packed = brought.map((file): PackFile => ({
-        path: file.path,
-        sizeBytes: file.size,
-        sha256: file.sha256,
-        ...(file.url !== null && { url: file.url }),
-      }));
       const merged = { ...familyConfigs(family, predicted), ...configs };
       return Promise.resolve({
         kind: 'model',
         family,
         weights: 'onnx',
         description: summary,
-        files: [...own, ...packed],
+        files: [...own, ...listed.map(toPackFile)],
         configs: merged,
         ...modelFacts(family, listing.title, predicted),
       });
     },
   };
+}
+
+/** Whether a file in a graph's folder may hold weights. */
+function isBeside(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`) && !/\.(?:onnx|json|txt|md)$/.test(path);
 }
 
 /** By the width of the text features that the UNet reads, as its configuration or its graph has it. */

@@ -6,7 +6,7 @@ import type { SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import { families } from '#protocol/families.ts';
-import { sumBytes, type AddOnKind, type ConfigFile, type Licence, type PackFile } from '#protocol/model.ts';
+import { sumBytes, type AddOnKind, type ConfigFile, type Licence } from '#protocol/model.ts';
 import {
   autoencoderConfig,
   familyConfigs,
@@ -22,6 +22,7 @@ import {
   quantisedFiles,
   refusedFinding,
   storageOptions,
+  toPackFile,
   type Components,
   type Finding,
 } from './finding.ts';
@@ -61,7 +62,6 @@ const NOT_ALONE: Partial<Readonly<Record<WeightKind, string>>> = {
 };
 
 const EDITING = 'It changes images by instructions (InstructPix2Pix), which this engine does not run yet.';
-const REFINER = 'It is the SDXL refiner, which this engine does not run yet.';
 
 /**
  * Tells what one `.safetensors` file is, from its header alone.
@@ -84,7 +84,7 @@ export async function inspectSafetensors(
   const found = recogniseWeights(weights);
   const { components } = openCheckpoint(weights);
   const summary = summarise(found);
-  const known = { family: toFamily(found), format: 'safetensors', summary, ...numbersOf(found) } as const;
+  const known = { family: found.family, format: 'safetensors', summary, ...numbersOf(found) } as const;
   const licence = statedLicence(weights.metadata);
   const addOn = ADD_ONS[found.kind];
   const problem = problemOf(found) ?? sizesProblem(components);
@@ -95,6 +95,7 @@ export async function inspectSafetensors(
       components,
       variant: found.variant,
       prediction: found.prediction,
+      zeroTerminalSnr: found.zeroTerminalSnr,
       files: [{ path: 'checkpoint.safetensors', file }],
       title,
       device,
@@ -109,8 +110,9 @@ export async function inspectSafetensors(
       kind: found.kind === 'checkpoint' ? 'model' : (addOn ?? 'unknown'),
     });
   }
-  const family = found.family === 'other' || found.family === 'sdxl-refiner' ? null : found.family;
-  const path = 'model.safetensors';
+  const family = found.family === 'other' ? null : found.family;
+  const placed = { path: 'model.safetensors', file };
+  const metadata = keptMetadata(weights.metadata);
   const options =
     addOn === 'controlnet'
       ? await storageOptions(components, file.size, 0, device)
@@ -122,19 +124,44 @@ export async function inspectSafetensors(
           },
         ];
   return {
-    offer: { ...known, kind: addOn, options, prediction: null, warnings: [], problem: null },
+    offer: {
+      ...known,
+      kind: addOn,
+      options,
+      prediction: null,
+      warnings: addOnWarnings(found),
+      problem: null,
+    },
     licence,
-    files: [{ path, file }],
+    files: [placed],
     draft: async ({ storage }) => ({
       kind: addOn,
       family,
       description: summary,
-      files:
-        storage === 'exact'
-          ? [{ path, sizeBytes: file.size, sha256: file.sha256 }]
-          : await quantisedFiles(components, storage),
+      files: storage === 'exact' ? [toPackFile(placed)] : await quantisedFiles(components, storage),
+      ...(Object.keys(metadata).length > 0 && { metadata }),
     }),
   };
+}
+
+/** Entries of a header's metadata that are longer stay in the file: a pack is sent about with every list of packs. */
+const LONGEST_ENTRY = 256 * 1024;
+
+/** Images within the metadata, which no list has a use for. */
+const COVERS = 'ssmd_cover_images';
+
+function keptMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(metadata).filter(([name, value]) => name !== COVERS && value.length <= LONGEST_ENTRY),
+  );
+}
+
+/** Says what of an add-on will have no effect. */
+function addOnWarnings({ unknown }: RecognisedWeights): string[] {
+  const [first] = unknown;
+  return first === undefined
+    ? []
+    : [`${unknown.length} of its tensors, such as “${first}”, are not understood and will have no effect.`];
 }
 
 /** What a model is made of, from one file or from a folder. */
@@ -144,6 +171,7 @@ interface ModelParts {
   variant: RecognisedWeights['variant'];
   /** As files state it; null where they do not. */
   prediction: RecognisedWeights['prediction'];
+  zeroTerminalSnr: boolean;
   files: Finding['files'];
   title: string;
   device: BackendInfo | null;
@@ -157,7 +185,7 @@ interface ModelParts {
 
 /** The offer of a model kept as safetensors. */
 export async function modelFinding(parts: ModelParts): Promise<Finding> {
-  const { family, components, files, title, device, known, problem, configs = {}, tokenizer = [] } = parts;
+  const { family, components, files, title, device, known, problem, tokenizer = [] } = parts;
   const guessed = guessPrediction(family, title);
   const prediction = {
     type: parts.prediction ?? guessed,
@@ -185,7 +213,7 @@ export async function modelFinding(parts: ModelParts): Promise<Finding> {
             ? files.map(toPackFile)
             : await quantisedFiles(components, choice.storage)),
         ],
-        configs: mergeConfigs(family, components, configs, type),
+        configs: mergeConfigs(parts, type),
         ...modelFacts(family, title, type),
       };
     },
@@ -194,13 +222,12 @@ export async function modelFinding(parts: ModelParts): Promise<Finding> {
 
 /** The family's own configuration and that of the networks, under what came along. */
 function mergeConfigs(
-  family: ImportedFamily,
-  components: Components,
-  given: Readonly<Record<string, ConfigFile>>,
+  { family, components, configs: given = {}, zeroTerminalSnr }: ModelParts,
   prediction: 'epsilon' | 'v_prediction',
 ): Record<string, ConfigFile> {
   const SCHEDULER = 'scheduler/scheduler_config.json';
   const configs = familyConfigs(family, prediction);
+  if (zeroTerminalSnr) configs[SCHEDULER] = { ...configs[SCHEDULER], rescale_betas_zero_snr: true };
   for (const [component, network] of components) {
     const inferred = inferConfig(component, network);
     configs[`${component}/config.json`] =
@@ -223,27 +250,12 @@ function warningsOf({ variant }: ModelParts, prediction: { certain: boolean }): 
   return warnings;
 }
 
-function toPackFile({ path, file }: Finding['files'][number]): PackFile {
-  return {
-    path,
-    sizeBytes: file.size,
-    sha256: file.sha256,
-    ...(file.url !== null && { url: file.url }),
-  };
-}
-
-function toFamily({ family }: RecognisedWeights): Finding['offer']['family'] {
-  if (family === 'sdxl-refiner') return 'other';
-  return family;
-}
-
 function numbersOf({ type, parameters }: RecognisedWeights): Pick<Finding['offer'], 'type' | 'parameters'> {
   return { type, parameters: parameters > 0 ? parameters : null };
 }
 
 function problemOf(found: RecognisedWeights): string | null {
   if (found.problem !== null) return found.problem;
-  if (found.family === 'sdxl-refiner') return REFINER;
   if (found.variant === 'edit') return EDITING;
   const alone = NOT_ALONE[found.kind];
   if (alone !== undefined) return alone;
@@ -264,10 +276,7 @@ function sizesProblem(components: Components): string | null {
 
 /** “SDXL checkpoint, float16, 2.6 billion parameters”. */
 function summarise({ kind, family, adapter, type, parameters }: RecognisedWeights): string {
-  const ofFamily =
-    family === null || family === 'other' || family === 'sdxl-refiner'
-      ? ''
-      : `${families[family].shortTitle} `;
+  const ofFamily = family === null || family === 'other' ? '' : `${families[family].shortTitle} `;
   const title =
     adapter !== null && adapter !== 'lora' && adapter !== 'other' ? `LoRA (${adapter})` : KIND_TITLES[kind];
   return [`${ofFamily}${title}`, type, `${countInWords(parameters)} parameters`]

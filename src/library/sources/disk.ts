@@ -1,6 +1,6 @@
 import { AppError } from '#protocol/error.ts';
 import type { ImportSource } from '#protocol/import.ts';
-import type { Listing, SourceFile } from './source-file.ts';
+import { stemOf, type Listing, type SourceFile } from './source-file.ts';
 
 /** What systems and programs leave in folders. */
 const HIDDEN = /(?:^|\/)(?:\.|__MACOSX\/)/;
@@ -29,10 +29,9 @@ export function listDisk({ files }: Extract<ImportSource, { from: 'files' }>): L
   const folder = /^[^/]+\//.exec(first.path)?.[0] ?? '';
   const isShared = folder !== '' && seen.every(({ path }) => path.startsWith(folder));
   const strip = isShared ? folder.length : 0;
-  const stem = (first.path.split('/').pop() ?? first.path).replace(/\.\w+$/, '');
   return {
     from: 'disk',
-    title: seen.length > 1 && isShared ? folder.slice(0, -1) : stem,
+    title: seen.length > 1 && isShared ? folder.slice(0, -1) : stemOf(first.path),
     origin: '',
     files: seen.map(({ path, file }) => openFile(path.slice(strip), file)),
     licence: null,

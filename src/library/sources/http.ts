@@ -1,5 +1,6 @@
 import type { OpenBytes } from '#library/bring-file.ts';
 import { AppError } from '#protocol/error.ts';
+import { downloadName } from './download-name.ts';
 import type { SourceFile } from './source-file.ts';
 
 /** What is fetched at least when something is looked up in a file; the next look is often close by. */
@@ -29,7 +30,7 @@ function refusal(url: string, status: number, file: string): AppError {
 /**
  * A GET that is not cached: model files have a better place than the browser's HTTP cache.
  * @param what names the thing in messages
- * @throws AppError `download_failed` where nobody answers or not with success; `cancelled`
+ * @throws AppError `download_failed` where nobody answers, or not with success, or with a web page; `cancelled`
  */
 export async function get(
   url: string,
@@ -53,9 +54,19 @@ export async function get(
       { detail: { file: what }, cause: thrown },
     );
   }
-  if (response.ok || response.status === 416) return response;
+  const isPage = /^\s*(?:text\/html|application\/xhtml)/i.test(response.headers.get('Content-Type') ?? '');
+  if ((response.ok && !isPage) || response.status === 416) return response;
   await response.body?.cancel();
-  throw refusal(url, response.status, what);
+  throw response.ok ? webPage(response.url || url, what) : refusal(url, response.status, what);
+}
+
+/** Sites send people to a page where they can log in; a page with a success is never the file. */
+function webPage(url: string, file: string): AppError {
+  return new AppError(
+    'download_failed',
+    `${new URL(url).host} answered with a web page in place of ${file}: it may want a login or a key. Download it in a browser where you are logged in, and drop it here.`,
+    { detail: { file } },
+  );
 }
 
 /** Opens a file's bytes by `Range`. Errors are those of {@link get}. */
@@ -123,18 +134,20 @@ export function remoteFile(file: Pick<SourceFile, 'path' | 'size' | 'sha256'> & 
 }
 
 /**
- * How large a file on a server is.
+ * What a file on a server is called and how large it is.
+ * @param path names it in messages
  * @throws AppError `download_failed`, also where the server does not tell
  */
-export async function measureRemote(url: string, path: string): Promise<number> {
+export async function measureRemote(url: string, path: string): Promise<{ name: string; size: number }> {
   const ranged = await get(url, path, { range: 'bytes=0-0' });
   await ranged.body?.cancel();
+  const name = downloadName(url, ranged);
   const total = /\/(\d+)$/.exec(ranged.headers.get('Content-Range') ?? '')?.[1];
-  if (total !== undefined) return Number(total);
+  if (total !== undefined) return { name, size: Number(total) };
   // Servers need not let other sites see the range; the length they must.
   const whole = ranged.status === 200 ? ranged : await get(url, path, { method: 'HEAD' });
   const length = whole.headers.get('Content-Length');
-  if (length !== null && !whole.headers.has('Content-Encoding')) return Number(length);
+  if (length !== null && !whole.headers.has('Content-Encoding')) return { name, size: Number(length) };
   throw new AppError(
     'download_failed',
     `${new URL(url).host} does not tell how large ${path} is. Download it in a browser and drop it here.`,

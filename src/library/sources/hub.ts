@@ -1,8 +1,9 @@
 import { isRecord } from '#codecs/json.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Licence } from '#protocol/model.ts';
+import { decodePathPart } from './addresses.ts';
 import { get, remoteFile } from './http.ts';
-import type { Listing } from './source-file.ts';
+import { stemOf, type Listing } from './source-file.ts';
 
 /** What an address of the Hugging Face hub points at. */
 export interface HubAddress {
@@ -104,23 +105,13 @@ export async function listHub(address: HubAddress, hub: string): Promise<Listing
       detail: { repository },
     });
   }
-  const last = path.split('/').pop() ?? '';
   return {
     from: 'url',
-    title: isFile ? last.replace(/\.\w+$/, '') : (repository.split('/')[1] ?? repository),
+    title: isFile ? stemOf(path) : (repository.split('/')[1] ?? repository),
     origin: `${hub}/${repository}`,
     files,
     licence: readCardLicence(isRecord(about) ? about['cardData'] : null, `${hub}/${repository}`),
   };
-}
-
-/** A part of an address as text; as it stands where it is no proper encoding. */
-export function decodePathPart(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }
 
 async function readJson(url: string, what: string): Promise<unknown> {

@@ -1,9 +1,10 @@
 import { AppError } from '#protocol/error.ts';
 import type { ImportSource } from '#protocol/import.ts';
+import { decodePathPart, publicAddress } from './addresses.ts';
 import { listDisk } from './disk.ts';
 import { measureRemote, remoteFile } from './http.ts';
-import { decodePathPart, listHub, parseHubAddress } from './hub.ts';
-import type { Listing } from './source-file.ts';
+import { listHub, parseHubAddress } from './hub.ts';
+import { stemOf, type Listing } from './source-file.ts';
 
 /**
  * What the user gave, as files.
@@ -16,15 +17,18 @@ export async function listSource(source: ImportSource, hub: string): Promise<Lis
   const address = parseHubAddress(url, hub);
   if (address) return listHub(address, hub);
   if (url.origin === hub) {
-    throw new AppError('invalid_request', `${url.href} is no address of a model, its folder or its file.`);
+    throw new AppError(
+      'invalid_request',
+      `${publicAddress(url.href)} is no address of a model, its folder or its file.`,
+    );
   }
-  const path = decodePathPart(url.pathname.split('/').pop() ?? '');
-  if (path === '') throw new AppError('invalid_request', `${url.href} is not the address of a file.`);
-  const size = await measureRemote(url.href, path);
+  const asked = decodePathPart(url.pathname.split('/').pop() ?? '') || url.host;
+  const { name, size } = await measureRemote(url.href, asked);
+  const path = name || asked;
   return {
     from: 'url',
-    title: path.replace(/\.\w+$/, ''),
-    origin: url.href,
+    title: stemOf(path),
+    origin: publicAddress(url.href),
     files: [remoteFile({ path, size, sha256: null, url: url.href })],
     licence: null,
   };
@@ -35,6 +39,14 @@ function toAddress(text: string): URL {
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
   const isLocal = url?.hostname === 'localhost' || url?.hostname === '127.0.0.1';
   // Pages served by https may read nothing else, but from their own machine.
-  if (url && (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) return url;
-  throw new AppError('invalid_request', `“${text}” is not an https address.`);
+  if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal))) {
+    throw new AppError('invalid_request', `“${publicAddress(text)}” is not an https address.`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new AppError(
+      'invalid_request',
+      `Browsers do not fetch addresses with a user name or a password in them. Download ${publicAddress(text)} in a browser where you are logged in, and drop it here.`,
+    );
+  }
+  return url;
 }

@@ -26,6 +26,11 @@ export interface Listing {
   licence: Licence | null;
 }
 
+/** A file's name without folders and without what says what kind of file it is. */
+export function stemOf(path: string): string {
+  return (path.split('/').pop() ?? path).replace(/\.[a-z]\w*$/i, '');
+}
+
 /** Configuration files are a few kilobytes; nothing of this size is one. */
 const MAX_JSON_BYTES = 8 * 1024 * 1024;
 

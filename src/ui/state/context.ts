@@ -1,5 +1,6 @@
 import { createContext } from 'svelte';
-import type { GenerateForm } from '#ui/panels/create/generate-form.svelte.ts';
+import type { GenerateForm } from '#ui/panels/create/form/generate-form.svelte.ts';
+import type { Brought } from '#ui/brought/brought-images.svelte.ts';
 import type { ApiLog } from '#ui/panels/api/api-log.svelte.ts';
 import type { AppStatus } from './app-status.svelte.ts';
 import type { Engine } from './engine.svelte.ts';
@@ -14,6 +15,7 @@ export interface AppState {
   engine: Engine;
   gallery: Gallery;
   imports: Imports;
+  brought: Brought;
   form: GenerateForm;
   apiLog: ApiLog;
   notices: Notices;

@@ -1,15 +1,16 @@
 import { proxy, type Remote } from 'comlink';
-import { SvelteMap } from 'svelte/reactivity';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { BackendInfo, EngineHost, HostEvent, StorageInfo } from '#protocol/engine-host.ts';
 import { toAppError } from '#protocol/error.ts';
 import type { CatalogueEntry } from '#protocol/import.ts';
-import type { Job, JobId, JobRecord } from '#protocol/job.ts';
+import { PLAIN_UPSCALERS, type Job, type JobId, type JobRecord, type UpscalerName } from '#protocol/job.ts';
 import type { AddOnInfo, ModelId, ModelInfo } from '#protocol/model.ts';
 import type { Settings, SettingValue } from '#protocol/settings.ts';
 import { requirementsOf } from '#protocol/tasks.ts';
 import { ImagePages } from './image-pages.svelte.ts';
 import type { Notices } from './notices.svelte.ts';
 import { fitsModel, isInstalled, type AnyPackInfo } from './packs.ts';
+import { Paced } from './paced.ts';
 
 /**
  * A live mirror of the engine's host, and the way to ask it for things. Whatever a request fails with is
@@ -27,6 +28,12 @@ export class Engine {
   #preview = $state.raw<{ id: JobId; blob: Blob } | null>(null);
   #failure = $state.raw<JobRecord | null>(null);
   readonly #unfinished = new SvelteMap<JobId, JobRecord>();
+  /** Asked to stop, and not ended yet. */
+  readonly #stopping = new SvelteSet<JobId>();
+  readonly #progress = new Paced<JobRecord>((record) => {
+    if (this.#unfinished.has(record.id)) this.#unfinished.set(record.id, record);
+  });
+  readonly #previews = new Paced<{ id: JobId; blob: Blob }>((preview) => (this.#preview = preview));
   /** Asked for before there was a host. */
   #whenConnected: ((host: Remote<EngineHost>) => void)[] = [];
 
@@ -48,10 +55,20 @@ export class Engine {
     return pack ? this.#addOns.filter((addOn) => fitsModel(addOn, pack)) : [];
   });
 
-  /** What images can be upscaled with. */
+  /** The ControlNets that the selected model can run with. */
+  readonly controlNets = $derived(
+    this.selectedModel?.pack.weights === 'safetensors'
+      ? this.fittingAddOns.filter(({ pack }) => pack.kind === 'controlnet')
+      : [],
+  );
+
+  /** The upscaling networks that are here. */
   readonly upscalers = $derived(
     this.#addOns.filter((addOn) => addOn.pack.kind === 'upscaler' && isInstalled(addOn)),
   );
+
+  /** What images are upscaled with where nothing else is chosen. */
+  readonly bestUpscaler: UpscalerName = $derived(this.upscalers[0]?.pack.id ?? 'Lanczos');
 
   /** The finished images, as far as they have been asked for. */
   readonly images = new ImagePages((limit, after) => this.ask((host) => host.gallery(limit, after)));
@@ -60,7 +77,7 @@ export class Engine {
     this.#notices = notices;
   }
 
-  /** Null until the host has told. */
+  /** Null until the host has answered. */
   get models(): readonly ModelInfo[] | null {
     return this.#models;
   }
@@ -168,6 +185,13 @@ export class Engine {
     });
   }
 
+  /** Whether images can be upscaled with something: a plain upscaler, or a network that is here. */
+  canUpscaleWith(name: string): boolean {
+    return (
+      PLAIN_UPSCALERS.some((plain) => plain === name) || this.upscalers.some(({ pack }) => pack.id === name)
+    );
+  }
+
   /** Whether a model is here. */
   hasModel(id: ModelId): boolean {
     return this.installedModels.some(({ pack }) => pack.id === id);
@@ -196,7 +220,14 @@ export class Engine {
 
   /** Takes a job out of the queue, or stops it. */
   async cancel(id: JobId): Promise<void> {
-    await this.ask((host) => host.cancel(id));
+    this.#stopping.add(id);
+    const asked = await this.ask((host) => host.cancel(id).then(() => true));
+    if (!asked || !this.#unfinished.has(id)) this.#stopping.delete(id);
+  }
+
+  /** Whether a job has been asked to stop and has not ended yet. */
+  isStopping(id: JobId): boolean {
+    return this.#stopping.has(id);
   }
 
   async updateSetting(name: string, value: SettingValue): Promise<void> {
@@ -225,10 +256,11 @@ export class Engine {
         this.#applyRecord(event.record);
         return;
       case 'preview':
-        this.#preview = { id: event.id, blob: event.blob };
+        this.#previews.push({ id: event.id, blob: event.blob });
         return;
       case 'removed':
         this.#unfinished.delete(event.id);
+        this.#stopping.delete(event.id);
         return;
       case 'models':
         if (countInstalled(event.models) !== countInstalled(this.#models ?? [])) void this.readStorage();
@@ -253,12 +285,18 @@ export class Engine {
 
   #applyRecord(record: JobRecord): void {
     if (record.stage === 'queued' || record.stage === 'running') {
-      if (record.stage === 'running' && this.#unfinished.get(record.id)?.stage !== 'running')
-        this.#failure = null;
+      if (record.stage === 'running' && this.#unfinished.get(record.id)?.stage === 'running') {
+        this.#progress.push(record);
+        return;
+      }
+      if (record.stage === 'running') this.#failure = null;
       this.#unfinished.set(record.id, record);
       return;
     }
     this.#unfinished.delete(record.id);
+    this.#stopping.delete(record.id);
+    this.#progress.drop();
+    this.#previews.drop();
     if (this.#preview?.id === record.id) this.#preview = null;
     if (record.stage === 'failed') this.#failure = record;
     const notes = record.result?.notes ?? [];

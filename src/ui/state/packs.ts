@@ -1,6 +1,6 @@
 import { families } from '#protocol/families.ts';
 import type { CatalogueEntry, ImportOffer } from '#protocol/import.ts';
-import type { AddOnInfo, AnyPack, ModelInfo, ModelPack, ModelState } from '#protocol/model.ts';
+import type { AddOnInfo, AnyPack, ModelId, ModelInfo, ModelPack, ModelState } from '#protocol/model.ts';
 
 /** A model or an add-on with where it stands. */
 export type AnyPackInfo = ModelInfo | AddOnInfo;
@@ -47,8 +47,13 @@ export function isOfEntry({ importedFrom }: AnyPack, entry: CatalogueEntry): boo
 
 /** What to write in a prompt for a LoRA at full strength, or for an embedding; null for what prompts do not name. */
 export function promptText({ kind, id }: AnyPack): string | null {
-  if (kind === 'lora') return `<lora:${id}:1>`;
+  if (kind === 'lora') return loraTag(id, 1);
   return kind === 'embedding' ? id : null;
+}
+
+/** How a prompt names a LoRA. */
+export function loraTag(id: ModelId, strength: number): string {
+  return `<lora:${id}:${strength}>`;
 }
 
 /** Where a prompt names an add-on, a LoRA at whatever strength. */

@@ -76,6 +76,7 @@ async function draw<T>(
   take: (latents: TensorValue) => T | Promise<T>,
   [from, image]: readonly [SamplingStart, Omit<BatchStart, 'noise'>] = [{ from: 'noise' }, {}],
   controls: readonly Control[] = [],
+  refiner?: { unet: Session; fromCall: number },
 ): Promise<T[]> {
   const plan = planSampling(choice, { schedulerConfig: { prediction_type: 'epsilon' } }, STEPS, from);
   const noise = createNoiseStream(
@@ -84,13 +85,19 @@ async function draw<T>(
     [SHAPE.channels, SHAPE.height, SHAPE.width],
     8,
   );
-  const run = openSamplingRun(runtime.device, {
-    unet,
+  const networkOf = (session: Session) => ({
+    unet: session,
     shape: SHAPE,
     controls,
     evaluations: plan.evaluations,
     prompts,
     guidanceScale: 4,
+  });
+  const run = openSamplingRun(runtime.device, {
+    network: networkOf(unet),
+    ...(refiner && {
+      next: { fromCall: refiner.fromCall, open: () => Promise.resolve(networkOf(refiner.unet)) },
+    }),
     start: { ...image, noise: noise.first() },
     nextNoise: () => noise.next(),
     show: () => Promise.resolve(),
@@ -184,6 +191,24 @@ test('an inpainting model is shown the mask and the masked image on both', async
   }
 });
 
+test('an ordinary model takes over from an inpainting model on both', async () => {
+  const inpainting = await open('unet-inpaint-9ch');
+  const channels = SHAPE.channels + 1;
+  const data = pseudoRandom(IMAGES.length * channels * SHAPE.height * SHAPE.width, 4);
+  const start = [
+    { from: 'init', strength: 0.9 },
+    { init: INIT, extraChannels: { channels, data } },
+  ] as const;
+  const euler = kDiffusion('euler');
+  const expected = await draw(inpainting.wasm, euler, inMemory, start, [], { unet: wasm.unet, fromCall: 1 });
+  const actual = await draw(inpainting.gpu, euler, download, start, [], { unet: gpu.unet, fromCall: 1 });
+  const alone = await draw(inpainting.wasm, euler, inMemory, start);
+  for (const [image, latents] of expected.entries()) {
+    expect(relativeError(actual[image] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+    expect(relativeError(alone[image] ?? new Float32Array(), latents)).toBeGreaterThan(1e-2);
+  }
+});
+
 test('ControlNets steer alike on wasm and on WebGPU, and nothing of theirs is read back', async () => {
   const [network, control] = [await openFixture('unet-sd1'), await openFixture('controlnet')];
   // Sizes are left open, as the app leaves them.
@@ -207,15 +232,15 @@ test('ControlNets steer alike on wasm and on WebGPU, and nothing of theirs is re
       {
         net,
         isPooled: false,
-        endsEarly: false,
-        image: image(1),
+        rules: 'a1111',
+        images: [image(1)],
         spec: { strength, start: 0, end: 0.5, balance: 'control' },
       },
       {
         net,
         isPooled: true,
-        endsEarly: false,
-        image: image(2),
+        rules: 'a1111',
+        images: [image(2)],
         spec: { strength: strength / 2, start: 0, end: 1, balance: 'even' },
       },
     ];

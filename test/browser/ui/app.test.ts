@@ -66,8 +66,7 @@ test('a prompt and Ctrl+Enter make an image that tells its seed', async () => {
 test('a batch takes consecutive seeds', async () => {
   const host = await open();
   await page.getByRole('textbox', { name: 'Seed' }).fill('41');
-  await page.getByRole('spinbutton', { name: 'Batches' }).fill('2');
-  await userEvent.keyboard('{Tab}');
+  await page.getByRole('radio', { name: '2 images' }).click({ force: true });
   await generate('two apples');
   await expect
     .poll(async () => (await host.gallery(9)).items.map(({ seed }) => seed), PATIENCE)
@@ -107,7 +106,7 @@ test('the viewer turns pages by keyboard and sends an image back to the form', a
   await expect.element(dialog).toHaveAccessibleName('Image: second');
   await userEvent.keyboard('{ArrowRight}');
   await expect.element(dialog).toHaveAccessibleName('Image: first');
-  await dialog.getByRole('button', { name: 'Use again' }).click();
+  await dialog.getByRole('button', { name: 'Use settings' }).click();
   await expect.element(dialog).not.toBeInTheDocument();
   await expect.element(prompt).toHaveValue('first');
   const first = (await host.gallery(9)).items.at(-1);
@@ -118,7 +117,7 @@ test('a deleted image can be taken back', async () => {
   const host = await open();
   await generate('keep me');
   await images.click();
-  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await expect.element(images).not.toBeInTheDocument();
   await page.getByRole('button', { name: 'Undo' }).click();
   await expect.element(images).toBeInTheDocument();
@@ -136,12 +135,14 @@ test('a seed beyond 64 bits is refused before anything is queued', async () => {
   const host = await open();
   await page.getByRole('textbox', { name: 'Seed' }).fill('18446744073709551616');
   await generate('a red apple');
-  await expect.element(page.getByText('A whole number below 2⁶⁴.')).toBeVisible();
+  await expect.element(page.getByText(/^Enter a whole number below 2⁶⁴/)).toBeVisible();
+  await expect.element(page.getByRole('textbox', { name: 'Seed' })).toHaveFocus();
   expect(await host.jobs()).toEqual([]);
 });
 
 test('the sampler picker explains the choice', async () => {
   await open();
+  await page.getByText('Advanced').click();
   await expect.element(page.getByText('20 model evaluations · adds no noise on the way')).toBeVisible();
   await page.getByRole('combobox', { name: 'Sampler' }).selectOptions('Euler a');
   await expect.element(page.getByText('20 model evaluations · adds fresh noise on the way')).toBeVisible();

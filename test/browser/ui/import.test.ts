@@ -131,6 +131,7 @@ test('choosing a model takes over its values and leaves the prompt alone', async
   const host = await open({ packs: [demoModel] });
   await prompt.fill('a harbour');
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');
+  await page.getByText('Advanced').click();
   await expect.element(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue(25);
   await expect.element(page.getByRole('radio', { name: '512 × 768' })).toBeChecked();
   await expect.element(page.getByRole('combobox', { name: 'Sampler' })).toHaveValue('euler');
@@ -150,16 +151,20 @@ test('LoRAs, embeddings and VAEs that fit the model are at hand where images are
     demoAddOn('vae', 'clear-vae'),
   ];
   const host = await open({ packs });
-  expect(page.getByRole('button', { name: 'ink.wash' }).elements()).toEqual([]);
+  expect(page.getByRole('button', { name: 'easy' }).elements()).toEqual([]);
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');
-  const chip = page.getByRole('button', { name: 'ink.wash' });
+  const card = page.getByRole('group', { name: 'LoRA ink.wash' });
   await prompt.fill('a harbour <lora:ink.wash:0.6>');
-  await expect.element(chip).toHaveAttribute('aria-pressed', 'true');
-  await chip.click();
+  await expect.element(card.getByText('0.60')).toBeVisible();
+  await card.getByRole('button', { name: 'Remove LoRA ink.wash' }).click();
   await expect.element(prompt).toHaveValue('a harbour');
-  await chip.click();
+  await page.getByRole('button', { name: 'LoRA', exact: true }).click();
+  await expect.element(prompt).toHaveValue('a harbour <lora:ink.wash:1>');
+  await card.getByText('1.00').click();
+  await card.getByRole('spinbutton', { name: 'Strength' }).fill('0.8');
   await page.getByRole('button', { name: 'easy' }).click();
-  await expect.element(prompt).toHaveValue('a harbour <lora:ink.wash:1> easy');
+  await expect.element(prompt).toHaveValue('a harbour <lora:ink.wash:0.8> easy');
+  await page.getByText('Advanced').click();
   await page.getByRole('combobox', { name: 'VAE' }).selectOptions('clear-vae');
   await page.getByRole('button', { name: 'Generate' }).click();
   await expect
@@ -171,6 +176,7 @@ test('an image used again comes with its own model and values', async () => {
   location.hash = '#/create';
   await open({ packs: [demoModel] });
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');
+  await page.getByText('Advanced').click();
   await expect.element(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue(25);
   await page.getByRole('spinbutton', { name: 'Steps' }).fill('9');
   await prompt.fill('a harbour');
@@ -180,7 +186,7 @@ test('an image used again comes with its own model and values', async () => {
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('Emoji Mini');
   await expect.element(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue(20);
   await image.click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Use again' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Use settings' }).click();
   await expect.element(page.getByRole('combobox', { name: 'Model' })).toHaveValue('watercolours-v2');
   await expect.element(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue(9);
 });

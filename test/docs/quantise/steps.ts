@@ -1,7 +1,5 @@
-import { entropyCoded } from '../../support/deflated.ts';
-
-/** A weight that is quantised, and what its errors cost. */
-export interface QuantisedWeight {
+/** A weight that may be quantised, and what its errors cost. */
+export interface Matrix {
   data: Float32Array<ArrayBuffer>;
   /** Error of the network's outputs for an error of the weight: both squared and relative to their power. */
   sensitivity: number;
@@ -9,10 +7,14 @@ export interface QuantisedWeight {
 
 /** int8 levels reach this far. */
 const LARGEST_LEVEL = 127;
+/** Bytes of a number that is not quantised: float16. */
+const EXACT_BYTES = 2;
 /** Steps are 2^(n / this): a last digit that differs between machines changes no file. */
 const STEPS_PER_OCTAVE = 16;
+/** The search for the size is as fine as this; the rounding of the steps makes each weight follow in its turn. */
+const TRIALS_PER_OCTAVE = 256;
 /** In root mean squares. Few weights matter as little as calibration says they do of every image. */
-const COARSEST = 1;
+const COARSEST = 0.5;
 
 /** Root mean square. */
 export function rmsOf(data: Float32Array): number {
@@ -23,53 +25,71 @@ export function rmsOf(data: Float32Array): number {
 
 /** Numbers of a weight as multiples of a step. */
 export function roundTo(data: Float32Array, step: number): Int8Array<ArrayBuffer> {
-  return Int8Array.from(data, (value) =>
-    Math.max(-LARGEST_LEVEL, Math.min(LARGEST_LEVEL, Math.round(value / step))),
-  );
+  const levels = new Int8Array(data.length);
+  for (let i = 0; i < levels.length; i++) {
+    const level = Math.round((data[i] ?? 0) / step);
+    levels[i] = Math.max(-LARGEST_LEVEL, Math.min(LARGEST_LEVEL, level));
+  }
+  return levels;
+}
+
+/** Bytes that entropy coding makes of levels. */
+function codedBytes(levels: Int8Array): number {
+  const counts = new Float64Array(256);
+  for (const level of levels) counts[level & 255] = (counts[level & 255] ?? 0) + 1;
+  let bits = 0;
+  for (const count of counts) if (count > 0) bits -= count * Math.log2(count / levels.length);
+  return bits / 8;
+}
+
+/** Bytes of all weights at these steps; those without a step are exact. */
+export function bytesOf(
+  matrices: ReadonlyMap<string, Pick<Matrix, 'data'>>,
+  steps: ReadonlyMap<string, number>,
+): number {
+  let bytes = 0;
+  for (const [name, { data }] of matrices) {
+    const step = steps.get(name);
+    bytes += step === undefined ? EXACT_BYTES * data.length : codedBytes(roundTo(data, step));
+  }
+  return bytes;
 }
 
 /**
- * The step for each weight with which all of them take at most so many bytes and the networks' errors are least.
+ * The step for each weight with which all of them take about so many bytes and the networks' errors are least. Weights that
+ * need a finer step than int8 has levels for are not in the result: they stay as they are.
  *
  * Rounding to multiples of a step d changes a number by d²/12 in the mean square, and entropy coding pays log2(1/d) bits for
  * each of n numbers. The sum of errors s·d² is least for a number of bits where s·d² is proportional to n (reverse water-filling:
  * Cover and Thomas, Elements of Information Theory, 10.3.3).
  */
-export function chooseSteps(
-  weights: ReadonlyMap<string, QuantisedWeight>,
-  maxBytes: number,
-): Map<string, number> {
-  const facts = [...weights].map(([name, { data, sensitivity }]) => {
-    const largest = data.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+export function chooseSteps(matrices: ReadonlyMap<string, Matrix>, maxBytes: number): Map<string, number> {
+  const facts = [...matrices].map(([name, { data, sensitivity }]) => {
     const rms = rmsOf(data);
     return {
       name,
-      data,
-      rms,
-      finest: largest / LARGEST_LEVEL,
+      finest: data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / LARGEST_LEVEL,
+      coarsest: rms * COARSEST,
       even: rms * Math.sqrt(data.length / sensitivity),
     };
   });
-  const stepsAt = (level: number) =>
-    new Map(
-      facts.map(({ name, rms, finest, even }) => {
-        const ideal = Math.max(finest, Math.min(even * 2 ** (level / STEPS_PER_OCTAVE), rms * COARSEST));
-        return [name, 2 ** (Math.ceil(Math.log2(ideal) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE)];
-      }),
-    );
-  const bytesAt = (level: number): number => {
-    const steps = stepsAt(level);
-    return facts.reduce((sum, { name, data }) => {
-      const levels = roundTo(data, steps.get(name) ?? 1);
-      return sum + entropyCoded(levels).length;
-    }, 0);
+  const stepsAt = (trial: number): Map<string, number> => {
+    const steps = new Map<string, number>();
+    for (const { name, finest, coarsest, even } of facts) {
+      const ideal = Math.min(even * 2 ** (trial / TRIALS_PER_OCTAVE), coarsest);
+      const step = 2 ** (Math.round(Math.log2(ideal) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE);
+      if (step >= finest) steps.set(name, step);
+    }
+    return steps;
   };
-  // Everything at its finest, and everything at its coarsest.
-  let [low, high] = [-64 * STEPS_PER_OCTAVE, 64 * STEPS_PER_OCTAVE];
-  if (bytesAt(high) > maxBytes) throw new Error(`The weights do not fit into ${maxBytes} bytes.`);
+  // From everything exact to everything at its coarsest.
+  let [low, high] = [-64 * TRIALS_PER_OCTAVE, 64 * TRIALS_PER_OCTAVE];
+  if (bytesOf(matrices, stepsAt(high)) > maxBytes) {
+    throw new Error(`The weights do not fit into ${maxBytes} bytes.`);
+  }
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    if (bytesAt(middle) <= maxBytes) high = middle;
+    if (bytesOf(matrices, stepsAt(middle)) <= maxBytes) high = middle;
     else low = middle;
   }
   return stepsAt(high);

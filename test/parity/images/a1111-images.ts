@@ -1,7 +1,7 @@
 import { applyColorCorrection } from '#imaging/a1111/color-correction.ts';
 import { createBinaryMask, fillMasked } from '#imaging/a1111/mask.ts';
-import { flatten, resizeImage, resizeImageWith } from '#imaging/a1111/resize.ts';
-import { filterUpscalers, upscalerOf } from '#imaging/a1111/upscaler.ts';
+import { flatten, resizeImage, resizeImageWith, type Upscaler } from '#imaging/a1111/resize.ts';
+import { filterUpscalers, isFilterUpscaler, upscalerOf } from '#imaging/a1111/upscaler.ts';
 import { rgbToLab } from '#imaging/opencv/lab.ts';
 import { checkMostPixels, checkPixels, kindRunner, type ImageCase, type KindRunner } from './reference.ts';
 
@@ -9,13 +9,19 @@ interface ResizeCase extends ImageCase {
   resize_mode?: 0 | 1 | 2;
   width: number;
   height: number;
-  upscaler: keyof typeof filterUpscalers | null;
+  upscaler: string | null;
   background?: string;
 }
 
 interface UpscalerCase extends ImageCase {
-  upscaler: keyof typeof filterUpscalers;
+  upscaler: string;
   scale: number;
+}
+
+/** The upscaler of a name; null for `None`, plain Lanczos. One that is not known does nothing, as in the webui. */
+export function upscalerNamed(name: string | null): Upscaler | null {
+  if (name === null || name === 'None') return null;
+  return upscalerOf(isFilterUpscaler(name) ? filterUpscalers[name] : filterUpscalers.None);
 }
 
 /** `#rrggbb`. */
@@ -30,7 +36,8 @@ export const COLOUR_TOLERANCE = { by: 3, share: 0.01 };
 /** Kinds that are an image from an image. */
 export const a1111ImageKinds: Readonly<Record<string, KindRunner>> = {
   'a1111-resize': kindRunner<ResizeCase>('a1111-resize', async (reference, files) => {
-    const { resize_mode: mode, upscaler } = reference;
+    const { resize_mode: mode } = reference;
+    const upscaler = upscalerNamed(reference.upscaler);
     const image = files.input('image');
     if (mode === undefined) {
       const flat = flatten(image, readColour(reference.background ?? ''));
@@ -39,11 +46,12 @@ export const a1111ImageKinds: Readonly<Record<string, KindRunner>> = {
     const resized =
       upscaler === null
         ? resizeImage(mode, image, reference)
-        : await resizeImageWith(upscalerOf(filterUpscalers[upscaler]), mode, image, reference);
+        : await resizeImageWith(upscaler, mode, image, reference);
     return [checkPixels('result', resized, files.image('result'), 1)];
   }),
   'a1111-upscaler': kindRunner<UpscalerCase>('a1111-upscaler', async ({ upscaler, scale }, files) => {
-    const upscaled = await upscalerOf(filterUpscalers[upscaler])(files.input('image'), scale);
+    const image = files.input('image');
+    const upscaled = (await upscalerNamed(upscaler)?.(image, scale)) ?? image;
     return [checkPixels('result', upscaled, files.image('result'), 1)];
   }),
   'a1111-binary-mask': kindRunner<ImageCase & { round: boolean }>('a1111-binary-mask', ({ round }, files) => [

@@ -4,7 +4,15 @@ import { hiresSizes } from '#imaging/a1111/hires-size.ts';
 import { ddimRun, kDiffusionRun, setupImg2imgSteps } from '#imaging/a1111/img2img-steps.ts';
 import { latentUpscaleModes, type LatentUpscaler } from '#imaging/a1111/latent-upscale.ts';
 import { interpolate } from '#imaging/torch/interpolate.ts';
-import { checkTensor, checkValues, kindRunner, planesOf, type Check, type ImageCase, type KindRunner } from './reference.ts';
+import {
+  checkTensor,
+  checkValues,
+  kindRunner,
+  planesOf,
+  type Check,
+  type ImageCase,
+  type KindRunner,
+} from './reference.ts';
 
 type Pair = [width: number, height: number];
 type Box = [x1: number, y1: number, x2: number, y2: number];
@@ -25,7 +33,11 @@ function* cropRegionChecks(reference: CropRegionCase, mask: Pixels): Generator<C
     for (const { processing, region: wanted } of expanded ?? []) {
       const [width, height] = processing;
       const grown = region && expandCropRegion(region, { width, height }, mask);
-      yield checkValues(`padding ${padding} to ${width}x${height}`, grown && [grown.x1, grown.y1, grown.x2, grown.y2], wanted);
+      yield checkValues(
+        `padding ${padding} to ${width}x${height}`,
+        grown && [grown.x1, grown.y1, grown.x2, grown.y2],
+        wanted,
+      );
     }
   }
 }

@@ -1,5 +1,9 @@
 import { combineOutpaintPoor, planOutpaintPoor } from '#imaging/a1111/scripts/outpaint-poor.ts';
-import { finishOutpaintMk2, planOutpaintMk2, prepareOutpaintMk2 } from '#imaging/a1111/scripts/outpaint-mk2.ts';
+import {
+  finishOutpaintMk2,
+  planOutpaintMk2,
+  prepareOutpaintMk2,
+} from '#imaging/a1111/scripts/outpaint-mk2.ts';
 import type { OutpaintDirection } from '#imaging/a1111/scripts/outpaint-size.ts';
 import { getCropRegion } from '#imaging/a1111/crop-region.ts';
 import { invert, toGrey, toRgb } from '#imaging/pillow/convert.ts';
@@ -42,8 +46,18 @@ function poorChecks({ arguments: given, images = {}, ...reference }: PoorCase, f
   };
   if (reference.error !== null) return [checkRefuses('plan', () => planOutpaintPoor(request))];
   const plan = planOutpaintPoor(request);
-  const calls = plan.tiles.map(({ seed, mask, latentMask }) => [seed, plan.maskBlur, boxOf(mask), boxOf(latentMask)]);
-  const expected = reference.calls.map((call) => [call.seed, call.mask_blur, call.mask_bbox, call.latent_mask_bbox]);
+  const calls = plan.tiles.map(({ seed, mask, latentMask }) => [
+    seed,
+    plan.maskBlur,
+    boxOf(mask),
+    boxOf(latentMask),
+  ]);
+  const expected = reference.calls.map((call) => [
+    call.seed,
+    call.mask_blur,
+    call.mask_bbox,
+    call.latent_mask_bbox,
+  ]);
   const made: Record<string, Pixels> = {
     canvas: plan.canvas,
     mask: plan.mask,
@@ -58,7 +72,9 @@ function poorChecks({ arguments: given, images = {}, ...reference }: PoorCase, f
     checkValues('tiles', boxesOf(plan.grid), reference.tiles_xywh),
     checkValues('calls', calls, expected),
     ...Object.entries(made).flatMap(([label, image]) =>
-      images[label] === undefined ? [] : [checkPixels(label, image, files.image(label), label === 'combined' ? 1 : 0)],
+      images[label] === undefined
+        ? []
+        : [checkPixels(label, image, files.image(label), label === 'combined' ? 1 : 0)],
     ),
   ];
 }
@@ -78,7 +94,13 @@ interface Mk2Case extends ImageCase {
     width: number;
     height: number;
   };
-  calls: { width: number; height: number; mask_blur_x: number; mask_blur_y: number; size: [number, number] }[];
+  calls: {
+    width: number;
+    height: number;
+    mask_blur_x: number;
+    mask_blur_y: number;
+    size: [number, number];
+  }[];
   error: string | null;
   final_size: [number, number] | null;
 }
@@ -111,7 +133,9 @@ function mk2Checks({ arguments: given, images = {}, ...reference }: Mk2Case, fil
         if (images[name] === undefined) continue;
         const expected = files.image(name);
         checks.push(
-          label === 'init' ? checkPixels(name, pixels, expected, NOISE) : checkPixels(name, pixels, toGrey(expected), 0),
+          label === 'init'
+            ? checkPixels(name, pixels, expected, NOISE)
+            : checkPixels(name, pixels, toGrey(expected), 0),
         );
       }
       const { x, y } = prepared.maskBlur;

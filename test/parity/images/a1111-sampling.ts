@@ -4,16 +4,14 @@ import { CpuMachine } from '#engine/samplers/cpu-machine.ts';
 import { execute } from '#engine/samplers/execute.ts';
 import { planSampling } from '#engine/samplers/index.ts';
 import { repeat } from '#engine/samplers/latent-math.ts';
-import { readTrainingProcess } from '#engine/samplers/noise-model.ts';
-import { sigmasOf } from '#engine/samplers/noise-schedule.ts';
 import { RESULT } from '#engine/samplers/program.ts';
-import { refinerSwitch } from '#engine/samplers/refiner-switch.ts';
+import { refinerCall } from '#engine/samplers/refiner-switch.ts';
 import type { SamplingStart } from '#engine/samplers/sampling-plan.ts';
 import { INFOTEXT_SAMPLERS, INFOTEXT_SCHEDULES } from '#codecs/infotext-samplers.ts';
 import type { KDiffusionOptions } from '#protocol/sampler.ts';
 import { relativeError } from '../../support/relative-error.ts';
 import { referenceNetwork } from '../analytic-network.ts';
-import { checkRefuses, checkValues, kindRunner, type Check, type ImageCase, type KindRunner } from './reference.ts';
+import { checkValues, kindRunner, type Check, type ImageCase, type KindRunner } from './reference.ts';
 
 interface SamplingCase extends ImageCase {
   sampler: string;
@@ -31,15 +29,9 @@ interface SamplingCase extends ImageCase {
   s_tmin?: number;
   s_tmax?: number;
   s_noise?: number;
-  options: {
-    img2img_fix_steps?: boolean;
-    img2img_extra_noise?: number;
-    always_discard_next_to_last_sigma?: boolean;
-    use_old_karras_scheduler_sigmas?: boolean;
-    skip_early_cond?: number;
-    sgm_noise_multiplier?: boolean;
-    randn_source?: 'NV';
-  };
+  s_min_uncond?: number;
+  /** Settings of the webui, by name. */
+  options: Record<string, unknown>;
   model_timesteps: number[];
   error: string | null;
   result: number[] | null;
@@ -56,24 +48,50 @@ const TOLERANCE = 1e-3;
 /** The step sizes of one and the rounded timesteps of the other turn on the last digits. */
 const LOOSE: Readonly<Record<string, number>> = { 'DPM adaptive': 1e-2, LCM: 1e-2 };
 
+/** The settings of the webui by name, with the engine's names for them. */
+const SETTINGS = {
+  always_discard_next_to_last_sigma: 'discardNextToLastSigma',
+  use_old_karras_scheduler_sigmas: 'oldKarrasSigmas',
+  sgm_noise_multiplier: 'sgmNoiseMultiplier',
+  img2img_extra_noise: 'extraNoise',
+  skip_early_cond: 'skipEarlyCond',
+  s_min_uncond: 'sMinUncond',
+  s_min_uncond_all: 'sMinUncondAll',
+  enable_quantization: 'quantize',
+  sigma_min: 'sigmaMin',
+  sigma_max: 'sigmaMax',
+  rho: 'rho',
+  beta_dist_alpha: 'betaDistAlpha',
+  beta_dist_beta: 'betaDistBeta',
+  uni_pc_variant: 'uniPcVariant',
+  uni_pc_skip_type: 'uniPcSkipType',
+  uni_pc_order: 'uniPcOrder',
+  uni_pc_lower_order_final: 'uniPcLowerOrderFinal',
+} as const satisfies Record<string, keyof KDiffusionOptions>;
+
 function optionsOf({ options, eta, ...reference }: SamplingCase): KDiffusionOptions {
+  const settings = Object.entries(SETTINGS).flatMap(([setting, option]) =>
+    options[setting] === undefined ? [] : [[option, options[setting]] as const],
+  );
   return {
+    ...Object.fromEntries(settings),
     ...(eta !== null && { eta }),
+    ...(reference.s_min_uncond !== undefined && { sMinUncond: reference.s_min_uncond }),
     ...(reference.s_churn !== undefined && { sChurn: reference.s_churn }),
     ...(reference.s_tmin !== undefined && { sTmin: reference.s_tmin }),
     ...(reference.s_tmax !== undefined && { sTmax: reference.s_tmax }),
     ...(reference.s_noise !== undefined && { sNoise: reference.s_noise }),
-    ...(options.always_discard_next_to_last_sigma && { discardNextToLastSigma: true }),
-    ...(options.use_old_karras_scheduler_sigmas && { oldKarrasSigmas: true }),
-    ...(options.sgm_noise_multiplier && { sgmNoiseMultiplier: true }),
-    ...(options.img2img_extra_noise !== undefined && { extraNoise: options.img2img_extra_noise }),
-    ...(options.skip_early_cond !== undefined && { skipEarlyCond: options.skip_early_cond }),
   };
 }
 
-function startOf({ denoising_strength: strength, hr_steps: hiresSteps, options, mask }: SamplingCase): SamplingStart {
+function startOf({
+  denoising_strength: strength,
+  hr_steps: hiresSteps,
+  options,
+  mask,
+}: SamplingCase): SamplingStart {
   if (strength === null) return { from: 'noise' };
-  const exactSteps = hiresSteps !== null || options.img2img_fix_steps === true;
+  const exactSteps = hiresSteps !== null || options['img2img_fix_steps'] === true;
   return { from: 'init', strength, exactSteps, ...(mask && { masked: true }) };
 }
 
@@ -88,7 +106,8 @@ function maskOf(kind: 'half' | 'ramp'): Float32Array {
 async function sample(reference: SamplingCase, timesteps: number[]): Promise<Float32Array> {
   const { sampler: label, scheduler, batch_size: images, cfg_scale: scale, mask } = reference;
   const sampler = INFOTEXT_SAMPLERS.find((known) => known.label === label)?.id ?? label;
-  const schedule = Object.entries(INFOTEXT_SCHEDULES).find(([, name]) => name === scheduler)?.[0] ?? scheduler;
+  const schedule =
+    Object.entries(INFOTEXT_SCHEDULES).find(([, name]) => name === scheduler)?.[0] ?? scheduler;
   const plan = planSampling(
     { family: 'k-diffusion', sampler, schedule, options: optionsOf(reference) },
     { schedulerConfig: {} },
@@ -97,9 +116,9 @@ async function sample(reference: SamplingCase, timesteps: number[]): Promise<Flo
   );
   const noise = createNoiseStream(
     {
-      source: reference.options.randn_source === 'NV' ? 'philox' : 'torch-cpu',
+      source: reference.options['randn_source'] === 'NV' ? 'philox' : 'torch-cpu',
       subseedStrength: 0,
-      etaNoiseSeedDelta: 0,
+      etaNoiseSeedDelta: Number(reference.options['eta_noise_seed_delta'] ?? 0),
     },
     Array.from({ length: images }, (_, i) => ({ seed: BigInt(reference.seed + i), subseed: 0n })),
     [CHANNELS, HEIGHT, WIDTH],
@@ -131,16 +150,28 @@ async function sample(reference: SamplingCase, timesteps: number[]): Promise<Flo
 async function samplingChecks(reference: SamplingCase): Promise<Check[]> {
   const timesteps: number[] = [];
   const { result, model_timesteps: expected } = reference;
+  if (reference.error?.startsWith('ZeroDivisionError')) {
+    // The webui divides by no steps; here nothing is run, as with its other samplers.
+    const untouched = repeat(createTorchCpuGenerator(INIT_SEED).randn(LENGTH), reference.batch_size);
+    return [
+      { label: 'init', error: relativeError(await sample(reference, timesteps), untouched), tolerance: 0 },
+    ];
+  }
   if (!result) {
-    const outcome = await sample(reference, timesteps).then(() => 'ran', () => 'refused');
-    return [checkRefuses(`refusal, ${outcome}`, () => {
-      if (outcome === 'refused') throw new Error(outcome);
-    })];
+    const outcome = await sample(reference, timesteps).then(
+      () => 'runs',
+      () => 'is refused',
+    );
+    return [checkValues(reference.id, outcome, 'is refused')];
   }
   const sampled = await sample(reference, timesteps);
   const tolerance = LOOSE[reference.sampler] ?? TOLERANCE;
   return [
-    { label: `${timesteps.length} calls, not ${expected.length}`, error: Math.abs(timesteps.length - expected.length), tolerance: 0 },
+    {
+      label: `${timesteps.length} calls, not ${expected.length}`,
+      error: Math.abs(timesteps.length - expected.length),
+      tolerance: 0,
+    },
     { label: 'result', error: relativeError(sampled, Float32Array.from(result)), tolerance },
   ];
 }
@@ -160,15 +191,12 @@ function refinerChecks(reference: RefinerCase): Check[] {
   const sampler = timestepsOnly ? 'ddim' : secondOrder ? 'heun' : 'euler';
   const schedule = Object.entries(INFOTEXT_SCHEDULES).find(([, name]) => name === label)?.[0] ?? 'automatic';
   const choice = { family: 'k-diffusion', sampler, schedule, options: {} } as const;
-  const { timesteps } = planSampling(choice, { schedulerConfig: {} }, steps);
-  const process = readTrainingProcess({ schedulerConfig: {} }, false);
-  const sigmas = process.kind === 'diffusion' && !timestepsOnly ? sigmasOf(process.alphasCumprod) : null;
+  const plan = planSampling(choice, { schedulerConfig: {} }, steps);
+  const counts = reference.refiner_switch_by_sample_steps ? 'step' : 'timestep';
   return [
-    checkValues('calls', timesteps.length, reference.calls),
+    checkValues('calls', plan.timesteps.length, reference.calls),
     ...reference.switch.map(([switchAt, call]) => {
-      const found = reference.refiner_switch_by_sample_steps
-        ? refinerSwitch(timesteps, switchAt, { by: 'steps', expected: secondOrder ? 2 * steps : steps })
-        : refinerSwitch(timesteps, switchAt, { by: 'noise', sigmas });
+      const found = refinerCall(plan, { switchAt, counts }, choice);
       return checkValues(`switch at ${switchAt}: call ${found ?? 'none'}`, found, call);
     }),
   ];

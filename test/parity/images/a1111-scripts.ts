@@ -1,15 +1,30 @@
-import { combineGrid, cutTiles, gridShape, imageGrid, splitGrid, type TileGrid } from '#imaging/a1111/grid.ts';
+import { INFOTEXT_SAMPLERS } from '#codecs/infotext-samplers.ts';
+import {
+  combineGrid,
+  cutTiles,
+  gridShape,
+  imageGrid,
+  splitGrid,
+  type TileGrid,
+} from '#imaging/a1111/grid.ts';
 import type { MaskedContent } from '#imaging/a1111/img2img.ts';
 import { planLoopback, type DenoisingCurve } from '#imaging/a1111/scripts/loopback.ts';
 import { planPromptMatrix } from '#imaging/a1111/scripts/prompt-matrix.ts';
 import { planSdUpscale } from '#imaging/a1111/scripts/sd-upscale.ts';
 import { findXyzAxis } from '#imaging/a1111/scripts/xyz-axes.ts';
-import { planXyzPlot, xyzReturned, type XyzAxisValues, type XyzPlot, type XyzRequest } from '#imaging/a1111/scripts/xyz-plot.ts';
+import {
+  checkXyzValues,
+  planXyzPlot,
+  xyzReturned,
+  type XyzAxisValues,
+  type XyzPlot,
+  type XyzRequest,
+} from '#imaging/a1111/scripts/xyz-plot.ts';
 import { readXyzValues } from '#imaging/a1111/scripts/xyz-values.ts';
-import { filterUpscalers, upscalerOf } from '#imaging/a1111/upscaler.ts';
 import { invert } from '#imaging/pillow/convert.ts';
 import { filled } from '#imaging/pillow/paste.ts';
 import type { Pixels } from '#imaging/pixels.ts';
+import { upscalerNamed } from './a1111-images.ts';
 import {
   checkPixels,
   checkRefuses,
@@ -32,21 +47,26 @@ interface GridCase extends ImageCase {
   tile: Pair;
   overlap: number;
   tiles_xywh: number[][][];
+  combine_error: string | null;
 }
 
-function gridChecks({ tile, overlap, tiles_xywh: boxes, images }: GridCase, files: CaseFiles): Check[] {
+function gridChecks(
+  { tile, overlap, tiles_xywh: boxes, images, combine_error: failure }: GridCase,
+  files: CaseFiles,
+): Check[] {
   const image = files.input('image');
   const size = { width: tile[0], height: tile[1] };
-  if (images?.['combined'] === undefined || image.width < size.width || image.height < size.height) {
+  if (failure !== null || image.width < size.width || image.height < size.height) {
     return [checkRefuses('tiles', () => splitGrid(image, size, overlap))];
   }
   const grid = splitGrid(image, size, overlap);
   const columns = grid.rows[0]?.length ?? 1;
-  const tiles = cutTiles(image, grid).map((pixels, n) => changed(pixels, Math.floor(n / columns), n % columns));
-  return [
-    checkValues('tiles', boxesOf(grid), boxes),
-    checkPixels('combined', combineGrid(grid, tiles), files.image('combined'), 1),
-  ];
+  const tiles = cutTiles(image, grid).map((pixels, n) =>
+    changed(pixels, Math.floor(n / columns), n % columns),
+  );
+  const checks = [checkValues('tiles', boxesOf(grid), boxes)];
+  if (images?.['combined'] === undefined) return checks;
+  return [...checks, checkPixels('combined', combineGrid(grid, tiles), files.image('combined'), 1)];
 }
 
 /** The change that tells the tiles apart. */
@@ -71,7 +91,9 @@ function imageGridChecks(reference: ImageGridCase, files: CaseFiles): Check[] {
     ...(reference.arguments.rows !== undefined && { rows: reference.arguments.rows }),
     ...(reference.arguments.batch_size !== undefined && { batchSize: reference.arguments.batch_size }),
     ...(options.n_rows !== undefined && { nRows: options.n_rows }),
-    ...(options.grid_prevent_empty_spots !== undefined && { preventEmptySpots: options.grid_prevent_empty_spots }),
+    ...(options.grid_prevent_empty_spots !== undefined && {
+      preventEmptySpots: options.grid_prevent_empty_spots,
+    }),
   });
   const checks = [checkValues('shape', [shape.columns, shape.rows], [reference.cols, reference.rows])];
   if (reference.images?.['result'] === undefined) return checks;
@@ -85,7 +107,7 @@ interface SdUpscaleCase extends ImageCase {
   arguments: {
     overlap: number;
     scale_factor: number;
-    upscaler: keyof typeof filterUpscalers;
+    upscaler: string;
     width: number;
     height: number;
     batch_size: number;
@@ -101,8 +123,7 @@ interface SdUpscaleCase extends ImageCase {
 async function sdUpscaleChecks(reference: SdUpscaleCase, files: CaseFiles): Promise<Check[]> {
   const { arguments: given, images } = reference;
   const source = files.input('image');
-  const image =
-    given.upscaler === 'None' ? source : await upscalerOf(filterUpscalers[given.upscaler])(source, given.scale_factor);
+  const image = (await upscalerNamed(given.upscaler)?.(source, given.scale_factor)) ?? source;
   const request = {
     image,
     tile: { width: given.width, height: given.height },
@@ -116,7 +137,10 @@ async function sdUpscaleChecks(reference: SdUpscaleCase, files: CaseFiles): Prom
   }
   const plan = planSdUpscale(request);
   const calls = plan.images.flat().map(({ seed, tiles }) => ({ seed, tiles: tiles.length }));
-  const combined = combineGrid(plan.grid, (plan.images[0] ?? []).flatMap(({ tiles }) => tiles.map(invert)));
+  const combined = combineGrid(
+    plan.grid,
+    (plan.images[0] ?? []).flatMap(({ tiles }) => tiles.map(invert)),
+  );
   return [
     checkValues('upscaled', [image.width, image.height], reference.upscaled),
     checkValues('tiles', boxesOf(plan.grid), reference.tiles_xywh),
@@ -194,9 +218,14 @@ function promptMatrixChecks(reference: PromptMatrixCase): Check[] {
     differentSeeds: given.different_seeds,
     delimiter: given.variations_delimiter,
   });
-  const legend = (parts: typeof plan.horizontal) => parts.map((row) => row.map(({ text, active }) => [text, active]));
+  const legend = (parts: typeof plan.horizontal) =>
+    parts.map((row) => row.map(({ text, active }) => [text, active]));
   return [
-    checkValues('prompts', plan.prompts, positive ? reference.result_prompt : reference.result_negative_prompt),
+    checkValues(
+      'prompts',
+      plan.prompts,
+      positive ? reference.result_prompt : reference.result_negative_prompt,
+    ),
     checkValues('seeds', plan.seeds, reference.result_seed),
     checkValues('batches', plan.batches, reference.result_n_iter),
     checkValues('grid', { rows: plan.rows, cols: plan.columns }, reference.result_grid),
@@ -275,7 +304,10 @@ interface XyzCase extends ImageCase {
 function xyzChecks(reference: XyzCase): Check[] {
   const { arguments: given } = reference;
   const plan = () => {
-    const [x = NOTHING, y = NOTHING, z = NOTHING] = reference.axes.map(([label, text]) => axisValues(label, text));
+    const [x = NOTHING, y = NOTHING, z = NOTHING] = reference.axes.map(([label, text]) =>
+      axisValues(label, text),
+    );
+    for (const axis of [x, y, z]) checkXyzValues(axis, isSampler);
     const request = { ...XYZ_BASE, prompt: reference.prompt, negative_prompt: reference.negative_prompt };
     const varySeeds = { x: given.vary_seeds_x, y: given.vary_seeds_y, z: given.vary_seeds_z };
     return { axes: { x, y, z }, plot: planXyzPlot({ x, y, z, request, varySeeds }) };
@@ -283,12 +315,29 @@ function xyzChecks(reference: XyzCase): Check[] {
   if (reference.error !== null || !reference.cells_in_order) return [checkRefuses('plan', plan)];
   const { axes, plot } = plan();
   return [
-    checkValues('values', [axes.x.values, axes.y.values, axes.z.values], [reference.xs, reference.ys, reference.zs]),
-    checkValues('labels', plot.labels, { x: reference.x_labels, y: reference.y_labels, z: reference.z_labels }),
+    checkValues(
+      'values',
+      [axes.x.values, axes.y.values, axes.z.values],
+      [reference.xs, reference.ys, reference.zs],
+    ),
+    checkValues('labels', plot.labels, {
+      x: reference.x_labels,
+      y: reference.y_labels,
+      z: reference.z_labels,
+    }),
     checkValues('order', plot.order, [reference.first_axis, reference.second_axis]),
-    checkValues('cells', plot.cells.map(({ request }) => differences(request)), reference.cells_in_order),
+    checkValues(
+      'cells',
+      plot.cells.map(({ request }) => differences(request)),
+      reference.cells_in_order,
+    ),
     checkValues('sizes', returnedSizes(plot, given), reference.image_sizes),
   ];
+}
+
+/** Names of samplers in any case, as the webui has them. */
+function isSampler(name: string): boolean {
+  return INFOTEXT_SAMPLERS.some(({ label }) => label.toLowerCase() === name.toLowerCase());
 }
 
 /** What of a request the reference lists. */

@@ -57,7 +57,8 @@ async function* softInpaintChecks(reference: SoftInpaintCase, files: CaseFiles):
   const processed = planesOf(await files.tensor('processed'));
   const seen = adaptiveMask({ mask, original, processed, size: overlay, pasteTo: null }, settings);
   if (images['mask'] !== undefined) yield checkPixels('mask', seen, toGrey(files.image('mask')), 1);
-  if (images['overlay'] !== undefined) yield checkPixels('overlay', cutOut(overlay, seen), files.image('overlay'), 1);
+  if (images['overlay'] !== undefined)
+    yield checkPixels('overlay', cutOut(overlay, seen), files.image('overlay'), 1);
 }
 
 /** Soft inpainting. */

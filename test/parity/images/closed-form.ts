@@ -29,7 +29,10 @@ export function encode({ width, height, data }: Planes): Planes {
       return sum / 64;
     });
     ENCODER.forEach((weights, channel) => {
-      const value = weights.reduce<number>((sum, weight, i) => sum + weight * (mean[i] ?? 0), OFFSETS[channel] ?? 0);
+      const value = weights.reduce<number>(
+        (sum, weight, i) => sum + weight * (mean[i] ?? 0),
+        OFFSETS[channel] ?? 0,
+      );
       latents.data[channel * rows * columns + cell] = value;
     });
   }
@@ -44,7 +47,10 @@ export function decode({ width, height, data }: Planes): Planes {
     for (let x = 0; x < image.width; x++) {
       const cell = (y >> 3) * width + (x >> 3);
       DECODER.forEach((weights, channel) => {
-        const value = weights.reduce<number>((sum, weight, i) => sum + weight * (data[i * cells + cell] ?? 0), 0);
+        const value = weights.reduce<number>(
+          (sum, weight, i) => sum + weight * (data[i * cells + cell] ?? 0),
+          0,
+        );
         image.data[(channel * image.height + y) * image.width + x] = value;
       });
     }

@@ -4,7 +4,7 @@ import { decodePng } from '#codecs/png.ts';
 import type { Model } from '#engine/models/model.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ControlSpec, GenerateJob, Init, Size } from '#protocol/job.ts';
+import type { ControlSpec, GenerateJob, Init, Size, SizeConditioning } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 import { textToImage } from '../../support/jobs.ts';
 import { openNodeRuntime, readFrom } from '../../support/node-engine.ts';
@@ -31,24 +31,48 @@ interface PipelineCase extends ImageCase {
     control_guidance_start?: number;
     control_guidance_end?: number;
     guess_mode?: boolean;
+    /** Height and width. */
+    original_size?: [number, number];
+    target_size?: [number, number];
+    /** Top and left. */
+    crops_coords_top_left?: [number, number];
+    /** Of a run that a second model ends: where it takes over, and the seed of its beginning. */
+    cut?: number;
+    seed_base?: number;
   };
   ip_adapter_scale?: number;
 }
 
-/** Which inputs the pipelines that the app stands in for take. */
-const PIPELINES: Readonly<Record<string, { control?: string; init?: string; mask?: string }>> = {
+/** What the pipelines that the app stands in for take: the names of images, and how strong a ControlNet is by default. */
+interface Takes {
+  control?: string;
+  init?: string;
+  mask?: string;
+  strength?: number;
+  isSdxl?: boolean;
+}
+
+const PIPELINES: Readonly<Record<string, Takes>> = {
+  StableDiffusionPipeline: {},
+  StableDiffusionXLImg2ImgPipeline: { init: 'image', isSdxl: true },
+  StableDiffusionXLInpaintPipeline: { init: 'image', mask: 'mask_image', isSdxl: true },
+  'StableDiffusionXLPipeline(denoising_end) then StableDiffusionXLImg2ImgPipeline(denoising_start)': {
+    isSdxl: true,
+  },
   StableDiffusionImg2ImgPipeline: { init: 'image' },
   StableDiffusionInpaintPipeline: { init: 'image', mask: 'mask_image' },
   StableDiffusionControlNetPipeline: { control: 'image' },
-  StableDiffusionControlNetImg2ImgPipeline: { control: 'control_image', init: 'image' },
+  StableDiffusionControlNetImg2ImgPipeline: { control: 'control_image', init: 'image', strength: 0.8 },
   StableDiffusionControlNetInpaintPipeline: {
     control: 'control_image',
     init: 'image',
     mask: 'mask_image',
+    strength: 0.5,
   },
 };
 
 const CONTROLNET = 'controlnet';
+const REFINER = 'refiner';
 
 /**
  * Whole diffusers pipelines on the tiny networks, most of them at sizes that are not square and some whose latents cannot be
@@ -60,12 +84,15 @@ export const compare: ImageKind = async function* (references): AsyncGenerator<P
   const models = {
     plain: await openTinyPipeline(runtime, references.root),
     inpainting: await openTinyPipeline(runtime, references.root, { unet: 'unet-inpaint-9ch' }),
+    sdxl: await openTinyPipeline(runtime, references.root, { isRefiner: true }),
+    refiner: await openTinyPipeline(runtime, references.root, { id: REFINER, isRefiner: true }),
   };
   for (const each of references.cases as readonly PipelineCase[]) {
-    const model = each.id.endsWith('9ch') ? models.inpainting : models.plain;
+    const isSdxl = PIPELINES[each.pipeline]?.isSdxl === true;
+    const model = isSdxl ? models.sdxl : each.id.endsWith('9ch') ? models.inpainting : models.plain;
     yield* compareGenerated(
       `images/${references.kind}/${each.id}`,
-      () => generate(runtime, model, references, each),
+      () => generate(runtime, [model, models.refiner], references, each),
       () => readMade(references, each),
     );
   }
@@ -82,67 +109,95 @@ async function readMade(references: ImageReferences, { images, tensors }: Pipeli
 
 async function generate(
   runtime: Runtime,
-  model: Model,
+  [model, refiner]: readonly [Model, Model],
   references: ImageReferences,
   reference: PipelineCase,
 ): Promise<Made> {
   const job = await jobOf(references, reference);
   const folder = join(references.root, 'models', CONTROLNET);
-  return generateOne(runtime, model, job, job.controls ? [controlNetPack(folder)] : [], () =>
-    readFrom(folder),
-  );
+  const addOns = job.controls ? [controlNetPack(folder)] : [];
+  return generateOne(runtime, model, job, addOns, () => readFrom(folder), [refiner]);
 }
 
 /** The call as a job of the app. @throws AppError `unsupported_feature` for what the app does not do */
 async function jobOf(references: ImageReferences, reference: PipelineCase): Promise<GenerateJob> {
   const { pipeline, arguments: call, ip_adapter_scale: adapter } = reference;
   const takes = PIPELINES[pipeline];
-  const missing =
-    (!takes && pipeline) ||
-    (adapter !== undefined && 'IP-Adapters') ||
-    (typeof call.padding_mask_crop === 'number' && 'only masked') ||
-    (call.guess_mode === true && 'guess mode');
+  const missing = (!takes && pipeline) || (adapter !== undefined && 'IP-Adapters') || false;
   if (!takes || missing) throw new AppError('unsupported_feature', `There is no ${String(missing)} yet.`);
   const input = (label = '') => references.input(reference.inputs?.[label] ?? '');
-  const first = input(takes.init ?? takes.control);
+  const first = takes.init ?? takes.control;
   const job = textToImage({
     prompt: call.prompt,
     negativePrompt: call.negative_prompt,
-    seeds: [BigInt(call.seed)],
+    seeds: [BigInt(call.seed_base ?? call.seed)],
     steps: call.num_inference_steps,
     guidanceScale: call.guidance_scale,
     sampler: { family: 'diffusers', scheduler: call.scheduler, config: {} },
-    ...sizeOf(call, decodePng(new Uint8Array(await first.arrayBuffer()))),
+    ...sizeOf(call, first === undefined ? null : decodePng(new Uint8Array(await input(first).arrayBuffer()))),
     ...(call.strength !== undefined && { strength: call.strength }),
+    ...(call.cut !== undefined && {
+      refiner: { model: REFINER, switchAt: call.cut, counts: 'timestep' },
+    }),
+    sizeConditioning: sizesOf(call),
   });
   return {
     ...job,
-    ...(takes.init !== undefined && { init: initOf(input(takes.init), takes.mask && input(takes.mask)) }),
-    ...(takes.control !== undefined && { controls: [controlOf(input(takes.control), call)] }),
+    ...(takes.init !== undefined && {
+      init: initOf(
+        input(takes.init),
+        takes.mask === undefined ? null : input(takes.mask),
+        call.padding_mask_crop,
+      ),
+    }),
+    ...(takes.control !== undefined && { controls: [controlOf(input(takes.control), call, takes)] }),
+  };
+}
+
+function sizesOf({
+  original_size: original,
+  target_size: target,
+  crops_coords_top_left: crop,
+}: PipelineCase['arguments']): SizeConditioning {
+  const size = ([height, width]: readonly [number, number]) => ({ width, height });
+  return {
+    ...(original && { original: size(original) }),
+    ...(target && { target: size(target) }),
+    ...(crop && { crop: { x: crop[1], y: crop[0] } }),
   };
 }
 
 /** Images without width and height are cut down to multiples of 8. */
-function sizeOf({ width, height }: PipelineCase['arguments'], image: Size): Size {
+function sizeOf({ width, height }: PipelineCase['arguments'], image: Size | null): Size {
   const cut = (side: number) => side - (side % 8);
-  return { width: width ?? cut(image.width), height: height ?? cut(image.height) };
+  return { width: width ?? cut(image?.width ?? 0), height: height ?? cut(image?.height ?? 0) };
 }
 
-function initOf(image: Blob, mask: Blob | '' | undefined): Init {
-  const common = { images: [image], fit: 'stretch' } as const;
-  return mask ? { from: 'masked', ...common, mask } : { from: 'image', ...common };
+function initOf(image: Blob, mask: Blob | null, padding: number | null | undefined): Init {
+  const common = { rules: 'diffusers', images: [image], fit: 'stretch' } as const;
+  if (!mask) return { from: 'image', ...common };
+  return {
+    from: 'masked',
+    ...common,
+    mask: { kind: 'image', mask, invert: false },
+    fill: 'original',
+    blur: { x: 0, y: 0 },
+    round: true,
+    area: typeof padding === 'number' ? { padding } : 'whole',
+    overlay: typeof padding === 'number',
+  };
 }
 
-function controlOf(image: Blob, call: PipelineCase['arguments']): ControlSpec {
+function controlOf(image: Blob, call: PipelineCase['arguments'], { strength = 1 }: Takes): ControlSpec {
   return {
     id: CONTROLNET,
     image,
     fit: 'stretch',
     preprocessor: { kind: 'none' },
-    strength: call.controlnet_conditioning_scale ?? 1,
+    strength: call.controlnet_conditioning_scale ?? strength,
     start: call.control_guidance_start ?? 0,
     end: call.control_guidance_end ?? 1,
-    balance: 'even',
+    balance: call.guess_mode === true ? 'control' : 'even',
   };
 }
 

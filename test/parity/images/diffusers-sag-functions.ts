@@ -6,7 +6,14 @@ import {
   predictOriginal,
   type PredictionType,
 } from '#imaging/diffusers/self-attention-guidance.ts';
-import { checkTensor, planesOf, type CaseFiles, type Check, type ImageCase, type ReferenceTensor } from './reference.ts';
+import {
+  checkTensor,
+  planesOf,
+  type CaseFiles,
+  type Check,
+  type ImageCase,
+  type ReferenceTensor,
+} from './reference.ts';
 
 /** A call of self-attention guidance's functions. */
 export interface SagCase extends ImageCase {

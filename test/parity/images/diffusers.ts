@@ -103,11 +103,16 @@ function viewsChecks(reference: ViewsCase): Check[] {
 export const diffusersKinds: Readonly<Record<string, KindRunner>> = {
   'diffusers-preprocess': kindRunner<PreprocessCase>('diffusers-preprocess', preprocessChecks),
   'diffusers-crop-region': kindRunner<CropRegionCase>('diffusers-crop-region', cropRegionChecks),
-  'diffusers-blur': kindRunner<ImageCase & { blur_factor: number }>('diffusers-blur', ({ blur_factor }, files) => [
-    checkPixels('result', gaussianBlur(files.input('mask'), blur_factor), files.image('result'), 1),
-  ]),
+  'diffusers-blur': kindRunner<ImageCase & { blur_factor: number }>(
+    'diffusers-blur',
+    ({ blur_factor }, files) => [
+      checkPixels('result', gaussianBlur(files.input('mask'), blur_factor), files.image('result'), 1),
+    ],
+  ),
   'diffusers-overlay': kindRunner<OverlayCase>('diffusers-overlay', ({ crops_coords }, files) => {
-    const [mask, initImage, generated] = ['mask', 'init_image', 'generated'].map((label) => files.input(label));
+    const [mask, initImage, generated] = ['mask', 'init_image', 'generated'].map((label) =>
+      files.input(label),
+    );
     if (!mask || !initImage || !generated) throw new Error('An image is missing.');
     const region = crops_coords ? regionOf(crops_coords) : undefined;
     const result = applyOverlay(mask, initImage, generated, region);

@@ -1,5 +1,10 @@
 import { isInpaintTask, planInpaintTask, readInpaintInput } from '#imaging/fooocus/image-input.ts';
-import { pasteInpainted, planInpaintArea, prepareInpaint, UPSCALER_FACTOR } from '#imaging/fooocus/inpaint.ts';
+import {
+  pasteInpainted,
+  planInpaintArea,
+  prepareInpaint,
+  UPSCALER_FACTOR,
+} from '#imaging/fooocus/inpaint.ts';
 import { latentMask } from '#imaging/fooocus/latent-mask.ts';
 import { softenMask } from '#imaging/fooocus/mask.ts';
 import { outpaint, type OutpaintSide } from '#imaging/fooocus/outpaint.ts';
@@ -30,7 +35,10 @@ interface InpaintCase extends ImageCase {
 
 /** What the references have for the upscaler: each pixel repeated. */
 function repeatPixels(image: Pixels): Pixels {
-  return resizeNearest(image, { width: image.width * UPSCALER_FACTOR, height: image.height * UPSCALER_FACTOR });
+  return resizeNearest(image, {
+    width: image.width * UPSCALER_FACTOR,
+    height: image.height * UPSCALER_FACTOR,
+  });
 }
 
 /** Pixels 8, 24, 40 … in both directions. */

@@ -1,10 +1,22 @@
-import { applyOverrides, performanceOfSteps, performanceSteps, type PerformanceName } from '#imaging/fooocus/performance.ts';
+import {
+  applyOverrides,
+  performanceOfSteps,
+  performanceSteps,
+  type PerformanceName,
+} from '#imaging/fooocus/performance.ts';
 import { findMaskRegion, growRegion } from '#imaging/fooocus/region.ts';
 import { shapeCeil, sizeOfShapeCeil } from '#imaging/fooocus/sizes.ts';
 import { planUpscale, planVary, readUovMethod } from '#imaging/fooocus/upscale-or-vary.ts';
 import type { Region } from '#imaging/pixels.ts';
 import type { Size } from '#protocol/job.ts';
-import { checkRefuses, checkValues, kindRunner, type Check, type ImageCase, type KindRunner } from './reference.ts';
+import {
+  checkRefuses,
+  checkValues,
+  kindRunner,
+  type Check,
+  type ImageCase,
+  type KindRunner,
+} from './reference.ts';
 
 type Pair = [width: number, height: number];
 
@@ -54,7 +66,10 @@ function uovChecks(reference: UovCase): Check[] {
       checkValues('final', pairOf(plan.final), final),
     ];
   }
-  const plan = planUpscale(reference, method.factor, { fast: method.fast, overwriteStrength: overwrite_strength });
+  const plan = planUpscale(reference, method.factor, {
+    fast: method.fast,
+    overwriteStrength: overwrite_strength,
+  });
   return [
     checkValues('resized', pairOf(plan.resized), resized),
     checkValues('direct', plan.diffusion === null, reference.direct_return),

@@ -28,7 +28,10 @@ interface ResampleCase extends ImageCase {
   resize_mode?: 0 | 1 | 2;
 }
 
-function resample(image: Pixels, { function: name, width = 0, height = 0, resize_mode = 1 }: ResampleCase): Pixels {
+function resample(
+  image: Pixels,
+  { function: name, width = 0, height = 0, resize_mode = 1 }: ResampleCase,
+): Pixels {
   if (name === 'HWC3') return toRgbOnWhite(image);
   if (name === 'resample_image') return resampleImage(image, { width, height });
   return resizeImage(resize_mode, image, { width, height });

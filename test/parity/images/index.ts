@@ -4,6 +4,7 @@ import type { ParityCase } from '../case.ts';
 import { a1111Kinds } from './a1111.ts';
 import { controlnetKinds } from './controlnet.ts';
 import { compare as diffusersPipelines } from './diffusers-pipelines.ts';
+import { comparePanoramas, compareSelfAttention } from './diffusers-windows.ts';
 import { diffusersKinds } from './diffusers.ts';
 import { fooocusKinds } from './fooocus.ts';
 import { openReferences, type ImageKind } from './image-kind.ts';
@@ -19,7 +20,9 @@ export const imageKinds: Readonly<Record<string, KindRunner>> = {
 
 /** What compares whole pipelines of the engine, by the same. A kind is a file here and a line in this table. */
 const pipelines: Readonly<Record<string, ImageKind>> = {
+  'diffusers-panorama': comparePanoramas,
   'diffusers-pipelines': diffusersPipelines,
+  'diffusers-sag': compareSelfAttention,
 };
 
 /** Every `images/<kind>/` of a folder of references; of kinds that nothing here compares it says that they are not supported. */

@@ -76,7 +76,8 @@ export function kindRunner<Case extends ImageCase>(kind: string, run: CaseRunner
 /** The check that misses its tolerance most, as a multiple of the tolerance. */
 function worst(name: string, checks: readonly Check[]): ParityCase {
   if (checks.length === 0) throw new Error('The case compares nothing.');
-  const ratio = ({ error, tolerance }: Check) => (error <= tolerance ? error / (tolerance || 1) : Math.max(error / tolerance, 1.01));
+  const ratio = ({ error, tolerance }: Check) =>
+    error <= tolerance ? error / (tolerance || 1) : Math.max(error / tolerance, 1.01);
   const [first] = [...checks].sort((a, b) => ratio(b) - ratio(a));
   const error = first ? ratio(first) : Infinity;
   const note = first && error > 1 ? `${first.label}: ${first.error} of ${first.tolerance}` : undefined;
@@ -179,7 +180,12 @@ function countDifferences(actual: unknown, expected: unknown): number {
     if (actual === null || typeof actual !== 'object') return 1;
     const keys = new Set([...Object.keys(expected), ...Object.keys(actual)]);
     return [...keys].reduce(
-      (sum, key) => sum + countDifferences((actual as Record<string, unknown>)[key], (expected as Record<string, unknown>)[key]),
+      (sum, key) =>
+        sum +
+        countDifferences(
+          (actual as Record<string, unknown>)[key],
+          (expected as Record<string, unknown>)[key],
+        ),
       0,
     );
   }
@@ -203,6 +209,11 @@ export function planesOf({ shape, data }: ReferenceTensor): Planes {
 }
 
 /** Compares planes with a tensor; the error is relative to the tensor's largest number. */
-export function checkTensor(label: string, actual: Float32Array, expected: ReferenceTensor, tolerance = 1e-4): Check {
+export function checkTensor(
+  label: string,
+  actual: Float32Array,
+  expected: ReferenceTensor,
+  tolerance = 1e-4,
+): Check {
   return { label, error: relativeError(actual, expected.data), tolerance };
 }

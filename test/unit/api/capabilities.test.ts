@@ -57,7 +57,7 @@ const BY_REQUEST: readonly { needs: Capability; path: string; body: object }[] =
   {
     needs: 'control-mask',
     path: '/sdapi/v1/txt2img',
-    body: { alwayson_scripts: { controlnet: { args: [{ image: 'AAAA', mask: 'AAAA', model: 'canny' }] } } },
+    body: { alwayson_scripts: { controlnet: { args: [{ image: 'AAAA', effective_region_mask: 'AAAA' }] } } },
   },
   {
     needs: 'extra-options',

@@ -342,10 +342,10 @@ it('describes what is served', async () => {
         },
       },
     },
-    '/sdapi/inpaint': {
-      post: {
-        description: 'Not available yet: needs inpainting',
-        'x-vitrine-status': { needs: 'inpaint' },
+    '/sdapi/generate_prompt': {
+      get: {
+        description: 'Not available yet: needs a model that describes images',
+        'x-vitrine-status': { needs: 'interrogate' },
       },
     },
     '/api/v1/enterprise/restart_server': {

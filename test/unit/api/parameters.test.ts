@@ -6,7 +6,6 @@ import {
   honoured,
   needs,
   noEffect,
-  noEffectYet,
   param,
   parameters,
   partOf,
@@ -26,10 +25,9 @@ const request = parameters({
   prompt: param(f.string(), '', honoured, 'What to generate'),
   checkpoint: param(f.string(), null, honoured, 'The model'),
   unit: param(unit, {}, honoured, 'A unit'),
-  refiner: param(f.boolean(), false, needs('refiner'), 'A refiner'),
-  switch_at: param(f.number(), 0.8, partOf('refiner'), 'When the refiner begins'),
+  restore_faces: param(f.boolean(), false, needs('face-restoration'), 'Restore faces'),
+  visibility: param(f.number(), 0.8, partOf('restore_faces'), 'How much of them'),
   grid: param(f.boolean(), true, noEffect('there are no grids'), 'A grid'),
-  hires: param(f.boolean(), false, noEffectYet('hires-fix'), 'A second pass'),
 });
 
 /** Names without effect in a request as it was sent. */
@@ -47,10 +45,9 @@ describe('a row', () => {
         prompt: '',
         checkpoint: null,
         unit: { weight: 1, low_vram: false },
-        refiner: false,
-        switch_at: 0.8,
+        restore_faces: false,
+        visibility: 0.8,
         grid: true,
-        hires: false,
       },
     });
     expect('value' in read && Object.keys(read.value)).toEqual(Object.keys(request.rows));
@@ -73,19 +70,17 @@ describe('a row', () => {
 
 describe('screening', () => {
   it('names what is accepted only, what is unknown, and what is inside', () => {
-    const sent = { image: 'x', grid: false, hires: true, unit: { low_vram: 'yes', colour: 1 }, surprise: 1 };
-    expect(withoutEffect(sent)).toEqual(['grid', 'hires', 'unit.low_vram', 'unit.colour', 'surprise']);
+    const sent = { image: 'x', grid: false, unit: { low_vram: 'yes', colour: 1 }, surprise: 1 };
+    expect(withoutEffect(sent)).toEqual(['grid', 'unit.low_vram', 'unit.colour', 'surprise']);
   });
 
   it('names nothing that was sent with its default, or that is a detail', () => {
-    expect(withoutEffect({ image: 'x', grid: 'yes', hires: null, switch_at: 0.5, refiner: 'no' })).toEqual(
-      [],
-    );
+    expect(withoutEffect({ image: 'x', grid: 'yes', visibility: 0.5, restore_faces: 'no' })).toEqual([]);
   });
 
   it('refuses what asks for a missing capability, by both names', () => {
-    expect(() => withoutEffect({ image: 'x', refiner: 'on' })).toThrow(
-      "'refiner' needs a refiner, which is not available here yet.",
+    expect(() => withoutEffect({ image: 'x', restore_faces: 'on' })).toThrow(
+      "'restore_faces' needs face restoration, which is not available here yet.",
     );
   });
 });

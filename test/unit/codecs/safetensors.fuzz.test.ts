@@ -105,7 +105,12 @@ const DEEP = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
 
 /** Ways to lie; each makes any valid file invalid. */
 const LIES: Readonly<Record<string, (sketch: Sketch) => Uint8Array>> = {
-  'a name twice': ({ members, dataBytes }) => encode([...members, ...members.slice(0, 1)], dataBytes),
+  // Twice with the same bytes is valid, as the last of two counts.
+  'a name twice, with other bytes': ({ members, dataBytes }) => {
+    const [name] = members[0] ?? [''];
+    const added = { dtype: 'U8', shape: [1], data_offsets: [dataBytes + 1, dataBytes + 2] };
+    return encode([...members, [name, JSON.stringify(added)]], dataBytes + 2);
+  },
   'a shape of one more': ({ members, dataBytes }) =>
     encode(
       change(members, (entry) => ({ ...entry, shape: [...entry.shape.map((side) => side + 1), 3] })),

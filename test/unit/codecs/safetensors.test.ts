@@ -93,10 +93,16 @@ test.each([
   ['unknown dtype', fileOf({ a: { ...u8(0, 4), dtype: 'F4' } }, 4), 'unknown type "F4"'],
   ['inherited dtype', fileOf({ a: { ...u8(0, 4), dtype: 'toString' } }, 4), 'unknown type "toString"'],
   [
-    'duplicate name',
-    fileOf(`{"a":${JSON.stringify(u8(0, 4))},"a":${JSON.stringify(u8(0, 4))}}`, 4),
+    'duplicate name of other bytes',
+    fileOf(`{"a":${JSON.stringify(u8(0, 4))},"a":${JSON.stringify(u8(4, 8))}}`, 8),
     'names a tensor twice',
   ],
+  [
+    'duplicate name of fewer bytes',
+    fileOf(`{"a":${JSON.stringify(u8(0, 8))},"a":${JSON.stringify(u8(0, 4))}}`, 8),
+    'names a tensor twice',
+  ],
+  ['metadata that are a list', fileOf({ __metadata__: [], a: u8(0, 4) }, 4), 'metadata is not a JSON object'],
   ['broken JSON', fileOf('{"a":'), 'not valid JSON'],
   ['deep JSON', fileOf(`{"a":${'['.repeat(200_000)}`), 'not valid JSON'],
   ['no object', fileOf('[]'), 'does not start with a safetensors header'],
@@ -119,6 +125,36 @@ test.each([
     problem: 'foreign',
     reason: expect.stringContaining(reason) as string,
   });
+});
+
+test.each([
+  ['null for metadata', fileOf({ __metadata__: null, a: u8(0, 4) }, 4), {}],
+  [
+    'numbers, flags, null and objects in metadata',
+    fileOf({ __metadata__: { a: 1.5, b: true, c: null, d: { e: [1] }, f: 'x' }, a: u8(0, 4) }, 4),
+    { a: '1.5', b: 'true', c: 'null', d: '{"e":[1]}', f: 'x' },
+  ],
+  [
+    'a tensor listed twice with the same bytes',
+    fileOf(`{"a":${JSON.stringify(u8(0, 4))},"a":${JSON.stringify(u8(0, 4))}}`, 4),
+    {},
+  ],
+  [
+    'the same note twice, of which the last counts',
+    fileOf(`{"__metadata__":{"k":"1","k":"2"},"a":${JSON.stringify(u8(0, 4))}}`, 4),
+    { k: '2' },
+  ],
+  [
+    '6 MB of metadata',
+    fileOf({ __metadata__: { ss_tag_frequency: 'x'.repeat(6_000_000) }, a: u8(0, 4) }, 4),
+    { ss_tag_frequency: 'x'.repeat(6_000_000) },
+  ],
+  ['an empty tensor that marks something', fileOf({ v_pred: u8(0, 0), a: u8(0, 4) }, 4), {}],
+])('%s: read', (_, file, metadata) => {
+  const parsed = parseSafetensorsHeader(file, file.length);
+  if (!parsed.ok) throw new Error(parsed.reason);
+  expect(parsed.header.metadata).toEqual(metadata);
+  expect(parsed.header.entries.get('a')?.length).toBe(4);
 });
 
 test('any bytes are answered with a header within the file or a reason', () => {

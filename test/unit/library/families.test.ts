@@ -54,5 +54,5 @@ it('models of SD 2 that predict the velocity are for 768 × 768', () => {
 });
 
 it('imports no family besides', () => {
-  expect(['emoji-mini', 'other', 'sdxl-refiner', 'toString', null].some(isImportedFamily)).toBe(false);
+  expect(['emoji-mini', 'other', 'toString', null].some(isImportedFamily)).toBe(false);
 });

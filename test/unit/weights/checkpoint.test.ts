@@ -186,6 +186,19 @@ test.each([
     ],
     'conv_up2.weight',
   ],
+  [
+    'an ESRGAN upscaler of the layout between',
+    [
+      'conv_first.weight',
+      'RRDB_trunk.0.RDB1.conv1.weight',
+      'RRDB_trunk.22.RDB3.conv5.bias',
+      'trunk_conv.weight',
+      'upconv1.weight',
+      'HRconv.weight',
+      'conv_last.weight',
+    ],
+    'body.22.rdb3.conv5.bias',
+  ],
 ])('%s', (_, originals, wanted) => {
   const { components, leftOver } = openCheckpoint(
     headerOf(originals.map((name) => ({ name, type: 'float32', shape: [1] }))),

@@ -130,15 +130,26 @@ describe('graphs built with it consume every tensor', () => {
 });
 
 test.each([
-  [3, 4],
-  [12, 2],
-])('an ESRGAN upscaler of %i input channels upscales %i times', (inputs, scale) => {
-  const tensors = ['conv_first', 'body.0.rdb1.conv1', 'conv_up1', 'conv_up2', 'conv_last'].map((name) => ({
+  { inputs: 3, doublings: 2, scale: 4, folded: 1 },
+  { inputs: 12, doublings: 2, scale: 2, folded: 2 },
+  { inputs: 48, doublings: 2, scale: 1, folded: 4 },
+  { inputs: 3, doublings: 1, scale: 2, folded: 1 },
+  { inputs: 3, doublings: 0, scale: 1, folded: 1 },
+  { inputs: 3, doublings: 3, scale: 8, folded: 1 },
+])('an ESRGAN upscaler of $inputs input channels that doubles $doublings times', (known) => {
+  const { inputs, doublings, scale, folded } = known;
+  const ups = Array.from({ length: doublings }, (_, index) => `conv_up${index + 1}`);
+  const tensors = ['conv_first', 'body.0.rdb1.conv1', ...ups, 'conv_last'].map((name) => ({
     name: `${name}.weight`,
     type: 'float32' as const,
     shape: name === 'conv_first' ? [64, inputs, 3, 3] : name === 'conv_last' ? [3, 64, 3, 3] : [64, 64, 3, 3],
   }));
-  expect(inferConfig('upscaler', headerOf(tensors))).toEqual({ num_in_ch: 3, num_out_ch: 3, scale });
+  expect(inferConfig('upscaler', headerOf(tensors))).toEqual({
+    num_in_ch: 3,
+    num_out_ch: 3,
+    scale,
+    pixel_unshuffle: folded,
+  });
 });
 
 test('a network of no known family is refused', () => {

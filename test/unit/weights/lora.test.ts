@@ -3,11 +3,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readFloat32 } from '#weights/casts.ts';
 import type { Component } from '#weights/checkpoint.ts';
-import { lowRankFactors, mergeLoras, parseLora } from '#weights/lora.ts';
+import { parseLora } from '#weights/lora.ts';
+import { matchLora, openTargets } from '#weights/match-lora.ts';
+import { lowRankFactors, mergeLoras } from '#weights/merge-loras.ts';
 import { multiply } from '#weights/low-rank.ts';
 import { dequantiseTensors, quantiseTensors } from '#weights/quantise.ts';
 import { openSafetensors } from '#weights/safetensors-source.ts';
+import { recogniseWeights } from '#weights/recognise.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
+import { readTextualInversion } from '#weights/textual-inversion.ts';
 import names from '../../fixtures/checkpoint-names.json' with { type: 'json' };
 import { cases } from '../../parity/lora.ts';
 import { headerOf, tensorsOf, valuesOf } from './tensors.ts';
@@ -350,6 +354,107 @@ test.each([
   );
 });
 
+describe('what a LoRA has besides', () => {
+  const up = some([6, 2], 1);
+  const down = some([2, 5], 2);
+  const pair = { [`${FLAT}.lora_up.weight`]: up, [`${FLAT}.lora_down.weight`]: down };
+
+  test.each([
+    ['position numbers', { 'text_encoder.text_model.embeddings.position_ids': some([1, 77]) }],
+    ['an alpha without a pair', { [`${CONV_PATH}.alpha`]: some([]) }],
+    ['half a pair', { [`${CONV_PATH}.lora_up.weight`]: some([4, 2, 1, 1]) }],
+    [
+      'half of a LoHa',
+      { [`${CONV_PATH}.hada_w1_a`]: some([4, 2]), [`${CONV_PATH}.hada_w1_b`]: some([2, 27]) },
+    ],
+    ['a counter of the trainer', { step: some([]) }],
+  ])('%s: skipped and named, the rest applies', async (_, others) => {
+    const lora = parseLora(tensorsOf({ ...pair, ...others }), 'lora');
+    expect(lora.unknown).toEqual(Object.keys(others));
+    expectClose(await added({ ...pair, ...others }, LINEAR), product(up, down));
+    expectClose(await added({ ...pair, ...others }, CONV), Array<number>(108).fill(0));
+  });
+
+  test.each([
+    [
+      'a module the model lacks',
+      {
+        'lora_unet_down_blocks_2_attentions_0_proj_in.lora_up.weight': some([6, 2]),
+        'lora_unet_down_blocks_2_attentions_0_proj_in.lora_down.weight': some([2, 5]),
+      },
+      'down_blocks_2_attentions_0_proj_in',
+    ],
+    [
+      'a text encoder the model lacks',
+      {
+        'lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_up.weight': some([6, 2]),
+        'lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight': some([2, 5]),
+      },
+      'text_model_encoder_layers_0_mlp_fc1',
+    ],
+    [
+      'a convolution of other channels, as the first of inpainting models is',
+      {
+        [`${CONV_PATH}.lora_up.weight`]: some([4, 2, 1, 1]),
+        [`${CONV_PATH}.lora_down.weight`]: some([2, 9, 3, 3]),
+      },
+      'down_blocks_0_resnets_0_conv1',
+    ],
+    ['a bias the model lacks', { [`${FLAT}.diff_b`]: some([6]) }, `${FLAT.slice(10)}.bias`],
+  ])('%s: skipped and named, the rest applies', async (_, others, name) => {
+    const lora = parseLora(tensorsOf({ ...pair, ...others }), 'lora');
+    expect(matchLora(openTargets(model), lora).skipped).toEqual([name]);
+    expectClose(await added({ ...pair, ...others }, LINEAR), product(up, down));
+  });
+
+  test('but one for another family is refused whole', () => {
+    const KEY = 'mid_block.attentions.0.transformer_blocks.0.attn2.to_k';
+    const unet = tensorsOf({ ...base, [`${KEY}.weight`]: some([6, 5]) });
+    const lora = parseLora(
+      tensorsOf({
+        ...pair,
+        [`unet.${KEY}.lora_B.weight`]: some([6, 2]),
+        [`unet.${KEY}.lora_A.weight`]: some([2, 7]),
+      }),
+      'lora',
+    );
+    expect(() => matchLora(openTargets(new Map([['unet', unet]])), lora)).toThrow(/another kind of model/);
+  });
+
+  test.each([
+    ['SD 1.x', { 'bundle_emb.my cat.string_to_param.*': some([2, 768]) }, ['text_encoder']],
+    [
+      'SDXL',
+      { 'bundle_emb.my cat.clip_l': some([2, 768]), 'bundle_emb.my cat.clip_g': some([2, 1280]) },
+      ['text_encoder', 'text_encoder_2'],
+    ],
+    ["OneTrainer's", { 'bundle_emb.my cat.emb_params': some([2, 1024]) }, ['text_encoder']],
+  ])('embeddings for %s', async (_, bundled, encoders) => {
+    const { embeddings, unknown } = parseLora(tensorsOf({ ...pair, ...bundled }), 'lora');
+    expect(unknown).toEqual([]);
+    expect([...embeddings.keys()]).toEqual(['my cat']);
+    const file = embeddings.get('my cat');
+    if (!file) throw new Error('no embedding');
+    const { tokens, vectors } = await readTextualInversion(file, 'my cat');
+    expect([tokens, [...vectors.keys()]]).toEqual([2, encoders]);
+    const [first] = Object.values(bundled);
+    expect(vectors.get('text_encoder')?.values).toEqual(Float32Array.from(first?.[1] ?? []));
+    expect(recogniseWeights(tensorsOf(bundled))).toMatchObject({ kind: 'lora', problem: null });
+  });
+
+  test('vectors for what encoders put out, which OneTrainer adds, and those of no known width are skipped', () => {
+    const bundled = {
+      'bundle_emb.cat.clip_l': some([1, 768]),
+      'bundle_emb.cat.clip_g': some([1, 1280]),
+      'bundle_emb.cat.clip_l_out': some([1, 768]),
+      'bundle_emb.dog.vector': some([1, 100]),
+    };
+    const lora = parseLora(tensorsOf({ ...pair, ...bundled }), 'lora');
+    expect([...lora.embeddings.keys()]).toEqual(['cat']);
+    expect(lora.unknown).toEqual(['bundle_emb.cat.clip_l_out', 'bundle_emb.dog.vector']);
+  });
+});
+
 test('a module under both of its names counts once', async () => {
   const up = some([6, 2], 1);
   const down = some([2, 5], 2);
@@ -364,15 +469,11 @@ test('a module under both of its names counts once', async () => {
 });
 
 test('a LoRA without its up tensor is called incomplete', () => {
-  const lora = parseLora(
-    tensorsOf({
-      'lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight': some([2, 5]),
-    }),
-    'half',
+  const parse = (tensors: Parameters<typeof tensorsOf>[0]) => () => parseLora(tensorsOf(tensors), 'half');
+  expect(parse({ [`${FLAT}.lora_down.weight`]: some([2, 5]) })).toThrow(
+    /half is incomplete.*lacks its up tensor/,
   );
-  expect(() => mergeLoras(model, [{ lora, strength: 1 }])).toThrow(/half is incomplete.*lacks its up tensor/);
-  const scale = parseLora(tensorsOf({ 'lora_unet_down_blocks_0_resnets_0_conv1.alpha': [[], [4]] }), 'scale');
-  expect(() => mergeLoras(model, [{ lora: scale, strength: 1 }])).toThrow(/scale is incomplete/);
+  expect(parse({ [`${CONV_PATH}.alpha`]: [[], [4]] })).toThrow(/half is incomplete/);
 });
 
 describe('factors instead of merged weights', () => {
@@ -485,9 +586,12 @@ describe('factors instead of merged weights', () => {
       factorsOf({ [`${FLAT}.lora_up.weight`]: some([6, 2]), [`${FLAT}.lora_down.weight`]: some([2, 7]) }),
     ).toThrow(/do not fit/);
     expect(() => factorsOf({ [`${FLAT}.lora_up.weight`]: some([6, 2]) })).toThrow(/incomplete/);
-    expect(() => factorsOf({ 'lora_unet_nowhere.lora_up.weight': some([6, 2]) })).toThrow(
-      /another kind of model/,
-    );
+    expect(() =>
+      factorsOf({
+        'lora_unet_nowhere.lora_up.weight': some([6, 2]),
+        'lora_unet_nowhere.lora_down.weight': some([2, 5]),
+      }),
+    ).toThrow(/another kind of model/);
   });
 });
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { recogniseWeights } from '#weights/recognise.ts';
 import type { TensorSource, TensorType } from '#weights/tensor-source.ts';
 import names from '../../fixtures/checkpoint-names.json' with { type: 'json' };
@@ -28,10 +28,12 @@ test('a checkpoint of SD 1.5, with its sizes', () => {
     components: ['unet', 'vae', 'text_encoder'],
     variant: 'text-to-image',
     prediction: null,
+    zeroTerminalSnr: false,
     adapter: null,
     type: 'float16',
     tensors: 1130,
     parameters: 1_066_235_307,
+    unknown: [],
     problem: null,
   });
   expect(bytes.exact).toBe(2 * 1_066_235_307);
@@ -198,6 +200,64 @@ test('what a UNet predicts is known if the file says so', () => {
   expect(recogniseWeights({ ...unet, metadata: { 'modelspec.prediction_type': 'epsilon' } }).prediction).toBe(
     'epsilon',
   );
+});
+
+describe('marks of how a model was trained', () => {
+  const unet = original(rows(names.sdxl.unet));
+  const marked = (...marks: readonly string[]): TensorSource => ({
+    ...unet,
+    names: () => [...unet.names(), ...marks],
+    info: (name) => (marks.includes(name) ? { name, type: 'float32', shape: [0] } : unet.info(name)),
+  });
+  const noted = (metadata: Record<string, string>) => ({ ...unet, metadata });
+
+  test.each([
+    ['none', unet, { prediction: null, zeroTerminalSnr: false }],
+    ['v_pred', marked('v_pred'), { prediction: 'v_prediction', zeroTerminalSnr: false }],
+    ['v_pred and ztsnr', marked('v_pred', 'ztsnr'), { prediction: 'v_prediction', zeroTerminalSnr: true }],
+    ['ztsnr', marked('ztsnr'), { prediction: null, zeroTerminalSnr: true }],
+    ["the trainer's note", noted({ ss_zero_terminal_snr: 'True' }), { zeroTerminalSnr: true }],
+    ['the note that it has none', noted({ ss_zero_terminal_snr: 'False' }), { zeroTerminalSnr: false }],
+    ['V', noted({ 'modelspec.prediction_type': 'V' }), { prediction: 'v_prediction' }],
+    ['Epsilon', noted({ 'modelspec.prediction_type': ' Epsilon' }), { prediction: 'epsilon' }],
+  ])('%s', (_, file, expected) => {
+    expect(recogniseWeights(file)).toMatchObject({ ...expected, problem: null });
+  });
+
+  test.each([
+    ['EDM of Playground 2.5', marked('edm_mean', 'edm_std'), /Playground/],
+    [
+      'EDM with v-prediction',
+      marked('edm_vpred.sigma_max', 'v_pred'),
+      /EDM's noise levels with v-prediction/,
+    ],
+    ['x0', noted({ 'modelspec.prediction_type': 'x0' }), /predicts “x0”/],
+    ['flow matching', noted({ 'modelspec.prediction_type': 'flow' }), /predicts “flow”/],
+  ])('%s is said not to run', (_, file, problem) => {
+    expect(recogniseWeights(file).problem).toMatch(problem);
+  });
+});
+
+describe('an ESRGAN file', () => {
+  const plain = ['conv_first.weight', 'body.0.rdb1.conv1.weight', 'conv_last.weight'];
+  const shaped = (list: readonly string[]) => fileOf(list.map((name) => [name, [4, 4, 3, 3]] as const));
+
+  test.each([
+    ['plain', plain],
+    ['an average beside the weights', plain.flatMap((name) => [`params_ema.${name}`, `params.${name}`])],
+    ['in a wrapper', plain.map((name) => `module.${name}`)],
+  ])('%s', (_, list) => {
+    expect(recogniseWeights(shaped(list))).toMatchObject({ kind: 'upscaler', problem: null });
+  });
+
+  test('with more layers than the network has is named, not run without them', () => {
+    const nested = [
+      'model.0.weight',
+      'model.1.sub.0.RDB1.conv1.0.weight',
+      'model.1.sub.0.RDB1.conv1x1.weight',
+    ];
+    expect(recogniseWeights(shaped(nested)).problem).toContain('conv1x1');
+  });
 });
 
 test('any names and shapes get an answer', () => {

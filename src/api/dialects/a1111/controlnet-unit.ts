@@ -10,11 +10,12 @@ import {
   screenParameters,
   type BodyOf,
 } from '#api/parameters.ts';
-import { fromBase64OrDataUri } from '#codecs/base64.ts';
+import { findModule, moduleSettings, type ControlModule } from './controlnet-modules.ts';
+import { perfectResolution, unitImage, type SourceImage } from './controlnet-images.ts';
 import { CONTROL_MODE_LABELS, describeUnit, RESIZE_MODE_LABELS } from '#codecs/infotext-control.ts';
 import type { InfotextPair } from '#codecs/infotext.ts';
 import { isRecord } from '#codecs/json.ts';
-import type { ControlPreprocessor, ControlSpec } from '#protocol/job.ts';
+import type { ControlPreprocessor, ControlSpec, Size } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
 import { httpException, pythonException } from './errors.ts';
 import { f } from './fields.ts';
@@ -30,6 +31,7 @@ export const CONTROLNET = 'controlnet';
 const ofMemory = noEffect('memory is managed here');
 const ofThePage = noEffect('a part of the page of the extension');
 const ofMasks = needs('control-mask');
+const noCrop = noEffect('images are always cut to the masked area that is generated');
 const noMaps = noEffect('maps are not in the answer', (value) => value === true);
 
 const unitBody = parameters({
@@ -38,7 +40,7 @@ const unitBody = parameters({
   model: param(f.string(), 'None', honoured, 'ControlNet'),
   weight: param(f.number({ min: 0, max: 2 }), 1, honoured, 'Strength'),
   image: param(f.json(), null, honoured, 'ControlNet image in base64'),
-  mask: param(f.json(), null, ofMasks, 'Mask'),
+  mask: param(f.json(), null, honoured, 'Scribble in place of the image'),
   resize_mode: param(f.json(), 'Crop and Resize', honoured, 'How the image is brought to size'),
   processor_res: param(f.integer(), -1, honoured, 'Resolution of the preprocessor'),
   threshold_a: param(f.number(), -1, honoured, 'First slider of the preprocessor'),
@@ -50,13 +52,18 @@ const unitBody = parameters({
   advanced_weighting: param(f.json(), null, ofMasks, 'Weights by layer'),
   effective_region_mask: param(f.json(), null, ofMasks, 'Mask of where it counts'),
   ipadapter_input: param(f.json(), null, needs('image-prompt'), 'Input of an IP-Adapter'),
-  hr_option: param(f.string(), null, noEffect('there is one pass'), 'Passes in which it takes part'),
+  hr_option: param(
+    f.string(),
+    null,
+    noEffect('ControlNets take part in all passes', (value) => value !== 'Both'),
+    'Passes in which it takes part',
+  ),
   low_vram: param(f.boolean(), false, ofMemory, 'Save memory'),
   lowvram: param(f.boolean(), false, ofMemory, 'Save memory'),
   guessmode: param(f.boolean(), false, noEffect('control_mode decides'), 'Guess mode'),
   guess_mode: param(f.boolean(), false, noEffect('control_mode decides'), 'Guess mode'),
   save_detected_map: param(f.boolean(), true, noMaps, 'Answer with the map'),
-  inpaint_crop_input_image: param(f.boolean(), false, noEffect('there is no mask'), 'Crop to the mask'),
+  inpaint_crop_input_image: param(f.boolean(), true, noCrop, 'Crop to the masked area'),
   pulid_mode: param(f.string(), null, noEffect('there is no PuLID model'), 'Mode of PuLID'),
   is_ui: param(f.boolean(), false, ofThePage, 'Whether the page sent it'),
   input_mode: param(f.string(), null, ofThePage, 'Mode of the page'),
@@ -73,24 +80,6 @@ const OLD_NAMES: Readonly<Record<string, string>> = {
   input_image: 'image',
   mask_image: 'mask',
 };
-
-/** A preprocessor by name and by label. */
-interface Module {
-  names: readonly [string, ...string[]];
-  kind: ControlPreprocessor['kind'];
-}
-
-/** The preprocessors that are here. */
-export const MODULES: readonly Module[] = [
-  { names: ['none'], kind: 'none' },
-  { names: ['canny'], kind: 'canny' },
-  { names: ['invert', 'invert (from white bg & black line)'], kind: 'invert' },
-];
-
-export const CANNY_SLIDERS = [
-  { name: 'Low Threshold', value: 100, min: 1, max: 255 },
-  { name: 'High Threshold', value: 200, min: 1, max: 255 },
-];
 
 /** One value of a field that takes names and numbers. */
 interface Choice<T> {
@@ -117,17 +106,26 @@ export interface ControlUnit {
   pair: InfotextPair;
 }
 
+/** What units are read for. */
+export interface UnitContext {
+  /** Pixels of the first pass. */
+  size: Size;
+  /** For units without an image; it is brought to size like the init image itself. */
+  initImage?: SourceImage;
+}
+
 /**
  * The units of a request that are switched on.
  * @param script what the request has under {@link CONTROLNET}
  * @param ignore called with the names of fields without effect
  * @throws AppError in the extension's words for wrong units; `unsupported_feature` for what it can and this cannot
  */
-export function readControlUnits(
+export async function readControlUnits(
   script: unknown,
   addOns: readonly AddOnInfo[],
   ignore: (...names: string[]) => void,
-): ControlUnit[] {
+  context: UnitContext,
+): Promise<ControlUnit[]> {
   const args: readonly unknown[] = isRecord(script) && Array.isArray(script['args']) ? script['args'] : [];
   const units: ControlUnit[] = [];
   for (const [index, sent] of args.entries()) {
@@ -135,8 +133,12 @@ export function readControlUnits(
     const unit = readUnit(sent, index, ignore);
     if (!unit) continue;
     const addOn = findModelOf(unit, addOns);
-    const spec = toSpec(unit, addOn);
-    units.push({ spec, pair: [`ControlNet ${units.length}`, describeUnit(spec, addOn.sha256)] });
+    const module = requireModule(unit);
+    const spec = await toSpec(unit, module, addOn, context);
+    const { preprocessor: own } = spec;
+    const preprocessor = own.kind === 'module' ? { ...own, name: module.name } : { kind: module.name };
+    const described = describeUnit({ ...spec, preprocessor }, addOn.sha256);
+    units.push({ spec, pair: [`ControlNet ${units.length}`, described] });
   }
   return units;
 }
@@ -162,9 +164,6 @@ function readUnit(sent: unknown, index: number, ignore: (...names: string[]) => 
   }
   if (!value.enabled) return null;
   ignore(...screenParameters(unitBody, renamed, value).map((name) => `${where}.${name}`));
-  // Edges are searched at the size that is generated, as with `pixel_perfect`.
-  if (value.processor_res > 0 && !value.pixel_perfect && moduleOf(value) !== 'none')
-    ignore(`${where}.processor_res`);
   return value;
 }
 
@@ -176,18 +175,30 @@ function findModelOf({ model }: UnitBody, addOns: readonly AddOnInfo[]): AddOnIn
   throw httpException(422, `model(${model}) not found in supported models.`);
 }
 
-function moduleOf({ module }: UnitBody): ControlPreprocessor['kind'] {
-  const found = MODULES.find(({ names }) => names.includes(module.trim().toLowerCase()));
-  if (found) return found.kind;
+/** @throws AppError `unsupported_feature` for a preprocessor that is another network's work */
+function requireModule({ module }: UnitBody): ControlModule {
+  const found = findModule(module);
+  if (found) return found;
   throw missingCapability(`${CONTROLNET} module '${module}'`, 'control-preprocessor');
 }
 
-function toSpec(unit: UnitBody, { pack }: AddOnInfo): ControlSpec {
+async function toSpec(
+  unit: UnitBody,
+  module: ControlModule,
+  { pack }: AddOnInfo,
+  { size, initImage }: UnitContext,
+): Promise<ControlSpec> {
+  const own = await unitImage(unit);
+  const resizeMode = pick(RESIZE_MODES, unit.resize_mode, 'resize_mode');
+  const source = own
+    ? { image: own, fit: resizeMode, isInit: false }
+    : initImage && { ...initImage, isInit: true };
+  if (!source) throw pythonException('ValueError', 'controlnet is enabled but no input image is given');
   return {
     id: pack.id,
-    image: readImage(unit.image),
-    fit: pick(RESIZE_MODES, unit.resize_mode, 'resize_mode'),
-    preprocessor: toPreprocessor(unit),
+    ...(own && { image: own }),
+    fit: source.fit,
+    preprocessor: await toPreprocessor(unit, module, source, size),
     strength: unit.weight,
     start: unit.guidance_start,
     end: unit.guidance_end,
@@ -195,14 +206,21 @@ function toSpec(unit: UnitBody, { pack }: AddOnInfo): ControlSpec {
   };
 }
 
-function toPreprocessor(unit: UnitBody): ControlPreprocessor {
-  const kind = moduleOf(unit);
-  if (kind !== 'canny') return { kind };
-  const [low = 100, high = 200] = CANNY_SLIDERS.map(({ value, min, max }, index) => {
-    const own = index === 0 ? unit.threshold_a : unit.threshold_b;
-    return own < min || own > max ? value : own;
-  });
-  return { kind, low: Math.min(low, high), high: Math.max(low, high) };
+async function toPreprocessor(
+  unit: UnitBody,
+  module: ControlModule,
+  source: SourceImage & { isInit: boolean },
+  size: Size,
+): Promise<ControlPreprocessor> {
+  const { preprocessor } = module;
+  if (preprocessor === null) return { kind: 'none' };
+  if (preprocessor === 'inpaint') {
+    if (!source.isInit) throw missingCapability(`'${module.name}' of an image of its own`, 'control-mask');
+    return { kind: 'inpaint' };
+  }
+  const settings = moduleSettings(module, unit);
+  const resolution = unit.pixel_perfect ? await perfectResolution(source, size) : settings.resolution;
+  return { kind: 'module', name: preprocessor, ...settings, resolution };
 }
 
 /** A choice by its number, its name, or the name it had before. */
@@ -214,18 +232,4 @@ function pick<T>(choices: readonly Choice<T>[], value: unknown, field: string): 
   if (found) return found.meaning;
   const names = choices.map(({ names: [name] }) => `'${name}'`).join(', ');
   throw httpException(422, `${field} must be one of ${names}`);
-}
-
-/** @throws AppError when there is no image, or none that can be read; `unsupported_feature` for one with a mask */
-function readImage(image: unknown): Blob {
-  const text: unknown = isRecord(image) ? image['image'] : image;
-  if (isRecord(image) && typeof image['mask'] === 'string' && image['mask'] !== '')
-    throw missingCapability(`'${CONTROLNET} image.mask'`, 'control-mask');
-  if (typeof text !== 'string' || text === '')
-    throw pythonException('ValueError', 'controlnet is enabled but no input image is given');
-  try {
-    return new Blob([fromBase64OrDataUri(text)]);
-  } catch {
-    throw pythonException('HTTPException', 'Invalid encoded image');
-  }
 }

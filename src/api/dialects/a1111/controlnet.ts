@@ -1,8 +1,12 @@
 import { installedAddOns } from '#api/models.ts';
+import { honoured, param, parameters } from '#api/parameters.ts';
 import { route, type Route } from '#api/route.ts';
 import { unitModelName } from '#codecs/infotext-control.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
-import { CANNY_SLIDERS, CONTROLNET, MODULES } from './controlnet-unit.ts';
+import { controlNetDetect } from './controlnet-detect.ts';
+import { MODULES, RESOLUTION, type ControlModule } from './controlnet-modules.ts';
+import { CONTROLNET } from './controlnet-unit.ts';
+import { f } from './fields.ts';
 
 /* Routes of the ControlNet extension (Mikubill/sd-webui-controlnet, scripts/api.py). */
 
@@ -21,22 +25,46 @@ function nameOf(addOn: AddOnInfo): string {
 
 const modelNames = (addOns: readonly AddOnInfo[]) => installedAddOns(addOns, CONTROLNET).map(nameOf);
 
-const MODULE_NAMES = MODULES.map(({ names: [name] }) => name);
+/** Names of the preprocessors, or their labels on the page. */
+function namesOf(modules: readonly ControlModule[], areAliases: boolean): string[] {
+  return modules.map(({ name, label }) => (areAliases ? label : name));
+}
 
-const moduleDetail = Object.fromEntries(
-  MODULES.map(({ names: [name], kind }) => [
-    name,
-    { model_free: false, sliders: kind === 'canny' ? [null, ...CANNY_SLIDERS] : [] },
-  ]),
-);
+function describeModules(areAliases: boolean): Record<string, unknown> {
+  const details = MODULES.map(({ hasResolution, sliders }) => ({
+    model_free: false,
+    sliders: [...(hasResolution ? [RESOLUTION] : []), ...sliders],
+  }));
+  return Object.fromEntries(namesOf(MODULES, areAliases).map((name, index) => [name, details[index]]));
+}
 
-/** Which preprocessors suit which kind of ControlNet, as far as they are here. */
-const CONTROL_TYPES: Readonly<Record<string, readonly string[]>> = {
-  All: MODULE_NAMES,
-  Canny: ['none', 'canny'],
-  Lineart: ['none', 'invert'],
-  Scribble: ['none', 'invert'],
+/** What names of ControlNets of a type may have in place of the type (`tag_to_filters`). */
+const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
+  InstructP2P: ['ip2p'],
+  Scribble: ['sketch'],
+  'T2I-Adapter': ['t2i_adapter', 't2iadapter', 't2ia'],
+  Tile: ['blur'],
 };
+
+const TYPES = [...new Set(MODULES.flatMap(({ types }) => types))].sort();
+
+/** A type of ControlNets with what suits it (ControlNet extension scripts/global_state.py, `select_control_type`). */
+function describeType(type: string, models: readonly string[]) {
+  const modules = MODULES.filter(({ name, types }) => name === 'none' || types.includes(type));
+  const parts = [type, ...(OTHER_NAMES[type] ?? [])].map((part) => part.toLowerCase());
+  const fitting = models.filter((model) => parts.some((part) => model.toLowerCase().includes(part)));
+  return {
+    module_list: namesOf(modules, true),
+    model_list: ['None', ...fitting],
+    default_option: (modules[1] ?? modules[0])?.label ?? 'none',
+    // Those of ControlNet 1.1 before others.
+    default_model: fitting.find((model) => model.split('[')[0]?.includes('11')) ?? fitting[0] ?? 'None',
+  };
+}
+
+const moduleQuery = parameters({
+  alias_names: param(f.boolean(), false, honoured, 'Labels in place of names'),
+});
 
 export const controlNetRoutes: readonly Route[] = [
   route({
@@ -55,29 +83,27 @@ export const controlNetRoutes: readonly Route[] = [
     method: 'GET',
     path: '/controlnet/module_list',
     summary: 'Preprocessors of control images',
-    run: () => Promise.resolve({ module_list: MODULE_NAMES, module_detail: moduleDetail }),
+    query: moduleQuery,
+    run: ({ query: { alias_names: areAliases } }) =>
+      Promise.resolve({
+        module_list: namesOf(MODULES, areAliases),
+        module_detail: describeModules(areAliases),
+      }),
   }),
   route({
     method: 'GET',
     path: '/controlnet/control_types',
     summary: 'Preprocessors and ControlNets by what they go by',
     run: async (call) => {
-      const models = ['None', ...modelNames(await call.ask((host) => host.addOns()))];
-      const describe = ([type, modules]: readonly [string, readonly string[]]) => {
-        const own = models.filter(
-          (name) => type === 'All' || name.toLowerCase().includes(type.toLowerCase()),
-        );
-        return [
-          type,
-          {
-            module_list: modules,
-            model_list: type === 'All' ? own : ['None', ...own],
-            default_option: modules.at(-1) ?? 'none',
-            default_model: own.find((name) => name !== 'None') ?? 'None',
-          },
-        ] as const;
+      const models = modelNames(await call.ask((host) => host.addOns()));
+      const all = {
+        module_list: namesOf(MODULES, true),
+        model_list: ['None', ...models],
+        default_option: 'none',
+        default_model: 'None',
       };
-      return { control_types: Object.fromEntries(Object.entries(CONTROL_TYPES).map(describe)) };
+      const types = TYPES.map((type) => [type, describeType(type, models)] as const);
+      return { control_types: { All: all, ...Object.fromEntries(types) } };
     },
   }),
   route({
@@ -91,4 +117,5 @@ export const controlNetRoutes: readonly Route[] = [
         control_net_max_models_num: UNITS,
       }),
   }),
+  controlNetDetect,
 ];

@@ -1,6 +1,6 @@
 import { fileName, shortHash } from '#api/models.ts';
 import { stringifyJson } from '#codecs/json.ts';
-import type { GeneratedImage, JobRecord } from '#protocol/job.ts';
+import type { ImageSpec, JobRecord } from '#protocol/job.ts';
 import type { Plan } from './map.ts';
 
 /** What the original calls itself in `info` and `sysinfo`. */
@@ -13,33 +13,39 @@ export function timestamp(milliseconds: number): string {
   return [date.getFullYear(), ...parts.map((part) => String(part).padStart(2, '0'))].join('');
 }
 
-/**
- * The answer's `info`: JSON in a string, with exactly the keys of the original's `Processed`.
- * @param grid the infotext of the grid in front of the images, if there is one
- */
+/** What is said of images besides what their run has in common. */
+export interface Described {
+  /** What is each image's own. */
+  specs: readonly ImageSpec[];
+  /** Of all images of the answer, grids included. */
+  infotexts: readonly string[];
+  /** How many grids are in front of the images. */
+  firstImage: number;
+}
+
+/** The answer's `info`: JSON in a string, with exactly the keys of the original's `Processed`. */
 export function describeRun(
-  { body, options, model, vae, resolved, extra, job }: Plan,
+  { body, options, model, vae, resolved, size, denoisingStrength, extra, job }: Plan,
   record: JobRecord,
-  images: readonly GeneratedImage[],
-  grid: string | null,
+  { specs, infotexts, firstImage }: Described,
 ): string {
-  const [first] = job.images;
+  const [first] = specs;
   return stringifyJson({
     prompt: first?.prompt[0] ?? '',
-    all_prompts: job.images.map((image) => image.prompt[0]),
+    all_prompts: specs.map((spec) => spec.prompt[0]),
     negative_prompt: first?.negativePrompt[0] ?? '',
-    all_negative_prompts: job.images.map((image) => image.negativePrompt[0]),
+    all_negative_prompts: specs.map((spec) => spec.negativePrompt[0]),
     seed: first?.seed ?? -1,
-    all_seeds: job.images.map((image) => image.seed),
+    all_seeds: specs.map((spec) => spec.seed),
     subseed: first?.subseed ?? -1,
-    all_subseeds: job.images.map((image) => image.subseed),
+    all_subseeds: specs.map((spec) => spec.subseed),
     subseed_strength: body.subseed_strength,
-    width: body.width,
-    height: body.height,
+    width: size.width,
+    height: size.height,
     sampler_name: resolved.sampler.name,
     cfg_scale: body.cfg_scale,
     steps: body.steps,
-    batch_size: body.batch_size,
+    batch_size: job.batchSize,
     restore_faces: false,
     face_restoration_model: null,
     sd_model_name: model.pack.id,
@@ -48,10 +54,13 @@ export function describeRun(
     sd_vae_hash: vae && shortHash(vae),
     seed_resize_from_w: body.seed_resize_from_w,
     seed_resize_from_h: body.seed_resize_from_h,
-    denoising_strength: body.denoising_strength,
-    extra_generation_params: Object.fromEntries(extra),
-    index_of_first_image: grid === null ? 0 : 1,
-    infotexts: [...(grid === null ? [] : [grid]), ...images.map((image) => image.infotext)],
+    denoising_strength: body.denoising_strength ?? denoisingStrength,
+    extra_generation_params: {
+      ...(denoisingStrength !== null && { 'Denoising strength': denoisingStrength }),
+      ...Object.fromEntries(extra),
+    },
+    index_of_first_image: firstImage,
+    infotexts,
     styles: body.styles ?? [],
     job_timestamp: timestamp(record.startedAt ?? record.queuedAt),
     clip_skip: options.CLIP_stop_at_last_layers,

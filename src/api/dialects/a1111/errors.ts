@@ -12,9 +12,14 @@ const EXCEPTIONS: Partial<Record<ErrorCode, string>> = {
   storage_full: 'OSError',
 };
 
-/** What the original's API itself refuses, with the status it has there. */
-export function httpException(status: number, detail: string): AppError {
-  return new AppError('invalid_request', detail, { detail: { status, exception: 'HTTPException' } });
+/**
+ * What the original's API itself refuses, with the status it has there.
+ * @param reason more than the original says; goes into `errors`, which it leaves empty
+ */
+export function httpException(status: number, detail: string, reason?: string): AppError {
+  return new AppError('invalid_request', detail, {
+    detail: { status, exception: 'HTTPException', ...(reason !== undefined && { reason }) },
+  });
 }
 
 /** What raises a Python exception there and so ends as a 500. */
@@ -27,13 +32,14 @@ export function renderError(error: AppError): Rendered {
   const named = error.detail?.['exception'];
   const exception = typeof named === 'string' ? named : (EXCEPTIONS[error.code] ?? 'HTTPException');
   const isHttp = exception === 'HTTPException';
+  const reason = error.detail?.['reason'] ?? '';
   return {
     status: error.code === 'unsupported_feature' ? 422 : httpStatus(error),
     body: {
       error: exception,
       detail: isHttp ? error.message : '',
       body: '',
-      errors: isHttp ? '' : error.message,
+      errors: isHttp ? reason : error.message,
     },
   };
 }

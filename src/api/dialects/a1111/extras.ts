@@ -1,12 +1,10 @@
-import { findAddOn } from '#api/models.ts';
 import { route, type Call } from '#api/route.ts';
 import { finishedImages } from '#api/run-job.ts';
-import { blobToBase64, fromBase64OrDataUri } from '#codecs/base64.ts';
-import { readImageText } from '#codecs/image-text.ts';
+import { blobToBase64 } from '#codecs/base64.ts';
 import { upscalePairs, writePairs } from '#codecs/infotext.ts';
-import { PLAIN_UPSCALERS, type UpscaleJob, type UpscalerName } from '#protocol/job.ts';
+import type { UpscaleJob, UpscalerName } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
-import { httpException, pythonException } from './errors.ts';
+import { pythonException } from './errors.ts';
 import {
   extraBatchAnswer,
   extraBatchBody,
@@ -14,9 +12,11 @@ import {
   extraSingleBody,
   type ExtrasBody,
 } from './extras-body.ts';
+import { readImage } from './image-input.ts';
 import { planFile } from './map.ts';
 import { effectiveOptions, type Options } from './options.ts';
 import { EXTRAS_JOB, type ProgressReply } from './progress.ts';
+import { findUpscaler } from './upscalers.ts';
 
 const single = route({
   method: 'POST',
@@ -49,12 +49,13 @@ export const extraRoutes = [single, batch];
 
 /** @param images the files, in base64 */
 async function upscale(
-  call: Pick<Call<ExtrasBody, undefined>, 'body' | 'ask' | 'run'>,
+  call: Pick<Call<ExtrasBody, undefined>, 'body' | 'ask' | 'run' | 'url' | 'signal'>,
   images: readonly string[],
 ): Promise<{ html_info: string; images: string[] }> {
-  const files = await Promise.all(images.map(readImage));
   const [addOns, settings] = await call.ask((host) => Promise.all([host.addOns(), host.settings()]));
-  const job = planExtras(call.body, files, effectiveOptions(settings, {}), addOns);
+  const options = effectiveOptions(settings);
+  const files = await Promise.all(images.map((image) => readImage(call, image, options)));
+  const job = planExtras(call.body, files, options, addOns);
   const reply: ProgressReply = { job: EXTRAS_JOB };
   const upscaled = await finishedImages(call.ask, await call.run(job, { ...reply }));
   return {
@@ -70,9 +71,9 @@ function planExtras(
   options: Options,
   addOns: readonly AddOnInfo[],
 ): UpscaleJob {
-  const upscaler = findUpscaler(body.upscaler_1, addOns);
+  const upscaler = requireUpscaler(body.upscaler_1, addOns);
   // Without a first one the original does not look at the second.
-  const second = upscaler === 'None' ? 'None' : findUpscaler(body.upscaler_2, addOns);
+  const second = upscaler === 'None' ? 'None' : requireUpscaler(body.upscaler_2, addOns);
   const visibility = body.extras_upscaler_2_visibility;
   return {
     task: 'upscale',
@@ -96,23 +97,11 @@ function planExtras(
   };
 }
 
-function findUpscaler(name: string, addOns: readonly AddOnInfo[]): UpscalerName {
-  const plain = PLAIN_UPSCALERS.find((known) => known === name);
-  const found = plain ?? findAddOn(addOns, 'upscaler', name)?.pack.id;
+/** @throws AppError as the original for upscalers that are not there */
+function requireUpscaler(name: string, addOns: readonly AddOnInfo[]): UpscalerName {
+  const found = findUpscaler(name, addOns);
   if (found !== undefined) return found;
   throw pythonException('AssertionError', `could not find upscaler named ${name}`);
-}
-
-/** @throws AppError as the original for what is no image file */
-async function readImage(text: string): Promise<Blob> {
-  if (/^https?:/i.test(text)) throw httpException(500, 'Requests not allowed');
-  try {
-    const bytes = fromBase64OrDataUri(text);
-    await readImageText(bytes);
-    return new Blob([bytes]);
-  } catch {
-    throw httpException(500, 'Invalid encoded image');
-  }
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

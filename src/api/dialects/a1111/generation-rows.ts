@@ -1,4 +1,4 @@
-import { honoured, needs, noEffect, param, parameters, partOf, type BodyOf } from '#api/parameters.ts';
+import { honoured, needs, noEffect, param, partOf, type Param } from '#api/parameters.ts';
 import { f } from './fields.ts';
 
 const savedAnyway = noEffect('save_images decides, in the original too');
@@ -63,7 +63,9 @@ export const trailingRows = {
   infotext: param(f.string(), null, honoured, 'Generation text that fills what is not sent'),
 };
 
-const common = parameters({ ...leadingRows, ...namingRows, ...trailingRows });
+type CommonRows = typeof leadingRows & typeof namingRows & typeof trailingRows;
 
 /** What the bodies of both routes have. */
-export type GenerationBody = BodyOf<typeof common>;
+export type GenerationBody = {
+  [Name in keyof CommonRows]: CommonRows[Name] extends Param<infer Value> ? Value : never;
+};

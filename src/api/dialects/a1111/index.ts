@@ -3,11 +3,12 @@ import { defineDialect, missingRoute, route, type Route } from '#api/route.ts';
 import { controlNetRoutes } from './controlnet.ts';
 import { httpException, renderError } from './errors.ts';
 import { extraRoutes } from './extras.ts';
+import { img2img } from './img2img.ts';
 import { listRoutes } from './lists.ts';
 import { optionRoutes } from './options-routes.ts';
 import { pngInfo } from './png-info.ts';
 import { pendingTasks, progress, runningJob, taskProgress } from './progress.ts';
-import { anyBody, img2imgBody, interrogateBody } from './schema.ts';
+import { anyBody, interrogateBody } from './schema.ts';
 import { txt2img } from './txt2img.ts';
 
 const interrupt = route({
@@ -32,17 +33,6 @@ const skip = route({
       if (running) await host.skip(running.id);
       return null;
     }),
-});
-
-const img2img = missingRoute({
-  method: 'POST',
-  path: '/sdapi/v1/img2img',
-  summary: 'Images from an image',
-  needs: 'img2img',
-  body: img2imgBody,
-  check: ({ body }) => {
-    if (!body.init_images?.length) throw httpException(404, 'Init image not found');
-  },
 });
 
 const interrogate = missingRoute({

@@ -1,3 +1,4 @@
+import { MASKED_CONTENTS } from '#codecs/generation-fields.ts';
 import { parseInfotext } from '#codecs/infotext.ts';
 import { splitJointName } from './samplers.ts';
 
@@ -63,6 +64,13 @@ const FIELDS: Readonly<Record<string, string>> = {
   'Hires steps': 'hr_second_pass_steps',
   'Hires resize-1': 'hr_resize_x',
   'Hires resize-2': 'hr_resize_y',
+  'Hires checkpoint': 'hr_checkpoint_name',
+  'Hires sampler': 'hr_sampler_name',
+  'Hires schedule type': 'hr_scheduler',
+  'Hires prompt': 'hr_prompt',
+  'Hires negative prompt': 'hr_negative_prompt',
+  'Mask blur': 'mask_blur',
+  'Masked area padding': 'inpaint_full_res_padding',
   Refiner: 'refiner_checkpoint',
   'Refiner switch at': 'refiner_switch_at',
 };
@@ -75,6 +83,12 @@ const OVERRIDES: Readonly<Record<string, string>> = {
   ENSD: 'eta_noise_seed_delta',
   RNG: 'randn_source',
   'Token merging ratio': 'token_merging_ratio',
+  'Token merging ratio hr': 'token_merging_ratio_hr',
+  'Noise multiplier': 'initial_noise_multiplier',
+  'Conditional mask weight': 'inpainting_mask_weight',
+  'Extra noise': 'img2img_extra_noise',
+  'Hires refiner': 'hires_fix_refiner_pass',
+  'Refiner switch by sampling steps': 'refiner_switch_by_sample_steps',
   Eta: 'eta_ancestral',
   'Eta DDIM': 'eta_ddim',
   Emphasis: 'emphasis',
@@ -92,6 +106,20 @@ const OVERRIDES: Readonly<Record<string, string>> = {
   'UniPC order': 'uni_pc_order',
   'UniPC lower order final': 'uni_pc_lower_order_final',
 };
+
+/** Entries of which one is in every infotext of an image that was made with a mask. */
+const MASK_SIGNS = ['Mask blur', 'Mask mode', 'Masked content', 'Inpaint area'];
+
+/** Of an image that was made with a mask, what is not written has the default of the original's page, not of its API. */
+function maskFields(entries: Readonly<Record<string, string>>): Record<string, unknown> {
+  if (!MASK_SIGNS.some((sign) => entries[sign] !== undefined)) return {};
+  const content = MASKED_CONTENTS.findIndex((known) => known === (entries['Masked content'] ?? 'original'));
+  return {
+    inpainting_mask_invert: entries['Mask mode'] === 'Inpaint not masked' ? 1 : 0,
+    inpainting_fill: Math.max(content, 0),
+    inpaint_full_res: entries['Inpaint area'] === 'Only masked',
+  };
+}
 
 const HIRES_SIGNS = ['Hires upscale', 'Hires upscaler', 'Hires resize-1'];
 
@@ -121,5 +149,8 @@ export function fieldsOfInfotext(text: string): InfotextFields {
     );
   const hires =
     entries['Denoising strength'] !== undefined && HIRES_SIGNS.some((sign) => entries[sign] !== undefined);
-  return { fields: { ...pick(FIELDS), ...(hires && { enable_hr: true }) }, overrides: pick(OVERRIDES) };
+  return {
+    fields: { ...pick(FIELDS), ...maskFields(entries), ...(hires && { enable_hr: true }) },
+    overrides: pick(OVERRIDES),
+  };
 }

@@ -1,7 +1,7 @@
 import { fileName, installedAddOns, selectedModel, shortHash, usableModels } from '#api/models.ts';
 import { route, type Route } from '#api/route.ts';
 import { families } from '#protocol/families.ts';
-import { PLAIN_UPSCALERS } from '#protocol/job.ts';
+import { LATENT_UPSCALE_MODES, PLAIN_UPSCALERS } from '#protocol/job.ts';
 import type { AddOnInfo, ModelFamily, ModelInfo } from '#protocol/model.ts';
 import { CMD_FLAGS } from './cmd-flags.ts';
 import { VERSION } from './describe-run.ts';
@@ -22,15 +22,6 @@ export function titleOf(model: ModelInfo): string {
 const UPSCALER_SCALE = 4;
 
 const upscalerPath = (upscaler: AddOnInfo) => `models/ESRGAN/${fileName(upscaler)}`;
-
-const LATENT_UPSCALE_MODES = [
-  'Latent',
-  'Latent (antialiased)',
-  'Latent (bicubic)',
-  'Latent (bicubic antialiased)',
-  'Latent (nearest)',
-  'Latent (nearest-exact)',
-];
 
 /** Lists that are the same at any time. */
 const fixed: Readonly<Record<string, { summary: string; answer: unknown }>> = {

@@ -2,9 +2,7 @@ import { fileName, findAddOn, installedAddOns } from '#api/models.ts';
 import { route } from '#api/route.ts';
 import { parseJson } from '#codecs/json.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
-
-/** kohya's trainer writes the name that it was trained under; prompts may call the LoRA by it. */
-const ALIAS = 'ss_output_name';
+import { aliasOf } from '#protocol/names.ts';
 
 /** Preview images, which the original leaves out. */
 const LEFT_OUT = 'ssmd_cover_images';
@@ -18,17 +16,9 @@ const FIRST = [
   'ss_tag_frequency',
 ];
 
-function aliasOf({ pack }: AddOnInfo): string | undefined {
-  const alias = pack.metadata?.[ALIAS];
-  return alias === '' ? undefined : alias;
-}
-
 /** The installed LoRA of this file name or alias. */
 export function findLora(addOns: readonly AddOnInfo[], name: string): AddOnInfo | undefined {
-  return (
-    findAddOn(addOns, 'lora', name) ??
-    installedAddOns(addOns, 'lora').find((lora) => aliasOf(lora) === name.trim())
-  );
+  return findAddOn(addOns, 'lora', name);
 }
 
 /** The header's entries; those that hold JSON objects are parsed (A1111, modules/sd_models.py). */
@@ -58,7 +48,7 @@ export const loras = route({
   run: async (call) =>
     installedAddOns(await call.ask((host) => host.addOns()), 'lora').map((lora) => ({
       name: lora.pack.id,
-      alias: aliasOf(lora) ?? lora.pack.id,
+      alias: aliasOf(lora.pack) ?? lora.pack.id,
       path: `models/Lora/${fileName(lora)}`,
       metadata: describeMetadata(lora),
     })),

@@ -1,26 +1,29 @@
 import { multipleOf8, randomSeed } from '#api/job.ts';
-import { findAddOn, findModel, requireOwnGraphs, selectedModel } from '#api/models.ts';
+import { findAddOn, requireOwnGraphs } from '#api/models.ts';
 import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
-import { AppError } from '#protocol/error.ts';
 import type {
   GenerateJob,
-  GraphOptions,
   ImageSpec,
+  Init,
   LoraSpec,
+  NoiseSpec,
   OutputSpec,
   Pass,
   PromptOptions,
+  Size,
 } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
+import { chosenCheckpoint, type Installed } from './checkpoints.ts';
 import type { ControlUnit } from './controlnet-unit.ts';
 import { httpException, pythonException } from './errors.ts';
+import type { GenerationBody } from './generation-rows.ts';
+import { graphOptions } from './graph-options.ts';
 import { findLora } from './loras.ts';
 import type { Options } from './options.ts';
-import { applyStyles, stripComments } from './prompt.ts';
+import { EXTRA_NETWORK, readPrompts, type PromptReading } from './prompt.ts';
+import { withRefiner } from './refiner.ts';
 import { resolveSampler, type ResolvedSampler } from './samplers.ts';
-import { samplingOptions, samplingPairs } from './sampling.ts';
-import { findStyles } from './styles.ts';
-import type { Txt2imgBody } from './txt2img-body.ts';
+import { samplerChoice, samplingPairs } from './sampling.ts';
 
 /** Sides and pixels beyond this are a slip of the keyboard. */
 const MOST_PIXELS = 4096 * 4096;
@@ -29,80 +32,120 @@ const MOST_IMAGES = 1000;
 /** The original draws random seeds below this. */
 const RANDOM_SEEDS = 4294967294n;
 
+/** A request to either route, and what it is answered from. */
+export interface PlanRequest {
+  body: GenerationBody;
+  /** The options in force, the request's overrides included. */
+  options: Options;
+  installed: Installed;
+  units: readonly ControlUnit[];
+}
+
+/** What a route starts its run from. */
+export interface Start {
+  init: Init;
+  /** Of the first pass, in pixels, as asked for. */
+  size: Size;
+  /** 1 for pure noise. */
+  strength: number;
+  exactSteps?: boolean;
+  batchSize: number;
+  /** 0 … 0.75. */
+  merging: number;
+  noise?: Pick<NoiseSpec, 'initialMultiplier' | 'extra'>;
+  masks?: OutputSpec['masks'];
+  /** What the infotext says of it, and what it says of the sampling besides the sampler's own settings. */
+  pairs: InfotextPair[];
+  noisePairs?: InfotextPair[];
+}
+
+/** What is known before a second pass is planned. */
+export interface FirstPass {
+  pass: Pass;
+  model: ModelInfo;
+  resolved: ResolvedSampler;
+  images: readonly ImageSpec[];
+  reading: PromptReading;
+}
+
+/** A second pass, and what the infotext says of it. */
+export interface SecondPass {
+  pass: Pass;
+  pairs: InfotextPair[];
+  /** Names that led nowhere and were replaced. */
+  unknown: string[];
+}
+
 /** A request as it is understood: everything that the job and the answer are made of. */
 export interface Plan {
-  body: Txt2imgBody;
+  body: GenerationBody;
   options: Options;
   model: ModelInfo;
   /** The replacement VAE; null is the model's own. */
   vae: AddOnInfo | null;
   resolved: ResolvedSampler;
+  /** Pixels of the first pass, as asked for. */
+  size: Size;
+  /** Null where no pass starts from an image. */
+  denoisingStrength: number | null;
   /** Extra pairs of the infotext. */
   extra: InfotextPair[];
+  /** Names that led nowhere and were replaced. */
+  unknown: string[];
   job: GenerateJob;
 }
 
 /**
  * The job that a request asks for.
- * @param options the options in force, the request's overrides included
+ * @param planSecond plans the pass that follows the first one, if there is to be one
  * @throws AppError `invalid_request` for sizes and counts that cannot be generated, `model_not_found` when there is no model at all
  */
 export function planJob(
-  body: Txt2imgBody,
-  options: Options,
-  models: readonly ModelInfo[],
-  addOns: readonly AddOnInfo[],
-  units: readonly ControlUnit[] = [],
+  { body, options, installed, units }: PlanRequest,
+  start: Start,
+  planSecond?: (first: FirstPass) => SecondPass,
 ): Plan {
-  checkCounts(body);
+  checkCounts(body, start.batchSize);
+  checkSize(start.size);
+  const { addOns, models } = installed;
   const resolved = resolveSampler(body.sampler_name || body.sampler_index, body.scheduler);
-  const named =
-    options.sd_model_checkpoint === null ? undefined : findModel(models, options.sd_model_checkpoint);
-  const model = named ?? selectedModel(models);
-  if (!model)
-    throw new AppError('model_not_found', 'No model is installed. Install one in the Models panel.');
+  const model = chosenCheckpoint(options, models);
   const vae = findAddOn(addOns, 'vae', options.sd_vae) ?? null;
   const loras = body.disable_extra_networks ? [] : extraLoras(body, options, addOns);
-  const sampling = samplingOptions(body, options, resolved);
-  const graph = graphOptions(body, options, model);
   checkUnits(units, model, addOns);
-  const merging = graph.tokenMerging ?? 0;
-  const extra: InfotextPair[] = [
-    ...samplingPairs(options, resolved, sampling),
-    ...(merging > 0 ? ([['Token merging ratio', pythonFloat(merging)]] as const) : []),
-    ...units.map(({ pair }) => pair),
-  ];
-  const images = planImages(body, options);
+  const reading = { comments: options.enable_prompt_comments, withoutNetworks: body.disable_extra_networks };
+  const images = planImages(body, start.batchSize, reading);
+  const sampler = samplerChoice(body, options, resolved);
   const pass: Pass = {
     model: model.pack.id,
     ...(vae && { vae: vae.pack.id }),
-    size: { width: multipleOf8(body.width), height: multipleOf8(body.height) },
+    size: { width: multipleOf8(start.size.width), height: multipleOf8(start.size.height) },
     steps: body.steps,
-    strength: 1,
-    sampler: {
-      family: 'k-diffusion',
-      sampler: resolved.sampler.id,
-      schedule: resolved.schedule.name,
-      options: sampling,
-    },
+    strength: start.strength,
+    ...(start.exactSteps && { exactSteps: true }),
+    sampler,
     guidanceScale: body.cfg_scale,
-    ...(Object.keys(graph).length > 0 && { graph }),
+    ...graphOptions(body.tiling, start.merging, options, model),
   };
+  const second = planSecond?.({ pass, model, resolved, images, reading });
+  if (second) checkSize(second.pass.size);
+  const refined = withRefiner(second ? [pass, second.pass] : [pass], body, options, models);
+  const extra: InfotextPair[] = [
+    ...units.map(({ pair }) => pair),
+    ...start.pairs,
+    ...(second?.pairs ?? []),
+    ...(start.noisePairs ?? []),
+    ...samplingPairs(options, resolved, sampler.options),
+    ...refined.pairs,
+    ...(start.merging > 0 ? ([['Token merging ratio', pythonFloat(start.merging)]] as const) : []),
+  ];
   const job: GenerateJob = {
     task: 'generate',
     images,
-    batchSize: body.batch_size,
-    init: { from: 'noise' },
-    passes: [pass],
-    noise: {
-      source: options.randn_source === 'CPU' ? 'torch-cpu' : 'philox',
-      subseedStrength: body.subseed_strength,
-      ...(body.seed_resize_from_w > 0 &&
-        body.seed_resize_from_h > 0 && {
-          resizeFrom: { width: body.seed_resize_from_w, height: body.seed_resize_from_h },
-        }),
-      etaNoiseSeedDelta: options.eta_noise_seed_delta,
-    },
+    batchSize: start.batchSize,
+    init: start.init,
+    passes: refined.passes,
+    noise: { ...planNoise(body, options), ...start.noise },
     promptOptions: {
       syntax: 'a1111',
       emphasis: emphasisOf(options.emphasis),
@@ -112,22 +155,24 @@ export function planJob(
     ...(loras.length > 0 && { loras }),
     ...(units.length > 0 && { controls: units.map(({ spec }) => spec) }),
     post: [],
-    output: planOutput(options, resolved, extra, images.length),
+    output: {
+      ...planOutput(options, resolved, extra, images.length),
+      ...(start.masks && start.masks.length > 0 && { masks: start.masks }),
+    },
     keepUnfinished: true,
   };
-  return { body, options, model, vae, resolved, extra, job };
-}
-
-/** More than the tokens that can be merged: of four, one stays. */
-const MOST_MERGED = 0.75;
-
-/** How the request wants the networks built. @throws AppError `unsupported_feature` where that cannot be */
-function graphOptions(body: Txt2imgBody, options: Options, model: ModelInfo): GraphOptions {
-  const tiling = body.tiling ?? options.tiling;
-  const merging = Math.min(options.token_merging_ratio, MOST_MERGED);
-  if (tiling) requireOwnGraphs(model, 'tiling');
-  if (merging > 0) requireOwnGraphs(model, 'token_merging_ratio');
-  return { ...(tiling && { tiling }), ...(merging > 0 && { tokenMerging: merging }) };
+  return {
+    body,
+    options,
+    model,
+    vae,
+    resolved,
+    size: start.size,
+    denoisingStrength: second?.pass.strength ?? (start.init.from === 'noise' ? null : start.strength),
+    extra,
+    unknown: [...resolved.unknown, ...(second?.unknown ?? [])],
+    job,
+  };
 }
 
 /** @throws AppError for ControlNets that the model cannot take */
@@ -144,12 +189,9 @@ function checkUnits(units: readonly ControlUnit[], model: ModelInfo, addOns: rea
   }
 }
 
-/** Tags of LoRAs and the like in a prompt, with the kind and the name of each (A1111, modules/extra_networks.py). */
-export const EXTRA_NETWORK = /<(\w+):([^:>]+)[^>]*>/g;
-
 /** The LoRA that an option adds to every prompt, unless the prompt names it itself (extra_networks_lora.py). */
 function extraLoras(
-  { prompt }: Txt2imgBody,
+  { prompt }: GenerationBody,
   { sd_lora: name, extra_networks_default_multiplier: strength }: Options,
   addOns: readonly AddOnInfo[],
 ): LoraSpec[] {
@@ -158,44 +200,49 @@ function extraLoras(
   return lora && !named ? [{ id: lora.pack.id, strength }] : [];
 }
 
-function checkCounts({ width, height, steps, batch_size, n_iter }: Txt2imgBody): void {
-  const counts = { steps, batch_size, n_iter };
+function checkCounts({ steps, n_iter }: GenerationBody, batchSize: number): void {
+  const counts = { steps, batch_size: batchSize, n_iter };
   for (const [name, count] of Object.entries(counts)) {
     if (count < 1) throw httpException(422, `${name} must be at least 1`);
   }
-  if (batch_size * n_iter > MOST_IMAGES)
+  if (batchSize * n_iter > MOST_IMAGES)
     throw httpException(422, `batch_size × n_iter must not be above ${MOST_IMAGES}`);
+}
+
+function checkSize({ width, height }: Size): void {
   if (width < 8 || height < 8) throw httpException(422, 'width and height must be at least 8');
   if (width * height > MOST_PIXELS)
     throw httpException(422, `width × height must not be above ${MOST_PIXELS}`);
 }
 
-function fixedSeed(seed: bigint): bigint {
+/** The seed, or a random one for -1. */
+export function fixedSeed(seed: bigint): bigint {
   return seed === -1n ? randomSeed() % RANDOM_SEEDS : BigInt.asUintN(64, seed);
 }
 
 /** Images differ in their seeds; with a variation strength, in their variations only. */
-function planImages(body: Txt2imgBody, options: Options): ImageSpec[] {
-  const strip = (text: string) => (options.enable_prompt_comments ? stripComments(text) : text);
-  const finish = (text: string) =>
-    body.disable_extra_networks ? strip(text).replaceAll(EXTRA_NETWORK, '') : strip(text);
-  const styles = findStyles(body.styles ?? []);
-  const prompt = applyStyles(
-    body.prompt,
-    styles.map((style) => style.prompt),
-  );
-  const negativePrompt = applyStyles(
-    body.negative_prompt,
-    styles.map((style) => style.negative_prompt),
+function planImages(body: GenerationBody, batchSize: number, reading: PromptReading): ImageSpec[] {
+  const prompts = readPrompts(
+    { prompt: body.prompt, negativePrompt: body.negative_prompt, styles: body.styles },
+    reading,
   );
   const seed = fixedSeed(body.seed);
   const subseed = fixedSeed(body.subseed);
-  return Array.from({ length: body.batch_size * body.n_iter }, (_, index) => ({
-    prompt: [finish(prompt)],
-    negativePrompt: [strip(negativePrompt)],
+  return Array.from({ length: batchSize * body.n_iter }, (_, index) => ({
+    ...prompts,
     seed: BigInt.asUintN(64, seed + (body.subseed_strength === 0 ? BigInt(index) : 0n)),
     subseed: BigInt.asUintN(64, subseed + BigInt(index)),
   }));
+}
+
+function planNoise(body: GenerationBody, options: Options): NoiseSpec {
+  const { seed_resize_from_w: width, seed_resize_from_h: height } = body;
+  return {
+    source: options.randn_source === 'CPU' ? 'torch-cpu' : 'philox',
+    subseedStrength: body.subseed_strength,
+    ...(width > 0 && height > 0 && { resizeFrom: { width, height } }),
+    etaNoiseSeedDelta: options.eta_noise_seed_delta,
+  };
 }
 
 function emphasisOf(name: string): PromptOptions['emphasis'] {

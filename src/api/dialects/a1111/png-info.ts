@@ -1,9 +1,9 @@
 import { route } from '#api/route.ts';
-import { fromBase64OrDataUri } from '#codecs/base64.ts';
 import { novelAiInfotext } from '#codecs/generation-text/novelai.ts';
 import { readImageText } from '#codecs/image-text.ts';
 import { isPng, readPngHeader } from '#codecs/png-chunks.ts';
 import { httpException } from './errors.ts';
+import { readImage } from './image-input.ts';
 import { readGenerationParameters } from './infotext-fields.ts';
 import { effectiveOptions } from './options.ts';
 import { SAMPLERS } from './samplers.ts';
@@ -16,15 +16,16 @@ export const pngInfo = route({
   summary: 'What an image tells of how it was made',
   body: pngInfoBody,
   run: async (call) => {
-    const texts = await readTexts(call.body.image);
+    const options = effectiveOptions(await call.ask((host) => host.settings()));
+    const texts = await readTexts(await readImage(call, call.body.image, options));
     const { parameters: info = '', ...items } = texts;
     if (info === '') return { info, items, parameters: {} };
     const entries = readGenerationParameters(info);
-    const { infotext_styles: mode } = effectiveOptions(await call.ask((host) => host.settings()));
     const { styles, prompt, negativePrompt } = extractStyles({
       prompt: entries['Prompt'] ?? '',
       negativePrompt: entries['Negative prompt'] ?? '',
     });
+    const { infotext_styles: mode } = options;
     const apply = mode === 'Apply' || (mode === 'Apply if any' && styles.length > 0);
     return {
       info,
@@ -36,9 +37,9 @@ export const pngInfo = route({
   },
 });
 
-async function readTexts(image: string): Promise<Record<string, string>> {
+async function readTexts(image: Blob): Promise<Record<string, string>> {
   try {
-    const file = fromBase64OrDataUri(image);
+    const file = new Uint8Array(await image.arrayBuffer());
     const texts = await readImageText(file);
     const novelAi = isPng(file) ? novelAiInfotext(texts, readPngHeader(file), samplerName) : null;
     return novelAi === null ? texts : { ...texts, parameters: novelAi };

@@ -24,6 +24,7 @@ interface JobState {
 
 /** Names of jobs in `state.job`. */
 export const TXT2IMG_JOB = 'scripts_txt2img';
+export const IMG2IMG_JOB = 'scripts_img2img';
 export const EXTRAS_JOB = 'extras';
 
 /** What is kept with a job for `/progress`. */
@@ -32,15 +33,19 @@ export interface ProgressReply {
   job: string;
   /** The request's `force_task_id`. */
   taskId?: string;
+  /** Of a script that runs several jobs: batches of all of them, and of those before this one. */
+  batches?: { all: number; before: number };
 }
 
 /** A job's state in the original's terms: each pass of a batch of ours is a job of its own there. */
-function stateOf({ job, progress, startedAt }: JobRecord): JobState {
+function stateOf({ job, origin, progress, startedAt }: JobRecord): JobState {
   const facts = factsOf(job);
   const batchSize = facts.batchSize(job);
   const passes = Math.max(1, progress?.passes ?? 1);
-  const jobCount = Math.ceil(countArtifacts(job) / batchSize) * passes;
-  const batch = Math.floor((progress?.image ?? 0) / batchSize);
+  const own = Math.ceil(countArtifacts(job) / batchSize);
+  const { all, before } = (origin.reply as Partial<ProgressReply> | undefined)?.batches ?? { all: own, before: 0 };
+  const jobCount = all * passes;
+  const batch = before + Math.floor((progress?.image ?? 0) / batchSize);
   const jobNumber = Math.min(jobCount - 1, batch * passes + (progress?.pass ?? 0));
   const step = progress?.step ?? 0;
   const steps = progress?.steps ?? facts.steps(job);

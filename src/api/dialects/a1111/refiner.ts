@@ -36,7 +36,10 @@ export function withRefiner(
   const refine = (pass: Pass, index: number): Pass =>
     takesPart(index) && pass.model !== model.pack.id ? { ...pass, refiner } : pass;
   const [first, ...later] = passes;
-  const refined: [Pass, ...Pass[]] = [refine(first, 0), ...later.map((pass, index) => refine(pass, index + 1))];
+  const refined: [Pass, ...Pass[]] = [
+    refine(first, 0),
+    ...later.map((pass, index) => refine(pass, index + 1)),
+  ];
   if (refined.every((pass) => !pass.refiner)) return { passes, pairs: [] };
   return {
     passes: refined,
@@ -44,7 +47,7 @@ export function withRefiner(
       ...(bySteps ? ([['Refiner switch by sampling steps', 'True']] as const) : []),
       ...(isHires && where !== 'second pass' ? ([['Hires refiner', where]] as const) : []),
       ['Refiner', shortTitle(model)],
-      ['Refiner switch at', pythonFloat(at)],
+      ...(switchAt === null ? [] : ([['Refiner switch at', pythonFloat(switchAt)]] as const)),
     ],
   };
 }

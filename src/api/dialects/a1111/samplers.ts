@@ -133,6 +133,8 @@ export interface ResolvedSampler {
   sampler: SamplerEntry;
   /** The schedule that is really used. */
   schedule: SchedulerEntry;
+  /** What was asked for, `Automatic` also where that is the sampler's own by name: what a second pass is asked for too. */
+  asked: SchedulerEntry;
   /** Names that led nowhere and were replaced. */
   unknown: ('sampler_name' | 'scheduler')[];
 }
@@ -153,6 +155,7 @@ export function resolveSampler(name: string, schedulerName: string | null): Reso
   return {
     sampler,
     schedule: asked.name === AUTOMATIC.name ? automatic : asked,
+    asked: asked.name === own ? AUTOMATIC : asked,
     unknown: [
       ...(found ? [] : (['sampler_name'] as const)),
       ...(named === undefined && !joint.scheduler ? (['scheduler'] as const) : []),

@@ -1,9 +1,9 @@
 import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
-import type { KDiffusionOptions } from '#protocol/sampler.ts';
+import type { KDiffusionOptions, SamplerChoice } from '#protocol/sampler.ts';
 import { httpException } from './errors.ts';
 import type { Options } from './options.ts';
 import type { ResolvedSampler } from './samplers.ts';
-import type { Txt2imgBody } from './txt2img-body.ts';
+import type { GenerationBody } from './generation-rows.ts';
 
 /** Samplers on DDIM's own timesteps take their eta from an option of their own. */
 const DDIM_FAMILY = ['ddim', 'ddim_cfgpp', 'plms', 'unipc'];
@@ -16,12 +16,9 @@ function oneOf<const T extends string>(value: string, allowed: readonly T[], opt
   return found;
 }
 
-/**
- * The sampler's settings: the request's own, or else those of the options.
- * @throws AppError `invalid_request` for options outside their list of values
- */
-export function samplingOptions(
-  body: Txt2imgBody,
+/** The sampler's settings: the request's own, or else those of the options. */
+function samplingOptions(
+  body: GenerationBody,
   options: Options,
   { sampler }: ResolvedSampler,
 ): KDiffusionOptions {
@@ -55,6 +52,20 @@ export function samplingOptions(
     ...(sampler.options['solver_type'] === 'heun' && { solverType: 'heun' }),
     quantize: options.enable_quantization,
     noiseSchedule: options.sd_noise_schedule === 'Zero Terminal SNR' ? 'zero_terminal_snr' : 'default',
+  };
+}
+
+/** How a pass samples. @throws AppError `invalid_request` for options outside their list of values */
+export function samplerChoice(
+  body: GenerationBody,
+  options: Options,
+  resolved: ResolvedSampler,
+): Extract<SamplerChoice, { family: 'k-diffusion' }> {
+  return {
+    family: 'k-diffusion',
+    sampler: resolved.sampler.id,
+    schedule: resolved.schedule.name,
+    options: samplingOptions(body, options, resolved),
   };
 }
 

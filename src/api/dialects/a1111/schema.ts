@@ -2,11 +2,6 @@ import { honoured, param, parameters, requiredParam } from '#api/parameters.ts';
 import * as v from 'valibot';
 import { f } from './fields.ts';
 
-/** What img2img is asked before it says what it lacks. */
-export const img2imgBody = parameters({
-  init_images: param(f.list(f.string()), null, honoured, 'Images to start from, in base64'),
-});
-
 export const interrogateBody = parameters({
   image: param(f.string(), null, honoured, 'Image in base64'),
   model: param(f.string(), 'clip', honoured, '`clip` or `deepdanbooru`'),
@@ -29,7 +24,8 @@ export const taskProgressBody = parameters({
 /** Any JSON object. */
 export const anyBody = v.record(v.string(), v.unknown(), 'object');
 
-export const txt2imgAnswer = v.object({
+/** Of txt2img and img2img. */
+export const generationAnswer = v.object({
   images: v.array(v.string()),
   parameters: v.record(v.string(), v.unknown()),
   info: v.string(),

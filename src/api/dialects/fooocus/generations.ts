@@ -5,10 +5,12 @@ import { finishedImages } from '#api/run-job.ts';
 import { isRecord } from '#codecs/json.ts';
 import { AppError, type ErrorCode } from '#protocol/error.ts';
 import type { JobRecord } from '#protocol/job.ts';
-import * as images from './image-bodies.ts';
+import * as bodies from './image-bodies.ts';
 import { JOB_NOT_FOUND, QUEUE_IS_FULL, refuseAsyncJob, toAsyncJob, toImageResults, toPng } from './jobs.ts';
+import { readInputImages } from './input-images.ts';
 import { toJob, toReply } from './map.ts';
 import * as schema from './schema.ts';
+import * as sent from './sent-images.ts';
 
 type GenerationCall = Call<schema.CommonRequest, { accept: string }>;
 
@@ -29,11 +31,12 @@ function wantsPng(request: Request): boolean {
 }
 
 /** The image of a generation, or its fate, in the form the client asked for. */
-async function generate(call: GenerationCall, jobType: string): Promise<unknown> {
+async function generate(call: GenerationCall, images: sent.SentImages, jobType: string): Promise<unknown> {
   const png = wantsPng(call.request);
   const request = png ? { ...call.body, image_number: 1 } : call.body;
   const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
-  const { job, withoutEffect } = toJob(request, models, addOns, sentNames(call));
+  const inputs = await readInputImages(call, images, request.advanced_params);
+  const { job, withoutEffect } = toJob(request, inputs, { models, addOns }, sentNames(call));
   call.ignore(...withoutEffect);
   const reply = toReply(request, jobType);
   try {
@@ -71,22 +74,25 @@ function textResponse(text: string, status: number): Response {
   return bytesResponse(new TextEncoder().encode(text), 'text/plain; charset=utf-8', status);
 }
 
-interface Generation {
+interface Generation<Body extends schema.CommonRequest> {
   path: string;
   jobType: string;
   summary: string;
-  body: Parameters<schema.CommonRequest>;
+  body: Parameters<Body>;
   encoding?: 'form';
+  /** The images of a body. */
+  images: (body: Body) => sent.SentImages;
 }
 
-function generation({ jobType, ...rest }: Generation): Route {
+function generation<Body extends schema.CommonRequest>(definition: Generation<Body>): Route {
+  const { jobType, images, ...rest } = definition;
   return route({
     ...rest,
     method: 'POST',
     query: schema.generationQuery,
     answer: schema.generationAnswer,
     late: (request) => !wantsPng(request),
-    run: (call) => generate(call, jobType),
+    run: (call) => generate(call, images(call.body), jobType),
   });
 }
 
@@ -97,50 +103,58 @@ export const generations: readonly Route[] = [
     jobType: 'Text to Image',
     summary: 'Images from a prompt',
     body: schema.textToImage,
+    images: sent.noImages,
   }),
   generation({
     path: '/v2/generation/text-to-image-with-ip',
     jobType: 'Text to Image',
     summary: 'Images from a prompt and images',
-    body: images.textToImageWithImagePrompts,
+    body: bodies.textToImageWithImagePrompts,
+    images: sent.withImagePrompts,
   }),
   generation({
     path: '/v1/generation/image-upscale-vary',
     jobType: 'Image Upscale or Variation',
     summary: 'An image upscaled or varied (form)',
-    body: images.upscaleOrVaryForm,
+    body: bodies.upscaleOrVaryForm,
+    images: sent.ofUpscaleOrVary,
     encoding: 'form',
   }),
   generation({
     path: '/v2/generation/image-upscale-vary',
     jobType: 'Image Upscale or Variation',
     summary: 'An image upscaled or varied',
-    body: images.upscaleOrVary,
+    body: bodies.upscaleOrVary,
+    images: sent.ofUpscaleOrVary,
   }),
   generation({
     path: '/v1/generation/image-inpaint-outpaint',
     jobType: 'Image Inpaint or Outpaint',
     summary: 'Part of an image generated again, or what is around it (form)',
-    body: images.inpaintOrOutpaintForm,
+    body: bodies.inpaintOrOutpaintForm,
+    images: sent.ofInpaint,
     encoding: 'form',
   }),
   generation({
     path: '/v2/generation/image-inpaint-outpaint',
     jobType: 'Image Inpaint or Outpaint',
     summary: 'Part of an image generated again, or what is around it',
-    body: images.inpaintOrOutpaint,
+    body: bodies.inpaintOrOutpaint,
+    images: sent.ofInpaint,
   }),
   generation({
     path: '/v1/generation/image-prompt',
     jobType: 'Image Prompt',
     summary: 'Images in the likeness of images (form)',
-    body: images.imagePromptForm,
+    body: bodies.imagePromptForm,
+    images: sent.ofImagePromptForm,
     encoding: 'form',
   }),
   generation({
     path: '/v2/generation/image-prompt',
     jobType: 'Image Prompt',
     summary: 'Images in the likeness of images',
-    body: images.imagePromptRequest,
+    body: bodies.imagePromptRequest,
+    images: sent.ofImagePrompts,
   }),
 ];

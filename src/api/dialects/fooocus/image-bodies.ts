@@ -1,4 +1,4 @@
-import { needs, param, parameters, partOf, requiredParam, type Rows } from '#api/parameters.ts';
+import { honoured, needs, param, parameters, partOf, requiredParam, type BodyOf } from '#api/parameters.ts';
 import { isRecord } from '#codecs/json.ts';
 import * as v from 'valibot';
 import { commaList, fields, form } from './fields.ts';
@@ -22,6 +22,16 @@ export const upscaleOrVaryMethods = [
 const sides = ['Left', 'Right', 'Top', 'Bottom'] as const;
 const imagePromptTypes = ['ImagePrompt', 'FaceSwap', 'PyraCanny', 'CPDS'] as const;
 
+/** The kinds of image prompts that are control images; the others need networks that look at images. */
+const controlTypes = ['PyraCanny', 'CPDS'] as const;
+
+export type ControlType = (typeof controlTypes)[number];
+
+/** Whether an image prompt's type is that of a control image. */
+export function isControlType(type: unknown): type is ControlType {
+  return controlTypes.some((known) => known === type);
+}
+
 const ofImage = partOf('input_image');
 
 const imagePrompts = list(
@@ -34,9 +44,9 @@ const imagePrompts = list(
 );
 
 const IMAGE_PROMPTS = 'Image prompts';
-const hasImagePrompt = (value: unknown) =>
-  Array.isArray(value) && value.some((item: unknown) => isRecord(item) && item['cn_img'] !== null);
-const asksForImagePrompts = needs('image-prompt', hasImagePrompt);
+const isSeen = (item: unknown) =>
+  isRecord(item) && item['cn_img'] !== null && !isControlType(item['cn_type']);
+const asksForImagePrompts = needs('image-prompt', (value) => Array.isArray(value) && value.some(isSeen));
 
 const optionalImagePrompts = {
   image_prompts: param(imagePrompts, [], asksForImagePrompts, IMAGE_PROMPTS),
@@ -62,14 +72,14 @@ export const textToImageWithImagePrompts = parameters({ ...commonJson, ...option
 /** `POST /v2/generation/image-upscale-vary`. */
 export const upscaleOrVary = parameters({
   ...commonJson,
-  input_image: requiredParam(jsonImage, needs('vary'), INIT_IMAGE),
+  input_image: requiredParam(jsonImage, honoured, INIT_IMAGE),
   uov_method: param(oneOf(upscaleOrVaryMethods), 'Upscale (2x)', ofImage, METHOD),
   upscale_value: param(number({ min: 1, max: 5 }), 1, ofImage, FACTOR),
   ...optionalImagePrompts,
 });
 
 const inpaintJson = {
-  input_image: param(jsonImage, '', needs('inpaint'), INIT_IMAGE),
+  input_image: param(jsonImage, '', honoured, INIT_IMAGE),
   input_mask: param(jsonImage, '', ofImage, MASK),
   inpaint_additional_prompt: param(string(), '', ofImage, ADDITIONAL_PROMPT),
   outpaint_selections: param(list(oneOf(sides)), [], ofImage, OUTPAINT),
@@ -89,7 +99,7 @@ export const imagePromptRequest = parameters({
 /** `POST /v1/generation/image-upscale-vary`, a form. */
 export const upscaleOrVaryForm = form({
   ...commonForm,
-  input_image: requiredParam(requiredFormImage, needs('vary'), INIT_IMAGE),
+  input_image: requiredParam(requiredFormImage, honoured, INIT_IMAGE),
   uov_method: requiredParam(oneOf(upscaleOrVaryMethods), ofImage, METHOD),
   upscale_value: param(number({ min: 1, max: 5 }), null, ofImage, FACTOR),
 });
@@ -105,18 +115,24 @@ const inpaintForm = {
 export const inpaintOrOutpaintForm = form({
   ...commonForm,
   ...inpaintForm,
-  input_image: requiredParam(requiredFormImage, needs('inpaint'), INIT_IMAGE),
+  input_image: requiredParam(requiredFormImage, honoured, INIT_IMAGE),
 });
 
+type Numbered<Rows, Index extends number> = {
+  [Name in keyof Rows & string as `${Name}${Index}`]: Rows[Name];
+};
+
 /** One of the four image prompts of a form. */
-function formImagePrompt(index: 1 | 2 | 3 | 4): Rows {
+function formImagePrompt<Index extends 1 | 2 | 3 | 4>(index: Index) {
   const ofThis = partOf(`cn_img${index}`);
-  return {
-    [`cn_img${index}`]: param(formImage, null, needs('image-prompt'), `Image prompt ${index}`),
-    [`cn_stop${index}`]: param(number({ min: 0, max: 1 }), null, ofThis, 'Share of the run at which it ends'),
-    [`cn_weight${index}`]: param(number({ min: 0, max: 2 }), null, ofThis, 'Weight'),
-    [`cn_type${index}`]: param(oneOf(imagePromptTypes), 'ImagePrompt', ofThis, 'What is taken from it'),
+  const rows = {
+    cn_img: param(formImage, null, honoured, `Image prompt ${index}`),
+    cn_stop: param(number({ min: 0, max: 1 }), null, ofThis, 'Share of the run at which it ends'),
+    cn_weight: param(number({ min: 0, max: 2 }), null, ofThis, 'Weight'),
+    cn_type: param(oneOf(imagePromptTypes), 'ImagePrompt', ofThis, 'What is taken from it'),
   };
+  const named = Object.entries(rows).map(([name, row]) => [`${name}${index}`, row]);
+  return Object.fromEntries(named) as Numbered<typeof rows, Index>;
 }
 
 /** `POST /v1/generation/image-prompt`, a form. */
@@ -127,5 +143,10 @@ export const imagePromptForm = form({
   ...formImagePrompt(4),
   ...commonForm,
   ...inpaintForm,
-  input_image: param(formImage, null, needs('inpaint'), INIT_IMAGE),
+  input_image: param(formImage, null, honoured, INIT_IMAGE),
 });
+
+export type UpscaleOrVaryBody = BodyOf<typeof upscaleOrVary> | BodyOf<typeof upscaleOrVaryForm>;
+export type InpaintBody = BodyOf<typeof inpaintOrOutpaint> | BodyOf<typeof inpaintOrOutpaintForm>;
+export type ImagePromptBody = BodyOf<typeof imagePromptRequest>;
+export type ImagePromptFormBody = BodyOf<typeof imagePromptForm>;

@@ -2,20 +2,20 @@ import type { Field } from '#api/fields.ts';
 import * as v from 'valibot';
 import { fields } from './fields.ts';
 
-/** An image in JSON: its bytes in base64, or where to get it; null stands for no image. */
-export type ImageSource = { base64: string } | { url: string } | null;
+/** An image as it is sent: a file of a form, or in JSON its bytes in base64 or its address. */
+export type SentImage = Blob | string;
 
 const NO_IMAGE = ['', 'None', 'none', 'null', 'string'];
 
-/** An image in a JSON string. */
-export const jsonImage: Field<ImageSource> = v.pipe(
+/** An image in a JSON string: base64 without blanks, or an address; null where there is none. */
+export const jsonImage: Field<string | null> = v.pipe(
   fields.string(),
-  v.rawTransform(({ dataset, addIssue, NEVER }): ImageSource => {
+  v.rawTransform(({ dataset, addIssue, NEVER }): string | null => {
     const text = dataset.value;
     if (NO_IMAGE.includes(text)) return null;
-    if (text.startsWith('http')) return { url: text };
+    if (/^https?:/i.test(text)) return text;
     const base64 = text.replace(/^data:image[^,]*,/, '').replace(/\s+/g, '');
-    if (/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return { base64 };
+    if (/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return base64;
     addIssue({ message: 'Value error, should be an image in base64' });
     return NEVER;
   }),

@@ -10,6 +10,7 @@ import { generationQuery } from './schema.ts';
 import { styles } from './styles/index.ts';
 import * as tools from './tool-bodies.ts';
 import { writeWebhook } from './webhook.ts';
+import { renderWrongValue } from './wrong-value.ts';
 
 /** What is not built yet. */
 const unavailable = [
@@ -100,5 +101,6 @@ export const fooocus = defineDialect({
   routes: [...generations, ...unavailable, ...jobRoutes, ...allModels, ...constants],
   nameLora: (name) => `loras:${name}`,
   webhook: writeWebhook,
-  renderError: (error) => ({ status: httpStatus(error), body: { detail: error.message } }),
+  renderError: (error) =>
+    renderWrongValue(error) ?? { status: httpStatus(error), body: { detail: error.message } },
 });

@@ -43,7 +43,7 @@ export async function toImageResults(
   const images = record.stage === 'failed' ? [] : await finishedImages(call.ask, record);
   if (images.length === 0) return [];
   const { extension, requireBase64, saveName } = readReply(record);
-  const published = await publishImages(call, record, saveName || record.id, extension);
+  const published = await publishImages(call, record, saveName || record.id, { extension });
   const urls = new Map(imagesOf(record.result).map(({ index }, i) => [index, published[i]]));
   return Promise.all(
     images.map(async ({ blob, index, seed }) => ({

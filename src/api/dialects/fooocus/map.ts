@@ -1,43 +1,93 @@
-import { multipleOf8, TORCH_NOISE } from '#api/job.ts';
+import { TORCH_NOISE } from '#api/job.ts';
 import { findAddOn, findModel, requireOwnGraphs, selectedModel, shortHash } from '#api/models.ts';
-import {
-  expandFooocusPrompt,
-  MAX_LORAS,
-  splitPromptLines,
-  type FooocusImageTexts,
-  type LoraChoice,
-} from './prompt.ts';
+import { planInpaintTask } from '#imaging/fooocus/image-input.ts';
 import { AppError } from '#protocol/error.ts';
-import type { GenerateJob, GraphOptions, OutputSpec } from '#protocol/job.ts';
+import type { GenerateJob, Job, Pass, Size, UpscaleJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
+import { planControls } from './image-prompts.ts';
+import type { InputImage, InputImages } from './input-images.ts';
 import type { Reply } from './jobs.ts';
-import { DEFAULT_VAE, describeImage, type DescribedLora, type ImageFacts } from './metadata.ts';
-import { performances, type Performance } from './performance.ts';
-import { chooseSampler, isSampler, isSchedule } from './samplers.ts';
+import { describeLoras, readLoras } from './loras.ts';
+import { DEFAULT_VAE } from './metadata.ts';
+import { describeOutput, encodingOf } from './output.ts';
+import { expandFooocusPrompt } from './prompt.ts';
+import { readRefiner } from './refiner.ts';
+import { chooseSampler } from './samplers.ts';
 import type { CommonRequest } from './schema.ts';
+import { readFreeU, readNumbers, readSettings } from './settings.ts';
+import { chooseUpscaler, FOOOCUS_UPSCALER, planStart, readUpscale } from './start.ts';
 import { styles } from './styles/index.ts';
 import { wildcards } from './wildcards/index.ts';
 
 const SEEDS = 1n << 63n;
 
+/** What is installed. */
+export interface Installed {
+  models: readonly ModelInfo[];
+  addOns: readonly AddOnInfo[];
+}
+
 /** A job, and what was asked for without effect. */
 export interface JobPlan {
-  job: GenerateJob;
+  job: Job;
   /** Parameters, and after a colon which part of them. */
   withoutEffect: string[];
 }
 
 /**
- * The job of a generation that starts from no image.
+ * The job of a request.
  * @param sent names of the parameters that the client gave
- * @throws AppError `model_not_found`
+ * @throws AppError `model_not_found` for what is needed and not installed, `unsupported_feature` for what cannot be done,
+ *   `invalid_request` for images too narrow
  */
 export function toJob(
   request: CommonRequest,
-  models: readonly ModelInfo[],
-  addOns: readonly AddOnInfo[],
+  images: InputImages,
+  installed: Installed,
   sent: ReadonlySet<string>,
 ): JobPlan {
+  const upscale = readUpscale(images, request);
+  const withoutEffect =
+    upscale && chooseUpscaler(installed.addOns) === null ? [`uov_method:${FOOOCUS_UPSCALER}`] : [];
+  const plan =
+    upscale && !upscale.diffusion && images.upscaleOrVary
+      ? {
+          job: toUpscaleJob(request, images.upscaleOrVary.image, upscale.resized, installed),
+          withoutEffect: [],
+        }
+      : toGenerateJob(request, images, installed, sent);
+  return { job: plan.job, withoutEffect: [...withoutEffect, ...plan.withoutEffect] };
+}
+
+/** The job of an image that is upscaled and not generated from. As in Fooocus its file says nothing of it. */
+function toUpscaleJob(
+  request: CommonRequest,
+  { file }: InputImage,
+  size: Size,
+  { addOns }: Installed,
+): UpscaleJob {
+  const seed = chooseSeed(request.image_seed);
+  return {
+    task: 'upscale',
+    sources: [{ image: file, known: { prompt: request.prompt, seed, infotext: '' } }],
+    post: [
+      {
+        kind: 'upscale',
+        upscaler: chooseUpscaler(addOns) ?? 'Lanczos',
+        size: { ...size, crop: false, stretch: true },
+      },
+    ],
+    output: { ...encodingOf(request), texts: false },
+  };
+}
+
+function toGenerateJob(
+  asked: CommonRequest,
+  images: InputImages,
+  { models, addOns }: Installed,
+  sent: ReadonlySet<string>,
+): { job: GenerateJob; withoutEffect: string[] } {
+  const request = { ...asked, prompt: promptOf(asked, images) };
   const withoutEffect: string[] = [];
   const named = findModel(models, request.base_model_name);
   if (!named && sent.has('base_model_name')) withoutEffect.push('base_model_name');
@@ -46,6 +96,11 @@ export function toJob(
 
   const settings = readSettings(request);
   withoutEffect.push(...settings.withoutEffect);
+  const numbers = readNumbers(request, settings, readUpscale(images, request) !== null);
+  const start = planStart(images, request, numbers.size, chooseUpscaler(addOns));
+  const controls = planControls(images.prompts, request, model, addOns);
+  const refiner = readRefiner(request, { ...settings, ...numbers }, model, models);
+  withoutEffect.push(...refiner.withoutEffect);
 
   const { vae_name: vaeName } = request.advanced_params;
   const vae = findAddOn(addOns, 'vae', vaeName) ?? null;
@@ -54,8 +109,8 @@ export function toJob(
   const freeU = readFreeU(request);
   if (freeU) requireOwnGraphs(model, 'advanced_params.freeu_enabled');
 
-  const asked = readLoras(request, model, addOns);
-  if (sent.has('loras')) withoutEffect.push(...asked.missing.map((name) => `loras:${name}`));
+  const asksFor = readLoras(request, model, addOns);
+  if (sent.has('loras')) withoutEffect.push(...asksFor.missing.map((name) => `loras:${name}`));
   // The mode's own LoRA cannot be named in the prompt (util.py, `remove_performance_lora`).
   const modeLora = settings.lora && findAddOn(addOns, 'lora', settings.lora.name);
   if (settings.lora && !modeLora) withoutEffect.push(`performance_selection:${settings.lora.name}`);
@@ -68,7 +123,7 @@ export function toJob(
     seed: chooseSeed(request.image_seed),
     sameSeed: request.advanced_params.disable_seed_increment,
     wildcardsInOrder: request.read_wildcards_in_order,
-    loras: asked.loras,
+    loras: asksFor.loras,
     findLora: (stem) => {
       const lora = findAddOn(addOns, 'lora', stem);
       if (lora && lora !== modeLora) return lora.pack.id;
@@ -86,11 +141,27 @@ export function toJob(
     ...prompts.loras,
     ...(settings.lora && modeLora ? [{ name: modeLora.pack.id, weight: settings.lora.weight }] : []),
   ];
-  const described = loras.map((lora) => {
-    const installed = findAddOn(addOns, 'lora', lora.name);
-    return { ...lora, hash: installed ? shortHash(installed) : '' };
-  });
-
+  const pass: Pass = {
+    model: model.pack.id,
+    ...(vae && { vae: vae.pack.id }),
+    ...(refiner.refiner && { refiner: refiner.refiner }),
+    ...start.pass,
+    steps: numbers.steps,
+    sampler: chooseSampler(settings.sampler, settings.schedule),
+    guidanceScale: settings.guidanceScale,
+    ...(freeU && { graph: { freeU } }),
+  };
+  const facts = {
+    ...settings,
+    steps: numbers.steps,
+    size: start.generated,
+    denoisingStrength: start.init.from === 'noise' ? null : start.pass.strength,
+    refiner: refiner.model && { name: refiner.model.pack.id, hash: shortHash(refiner.model) },
+    overwriteSwitch: request.advanced_params.overwrite_switch,
+    vae: vae?.pack.id ?? DEFAULT_VAE,
+    loras: describeLoras(loras, addOns),
+    freeU: freeU && ([freeU.b1, freeU.b2, freeU.s1, freeU.s2] as const),
+  };
   return {
     withoutEffect,
     job: {
@@ -103,19 +174,8 @@ export function toJob(
       })),
       // Fooocus generates its images one after another, each with a seed of its own.
       batchSize: 1,
-      init: { from: 'noise' },
-      passes: [
-        {
-          model: model.pack.id,
-          ...(vae && { vae: vae.pack.id }),
-          size: settings.size,
-          steps: settings.steps,
-          strength: 1,
-          sampler: chooseSampler(settings.sampler, settings.schedule),
-          guidanceScale: settings.guidanceScale,
-          ...(freeU && { graph: { freeU } }),
-        },
-      ],
+      init: start.init,
+      passes: [pass],
       // Fooocus draws the SDE samplers' paths on the card, whatever the sampler's name says.
       noise: { ...TORCH_NOISE, brownianSource: 'philox' },
       promptOptions: {
@@ -125,44 +185,29 @@ export function toJob(
         commaPaddingBacktrack: 0,
       },
       ...(loras.length > 0 && { loras: loras.map(({ name, weight }) => ({ id: name, strength: weight })) }),
+      ...(controls.length > 0 && { controls }),
       post: [],
-      output: describeOutput(
-        request,
-        {
-          ...settings,
-          vae: vae?.pack.id ?? DEFAULT_VAE,
-          freeU: freeU && [freeU.b1, freeU.b2, freeU.s1, freeU.s2],
-        },
-        model,
-        described,
-        prompts.images,
-      ),
+      output: describeOutput(request, facts, model, prompts.images),
       keepUnfinished: false,
     },
   };
 }
 
+/** The prompt, with a line before it for what is inpainted. */
+function promptOf(
+  { prompt, refiner_switch: refinerSwitch }: CommonRequest,
+  { inpaint }: InputImages,
+): string {
+  if (!inpaint) return prompt;
+  const { additionalPrompt } = inpaint;
+  // Fooocus's patch of the model is not used here, nor the refiner that it brings with it.
+  return planInpaintTask({ prompt, additionalPrompt, refinerSwitch, hasRefiner: false, usesPatch: false })
+    .prompt;
+}
+
 /** Whether `vae_name` names a file. */
 function namesVae(name: string): boolean {
   return !['', 'None', DEFAULT_VAE].includes(name);
-}
-
-/** As many LoRAs of a request as Fooocus takes; `missing` ones are not installed. */
-function readLoras(
-  request: CommonRequest,
-  model: ModelInfo,
-  addOns: readonly AddOnInfo[],
-): { loras: LoraChoice[]; missing: string[] } {
-  const loras: LoraChoice[] = [];
-  const missing: string[] = [];
-  for (const { enabled, model_name: name, weight } of request.loras.slice(0, MAX_LORAS)) {
-    if (!enabled || name === 'None') continue;
-    const lora = findAddOn(addOns, 'lora', name);
-    const fits = lora && [null, model.pack.family].includes(lora.pack.family);
-    if (fits) loras.push({ name: lora.pack.id, weight });
-    else missing.push(name);
-  }
-  return { loras, missing };
 }
 
 /** What is kept with the job for its later answers. */
@@ -182,103 +227,4 @@ function chooseSeed(seed: bigint): bigint {
   if (seed >= 0n && seed < SEEDS) return seed;
   const [random = 0n] = crypto.getRandomValues(new BigUint64Array(1));
   return random % SEEDS;
-}
-
-type Settings = ReturnType<typeof readSettings>;
-
-/** FreeU in its second version, as `core.apply_freeu` has it; null where it is off. */
-function readFreeU({ advanced_params: advanced }: CommonRequest): Required<GraphOptions>['freeU'] | null {
-  if (!advanced.freeu_enabled) return null;
-  const { freeu_b1: b1, freeu_b2: b2, freeu_s1: s1, freeu_s2: s2 } = advanced;
-  return { b1, b2, s1, s2, version: 2 };
-}
-
-/** Sampler, size and the like, after the performance mode and the overwriting fields have had their say. */
-function readSettings(request: CommonRequest) {
-  const advanced = request.advanced_params;
-  const mode: Performance = performances[request.performance_selection];
-  const { sampler_name: sampler, scheduler_name: schedule } = advanced;
-  const size = request.aspect_ratios_selection;
-  const shared = {
-    steps: advanced.overwrite_step > 0 ? advanced.overwrite_step : mode.steps,
-    size: {
-      width: advanced.overwrite_width > 0 ? multipleOf8(advanced.overwrite_width) : size.width,
-      height: advanced.overwrite_height > 0 ? multipleOf8(advanced.overwrite_height) : size.height,
-    },
-  };
-  if (mode.distilled) {
-    // `set_lcm_defaults` and its siblings in async_worker.py.
-    const { lora, weight } = mode.distilled;
-    return {
-      ...shared,
-      sampler: mode.distilled.sampler,
-      schedule: mode.distilled.schedule,
-      guidanceScale: 1,
-      sharpness: 0,
-      refinerSwitch: 1,
-      adaptiveCfg: 1,
-      admGuidance: [1, 1, 0] as const,
-      lora: { name: lora, weight },
-      withoutEffect: [],
-    };
-  }
-  const withoutEffect: string[] = [];
-  if (!isSampler(sampler)) withoutEffect.push('advanced_params.sampler_name');
-  if (!isSchedule(schedule)) withoutEffect.push('advanced_params.scheduler_name');
-  return {
-    ...shared,
-    sampler: isSampler(sampler) ? sampler : ('dpmpp_2m_sde_gpu' as const),
-    schedule: isSchedule(schedule) ? schedule : ('karras' as const),
-    guidanceScale: request.guidance_scale,
-    sharpness: request.sharpness,
-    refinerSwitch: request.refiner_switch,
-    adaptiveCfg: advanced.adaptive_cfg,
-    admGuidance: [
-      advanced.adm_scaler_positive,
-      advanced.adm_scaler_negative,
-      advanced.adm_scaler_end,
-    ] as const,
-    lora: null,
-    withoutEffect,
-  };
-}
-
-const FORMATS = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp' } as const;
-
-/** How the images are encoded; those saved as `jpg` carry no texts, as in Fooocus. */
-function describeOutput(
-  request: CommonRequest,
-  settings: Settings & Pick<ImageFacts, 'vae' | 'freeU'>,
-  model: ModelInfo,
-  loras: readonly DescribedLora[],
-  images: readonly FooocusImageTexts[],
-): OutputSpec {
-  const output: OutputSpec = { format: FORMATS[request.save_extension], quality: 0.95, metadata: null };
-  if (!request.save_meta || request.save_extension === 'jpg') return output;
-  const texts = images.map((image) =>
-    describeImage(
-      {
-        ...settings,
-        prompt: logLines(image.prompt, image.positive, request.prompt),
-        negativePrompt: logLines(image.negativePrompt, image.negative, request.negative_prompt),
-        fullPrompt: image.positive,
-        fullNegativePrompt: image.negative,
-        styles: image.styles,
-        seed: image.seed,
-        performance: request.performance_selection,
-        model: model.pack.id,
-        modelHash: shortHash(model),
-        loras,
-        clipSkip: request.advanced_params.clip_skip,
-      },
-      request.meta_scheme,
-    ),
-  );
-  return { ...output, texts };
-}
-
-/** The main prompt and the further lines of a prompt, which stand at the end of all its texts. */
-function logLines(main: string, texts: readonly string[], prompt: string): string {
-  const further = Math.max(0, splitPromptLines(prompt).length - 1);
-  return [main, ...(further > 0 ? texts.slice(-further) : [])].join('\n');
 }

@@ -31,7 +31,13 @@ export interface ImageFacts {
   modelHash: string;
   vae: string;
   loras: readonly DescribedLora[];
+  /** The refiner's name and hash; null without one. */
+  refiner: { name: string; hash: string } | null;
   refinerSwitch: number;
+  /** What was given in its place; above 0. */
+  overwriteSwitch: number;
+  /** Of images from images; null otherwise. Fooocus does not write it. */
+  denoisingStrength: number | null;
   adaptiveCfg: number;
   clipSkip: number;
   /** FreeU's b1, b2, s1 and s2; null without it. */
@@ -75,7 +81,7 @@ function toJson(facts: ImageFacts): string {
     ['performance', toPythonJson(facts.performance)],
     ['prompt', toPythonJson(facts.prompt)],
     ['prompt_expansion', '""'],
-    ['refiner_model', '"None"'],
+    ['refiner_model', toPythonJson(facts.refiner?.name ?? 'None')],
     ['refiner_switch', toPythonFloat(facts.refinerSwitch)],
     ['resolution', `"(${facts.size.width}, ${facts.size.height})"`],
     ['sampler', toPythonJson(facts.sampler)],
@@ -87,6 +93,12 @@ function toJson(facts: ImageFacts): string {
     ['vae', toPythonJson(facts.vae)],
     ['version', toPythonJson(VERSION)],
   ];
+  if (facts.refiner) {
+    pairs.push(['refiner_model_hash', toPythonJson(facts.refiner.hash)]);
+    if (facts.overwriteSwitch > 0) pairs.push(['overwrite_switch', toPythonFloat(facts.overwriteSwitch)]);
+  }
+  if (facts.denoisingStrength !== null)
+    pairs.push(['denoising_strength', toPythonFloat(facts.denoisingStrength)]);
   if (facts.adaptiveCfg !== DEFAULT_ADAPTIVE_CFG)
     pairs.push(['adaptive_cfg', toPythonFloat(facts.adaptiveCfg)]);
   if (facts.clipSkip > 1) pairs.push(['clip_skip', String(facts.clipSkip)]);
@@ -117,9 +129,17 @@ function toInfotext(facts: ImageFacts): string {
     ['Raw prompt', facts.prompt],
     ['Raw negative prompt', facts.negativePrompt],
   ];
+  if (facts.denoisingStrength !== null)
+    pairs.push(['Denoising strength', toPythonFloat(facts.denoisingStrength)]);
+  if (facts.refiner) {
+    pairs.push(['Refiner', facts.refiner.name]);
+    pairs.push(['Refiner hash', facts.refiner.hash]);
+  }
   if (facts.adaptiveCfg !== DEFAULT_ADAPTIVE_CFG)
     pairs.push(['Adaptive CFG', toPythonFloat(facts.adaptiveCfg)]);
   if (facts.clipSkip > 1) pairs.push(['Clip skip', String(facts.clipSkip)]);
+  if (facts.refiner && facts.overwriteSwitch > 0)
+    pairs.push(['Overwrite Switch', toPythonFloat(facts.overwriteSwitch)]);
   if (facts.freeU) pairs.push(['FreeU', tuple(facts.freeU)]);
   if (facts.loras.length > 0) {
     pairs.push(['Lora hashes', facts.loras.map(({ name, hash }) => `${name}: ${hash}`).join(', ')]);

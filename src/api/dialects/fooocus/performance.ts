@@ -1,35 +1,36 @@
+import type { PerformanceName } from '#imaging/fooocus/performance.ts';
 import type { FooocusSampler, FooocusSchedule } from './samplers.ts';
 
-/** What a performance mode sets. Numbers from Fooocus 2.5.3, `modules/flags.py` and `async_worker.py`. */
-export interface Performance {
-  steps: number;
-  /** What a distilled mode forces. Its LoRA is part of it in the original. */
-  distilled?: { lora: string; weight: number; sampler: FooocusSampler; schedule: FooocusSchedule };
+/** The performance modes in Fooocus-API's order; their steps are in imaging/fooocus/performance.ts. */
+export const performanceNames = [
+  'Speed',
+  'Quality',
+  'Extreme Speed',
+  'Lightning',
+  'Hyper-SD',
+] as const satisfies readonly PerformanceName[];
+
+/** What a mode for distilled models forces. Its LoRA is part of it in the original. */
+interface DistilledMode {
+  lora: string;
+  weight: number;
+  sampler: FooocusSampler;
+  schedule: FooocusSchedule;
 }
 
-export const performances = {
-  Speed: { steps: 30 },
-  Quality: { steps: 60 },
-  'Extreme Speed': {
-    steps: 8,
-    distilled: { lora: 'sdxl_lcm_lora.safetensors', weight: 1, sampler: 'lcm', schedule: 'lcm' },
-  },
+/** Source: Fooocus 2.5.3, modules/flags.py and async_worker.py, `set_lcm_defaults` and its siblings. */
+export const distilledModes: Partial<Readonly<Record<PerformanceName, DistilledMode>>> = {
+  'Extreme Speed': { lora: 'sdxl_lcm_lora.safetensors', weight: 1, sampler: 'lcm', schedule: 'lcm' },
   Lightning: {
-    steps: 4,
-    distilled: {
-      lora: 'sdxl_lightning_4step_lora.safetensors',
-      weight: 1,
-      sampler: 'euler',
-      schedule: 'sgm_uniform',
-    },
+    lora: 'sdxl_lightning_4step_lora.safetensors',
+    weight: 1,
+    sampler: 'euler',
+    schedule: 'sgm_uniform',
   },
   'Hyper-SD': {
-    steps: 4,
-    distilled: {
-      lora: 'sdxl_hyper_sd_4step_lora.safetensors',
-      weight: 0.8,
-      sampler: 'dpmpp_sde_gpu',
-      schedule: 'karras',
-    },
+    lora: 'sdxl_hyper_sd_4step_lora.safetensors',
+    weight: 0.8,
+    sampler: 'dpmpp_sde_gpu',
+    schedule: 'karras',
   },
-} as const satisfies Record<string, Performance>;
+};

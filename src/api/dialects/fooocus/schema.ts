@@ -10,7 +10,7 @@ import {
 import * as v from 'valibot';
 import { commaList, fields, jsonPart } from './fields.ts';
 import { metadataSchemes } from './metadata.ts';
-import { performances } from './performance.ts';
+import { performanceNames } from './performance.ts';
 
 const { bigInteger, boolean, integer, list, model, number, oneOf, optional, string } = fields;
 
@@ -21,8 +21,6 @@ const defaultLoras = [
   { enabled: true, model_name: 'sd_xl_offset_example-lora_1.0.safetensors', weight: 0.1 },
 ];
 
-const performanceNames = Object.keys(performances) as (keyof typeof performances)[];
-
 const lora = model({
   // Required in the source, but left out in the project's own examples.
   enabled: optional(boolean(), true),
@@ -31,8 +29,10 @@ const lora = model({
 });
 
 const ofAdm = noEffect('scales a conditioning that SDXL models have');
-const noRefiner = noEffect('refiners are SDXL models of their own');
 const ofImage = partOf('input_image');
+const noDebugging = noEffect('the original never answers then');
+const noPatch = noEffect("Fooocus's patch for its own SDXL models", (value) => value !== 'None');
+const anyMask = noEffect('a mask that is sent counts with it and without');
 const ofImagePrompts = partOf('image_prompts');
 const ofEnhance = partOf('enhance_input_image');
 
@@ -68,8 +68,8 @@ const advancedParams = parameters({
   overwrite_switch: param(
     number({ min: -1, max: 200 }),
     -1,
-    noRefiner,
-    'Step at which the refiner takes over',
+    honoured,
+    'Step at which the refiner takes over, or share of the steps up to 1',
   ),
   overwrite_width: param(
     integer({ min: -1, max: 2048 }),
@@ -97,20 +97,25 @@ const advancedParams = parameters({
   ),
   mixing_image_prompt_and_vary_upscale: param(boolean(), false, ofImage, 'Image prompts with variations'),
   mixing_image_prompt_and_inpaint: param(boolean(), false, ofImage, 'Image prompts with inpainting'),
-  debugging_cn_preprocessor: param(boolean(), false, ofImagePrompts, 'Answer with preprocessed images'),
+  debugging_cn_preprocessor: param(boolean(), false, noDebugging, 'Answer with preprocessed images'),
   skipping_cn_preprocessor: param(boolean(), false, ofImagePrompts, 'No preprocessing'),
   canny_low_threshold: param(integer({ min: 1, max: 255 }), 64, ofImagePrompts, 'Lower threshold of canny'),
   canny_high_threshold: param(integer({ min: 1, max: 255 }), 128, ofImagePrompts, 'Upper threshold of canny'),
-  refiner_swap_method: param(string(), 'joint', noRefiner, 'How the refiner takes over'),
+  refiner_swap_method: param(
+    string(),
+    'joint',
+    noEffect("the refiner takes over within the run, as with 'joint'"),
+    'How the refiner takes over',
+  ),
   controlnet_softness: param(number({ min: 0, max: 1 }), 0.25, ofImagePrompts, 'Softness of ControlNets'),
   freeu_enabled: param(boolean(), false, honoured, 'FreeU'),
   freeu_b1: param(number(), 1.01, honoured, 'FreeU b1'),
   freeu_b2: param(number(), 1.02, honoured, 'FreeU b2'),
   freeu_s1: param(number(), 0.99, honoured, 'FreeU s1'),
   freeu_s2: param(number(), 0.95, honoured, 'FreeU s2'),
-  debugging_inpaint_preprocessor: param(boolean(), false, ofImage, 'Answer with the preprocessed image'),
+  debugging_inpaint_preprocessor: param(boolean(), false, noDebugging, 'Answer with the preprocessed image'),
   inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from noise alone'),
-  inpaint_engine: param(string(), 'v2.6', ofImage, 'Inpaint model'),
+  inpaint_engine: param(string(), 'v2.6', noPatch, 'Inpaint model'),
   inpaint_strength: param(number({ min: 0, max: 1 }), 1, ofImage, 'Denoising strength of inpainting'),
   inpaint_respective_field: param(
     number({ min: 0, max: 1 }),
@@ -118,8 +123,8 @@ const advancedParams = parameters({
     ofImage,
     'How much around the mask is looked at',
   ),
-  inpaint_advanced_masking_checkbox: param(boolean(), true, ofImage, 'Advanced masking'),
-  inpaint_mask_upload_checkbox: param(boolean(), false, ofImage, 'A mask is uploaded'),
+  inpaint_advanced_masking_checkbox: param(boolean(), true, anyMask, 'Advanced masking'),
+  inpaint_mask_upload_checkbox: param(boolean(), false, anyMask, 'A mask is uploaded'),
   invert_mask_checkbox: param(boolean(), false, ofImage, 'Invert the mask'),
   inpaint_erode_or_dilate: param(
     integer({ min: -64, max: 64 }),
@@ -174,12 +179,6 @@ const metaScheme = v.pipe(
 /** A file name's stem: it becomes one segment of a path. */
 const saveName = v.pipe(string(), v.regex(/^[^/\\]*$/, 'Value error, should not contain a slash'));
 
-/** As in the original, a file that is not there is no refiner. */
-const noRefinerFile = noEffect(
-  'refiners are SDXL models of their own',
-  (value) => value !== '' && value !== 'None',
-);
-
 /** What JSON bodies and forms have alike. */
 const shared = {
   prompt: param(string(), '', honoured, 'What to generate'),
@@ -200,8 +199,8 @@ const shared = {
     'Sharpness',
   ),
   base_model_name: param(string(), 'juggernautXL_v8Rundiffusion.safetensors', honoured, 'Checkpoint'),
-  refiner_model_name: param(string(), 'None', noRefinerFile, 'Refiner'),
-  refiner_switch: param(number({ min: 0.1, max: 1 }), 0.5, noRefiner, 'Share of steps before the refiner'),
+  refiner_model_name: param(string(), 'None', honoured, 'Refiner'),
+  refiner_switch: param(number({ min: 0.1, max: 1 }), 0.5, honoured, 'Share of steps before the refiner'),
   meta_scheme: param(metaScheme, 'fooocus', honoured, 'What is written into the image'),
   save_extension: param(saveExtension, 'png', honoured, 'File format'),
   save_name: param(saveName, '', honoured, 'Name of the files'),

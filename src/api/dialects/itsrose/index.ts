@@ -1,11 +1,32 @@
+import { FROM_NOISE, lacksTomesd, startFrom, type DiffusersStart } from '#api/diffusers-job.ts';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { httpStatus, type Invalid } from '#api/errors.ts';
 import { publishImages } from '#api/files.ts';
+import { readImageInput } from '#api/image-input.ts';
 import { usableModels } from '#api/models.ts';
 import { defineDialect, missingRoute, route, type Call, type Rendered } from '#api/route.ts';
 import { AppError, type ErrorCode } from '#protocol/error.ts';
 import { toAnswer, toJob } from './map.ts';
-import { generatePromptQuery, img2imgBody, inpaintBody, txt2imgAnswer, txt2imgBody } from './schema.ts';
+import {
+  generatePromptQuery,
+  img2imgBody,
+  inpaintBody,
+  txt2imgAnswer,
+  txt2imgBody,
+  type ImageFields,
+  type Txt2imgBody,
+} from './schema.ts';
+
+type GenerationCall = Call<Txt2imgBody & Partial<ImageFields>, undefined>;
+
+async function generate(call: GenerationCall, start: DiffusersStart) {
+  const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+  const job = toJob(call.body, start, { models, addOns });
+  if (lacksTomesd(job, call.body.tomesd === 'yes', call.received)) call.ignore('tomesd');
+  const record = await call.run(job);
+  const images = await publishImages(call, record, record.id);
+  return toAnswer(call.body, job, record.result?.seconds ?? 0, images);
+}
 
 const txt2img = route({
   method: 'POST',
@@ -14,12 +35,34 @@ const txt2img = route({
   body: txt2imgBody,
   answer: txt2imgAnswer,
   late: true,
+  run: (call) => generate(call, FROM_NOISE),
+});
+
+const img2img = route({
+  method: 'POST',
+  path: '/sdapi/img2img',
+  summary: 'An image from an image',
+  body: img2imgBody,
+  answer: txt2imgAnswer,
+  late: true,
   run: async (call) => {
-    const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
-    const job = toJob(call.body, models, addOns);
-    const record = await call.run(job);
-    const images = await publishImages(call, record, record.id);
-    return toAnswer(call.body, job, record.result?.seconds ?? 0, images);
+    const image = await readImageInput(call, call.body.init_image, 'init_image');
+    return generate(call, startFrom(image, null, call.body.strength));
+  },
+});
+
+const inpaint = route({
+  method: 'POST',
+  path: '/sdapi/inpaint',
+  summary: 'Part of an image generated again',
+  body: inpaintBody,
+  answer: txt2imgAnswer,
+  late: true,
+  run: async (call) => {
+    const { init_image: initImage, mask_image: maskImage, strength } = call.body;
+    const image = await readImageInput(call, initImage, 'init_image');
+    const mask = await readImageInput(call, maskImage, 'mask_image');
+    return generate(call, startFrom(image, mask, strength));
   },
 });
 
@@ -50,29 +93,13 @@ const systemDetails = route({
   },
 });
 
-const unavailable = [
-  missingRoute({
-    method: 'POST',
-    path: '/sdapi/img2img',
-    summary: 'An image from an image',
-    body: img2imgBody,
-    needs: 'img2img',
-  }),
-  missingRoute({
-    method: 'POST',
-    path: '/sdapi/inpaint',
-    summary: 'Part of an image generated again',
-    body: inpaintBody,
-    needs: 'inpaint',
-  }),
-  missingRoute({
-    method: 'GET',
-    path: '/sdapi/generate_prompt',
-    summary: 'A prompt for an image',
-    query: generatePromptQuery,
-    needs: 'interrogate',
-  }),
-];
+const generatePrompt = missingRoute({
+  method: 'GET',
+  path: '/sdapi/generate_prompt',
+  summary: 'A prompt for an image',
+  query: generatePromptQuery,
+  needs: 'interrogate',
+});
 
 /** Setting: the only key accepted; empty accepts every key, and none. */
 const KEY_SETTING = 'itsrose.key';
@@ -97,7 +124,7 @@ export const itsrose = defineDialect({
   prefix: '/itsrose',
   roots: ['/sdapi/'],
   bodyRule: 'lenient',
-  routes: [txt2img, modelList, schedulerList, systemDetails, ...unavailable],
+  routes: [txt2img, img2img, inpaint, modelList, schedulerList, systemDetails, generatePrompt],
   authorize: checkKey,
   nameLora: (name) => `lora_model.${name}`,
   renderError: (error) => failure(REFUSALS.has(error.code) ? 400 : httpStatus(error), error.message),

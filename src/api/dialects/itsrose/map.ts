@@ -1,20 +1,22 @@
-import { finishedSize, planDiffusersJob, schedulerOf } from '#api/diffusers-job.ts';
+import { finishedSize, planDiffusersJob, schedulerOf, type DiffusersStart } from '#api/diffusers-job.ts';
 import { DIFFUSERS_SCHEDULERS, findDiffusersScheduler } from '#api/diffusers-scheduler.ts';
 import { multipleOf8, PLAIN_PROMPT } from '#api/job.ts';
 import { findModel, usableModels } from '#api/models.ts';
 import { AppError } from '#protocol/error.ts';
 import type { GenerateJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
-import type { Txt2imgBody } from './schema.ts';
+import type { ImageFields, Txt2imgBody } from './schema.ts';
 
 const DEFAULT_GUIDANCE = 7.5;
 
+/** What is installed here. */
+export interface Installed {
+  models: readonly ModelInfo[];
+  addOns: readonly AddOnInfo[];
+}
+
 /** The job a request asks for. @throws AppError `invalid_request`, `model_not_found` */
-export function toJob(
-  body: Txt2imgBody,
-  models: readonly ModelInfo[],
-  addOns: readonly AddOnInfo[],
-): GenerateJob {
+export function toJob(body: Txt2imgBody, start: DiffusersStart, { models, addOns }: Installed): GenerateJob {
   const scheduler = findDiffusersScheduler(body.scheduler);
   if (!scheduler) {
     throw new AppError(
@@ -30,12 +32,13 @@ export function toJob(
       `model '${body.model_id}' not found. Installed: ${installed.join(', ')}`,
     );
   }
+  const isOn = (name: Switch) => body[name] === 'yes';
   return planDiffusersJob(
     {
       model,
       prompt: body.prompt,
       negativePrompt: body.negative_prompt,
-      enhancePrompt: body.enhance_prompt === 'yes',
+      enhancePrompt: isOn('enhance_prompt'),
       width: multipleOf8(body.width),
       height: multipleOf8(body.height),
       samples: body.samples,
@@ -43,15 +46,26 @@ export function toJob(
       steps: body.num_inference_steps,
       guidanceScale: body.guidance_scale ?? body.cfg_scale ?? DEFAULT_GUIDANCE,
       scheduler,
-      useKarrasSigmas: body.use_karras_sigmas === 'yes',
+      useKarrasSigmas: isOn('use_karras_sigmas'),
       algorithmType: body.algorithm_type,
       clipSkip: body.clip_skip ?? PLAIN_PROMPT.clipSkip,
-      upscale: body.upscale === 'yes',
+      tomesd: isOn('tomesd'),
+      extras: {
+        upscale: isOn('upscale'),
+        panorama: isOn('panorama'),
+        selfAttention: isOn('self_attention'),
+        highresFix: isOn('highres_fix'),
+      },
       addOns: body,
+      start,
     },
     addOns,
   );
 }
+
+type Switch = {
+  [Name in keyof Txt2imgBody]: Txt2imgBody[Name] extends 'yes' | 'no' ? Name : never;
+}[keyof Txt2imgBody];
 
 /** Null for a random one. @throws AppError `invalid_request` */
 function readSeed(seed: string | null): bigint | null {
@@ -62,7 +76,12 @@ function readSeed(seed: string | null): bigint | null {
 }
 
 /** The envelope of an image; `meta` repeats the request with the values that were used. */
-export function toAnswer(body: Txt2imgBody, job: GenerateJob, seconds: number, images: readonly string[]) {
+export function toAnswer(
+  body: Txt2imgBody & Partial<ImageFields>,
+  job: GenerateJob,
+  seconds: number,
+  images: readonly string[],
+) {
   const [pass] = job.passes;
   return {
     status: true,
@@ -88,6 +107,20 @@ export function toAnswer(body: Txt2imgBody, job: GenerateJob, seconds: number, i
 /** Parameters of later clients, which the documentation's `meta` does not have. */
 const NOT_REPEATED = ['server_id', 'nsfw_filter', 'cfg_scale'];
 
-function repeatedFields(body: Txt2imgBody): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(body).filter(([name]) => !NOT_REPEATED.includes(name)));
+function repeatedFields(body: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(body)
+      .filter(([name]) => !NOT_REPEATED.includes(name))
+      .map(([name, value]): [string, unknown] => [
+        name,
+        IMAGES.includes(name) ? repeatAddress(value) : value,
+      ]),
+  );
+}
+
+const IMAGES = ['init_image', 'mask_image'];
+
+/** An image that was sent as text is not sent back. */
+function repeatAddress(image: unknown): unknown {
+  return typeof image === 'string' && /^https?:/i.test(image) ? image : null;
 }

@@ -1,14 +1,6 @@
 import * as v from 'valibot';
 import { defineFields, type Coercion } from '#api/fields.ts';
-import {
-  honoured,
-  noEffect,
-  noEffectYet,
-  param,
-  parameters,
-  requiredParam,
-  type BodyOf,
-} from '#api/parameters.ts';
+import { honoured, noEffect, param, parameters, requiredParam, type BodyOf } from '#api/parameters.ts';
 
 /** Reads values as Fastify's validator (ajv with type coercion) does. */
 const ajvCoercion: Coercion = {
@@ -58,12 +50,17 @@ const common = {
   seed: param(f.string(), null, honoured, 'Seed; null for a random one'),
   guidance_scale: param(f.number({ min: 0, max: 20 }), null, honoured, 'CFG scale'),
   cfg_scale: param(f.number({ min: 0, max: 20 }), null, honoured, 'The same'),
-  panorama: param(yesNo(), 'no', noEffectYet('panorama'), 'A panorama'),
-  self_attention: param(yesNo(), 'no', noEffectYet('self-attention'), 'Self-attention guidance'),
+  panorama: param(yesNo(), 'no', honoured, 'Windows of the trained size that overlap, for wide images'),
+  self_attention: param(yesNo(), 'no', honoured, 'Self-attention guidance'),
   upscale: param(yesNo(), 'no', honoured, 'Double the sides of the image'),
-  highres_fix: param(yesNo(), 'no', noEffectYet('hires-fix'), 'A second pass at a higher size'),
+  highres_fix: param(
+    yesNo(),
+    'no',
+    honoured,
+    'A first pass at the trained size, a second one at the size asked for',
+  ),
   embeddings_model: param(f.string(), null, honoured, 'Installed embeddings, a list with commas'),
-  tomesd: param(yesNo(), 'yes', noEffect('token merging trades quality for speed'), 'Token merging'),
+  tomesd: param(yesNo(), 'yes', honoured, 'Merge tokens of large images: faster'),
   use_karras_sigmas: param(yesNo(), 'yes', honoured, 'Karras sigmas, where the scheduler takes them'),
   algorithm_type: param(
     f.oneOf(['dpmsolver+++']),
@@ -89,6 +86,11 @@ const common = {
 export const txt2imgBody = parameters(common);
 
 export type Txt2imgBody = BodyOf<typeof txt2imgBody>;
+
+/** What both routes that start from an image add. */
+export type ImageFields = Pick<BodyOf<typeof inpaintBody>, 'init_image' | 'strength'> & {
+  mask_image?: string;
+};
 
 const initImage = requiredParam(f.string(), honoured, 'Where to start: a URL or a data URI');
 const strength = param(f.number({ min: 0, max: 1 }), 0.7, honoured, 'Denoising strength');

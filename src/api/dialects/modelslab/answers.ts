@@ -8,6 +8,9 @@ import { replySchema, type Reply } from './schema.ts';
 /** Seconds between two looks at a job whose time left is not known yet. */
 const UNKNOWN_ETA = 5;
 
+/** How long links last that are temporary: 24 hours. */
+export const TEMP_MS = 24 * 60 * 60 * 1000;
+
 /** The notes of a job of this dialect. */
 export function readReply(record: JobRecord): Reply {
   return v.parse(replySchema, record.origin.reply);
@@ -25,7 +28,8 @@ type Urls = Pick<Call<unknown, unknown>, 'ask' | 'url'>;
 
 /** Gives the images of an ended job their URLs. */
 export async function publishOutput(call: Urls, record: JobRecord, reply: Reply): Promise<string[]> {
-  const urls = await publishImages(call, record, record.id);
+  const until = reply.temp ? { until: record.queuedAt + TEMP_MS } : {};
+  const urls = await publishImages(call, record, record.id, until);
   return reply.base64 ? urls.map((url) => toBase64Url(call, url)) : urls;
 }
 

@@ -15,11 +15,28 @@ const NAME_PARTS: Readonly<Partial<Record<ControlType, string>>> = {
   face_detector: 'face',
 };
 
-/** Control images of these are taken as they are. */
-const WITHOUT_PREPROCESSOR: readonly (ControlType | undefined)[] = ['tile', 'qrcode'];
+/** Pixels of the shorter side at which lines are looked for: the ControlNet extension's own. */
+const RESOLUTION = 512;
+
+/** What makes a control image of a photograph, where no other network is needed for it. */
+const PREPROCESSORS: Readonly<Partial<Record<ControlType, ControlPreprocessor>>> = {
+  canny: { kind: 'canny', low: 100, high: 200 },
+  scribble: { kind: 'module', name: 'scribble_xdog', resolution: RESOLUTION, thresholdA: 32, thresholdB: -1 },
+  lineart: {
+    kind: 'module',
+    name: 'lineart_standard',
+    resolution: RESOLUTION,
+    thresholdA: -1,
+    thresholdB: -1,
+  },
+  // Control images of these are taken as they are.
+  tile: { kind: 'none' },
+  qrcode: { kind: 'none' },
+};
 
 /**
- * The ControlNets that a request names, each with the same control image.
+ * The ControlNets that a request names, each with the same control image; those for inpainting see the init image without its
+ * masked part.
  * @throws AppError `model_not_found` for one that is not installed; `invalid_request` for one of another family;
  *   `unsupported_feature` for a control image that would have to be made by another network
  */
@@ -35,11 +52,13 @@ export function chooseControls(
     .map((name, index) => {
       const { pack } = chooseControlNet(name, model, addOns);
       const type = body.controlnet_type?.[index] ?? typeIn(name) ?? typeIn(pack.id);
+      const hidesMasked = type === 'inpaint' && body.mask_image !== null;
       return {
         id: pack.id,
-        image,
+        ...(hidesMasked
+          ? { preprocessor: { kind: 'inpaint' } }
+          : { image, preprocessor: body.auto_hint ? preprocessorFor(type) : { kind: 'none' } }),
         fit: 'stretch',
-        preprocessor: body.auto_hint ? preprocessorFor(type) : { kind: 'none' },
         strength: body.controlnet_conditioning_scale,
         start: 0,
         end: 1,
@@ -73,8 +92,9 @@ function typeIn(name: string): ControlType | undefined {
 }
 
 function preprocessorFor(type: ControlType | undefined): ControlPreprocessor {
-  if (type === 'canny') return { kind: 'canny', low: 100, high: 200 };
-  if (WITHOUT_PREPROCESSOR.includes(type)) return { kind: 'none' };
   if (type === undefined) throw new AppError('invalid_request', 'controlnet_type is required with auto_hint');
+  const preprocessor = PREPROCESSORS[type];
+  if (preprocessor) return preprocessor;
+  if (type === 'inpaint') throw new AppError('invalid_request', 'mask_image is required');
   throw missingCapability(`auto_hint for ${type}`, 'control-preprocessor', 'auto_hint');
 }

@@ -7,11 +7,19 @@ import type * as v from 'valibot';
 export const BASE = '/api/v1/enterprise';
 
 /** Where the service and its SDK send generations and what belongs to them. */
-const GENERATION_BASES = [BASE, `${BASE}/images`, '/api/v6/images', '/api/v6/realtime'];
+const GENERATION_BASES = [BASE, `${BASE}/images`, `${BASE}/realtime`, '/api/v6/images', '/api/v6/realtime'];
+
+/** Where its SDK sends what changes images. */
+const EDITING_BASES = [`${BASE}/image_editing`, '/api/v6/image_editing'];
 
 /** The paths of a generation's endpoint. */
 export function inGenerationBases(name: string): string[] {
   return GENERATION_BASES.map((base) => `${base}/${name}`);
+}
+
+/** The paths of an endpoint that changes images. */
+export function inEditingBases(name: string): string[] {
+  return EDITING_BASES.map((base) => `${base}/${name}`);
 }
 
 interface EndpointFacts<Body extends Parameters> {

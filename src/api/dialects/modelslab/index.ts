@@ -7,6 +7,7 @@ import { done } from './done.ts';
 import { BASE, checkKey, endpoints, missingEndpoints } from './endpoints.ts';
 import { RULE_WORDS } from './fields.ts';
 import { CLIENT, generations } from './generations.ts';
+import { uploadRoutes } from './images.ts';
 import { modelRoutes } from './models.ts';
 import * as schema from './schema.ts';
 
@@ -44,11 +45,6 @@ const operations = [
       run: () => Promise.resolve(done(OPERATION_DONE)),
     },
   ),
-  ...missingEndpoints([`${BASE}/upload_image`], {
-    summary: 'A URL for an image',
-    body: schema.uploadBody,
-    needs: 'uploads',
-  }),
   ...missingEndpoints([`${BASE}/nsfw_image_check`], {
     summary: 'Whether an image is safe for work',
     body: schema.imageCheckBody,
@@ -62,7 +58,7 @@ export const modelslab = defineDialect({
   prefix: '/modelslab',
   roots: [`${BASE}/`, '/api/v6/'],
   bodyRule: 'lenient',
-  routes: [...generations, ...modelRoutes, ...operations],
+  routes: [...generations, ...modelRoutes, ...uploadRoutes, ...operations],
   authorize: checkKey,
   nameLora: (name) => `lora_model.${name}`,
   webhook: writeWebhook,

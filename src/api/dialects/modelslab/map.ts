@@ -1,18 +1,32 @@
-import { finishedSize, planDiffusersJob, schedulerOf } from '#api/diffusers-job.ts';
+import {
+  finishedSize,
+  planDiffusersJob,
+  schedulerOf,
+  type DiffusersExtras,
+  type DiffusersStart,
+} from '#api/diffusers-job.ts';
 import { findAddOn, findModel, selectedModel, usableModels } from '#api/models.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ControlSpec, GenerateJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
-import { packNames, VAE_SETTING } from './names.ts';
-import type { ControlnetBody, Reply, Text2imgBody } from './schema.ts';
+import { packNames, UNKNOWN_MODEL_SETTING, VAE_SETTING } from './names.ts';
+import type { Img2imgBody, Reply } from './schema.ts';
 
 /** Documented range; the service clamps what is above. */
 const MOST_STEPS = 50;
 
-/** What both endpoints that generate take. */
-type GenerationBody = Omit<Text2imgBody, 'panorama' | 'self_attention' | 'highres_fix'> &
-  Pick<ControlnetBody, 'upscale'>;
+/** What every endpoint that generates takes. */
+export type GenerationBody = Omit<Img2imgBody, 'init_image' | 'strength'>;
+
+/** What differs between the endpoints. */
+export interface Variant {
+  start: DiffusersStart;
+  extras: DiffusersExtras;
+  controls?: readonly ControlSpec[];
+  /** Their own part of `meta`. */
+  meta: Readonly<Record<string, unknown>>;
+}
 
 /** What is installed here and how it is set up. */
 export interface Installed {
@@ -21,14 +35,33 @@ export interface Installed {
   settings: Settings;
 }
 
-/** The model that a request names, or the selected one. @throws AppError `model_not_found` */
-export function chooseModel(id: string | null, { models, settings }: Installed): ModelInfo {
-  const model = id === null ? selectedModel(models) : findModel(models, packNames(settings, id));
-  if (model) return model;
+/** A model for a request. */
+export interface ChosenModel {
+  model: ModelInfo;
+  /** The id that the request names, where that is not installed. */
+  unknown: string | null;
+}
+
+/**
+ * The model that a request names, or the selected one; also in place of one that is not installed, where the setting says so.
+ * @throws AppError `model_not_found`
+ */
+export function chooseModel(id: string | null, { models, settings }: Installed): ChosenModel {
+  const named = id === null ? undefined : findModel(models, packNames(settings, id));
+  if (named) return { model: named, unknown: null };
+  const selected = selectedModel(models);
+  if (selected && (id === null || settings[UNKNOWN_MODEL_SETTING] === true))
+    return { model: selected, unknown: id };
   const installed = usableModels(models).map(({ pack }) => pack.id);
   throw new AppError('model_not_found', `Model not found: ${id ?? 'none is installed'}`, {
     detail: { tip: `Installed models: ${installed.join(', ')}` },
   });
+}
+
+/** @throws AppError `invalid_request` */
+export function checkSize({ width, height }: GenerationBody): void {
+  if (height % 8 !== 0) throw new AppError('invalid_request', 'height must be divisible by 8');
+  if (width % 8 !== 0) throw new AppError('invalid_request', 'width must be divisible by 8');
 }
 
 /** The job a request asks for. @throws AppError `invalid_request`, `model_not_found` */
@@ -36,10 +69,8 @@ export function toJob(
   body: GenerationBody,
   model: ModelInfo,
   { addOns, settings }: Installed,
-  controls?: readonly ControlSpec[],
+  { start, extras, controls }: Variant,
 ): GenerateJob {
-  if (body.height % 8 !== 0) throw new AppError('invalid_request', 'height must be divisible by 8');
-  if (body.width % 8 !== 0) throw new AppError('invalid_request', 'width must be divisible by 8');
   return planDiffusersJob(
     {
       model,
@@ -56,7 +87,9 @@ export function toJob(
       useKarrasSigmas: body.use_karras_sigmas,
       algorithmType: body.algorithm_type === 'none' ? null : body.algorithm_type,
       clipSkip: body.clip_skip,
-      upscale: body.upscale,
+      tomesd: body.tomesd,
+      extras,
+      start,
       addOns: {
         lora_model: packNames(settings, body.lora_model),
         lora_strength: body.lora_strength,
@@ -78,18 +111,27 @@ function defaultVae(model: ModelInfo, addOns: readonly AddOnInfo[], settings: Se
 }
 
 /** What is kept with the job: `meta` of the answers above all. */
-export function toReply(body: GenerationBody, job: GenerateJob): Reply {
+export function toReply(
+  body: GenerationBody,
+  job: GenerateJob,
+  unknownModel: string | null,
+  { extras, meta }: Variant,
+): Reply {
   const scheduler = schedulerOf(job);
   const { width, height } = finishedSize(job);
   const [pass] = job.passes;
+  const tips = [
+    ...(unknownModel === null ? [] : [`${unknownModel} is not installed; ${pass.model} ran in its place.`]),
+    ...(scheduler === body.scheduler
+      ? []
+      : [`${body.scheduler} is not made for this; ${scheduler} ran in its place.`]),
+  ];
   return {
     webhook: body.webhook,
     track_id: body.track_id,
     base64: body.base64,
-    tip:
-      scheduler === body.scheduler
-        ? null
-        : `${body.scheduler} is not made for this; ${scheduler} ran in its place.`,
+    temp: body.temp,
+    tip: tips.length > 0 ? tips.join(' ') : null,
     meta: {
       prompt: job.images[0]?.prompt[0] ?? '',
       model_id: pass.model,
@@ -102,7 +144,7 @@ export function toReply(body: GenerationBody, job: GenerateJob): Reply {
       steps: pass.steps,
       n_samples: body.samples,
       full_url: 'no',
-      upscale: toYesNo(body.upscale),
+      upscale: toYesNo(extras.upscale ?? false),
       multi_lingual: toYesNo(body.multi_lingual),
       seed: job.images[0]?.seed ?? 0n,
       outdir: 'out',
@@ -114,6 +156,7 @@ export function toReply(body: GenerationBody, job: GenerateJob): Reply {
       algorithm_type: body.algorithm_type,
       tomesd: toYesNo(body.tomesd),
       embeddings: job.promptOptions.embeddings?.join(',') ?? null,
+      ...meta,
     },
   };
 }

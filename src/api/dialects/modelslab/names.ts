@@ -11,6 +11,9 @@ const PREFIX = 'modelslab.names.';
 /** Setting: the VAE of requests that name none. */
 export const VAE_SETTING = 'modelslab.vae';
 
+/** Setting: whether the selected model runs for requests that name one that is not installed. */
+export const UNKNOWN_MODEL_SETTING = 'modelslab.unknown_model';
+
 /** The change of settings by which `name` means a pack from now on. */
 export function nameSetting(name: string, pack: ModelId): Settings {
   return { [PREFIX + name.trim().toLowerCase()]: pack };

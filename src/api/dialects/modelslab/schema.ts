@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
-import { honoured, needs, noEffect, noEffectYet, param, partOf, requiredParam } from '#api/parameters.ts';
+import { honoured, needs, noEffect, param, partOf, requiredParam } from '#api/parameters.ts';
 import type { BodyOf } from '#api/parameters.ts';
 import { body, integer, listOf, number, oneOf, seed, text, yesNo } from './fields.ts';
 
@@ -42,7 +42,7 @@ const common = {
   enhance_prompt: param(yesNo(), true, honoured, 'Add words of quality to the prompt'),
   seed: param(seed(), null, honoured, 'Seed of the first image; the next ones count up'),
   guidance_scale: param(number(1, 20), 7.5, honoured, 'CFG scale'),
-  tomesd: param(yesNo(), true, noEffect('token merging trades quality for speed', says), 'Token merging'),
+  tomesd: param(yesNo(), true, honoured, 'Merge tokens of large images: faster'),
   use_karras_sigmas: param(yesNo(), true, honoured, 'Karras sigmas, where the scheduler takes them'),
   algorithm_type: param(oneOf(ALGORITHM_TYPES), 'none', honoured, 'Variant of DPMSolverMultistepScheduler'),
   vae: param(text(), null, honoured, 'An installed VAE'),
@@ -53,12 +53,7 @@ const common = {
   webhook: param(text(), null, honoured, 'URL that is called at the end'),
   track_id: param(text(), null, honoured, 'Repeated to the webhook'),
   base64: param(yesNo(), false, honoured, 'Images as base64 text'),
-  temp: param(
-    yesNo(),
-    false,
-    noEffect('images stay on this machine until they are deleted', says),
-    'Delete the images after a day',
-  ),
+  temp: param(yesNo(), false, honoured, 'URLs that end after 24 hours'),
   multi_lingual: param(
     yesNo(),
     false,
@@ -76,10 +71,15 @@ const upscale = param(yesNo(), false, honoured, 'Double the sides of the images'
 export const text2img = body({
   ...common,
   prompt,
-  panorama: param(yesNo(), false, needs('panorama'), 'A panorama'),
-  self_attention: param(yesNo(), false, noEffectYet('self-attention', says), 'Self-attention guidance'),
+  panorama: param(yesNo(), false, honoured, 'Windows of the trained size that overlap, for wide images'),
+  self_attention: param(yesNo(), false, honoured, 'Self-attention guidance'),
   upscale,
-  highres_fix: param(yesNo(), false, noEffectYet('hires-fix', says), 'A second pass at a higher size'),
+  highres_fix: param(
+    yesNo(),
+    false,
+    honoured,
+    'A first pass at the trained size, a second one at the size asked for',
+  ),
 });
 
 export type Text2imgBody = BodyOf<typeof text2img>;
@@ -90,6 +90,8 @@ const strength = param(number(0, 1), 0.7, honoured, 'Denoising strength');
 /** `POST img2img`. */
 export const img2img = body({ ...common, prompt, init_image: initImage, strength });
 
+export type Img2imgBody = BodyOf<typeof img2img>;
+
 /** `POST inpaint`. */
 export const inpaint = body({
   ...common,
@@ -98,6 +100,8 @@ export const inpaint = body({
   mask_image: requiredParam(text(), honoured, 'White is generated again'),
   strength,
 });
+
+export type InpaintBody = BodyOf<typeof inpaint>;
 
 export const CONTROL_TYPES = [
   'canny',
@@ -121,19 +125,23 @@ export const CONTROL_TYPES = [
 export const controlnet = body({
   ...common,
   prompt: param(text(), '', honoured, 'What to generate; need not be sent with guess_mode'),
-  init_image: requiredParam(text(), honoured, 'The control image: a URL, a data URI or base64'),
-  control_image: param(text(), null, needs('img2img'), 'A control image other than init_image'),
-  mask_image: param(text(), null, needs('inpaint'), 'White is generated again'),
+  init_image: requiredParam(
+    text(),
+    honoured,
+    'The control image; with control_image or mask_image where to start: a URL, a data URI or base64',
+  ),
+  control_image: param(text(), null, honoured, 'A control image other than init_image'),
+  mask_image: param(text(), null, honoured, 'White is generated again'),
   controlnet_model: requiredParam(
     text(),
     honoured,
     'Installed ControlNets, or their types, a list with commas',
   ),
   controlnet_type: param(listOf(CONTROL_TYPES), null, honoured, 'Their types, a list with commas'),
-  auto_hint: param(yesNo(), false, honoured, 'Find the edges of the control image (canny)'),
+  auto_hint: param(yesNo(), false, honoured, 'Find the lines of the control image: canny, scribble, lineart'),
   guess_mode: param(yesNo(), false, honoured, 'Follow the control image more than the prompt'),
   controlnet_conditioning_scale: param(number(0, 10), 1, honoured, 'Strength of the ControlNets'),
-  strength: param(number(0, 1), 0.7, partOf('control_image'), 'Denoising strength'),
+  strength: param(number(0, 1), 0.7, partOf('control_image'), 'Denoising strength, also with mask_image'),
   upscale,
 });
 
@@ -199,7 +207,7 @@ export const loadVaeBody = body({
 export const uploadBody = body({
   ...key,
   base64_image: requiredParam(text(), honoured, 'The image'),
-  image_type: param(text(), null, honoured, 'Its format'),
+  image_type: param(oneOf(['png', 'jpeg', 'jpg']), null, found, 'Its format'),
 });
 
 /** `POST nsfw_image_check`. */
@@ -210,6 +218,8 @@ export const replySchema = v.object({
   webhook: v.nullable(v.string()),
   track_id: v.nullable(v.string()),
   base64: v.boolean(),
+  /** Missing in records of earlier versions. */
+  temp: v.optional(v.boolean(), false),
   meta: v.record(v.string(), v.unknown()),
   tip: v.nullable(v.string()),
 });

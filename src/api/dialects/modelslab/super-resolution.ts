@@ -41,6 +41,7 @@ export function upscaleReply(body: SuperResolutionBody, { post: [step] }: Upscal
     webhook: body.webhook,
     track_id: null,
     base64: false,
+    temp: false,
     tip: null,
     meta: { model_id: step.upscaler, scale: body.scale, face_enhance: toYesNo(body.face_enhance) },
   };

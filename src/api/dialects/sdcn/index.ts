@@ -1,10 +1,23 @@
 import { HTTP_STATUS, httpStatus } from '#api/errors.ts';
-import { defineDialect, missingRoute, route, type Rendered } from '#api/route.ts';
+import { readImageInput } from '#api/image-input.ts';
+import { defineDialect, missingRoute, route, type Call, type Rendered } from '#api/route.ts';
 import { finishedImages } from '#api/run-job.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import { AppError } from '#protocol/error.ts';
-import { samplerFor, toJob } from './map.ts';
-import { img2imgBody, interrogateBody, txt2imgAnswer, txt2imgBody } from './schema.ts';
+import { planImg2img, planTxt2img, samplerFor, type Installed, type Planned } from './map.ts';
+import { img2imgBody, interrogateBody, txt2imgAnswer, txt2imgBody, type Img2imgBody } from './schema.ts';
+
+type GenerationCall = Call<Pick<Img2imgBody, 'sampler_name'>, undefined>;
+
+async function generate(call: GenerationCall, plan: (installed: Installed) => Promise<Planned>) {
+  const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+  const { job, ignored } = await plan({ models, addOns });
+  call.ignore(...ignored);
+  const { sampler_name: sampler } = call.body;
+  if (sampler !== '' && sampler !== samplerFor(sampler)) call.ignore('sampler_name');
+  const images = await finishedImages(call.ask, await call.run(job));
+  return { images: await Promise.all(images.map((image) => blobToBase64(image.blob))) };
+}
 
 const txt2img = route({
   method: 'POST',
@@ -13,22 +26,20 @@ const txt2img = route({
   body: txt2imgBody,
   answer: txt2imgAnswer,
   late: true,
-  run: async (call) => {
-    const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
-    const job = toJob(call.body, models, addOns);
-    const { sampler_name: sampler } = call.body;
-    if (sampler !== '' && sampler !== samplerFor(sampler)) call.ignore('sampler_name');
-    const images = await finishedImages(call.ask, await call.run(job));
-    return { images: await Promise.all(images.map((image) => blobToBase64(image.blob))) };
-  },
+  run: (call) => generate(call, (installed) => planTxt2img(call.body, installed)),
 });
 
-const img2img = missingRoute({
+const img2img = route({
   method: 'POST',
   path: '/img2img',
   summary: 'An image from an image',
   body: img2imgBody,
-  needs: 'img2img',
+  answer: txt2imgAnswer,
+  late: true,
+  run: async (call) => {
+    const image = await readImageInput(call, call.body.init_image, 'init_image');
+    return generate(call, (installed) => planImg2img(call.body, image, installed));
+  },
 });
 
 /** Its failures have a field of their own. */

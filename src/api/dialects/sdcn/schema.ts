@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Field } from '#api/fields.ts';
-import { honoured, needs, param, parameters, type BodyOf } from '#api/parameters.ts';
+import { isRecord } from '#codecs/json.ts';
+import { honoured, param, parameters, type BodyOf } from '#api/parameters.ts';
 
 /** The gateway reads what is not a number as the default, and moves numbers into their range. */
 const clamped = (min: number, max: number, fallback: number): Field<number> =>
@@ -42,12 +43,31 @@ const common = {
   model: param(v.unknown(), null, honoured, 'The model; without it the selected one'),
 };
 
-const isObject = (value: unknown) => typeof value === 'object' && value !== null;
+/** `upscale` of `/txt2img`. */
+const upscale = parameters({
+  scale: param(clamped(1, 2, 1), 1, honoured, 'Factor'),
+  denoising_strength: param(
+    clamped(0.01, 0.99, 0.01),
+    0.01,
+    honoured,
+    'Denoising strength of the second pass',
+  ),
+  upscaler: param(text(), '', honoured, '`Latent` or `ESRGAN 4x`'),
+});
+
+export type UpscaleBody = BodyOf<typeof upscale>;
+
+/** What is not an object counts as not sent. */
+const upscaleField: Field<UpscaleBody | null> = v.pipe(
+  v.unknown(),
+  v.transform((value) => (isRecord(value) ? value : null)),
+  v.nullable(upscale.schema),
+);
 
 /** `POST /txt2img`. */
 export const txt2imgBody = parameters({
   ...common,
-  upscale: param(v.unknown(), null, needs('hires-fix', isObject), 'A second pass at a higher size'),
+  upscale: param(upscaleField, null, honoured, 'A second pass at a higher size'),
 });
 
 export type Txt2imgBody = BodyOf<typeof txt2imgBody>;
@@ -58,6 +78,8 @@ export const img2imgBody = parameters({
   init_image: param(text(), '', honoured, 'Where to start, in base64'),
   denoising_strength: param(clamped(0, 1, 0.5), 0.5, honoured, 'Denoising strength'),
 });
+
+export type Img2imgBody = BodyOf<typeof img2imgBody>;
 
 /** `POST /interrogate`. */
 export const interrogateBody = parameters({

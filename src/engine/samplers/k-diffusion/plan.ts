@@ -5,6 +5,7 @@ import { INIT_LATENTS, UNIT_NOISE } from '#engine/samplers/program.ts';
 import type { SamplerProgram, Term } from '#engine/samplers/program.ts';
 import { exponentialSigmas, linspace } from '#engine/samplers/noise-schedule.ts';
 import type { SamplingPlan, SamplingStart } from '#engine/samplers/sampling-plan.ts';
+import { setupImg2imgSteps } from '#imaging/a1111/img2img-steps.ts';
 import { AppError } from '#protocol/error.ts';
 import type { KDiffusionOptions, KDiffusionSampler } from '#protocol/sampler.ts';
 import {
@@ -77,6 +78,8 @@ export function planKDiffusion(
     brownianRange: facts.brownian ? run.brownianRange : null,
     evaluations: facts.timesteps.length,
     usesEnsd: definition.usesEnsd ?? false,
+    trainingSigmas: definition.over === 'sigmas' ? denoiser.sigmas : null,
+    expectedCalls: expectedCalls(setup),
     schedule: ownTimes ? null : scheduleName,
   };
 }
@@ -290,12 +293,18 @@ function chooseSigmas(
  */
 function countSteps({ reference, steps, start }: Setup): { total: number; run: number } {
   if (start.from === 'noise') return { total: steps, run: steps };
-  const strength = reference === 'a1111' ? Math.min(start.strength, 0.999) : start.strength;
-  if (reference === 'a1111' && !(start.exactSteps && strength > 0)) {
-    return { total: steps, run: Math.floor(strength * steps) + 1 };
+  const { strength, exactSteps: fixedSteps = false } = start;
+  if (reference === 'a1111') {
+    const { scheduleSteps, tEnc } = setupImg2imgSteps({ steps, strength, fixedSteps });
+    return { total: scheduleSteps, run: tEnc + 1 };
   }
   if (strength > 0.9999 || strength <= 0) return { total: steps, run: steps };
   return { total: Math.floor(steps / strength), run: steps };
+}
+
+/** Evaluations as A1111 counts them ahead. Source: sd_samplers_common.py, `SamplerData.total_steps`. */
+function expectedCalls(setup: Setup): number {
+  return countSteps(setup).run * (setup.definition.secondOrder ? 2 : 1);
 }
 
 function maskedBy({ reference, start }: Setup): Masked {
@@ -435,7 +444,7 @@ function createSkipRule(
   watch: ((sigma: number) => void) | undefined,
 ): (sigma: number) => boolean {
   const { sMinUncond = 0, sMinUncondAll = false, skipEarlyCond = 0 } = setup.options;
-  const expected = countSteps(setup).run * (setup.definition.secondOrder ? 2 : 1);
+  const expected = expectedCalls(setup);
   let evaluation = 0;
   return (sigma) => {
     watch?.(sigma);

@@ -61,7 +61,7 @@ export function* denoise(run: SamplerRun, from: Register, to: Register, sigma: n
     ...(skipUnconditional && { skipUnconditional }),
   };
   yield combine(to, [skip, seen], [output, to]);
-  if (run.masked) yield { op: 'blend', to, inside: to, outside: INIT_LATENTS };
+  if (run.masked) yield { op: 'blend', to, inside: to, outside: INIT_LATENTS, level: sigma };
 }
 
 /** `to = Σ weight · register` */

@@ -58,7 +58,7 @@ export function* evaluate(run: TimestepRun, from: Register, level: Level): Sampl
   }
   if (run.masked) {
     const outside = run.masked === 'comfyui' ? 'kept' : INIT_LATENTS;
-    yield { op: 'blend', to: 'seen', inside: from, outside };
+    yield { op: 'blend', to: 'seen', inside: from, outside, level: level.timestep };
   }
   yield {
     op: 'denoise',

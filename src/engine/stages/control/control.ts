@@ -1,31 +1,22 @@
 import { evaluate } from '#engine/graph/dimension.ts';
 import type { LoadedModel } from '#engine/models/model.ts';
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
-import { AppError } from '#protocol/error.ts';
-import type { ControlSpec } from '#protocol/job.ts';
-import { findEdges } from './canny.ts';
-import type { Size } from '#protocol/job.ts';
 import type { GuidanceRow } from '#engine/stages/denoise/guidance.ts';
-import { readImage } from '#engine/stages/pixels/read-image.ts';
-import {
-  placeInside,
-  pixelsToPlanes,
-  resizeToCover,
-  stretch,
-  type Pixels,
-} from '#engine/stages/pixels/resize.ts';
-import type { Planes } from '#engine/stages/pixels/tiles.ts';
 import type { LatentShape } from '#engine/stages/denoise/unet.ts';
+import type { PreparedInit } from '#engine/stages/init/prepared.ts';
+import type { Planes } from '#imaging/planes.ts';
+import { AppError } from '#protocol/error.ts';
+import type { ControlSpec, Size } from '#protocol/job.ts';
+import { prepareControlImage, type ControlRules } from './control-image.ts';
 
 /** A ControlNet and the image it looks at. */
 export interface Control {
   net: Session;
   isPooled: boolean;
-  spec: Pick<ControlSpec, 'strength' | 'start' | 'end' | 'balance'>;
-  /** Whether it takes part in a step only where all of the step lies before its end, as in diffusers. */
-  endsEarly: boolean;
-  /** Red, green and blue in 0 … 1, of the size that the network wants for the latents. */
-  image: Planes;
+  spec: Pick<ControlSpec, 'strength' | 'start' | 'end' | 'balance' | 'softness'>;
+  rules: ControlRules;
+  /** One for each image of the batch, or one for all: see {@link prepareControlImage}. */
+  images: readonly Planes[];
 }
 
 /** What ControlNets add within a UNet. */
@@ -41,19 +32,20 @@ export interface Residual {
 /** How much each deeper residual counts for more where the prompt is trusted; A1111's extension, scripts/hook.py. */
 const SOFTENING = 0.825;
 
-/** What is under transparent parts: nothing to go by. */
-const BLACK = 0;
+/** The residual from which on softness no longer counts; Fooocus has it for SDXL's ten residuals. */
+const LAST_SOFTENED = 9;
 
 /**
  * Reads a job's control images.
- * @param endsEarly see {@link Control}
+ * @param inits the init images of the batch; none where it starts from noise
  * @throws AppError `invalid_request` for files that are no images, and for ControlNets made for other UNets
  */
 export async function prepareControls(
   { unet, controlNets, pack }: LoadedModel,
   specs: readonly ControlSpec[],
   shape: LatentShape,
-  endsEarly = false,
+  rules: ControlRules = 'a1111',
+  inits: readonly PreparedInit[] = [],
 ): Promise<Control[]> {
   const controls: Control[] = [];
   for (const [index, spec] of specs.entries()) {
@@ -77,8 +69,8 @@ export async function prepareControls(
       net,
       isPooled,
       spec,
-      endsEarly,
-      image: pixelsToPlanes(await prepareControlImage(spec, size), 0),
+      rules,
+      images: await prepareImages(spec, size, rules, inits),
     });
   }
   return controls;
@@ -89,26 +81,34 @@ export const FULL_SCALE: Readonly<Record<string, TensorValue>> = {
   conditioning_scale: { type: 'float32', data: Float32Array.of(1), dims: [1] },
 };
 
-/** The dimensions of a control's image, once for each row. */
-export function imageDims({ image: { channels, height, width } }: Control, rows: number): readonly number[] {
-  return [rows, channels, height, width];
+/** The control images of a batch: one for all, unless they are of init images that differ. */
+async function prepareImages(
+  spec: ControlSpec,
+  size: Size,
+  rules: ControlRules,
+  inits: readonly PreparedInit[],
+): Promise<Planes[]> {
+  const prepared = new Map<PreparedInit | undefined, Planes>();
+  const images: Planes[] = [];
+  for (const init of inits.length > 0 ? inits : [undefined]) {
+    const image = prepared.get(init) ?? (await prepareControlImage(spec, { size, rules, init }));
+    prepared.set(init, image);
+    images.push(image);
+  }
+  return prepared.size === 1 ? images.slice(0, 1) : images;
 }
 
-/** A control image as its ControlNet will see it. @throws AppError `invalid_request` for what is no image */
-export async function prepareControlImage(
-  { image, fit, preprocessor }: Pick<ControlSpec, 'image' | 'fit' | 'preprocessor'>,
-  size: Size,
-): Promise<Pixels> {
-  const resize = { stretch, cover: resizeToCover, contain: placeInside }[fit];
-  const pixels = await resize(await readImage(image, BLACK), size);
-  switch (preprocessor.kind) {
-    case 'none':
-      return pixels;
-    case 'invert':
-      return { ...pixels, data: pixels.data.map((value, i) => (i % 4 === 3 ? value : 255 - value)) };
-    case 'canny':
-      return findEdges(pixels, preprocessor);
-  }
+/** A control's images as the input of a run, one for each row. */
+export function controlInput(
+  { images }: Control,
+  rows: readonly Pick<GuidanceRow, 'image'>[],
+): { data: Float32Array; dims: readonly number[] } {
+  const [first] = images;
+  if (!first) throw new AppError('internal', 'A ControlNet has no image.');
+  const { channels, height, width, data: one } = first;
+  const data = new Float32Array(rows.length * one.length);
+  rows.forEach(({ image }, row) => data.set((images[image] ?? first).data, row * one.length));
+  return { data, dims: [rows.length, channels, height, width] };
 }
 
 /**
@@ -116,11 +116,13 @@ export async function prepareControlImage(
  * lies within its start and end (scripts/hook.py); diffusers also whether the part behind the step does (`controlnet_keep`).
  */
 export function takesPart(
-  { spec: { start, end }, endsEarly }: Pick<Control, 'spec' | 'endsEarly'>,
+  { spec: { start, end }, rules }: Pick<Control, 'spec' | 'rules'>,
   evaluation: number,
   evaluations: number,
 ): boolean {
-  return evaluation / evaluations >= start && (evaluation + (endsEarly ? 1 : 0)) / evaluations <= end;
+  return (
+    evaluation / evaluations >= start && (evaluation + (rules === 'diffusers' ? 1 : 0)) / evaluations <= end
+  );
 }
 
 /** The residuals of a ControlNet for so many rows, the deepest last. */
@@ -139,16 +141,24 @@ export function residualsOf(net: Session, rows: number, shape: LatentShape): Res
 /**
  * How much of a residual goes to a row of the UNet. Where one side is trusted more than the other, shallow residuals count
  * less; where it is the image, or where that is looked at as a whole, it has no part in what guidance leads away from.
- * Source: Mikubill/sd-webui-controlnet, scripts/hook.py (`soft_injection`, `cfg_injection`).
+ * Source: Mikubill/sd-webui-controlnet, scripts/hook.py (`soft_injection`, `cfg_injection`); diffusers, `guess_mode`; Fooocus
+ * modules/patch.py, `patched_cldm_forward`, for softness.
  */
 export function residualWeight(
-  { isPooled, spec: { strength, balance } }: Control,
+  {
+    isPooled,
+    rules,
+    spec: { strength, balance, softness = 0 },
+  }: Pick<Control, 'isPooled' | 'rules' | 'spec'>,
   { unconditional }: Pick<GuidanceRow, 'unconditional'>,
   index: number,
   count: number,
 ): number {
   if (unconditional && (balance === 'control' || isPooled)) return 0;
-  return balance === 'even' ? strength : strength * SOFTENING ** (count - 1 - index);
+  if (balance === 'even') return strength * (1 - softness * Math.max(0, 1 - index / LAST_SOFTENED));
+  // diffusers' guess mode: from a tenth to all.
+  const soft = rules === 'diffusers' ? 10 ** (index / (count - 1) - 1) : SOFTENING ** (count - 1 - index);
+  return strength * soft;
 }
 
 /** What the symbols in the graphs' dimensions stand for. */

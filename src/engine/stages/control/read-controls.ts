@@ -1,7 +1,15 @@
+import type { PreparedInit } from '#engine/stages/init/prepared.ts';
 import type { LoadedBatch } from '#engine/stages/load/load-pass.ts';
 import type { Stage } from '#engine/stages/run/context.ts';
 import { prepareControls, type Control } from './control.ts';
 
+/** A batch and the init images that it starts from; none where it starts from noise. */
+export interface ControlInput extends LoadedBatch {
+  inits: readonly PreparedInit[];
+}
+
 /** A job's ControlNets with their images at the size of the pass. @throws AppError see {@link prepareControls} */
-export const readControls: Stage<LoadedBatch, Control[]> = (_, { job, pass, model }) =>
-  prepareControls(model, job.controls ?? [], pass.shape, pass.spec.sampler.family === 'diffusers');
+export const readControls: Stage<ControlInput, Control[]> = (_, { job, pass, model, inits }) => {
+  const rules = pass.spec.sampler.family === 'diffusers' ? 'diffusers' : 'a1111';
+  return prepareControls(model, job.controls ?? [], pass.shape, rules, inits);
+};

@@ -1,12 +1,15 @@
 import type { LoadedModel } from '#engine/models/model.ts';
 import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
+import { EDGE_CELLS, runInTiles, runWholeOrTiled, tileSide, toPlanes } from '#engine/stages/pixels/tiles.ts';
+import { decodedPixels } from '#imaging/a1111/img2img-result.ts';
+import { createPixels, type Pixels } from '#imaging/pixels.ts';
+import type { Planes } from '#imaging/planes.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Pixels } from '#engine/stages/pixels/resize.ts';
-import { runInTiles, runWholeOrTiled, tileSide, toPlanes, type Planes } from '#engine/stages/pixels/tiles.ts';
 
 /**
- * Latents of one image, scaled for the VAE, as pixels; in tiles where one pass over the image does not fit.
+ * Latents of one image, scaled for the VAE, as RGB; in tiles where one pass over the image does not fit.
  * @param read hands over the latents' numbers, for tiles to be cut from
+ * @param rounding of samples: to the nearest as diffusers, or down as A1111 and ComfyUI
  * @throws AppError `not_a_number` for a broken image
  */
 export async function decodeLatents(
@@ -14,6 +17,7 @@ export async function decodeLatents(
   model: LoadedModel,
   latents: TensorValue,
   read: (latents: TensorValue) => Promise<Float32Array>,
+  rounding: 'nearest' | 'down' = 'nearest',
 ): Promise<Pixels> {
   const { vaeDecoder, pack } = model;
   const [input, output] = [vaeDecoder.inputNames[0], vaeDecoder.outputNames[0]];
@@ -35,28 +39,26 @@ export async function decodeLatents(
       tiled: async () =>
         runInTiles(
           { channels, height, width, data: await read(latents) },
-          { input: side / downscale, output: side },
+          { input: side / downscale, output: side, edge: EDGE_CELLS * downscale },
           (tile) =>
             decode({ type: 'float32', data: tile.data, dims: [1, tile.channels, tile.height, tile.width] }),
         ),
     },
   );
-  return { width: planes.width, height: planes.height, data: toBytes(planes) };
+  if (!planes.data.every(Number.isFinite)) {
+    throw new AppError('not_a_number', 'The image came out as numbers that are none.');
+  }
+  return rounding === 'down' ? decodedPixels(planes) : roundedPixels(planes);
 }
 
-/** Planes of red, green and blue in −1 … 1 as opaque RGBA, rounded to the nearest as diffusers does. */
-function toBytes({ width, height, data: planes }: Planes): Uint8ClampedArray<ArrayBuffer> {
+/** Planes of red, green and blue in −1 … 1 as RGB, rounded to the nearest. */
+function roundedPixels({ width, height, data: planes }: Planes): Pixels {
   const area = width * height;
-  const data = new Uint8ClampedArray(area * 4);
+  const pixels = createPixels({ width, height }, 3);
   for (let i = 0; i < area; i++) {
     for (let channel = 0; channel < 3; channel++) {
-      const value = planes[channel * area + i] ?? NaN;
-      if (!Number.isFinite(value)) {
-        throw new AppError('not_a_number', 'The image came out as numbers that are none.');
-      }
-      data[i * 4 + channel] = (value / 2 + 0.5) * 255;
+      pixels.data[i * 3 + channel] = ((planes[channel * area + i] ?? 0) / 2 + 0.5) * 255;
     }
-    data[i * 4 + 3] = 255;
   }
-  return data;
+  return pixels;
 }

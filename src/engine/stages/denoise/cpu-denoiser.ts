@@ -1,16 +1,10 @@
-import type { TensorValue } from '#engine/runtime/runtime.ts';
+import type { FloatTensor } from '#engine/runtime/runtime.ts';
 import type { DenoiserOutput } from '#engine/samplers/cpu-machine.ts';
-import { repeat } from '#engine/samplers/latent-math.ts';
 import type { DenoiseInstruction } from '#engine/samplers/program.ts';
-import { AppError } from '#protocol/error.ts';
-import {
-  FULL_SCALE,
-  imageDims,
-  residualsOf,
-  residualWeight,
-  takesPart,
-} from '#engine/stages/control/control.ts';
+import { AppError, toAppError } from '#protocol/error.ts';
+import { createResidualSum } from './control-residuals.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
+import { degradeRows, type GuidedRow } from './self-attention.ts';
 import {
   conditioningInputs,
   latentLength,
@@ -22,53 +16,112 @@ import {
 } from './unet.ts';
 
 /**
- * The guided network on arrays: called with the scaled latents of a batch, image after image, it answers
- * with the guided output. All passes of all images go in one run where memory allows.
+ * A guided network on arrays: called with the scaled latents of a batch, image after image, it answers with the guided
+ * output.
+ * @param call counted from 0
  */
-export function createCpuDenoiser(
-  network: GuidedUnet,
-): (input: Float32Array, instruction: DenoiseInstruction) => Promise<DenoiserOutput> {
-  const { unet, shape, prompts, guidanceScale, extra } = network;
-  const length = latentLength(shape);
-  const limit = rowsPerRun(shape);
-  const output = outputName(unet);
-  const addResiduals = createResidualSum(network);
-  let evaluation = 0;
+export type CpuDenoiser = (
+  input: Float32Array,
+  instruction: DenoiseInstruction,
+  call: number,
+) => Promise<DenoiserOutput>;
 
-  return async (input, { timestep, unconditionalTo, skipUnconditional = false }) => {
+/** All passes of all images go in one run where memory allows, and one by one where it turns out not to. */
+export function createCpuDenoiser(network: GuidedUnet): CpuDenoiser {
+  const { prompts, guidanceScale, selfAttention, shape } = network;
+  const length = latentLength(shape);
+  const runRows = createRowRunner(network);
+
+  return async (input, { timestep, unconditionalTo, skipUnconditional = false }, call) => {
     const wants = { skipUnconditional, unconditional: unconditionalTo !== undefined };
-    const rows = planGuidance(prompts, evaluation, guidanceScale, wants);
+    const rows = planGuidance(prompts, call, guidanceScale, wants);
     const guided = new Float32Array(input.length);
     const unconditional = wants.unconditional ? new Float32Array(input.length) : undefined;
-
-    for (const group of groupRows(rows, limit)) {
-      const latents = new Float32Array(group.length * length);
-      group.forEach(({ image }, row) => {
-        latents.set(input.subarray(image * length, (image + 1) * length), row * length);
-      });
-      const sample = extra ? withExtraChannels(latents, extra, shape, group) : latents;
-      const channels = shape.channels + (extra?.channels ?? 0);
-      const outputs = await unet.run({
-        sample: { type: 'float32', data: sample, dims: [group.length, channels, shape.height, shape.width] },
-        ...conditioningInputs(unet, timestep, group),
-        ...(await addResiduals(latents, group, timestep, evaluation)),
-      });
-      const result = outputs[output]?.data;
-      if (result?.length !== group.length * length) {
-        throw new AppError('integrity_failed', 'The UNet’s output has another shape than the latents.');
+    const latentsOf = ({ image }: GuidanceRow) => input.subarray(image * length, (image + 1) * length);
+    const add = (image: number, weight: number, values: Float32Array) => {
+      for (let i = 0, to = image * length; i < length; i++, to++) {
+        guided[to] = (guided[to] ?? 0) + weight * (values[i] ?? 0);
       }
-      group.forEach((row, index) => {
-        const from = index * length;
-        const to = row.image * length;
-        for (let i = 0; i < length; i++) {
-          guided[to + i] = (guided[to + i] ?? 0) + row.weight * (result[from + i] ?? 0);
-        }
-        if (row.unconditional) unconditional?.set(result.subarray(from, from + length), to);
-      });
+    };
+
+    const results = await runRows(rows, latentsOf, timestep, call);
+    for (const { row, output } of results) {
+      add(row.image, row.weight, output);
+      if (row.unconditional) unconditional?.set(output, row.image * length);
     }
-    evaluation++;
+    if (selfAttention && selfAttention.scale !== 0) {
+      const degraded = degradeRows(results, latentsOf, selfAttention, { shape, timestep });
+      const latentsOfRow = (row: GuidanceRow) => degraded.get(row) ?? latentsOf(row);
+      for (const { row, output } of await runRows([...degraded.keys()], latentsOfRow, timestep, call)) {
+        const own = results.find((result) => result.row === row)?.output;
+        if (!own) continue;
+        add(row.image, selfAttention.scale, own);
+        add(row.image, -selfAttention.scale, output);
+      }
+    }
     return unconditional ? { guided, unconditional } : { guided };
   };
+}
+
+type RowRunner = (
+  rows: readonly GuidanceRow[],
+  latentsOf: (row: GuidanceRow) => Float32Array,
+  timestep: number,
+  call: number,
+) => Promise<GuidedRow[]>;
+
+/** Runs the network on rows, in as few runs as there may be. */
+function createRowRunner(network: GuidedUnet): RowRunner {
+  const { unet, shape, extra } = network;
+  const output = outputName(unet);
+  const addResiduals = createResidualSum(network);
+  const length = latentLength(shape);
+  let limit = network.rowsPerRun ?? rowsPerRun(shape);
+
+  async function runGroup(...[rows, latentsOf, timestep, call]: Parameters<RowRunner>): Promise<GuidedRow[]> {
+    const latents = new Float32Array(rows.length * length);
+    rows.forEach((row, index) => latents.set(latentsOf(row), index * length));
+    const sample = extra ? withExtraChannels(latents, extra, shape, rows) : latents;
+    const channels = shape.channels + (extra?.channels ?? 0);
+    const outputs = await unet.run({
+      sample: { type: 'float32', data: sample, dims: [rows.length, channels, shape.height, shape.width] },
+      ...conditioningInputs(unet, timestep, rows),
+      ...(await addResiduals(latents, rows, timestep, call)),
+    });
+    const result = outputs[output]?.data;
+    if (result?.length !== rows.length * length) {
+      throw new AppError('integrity_failed', 'The UNet’s output has another shape than the latents.');
+    }
+    const attention = outputs[SELF_ATTENTION];
+    return rows.map((row, index) => ({
+      row,
+      output: result.subarray(index * length, (index + 1) * length),
+      ...(attention && { attention: partOf(attention, index, rows.length) }),
+    }));
+  }
+
+  return async (rows, ...how) => {
+    const results: GuidedRow[] = [];
+    const groups = groupRows(rows, limit);
+    for (let group = groups.shift(); group; group = groups.shift()) {
+      try {
+        results.push(...(await runGroup(group, ...how)));
+      } catch (thrown) {
+        if (group.length === 1 || toAppError(thrown).code !== 'out_of_memory') throw thrown;
+        limit = 1;
+        groups.unshift(...group.map((row) => [row]));
+      }
+    }
+    return results;
+  };
+}
+
+/** The output of a UNet built with `selfAttention`. */
+const SELF_ATTENTION = 'mid_block_self_attention';
+
+function partOf({ data }: FloatTensor, index: number, count: number): Float32Array {
+  const length = data.length / count;
+  return data.subarray(index * length, (index + 1) * length);
 }
 
 /** The rows' latents, each with the channels behind them that are the same in every step. */
@@ -87,54 +140,4 @@ function withExtraChannels(
     sample.set(data.subarray(image * extraLength, (image + 1) * extraLength), start + length);
   });
   return sample;
-}
-
-type ResidualSum = (
-  latents: Float32Array,
-  rows: readonly GuidanceRow[],
-  timestep: number,
-  evaluation: number,
-) => Promise<Record<string, TensorValue>>;
-
-/** Runs the ControlNets that take part and sums up what they add within the UNet, by its inputs; zeros where none does. */
-function createResidualSum({ controls, shape, evaluations }: GuidedUnet): ResidualSum {
-  const [first] = controls;
-  if (!first) return () => Promise.resolve({});
-  return async (latents, rows, timestep, evaluation) => {
-    const residuals = residualsOf(first.net, rows.length, shape);
-    const sums = new Map(residuals.map(({ input, values }) => [input, new Float32Array(values)]));
-    for (const control of controls.filter((each) => takesPart(each, evaluation, evaluations))) {
-      const outputs = await control.net.run({
-        sample: {
-          type: 'float32',
-          data: latents,
-          dims: [rows.length, shape.channels, shape.height, shape.width],
-        },
-        ...conditioningInputs(control.net, timestep, rows),
-        ...FULL_SCALE,
-        controlnet_cond: {
-          type: 'float32',
-          data: repeat(control.image.data, rows.length),
-          dims: imageDims(control, rows.length),
-        },
-      });
-      for (const [index, { output, input }] of residuals.entries()) {
-        const [sum, values] = [sums.get(input), outputs[output]?.data];
-        if (!sum || !values) continue;
-        const length = sum.length / rows.length;
-        for (const [row, own] of rows.entries()) {
-          const weight = residualWeight(control, own, index, residuals.length);
-          for (let i = row * length; i < (row + 1) * length; i++) {
-            sum[i] = (sum[i] ?? 0) + weight * (values[i] ?? 0);
-          }
-        }
-      }
-    }
-    return Object.fromEntries(
-      residuals.map(({ input, dims }) => [
-        input,
-        { type: 'float32', data: sums.get(input) ?? new Float32Array(), dims },
-      ]),
-    );
-  };
 }

@@ -1,28 +1,35 @@
+import type { LoadedModel } from '#engine/models/model.ts';
 import { createBrownianBatch } from '#engine/random/brownian.ts';
 import { noiseGenerators } from '#engine/random/latent-noise.ts';
 import type { TensorValue } from '#engine/runtime/runtime.ts';
 import { execute } from '#engine/samplers/execute.ts';
+import { refinerCall } from '#engine/samplers/refiner-switch.ts';
 import type { Control } from '#engine/stages/control/control.ts';
+import { readControls, type ControlInput } from '#engine/stages/control/read-controls.ts';
 import { decodeLatents } from '#engine/stages/decode/decode-latents.ts';
 import type { StartLatents } from '#engine/stages/init/init-latents.ts';
-import type { LoadedBatch } from '#engine/stages/load/load-pass.ts';
-import { isStopped, type Stage } from '#engine/stages/run/context.ts';
+import { loadPass, type LoadedBatch } from '#engine/stages/load/load-pass.ts';
+import { encodePrompts } from '#engine/stages/prompts/encode-prompts.ts';
+import { isStopped, type RunContext, type Stage } from '#engine/stages/run/context.ts';
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
 import { toPng } from '#engine/stages/write/encode-image.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
-import { openSamplingRun, type SamplingRun } from './sampling-run.ts';
-import { latentLength } from './unet.ts';
+import { openSamplingRun, type NextNetwork, type SamplingRun } from './sampling-run.ts';
+import { selfAttentionGuidance } from './self-attention.ts';
+import { latentLength, type GuidedUnet } from './unet.ts';
 
 /** Latents of a batch, where the sampler left them. */
 export interface Denoised extends Pick<SamplingRun, 'read' | 'close'> {
   /** Whether it ran to its end. */
   isComplete: boolean;
-  /** Those of an image, scaled for the VAE; of a run that was stopped its last estimate, null before there is one. */
+  /** The model that is on the device now: the refiner, where the pass has come to it. */
+  model: LoadedModel;
+  /** Those of an image, scaled for that model's VAE; of a run that was stopped its last estimate, null before there is one. */
   latents(image: number): TensorValue | null;
 }
 
 /** The batch, what its UNet is given, and what it starts from. */
-export interface DenoiseInput extends LoadedBatch {
+export interface DenoiseInput extends ControlInput {
   prompts: readonly EncodedPrompt[];
   controls: readonly Control[];
   latents: StartLatents;
@@ -30,19 +37,19 @@ export interface DenoiseInput extends LoadedBatch {
 
 /**
  * Runs the sampler over a batch, showing previews on the way; it ends early when it is stopped.
- * @throws AppError `not_a_number` when the latents break, and what the runtime throws
+ * @throws AppError `not_a_number` when the latents break, `unsupported_feature` for models that self-attention guidance
+ *   cannot guide, and what the runtime throws
  */
 export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
-  const { job, batch, pass, model, plan, prompts, controls, latents } = input;
-  const { scalingFactor } = model;
+  const { job, batch, pass, plan, latents } = input;
+  const { panorama } = pass.spec;
+  let { model } = input;
   run.progress.sampling(pass.index, plan.steps);
-  const sampling = openSamplingRun(model.takesBuffers ? run.runtime.device : null, {
-    unet: model.unet,
-    shape: pass.shape,
-    controls,
-    evaluations: plan.evaluations,
-    prompts,
-    guidanceScale: pass.spec.guidanceScale,
+  const next = refinerOf(run, input, (loaded) => (model = loaded));
+  const sampling = openSamplingRun(runsOnDevice(input) ? run.runtime.device : null, {
+    network: networkOf(input),
+    next,
+    panorama,
     start: latents.start,
     nextNoise: () => latents.noise.next(),
     ...(plan.brownianRange && {
@@ -60,7 +67,7 @@ export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
       await yieldToEvents();
       if (isStopped(run)) return;
       await run.previews.offer(async () => {
-        const estimate = sampling.estimate(0, scalingFactor);
+        const estimate = sampling.estimate(0, model.scalingFactor);
         if (!estimate) return;
         const pixels = await decodeLatents(run.runtime, model, estimate, sampling.read);
         run.emit({ type: 'preview', blob: toPng(pixels) });
@@ -71,8 +78,11 @@ export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
     const isComplete = await execute(plan.program(), sampling.machine, { stopped: () => isStopped(run) });
     return {
       isComplete,
+      model,
       latents: (image) =>
-        isComplete ? sampling.result(image, scalingFactor) : sampling.estimate(image, scalingFactor),
+        isComplete
+          ? sampling.result(image, model.scalingFactor)
+          : sampling.estimate(image, model.scalingFactor),
       read: sampling.read,
       close: () => sampling.close(),
     };
@@ -81,3 +91,50 @@ export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
     throw thrown;
   }
 };
+
+/** Windows and attention maps are worked on in arrays, and so is what a network does not take as a buffer. */
+function runsOnDevice({ pass: { spec, refiner }, model }: LoadedBatch): boolean {
+  const inArrays = spec.panorama !== undefined || spec.selfAttentionGuidance !== undefined;
+  return model.takesBuffers && refiner?.model.pack.weights !== 'onnx' && !inArrays;
+}
+
+function networkOf({
+  pass,
+  model,
+  plan,
+  prompts,
+  controls,
+}: Omit<DenoiseInput, 'latents' | 'inits'>): GuidedUnet {
+  const { guidanceScale, selfAttentionGuidance: attention } = pass.spec;
+  return {
+    unet: model.unet,
+    shape: pass.shape,
+    controls,
+    evaluations: plan.evaluations,
+    prompts,
+    guidanceScale,
+    selfAttention: attention && selfAttentionGuidance(attention.scale, model.noiseModel),
+  };
+}
+
+/** The pass's refiner, loaded when it is its turn, with prompts that its own text encoders read. */
+function refinerOf(
+  run: RunContext,
+  { job, batch, pass, plan, inits }: DenoiseInput,
+  onLoaded: (model: LoadedModel) => void,
+): NextNetwork | null {
+  const { refiner, spec } = pass;
+  const fromCall = refiner && spec.refiner ? refinerCall(plan, spec.refiner, spec.sampler) : null;
+  if (!refiner || fromCall === null) return null;
+  return {
+    fromCall,
+    async open() {
+      const loaded = await loadPass(run, { job, batch, pass: refiner });
+      onLoaded(loaded.model);
+      const prompts = await encodePrompts(run, loaded);
+      const controls = refiner.controlNets.length > 0 ? await readControls(run, { ...loaded, inits }) : [];
+      run.progress.resumed();
+      return networkOf({ ...loaded, plan, prompts, controls });
+    },
+  };
+}

@@ -1,10 +1,9 @@
 import type { TensorValue } from '#engine/runtime/runtime.ts';
 import type { GpuArithmetic } from '#engine/samplers/gpu-arithmetic.ts';
 import type { GpuMachineOptions } from '#engine/samplers/gpu-machine.ts';
-import { repeat } from '#engine/samplers/latent-math.ts';
 import {
+  controlInput,
   FULL_SCALE,
-  imageDims,
   residualsOf,
   residualWeight,
   takesPart,
@@ -21,7 +20,8 @@ import {
 
 /** A guided network on GPU buffers, and what frees its own. */
 export interface GpuDenoiser {
-  denoise: GpuMachineOptions['denoise'];
+  /** @param call counted from 0 */
+  denoise(...call: [...Parameters<GpuMachineOptions['denoise']>, call: number]): Promise<void>;
   close(): void;
 }
 
@@ -31,11 +31,10 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
   const length = latentLength(shape);
   const channels = shape.channels + (extra?.channels ?? 0);
   const rowLength = latentLength({ ...shape, channels });
-  const limit = rowsPerRun(shape);
+  const limit = network.rowsPerRun ?? rowsPerRun(shape);
   const output = outputName(unet);
   const buffers = new Map<string, GPUBuffer>();
   const contextIds = new Map<unknown, number>();
-  let evaluation = 0;
 
   /** A buffer that is allocated, and filled if it is to be, when it is first asked for. */
   function bufferOf(key: string, values: number, fill?: () => Float32Array): GPUBuffer {
@@ -82,17 +81,16 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
     const residuals = residualsOf(first.net, rows.length, shape);
     const active = [...controls.entries()].filter(([, control]) => takesPart(control, step, evaluations));
     for (const [index, control] of active) {
-      const { data } = control.image;
-      const images = bufferOf(`image ${index} ${rows.length}`, rows.length * data.length, () =>
-        repeat(data, rows.length),
-      );
+      const { data, dims } = controlInput(control, rows);
+      const places = control.images.length > 1 ? rows.map(({ image }) => image).join() : rows.length;
+      const images = bufferOf(`image ${index} ${places}`, data.length, () => data);
       const own = Object.entries(inputs).filter(([name]) => control.net.inputNames.includes(name));
       await control.net.runInto(
         {
           ...Object.fromEntries(own),
           sample: latents(),
           ...FULL_SCALE,
-          controlnet_cond: { type: 'float32', buffer: images, dims: imageDims(control, rows.length) },
+          controlnet_cond: { type: 'float32', buffer: images, dims },
         },
         Object.fromEntries(
           residuals.map(({ output: name, dims, values }) => [
@@ -120,9 +118,8 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
   }
 
   return {
-    async denoise(from, guided, unconditional, { timestep, inputScale, skipUnconditional = false }) {
+    async denoise(from, guided, unconditional, { timestep, inputScale, skipUnconditional = false }, step) {
       const wants = { skipUnconditional, unconditional: unconditional !== null };
-      const step = evaluation++;
       const rows = planGuidance(prompts, step, guidanceScale, wants);
       const outputs = new Map<GuidanceRow, { buffer: GPUBuffer; offset: number }>();
 

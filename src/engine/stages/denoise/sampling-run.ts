@@ -6,8 +6,11 @@ import { GpuMachine } from '#engine/samplers/gpu-machine.ts';
 import { blendLatents } from '#engine/samplers/latent-math.ts';
 import { INIT_LATENTS, RESULT, type Register } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
+import type { SoftInpainting } from '#protocol/job.ts';
 import { createCpuDenoiser } from './cpu-denoiser.ts';
 import { createGpuDenoiser } from './gpu-denoiser.ts';
+import { createPanoramaDenoiser } from './panorama.ts';
+import { createSoftBlend } from './soft-blend.ts';
 import {
   latentLength,
   summedGuidanceScale,
@@ -24,11 +27,24 @@ export interface BatchStart {
   init?: Float32Array;
   /** For runs that generate a part of it only: of every latent, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
+  /** Blend by A1111's soft inpainting, and leave what comes of it as it is. */
+  soft?: SoftInpainting;
   extraChannels?: ExtraChannels;
 }
 
+/** A network that takes over in the course of a run. */
+export interface NextNetwork {
+  /** The first call of the network that is its own, counted from 0. */
+  fromCall: number;
+  open(): Promise<Omit<GuidedUnet, 'extra'>>;
+}
+
 /** What a batch is sampled with. */
-export interface SamplingSetup extends Omit<GuidedUnet, 'extra'> {
+export interface SamplingSetup {
+  network: Omit<GuidedUnet, 'extra'>;
+  next?: NextNetwork | null;
+  /** Generate in windows, see {@link createPanoramaDenoiser}. Only on arrays. */
+  panorama?: { circular: boolean } | undefined;
   start: BatchStart;
   /** The sampler's own noise. */
   nextNoise: () => Float32Array;
@@ -56,28 +72,68 @@ export interface SamplingRun {
 
 /** Opens an executor with latents in buffers of a GPU device, or in arrays where there is none. */
 export function openSamplingRun(device: GPUDevice | null, setup: SamplingSetup): SamplingRun {
-  const network = {
-    ...setup,
-    guidanceScale: summedGuidanceScale(setup.unet, setup.guidanceScale),
-    extra: setup.start.extraChannels,
+  return device ? openGpuRun(device, setup) : openCpuRun(setup);
+}
+
+/** A network as the run gives it what it takes. */
+function complete(network: Omit<GuidedUnet, 'extra'>, { extraChannels }: BatchStart): GuidedUnet {
+  const { unet, shape, guidanceScale } = network;
+  return {
+    ...network,
+    guidanceScale: summedGuidanceScale(unet, guidanceScale),
+    // A refiner of the ordinary kind may take over from an inpainting model.
+    extra: unet.inputDims('sample')[1] === shape.channels ? undefined : extraChannels,
   };
-  return device ? openGpuRun(device, setup, network) : openCpuRun(setup, network);
+}
+
+/** A denoiser that counts its calls, and changes to the next network when it is its turn. */
+function inTurn<Denoiser extends { close(): void }>(
+  { network, next, start }: SamplingSetup,
+  create: (network: GuidedUnet) => Denoiser,
+): { atCall(): Promise<{ denoiser: Denoiser; call: number }>; close(): void } {
+  let denoiser = create(complete(network, start));
+  let calls = 0;
+  return {
+    async atCall() {
+      const call = calls++;
+      if (next && call === next.fromCall) {
+        const network = complete(await next.open(), start);
+        denoiser.close();
+        denoiser = create(network);
+      }
+      return { denoiser, call };
+    },
+    close: () => denoiser.close(),
+  };
+}
+
+function softBlendOf({ mask, soft }: BatchStart, shape: LatentShape) {
+  return mask && soft && createSoftBlend(mask, shape, soft);
 }
 
 function vaeDims({ channels, height, width }: LatentShape): readonly number[] {
   return [1, channels, height, width];
 }
 
-function openCpuRun(setup: SamplingSetup, network: GuidedUnet): SamplingRun {
-  const { shape, prompts, start, nextNoise, brownian, show } = setup;
-  const { init, mask } = start;
+function openCpuRun(setup: SamplingSetup): SamplingRun {
+  const { network, panorama, start, nextNoise, brownian, show } = setup;
+  const { shape, prompts } = network;
+  const { init, mask, soft } = start;
   const length = latentLength(shape);
   let estimated: Float32Array | null = null;
+  const denoisers = inTurn(setup, (guided) => ({
+    denoise: panorama ? createPanoramaDenoiser(guided, panorama.circular) : createCpuDenoiser(guided),
+    close: () => undefined,
+  }));
   const machine = new CpuMachine({
     ...start,
     images: prompts.length,
     nextNoise,
-    denoise: createCpuDenoiser(network),
+    blendAt: softBlendOf(start, shape),
+    async denoise(input, instruction) {
+      const { denoiser, call } = await denoisers.atCall();
+      return denoiser.denoise(input, instruction, call);
+    },
     ...(brownian && { brownian }),
     async show(latents, step) {
       if (!latents.every(Number.isFinite)) {
@@ -90,7 +146,7 @@ function openCpuRun(setup: SamplingSetup, network: GuidedUnet): SamplingRun {
   const pick = (batch: Float32Array, image: number, divisor: number): TensorValue => {
     const own = (values: Float32Array) => values.subarray(image * length, (image + 1) * length);
     const data = own(batch).slice();
-    if (init && mask) blendLatents(data, own(mask), data, own(init));
+    if (init && mask && !soft) blendLatents(data, own(mask), data, own(init));
     return { type: 'float32', data: data.map((value) => value / divisor), dims: vaeDims(shape) };
   };
   return {
@@ -102,11 +158,12 @@ function openCpuRun(setup: SamplingSetup, network: GuidedUnet): SamplingRun {
   };
 }
 
-function openGpuRun(device: GPUDevice, setup: SamplingSetup, network: GuidedUnet): SamplingRun {
-  const { shape, prompts, start, nextNoise, brownian, show } = setup;
+function openGpuRun(device: GPUDevice, setup: SamplingSetup): SamplingRun {
+  const { network, start, nextNoise, brownian, show } = setup;
+  const { shape, prompts } = network;
   const length = latentLength(shape);
   const arithmetic = createGpuArithmetic(device);
-  const denoiser = createGpuDenoiser(arithmetic, network);
+  const denoisers = inTurn(setup, (guided) => createGpuDenoiser(arithmetic, guided));
   const vaeInput = arithmetic.allocate(length);
   let estimated: Register | null = null;
   const machine = new GpuMachine({
@@ -114,7 +171,11 @@ function openGpuRun(device: GPUDevice, setup: SamplingSetup, network: GuidedUnet
     arithmetic,
     images: prompts.length,
     nextNoise,
-    denoise: denoiser.denoise,
+    blendAt: softBlendOf(start, shape),
+    async denoise(...step) {
+      const { denoiser, call } = await denoisers.atCall();
+      return denoiser.denoise(...step, call);
+    },
     ...(brownian && { brownian }),
     async show(register, step) {
       estimated = register;
@@ -122,8 +183,9 @@ function openGpuRun(device: GPUDevice, setup: SamplingSetup, network: GuidedUnet
     },
   });
   const pick = (register: Register, image: number, divisor: number): TensorValue => {
-    const whole = start.mask ? 'picked' : register;
-    if (start.mask) machine.blend({ op: 'blend', to: whole, inside: register, outside: INIT_LATENTS });
+    const isBlended = start.mask !== undefined && !start.soft;
+    const whole = isBlended ? 'picked' : register;
+    if (isBlended) machine.blendByMask({ to: whole, inside: register, outside: INIT_LATENTS });
     const slice = { weight: 1 / divisor, buffer: machine.buffer(whole), offset: image * length };
     arithmetic.combine(vaeInput, 0, length, [slice]);
     return { type: 'float32', buffer: vaeInput, dims: vaeDims(shape) };
@@ -136,7 +198,7 @@ function openGpuRun(device: GPUDevice, setup: SamplingSetup, network: GuidedUnet
       'buffer' in latents ? arithmetic.download(latents.buffer, length) : numbersOf(latents),
     close() {
       machine.close();
-      denoiser.close();
+      denoisers.close();
       vaeInput.destroy();
     },
   };

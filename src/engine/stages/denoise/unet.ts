@@ -3,6 +3,7 @@ import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Control } from '#engine/stages/control/control.ts';
 import type { GuidanceRow } from './guidance.ts';
+import type { SelfAttentionGuidance } from './self-attention.ts';
 
 /** Latents of one image. */
 export interface LatentShape {
@@ -30,6 +31,9 @@ export interface GuidedUnet {
   controls: readonly Control[];
   /** Of the network in the whole run, or about so many. */
   evaluations: number;
+  /** Rows of one run at most; by default as many as the size allows. */
+  rowsPerRun?: number;
+  selfAttention?: SelfAttentionGuidance | undefined;
 }
 
 /** Latent cells of one run: SD 1.5 at 512×512 with guidance and two images. More go in several runs. */

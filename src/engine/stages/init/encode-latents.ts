@@ -1,7 +1,8 @@
 import type { LoadedModel } from '#engine/models/model.ts';
 import type { FloatTensor, Runtime } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
-import { runInTiles, runWholeOrTiled, tileSide, type Planes } from '#engine/stages/pixels/tiles.ts';
+import { EDGE_CELLS, runInTiles, runWholeOrTiled, tileSide } from '#engine/stages/pixels/tiles.ts';
+import type { Planes } from '#imaging/planes.ts';
 
 /** What a VAE encoder says of an image's latents: a normal distribution for each, at the VAE's own scale. */
 export interface Posterior {
@@ -36,7 +37,7 @@ export async function encodeLatents(
   };
   const moments = await runWholeOrTiled(planes, runtime.backend.provider, side, {
     whole: () => encode(planes),
-    tiled: () => runInTiles(planes, { input: side, output: side / latent.downscale }, encode),
+    tiled: () => runInTiles(planes, { input: side, output: side / latent.downscale, edge: EDGE_CELLS }, encode),
   });
   const length = latent.channels * moments.height * moments.width;
   const logvar = moments.data.subarray(length, 2 * length);

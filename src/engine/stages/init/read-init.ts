@@ -1,31 +1,116 @@
-import { readImage } from '#engine/stages/pixels/read-image.ts';
-import type { Pixels } from '#engine/stages/pixels/resize.ts';
-import type { Init } from '#protocol/job.ts';
+import { readPixels } from '#engine/stages/pixels/read-image.ts';
+import { createBinaryMask } from '#imaging/a1111/mask.ts';
+import { flatten } from '#imaging/a1111/resize.ts';
+import { erodeOrDilate } from '#imaging/fooocus/mask.ts';
+import { invert } from '#imaging/pillow/convert.ts';
+import { paste } from '#imaging/pillow/paste.ts';
+import { resize } from '#imaging/pillow/resize.ts';
+import { createPixels, padWithEdge, type Pixels } from '#imaging/pixels.ts';
+import { AppError } from '#protocol/error.ts';
+import type { GenerateJob, ImageInit, MaskedInit, MaskSource, Sides, Size } from '#protocol/job.ts';
 
-/** What is under transparent parts: of images A1111's `img2img_background_color`; of masks, that nothing is generated. */
-const [WHITE, BLACK] = [255, 0];
+/** What is under transparent parts of init images: A1111's `img2img_background_color`. */
+const WHITE = [255, 255, 255] as const;
 
-/** What a pass starts from where it does not start from noise. */
-export interface InitImages {
-  /** One for each image that is generated. */
-  images: readonly Pixels[];
-  /** White where the image is generated again; null where all of it is. */
+/** Pixels on a side of a latent cell. */
+const CELL = 8;
+
+/** Pixels of an init image with what outpainting adds to it: 192 MB. */
+const MOST_PIXELS = 8192 * 8192;
+
+/** An init image as it was sent, with what outpainting adds to it. */
+export interface InitSource {
+  /** RGB. */
+  image: Pixels;
+  /** Grey, white where the image is generated again; null where all of it is. */
   mask: Pixels | null;
 }
 
 /**
- * Reads what `count` images start from, each file once; null is noise.
- * @throws AppError `invalid_request` for files that are no images
+ * Reads the files that a job's images start from, each once; null is noise.
+ * @returns one source for each image of the job; the same one for images that share a file
+ * @throws AppError `invalid_request` for files that are no images, numbers of images that do not fit the job, and masks
+ *   that leave nothing to do
  */
-export async function readInit(init: Init, count: number): Promise<InitImages | null> {
+export async function readInit({
+  init,
+  images,
+  batchSize,
+}: Pick<GenerateJob, 'init' | 'images' | 'batchSize'>): Promise<readonly InitSource[] | null> {
   if (init.from === 'noise') return null;
-  const read = new Map<Blob, Pixels>();
-  const images: Pixels[] = [];
-  for (let index = 0; index < count; index++) {
-    const file = init.images[index] ?? init.images[0] ?? new Blob();
-    const pixels = read.get(file) ?? (await readImage(file, WHITE));
-    read.set(file, pixels);
-    images.push(pixels);
+  const files = filesOf(init.images, images.length, Math.max(1, batchSize));
+  const mask = init.from === 'masked' ? await readMask(init) : null;
+  const read = new Map<Blob, InitSource>();
+  for (const file of files) {
+    if (read.has(file)) continue;
+    const image = flatten(await readPixels(file), WHITE);
+    checkLatentFit(image, init);
+    read.set(file, init.from === 'masked' ? expand({ image, mask }, init) : { image, mask: null });
   }
-  return { images, mask: init.from === 'masked' ? await readImage(init.mask, BLACK) : null };
+  return files.flatMap((file) => read.get(file) ?? []);
+}
+
+/** What is stretched in the latent space has a latent cell at least. */
+function checkLatentFit({ width, height }: Size, { fit, rules }: Pick<ImageInit, 'fit' | 'rules'>): void {
+  if (fit !== 'latent' || rules !== 'a1111' || (width >= CELL && height >= CELL)) return;
+  throw new AppError(
+    'invalid_request',
+    `An image of ${width} × ${height} pixels is too small to be resized in the latent space. Choose another resize mode, or an image of at least ${CELL} × ${CELL} pixels.`,
+  );
+}
+
+/** The file of each image: one for all, one for each place in a batch, or one for each image. */
+function filesOf(files: readonly Blob[], images: number, batchSize: number): Blob[] {
+  const fits = files.length === 1 || files.length === images || files.length === Math.min(batchSize, images);
+  if (!fits) {
+    throw new AppError(
+      'invalid_request',
+      `There are ${files.length} init images for ${images} images in batches of ${batchSize}. Send one for all, or one for each image of a batch.`,
+    );
+  }
+  return Array.from({ length: images }, (_, index) => files[index % files.length] ?? new Blob());
+}
+
+/** The mask in grey, grown and inverted as asked for. */
+async function readMask({ mask: source, round, expand: sides }: MaskedInit): Promise<Pixels | null> {
+  if (source.kind === 'none') {
+    if (sides && Object.values(sides).some((pixels) => pixels > 0)) return null;
+    throw new AppError(
+      'invalid_request',
+      'There is nothing to inpaint. Send a mask, or say how far the image is to grow on its sides.',
+    );
+  }
+  return shapeMask(createBinaryMask(await readPixels(source.mask), round), source);
+}
+
+function shapeMask(mask: Pixels, { erodeOrDilate: pixels, invert: isInverted }: Exclude<MaskSource, { kind: 'none' }>) {
+  const grown = pixels === undefined || pixels === 0 ? mask : erodeOrDilate(mask, pixels);
+  return isInverted ? invert(grown) : grown;
+}
+
+/** The image grown on its sides by repeating its edge; what is new is masked. Source: Fooocus, `apply_outpaint`. */
+function expand({ image, mask }: InitSource, { expand: sides }: MaskedInit): InitSource {
+  if (!sides) return { image, mask };
+  const size = grownSize(image, sides);
+  if (size.width * size.height > MOST_PIXELS) {
+    throw new AppError(
+      'invalid_request',
+      `With its new sides the image would have ${size.width} × ${size.height} pixels, more than ${MOST_PIXELS / 2 ** 20} megapixels. Choose smaller sides.`,
+    );
+  }
+  const own = mask ? stretchMask(mask, image) : createPixels(image, 1);
+  return {
+    image: padWithEdge(image, sides),
+    mask: paste(createPixels(size, 1, 255), own, { x: sides.left, y: sides.top }),
+  };
+}
+
+function grownSize({ width, height }: Size, { left, top, right, bottom }: Sides): Size {
+  return { width: left + width + right, height: top + height + bottom };
+}
+
+/** A mask at the size of its image. */
+export function stretchMask(mask: Pixels, image: Size): Pixels {
+  const isSame = mask.width === image.width && mask.height === image.height;
+  return isSame ? mask : resize(mask, { width: image.width, height: image.height }, 'lanczos');
 }

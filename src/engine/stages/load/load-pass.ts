@@ -6,7 +6,7 @@ import type { LatentShape } from '#engine/stages/denoise/unet.ts';
 import { isInpaintingModel, samplingStart } from '#engine/stages/init/sampling-start.ts';
 import type { Batch, PlannedPass } from '#engine/stages/resolve/resolve.ts';
 import type { Stage } from '#engine/stages/run/context.ts';
-import type { GenerateJob, GraphOptions } from '#protocol/job.ts';
+import type { GenerateJob, Pass } from '#protocol/job.ts';
 
 /** A pass that is to run over a batch. */
 export interface PlannedBatch {
@@ -36,7 +36,7 @@ export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) =
     {
       vae,
       controlNets,
-      unet: unetOptions(spec.graph ?? {}, shape),
+      unet: unetOptions(spec, shape),
       loras: pass.loras[batch.from]?.loras ?? [],
     },
     run.addOns,
@@ -52,13 +52,14 @@ export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) =
 
 /** How a pass wants the UNet written; FreeU and token merging need it for one size only. */
 function unetOptions(
-  { tiling = false, freeU, tokenMerging = 0 }: GraphOptions,
+  { graph: { tiling = false, freeU, tokenMerging = 0 } = {}, selfAttentionGuidance }: Pass,
   { height, width }: LatentShape,
 ): UnetOptions {
   const isOfOneSize = freeU !== undefined || tokenMerging > 0;
   return {
     ...(tiling && { tiling }),
     ...(freeU && { freeU }),
+    ...(selfAttentionGuidance && { selfAttention: true }),
     ...(tokenMerging > 0 && { tokenMerging: { ratio: tokenMerging } }),
     ...(isOfOneSize && { size: { height, width } }),
   };

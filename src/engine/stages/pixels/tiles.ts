@@ -1,15 +1,8 @@
 import type { FloatTensor } from '#engine/runtime/runtime.ts';
+import { createPlanes, type Planes } from '#imaging/planes.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ModelPack } from '#protocol/model.ts';
-
-/** Numbers of one image, plane after plane. */
-export interface Planes {
-  channels: number;
-  height: number;
-  width: number;
-  data: Float32Array;
-}
 
 /** A network's output as an image. @throws AppError `integrity_failed`, in words that name the network */
 export function toPlanes(output: FloatTensor | undefined, network: string): Planes {
@@ -24,7 +17,15 @@ export function toPlanes(output: FloatTensor | undefined, network: string): Plan
 export interface TileSize {
   input: number;
   output: number;
+  /** Rows and columns of its output beside other tiles where it shows that nothing was there: they are not used. */
+  edge?: number;
 }
+
+/**
+ * Latent cells at a tile's edge that convolutions make otherwise than in one piece. Of a VAE without norms, as the built-in
+ * model's, what is left is the same within 1/255; group norms still see the tile for the image.
+ */
+export const EDGE_CELLS = 3;
 
 /** Pixels that a VAE pass on the wasm provider is tried with in one piece: its memory ends at 4 GB. */
 const LARGEST_ON_WASM = 1024 * 1024;
@@ -61,7 +62,7 @@ export async function runWholeOrTiled<T>(
 }
 
 /**
- * Runs a network tile by tile. Neighbours overlap by a quarter, where one fades linearly into the other.
+ * Runs a network tile by tile. Neighbours overlap by a quarter or more, where one fades linearly into the other, but for their edges.
  * Source: diffusers, models/autoencoders/autoencoder_kl.py, `tiled_decode` and `_tiled_encode`.
  */
 export async function runInTiles(
@@ -70,8 +71,8 @@ export async function runInTiles(
   run: (part: Planes) => Promise<Planes>,
 ): Promise<Planes> {
   const scale = tile.output / tile.input;
-  const stride = Math.floor(tile.input * (1 - OVERLAP));
-  const fade = Math.floor(tile.output * OVERLAP);
+  const fade = Math.max(Math.floor(tile.output * OVERLAP), 2 * (tile.edge ?? 0));
+  const stride = Math.floor(Math.min(tile.input * (1 - OVERLAP), tile.input - fade / scale));
   const height = Math.round(input.height * scale);
   const width = Math.round(input.width * scale);
   let output: Planes | undefined;
@@ -80,15 +81,10 @@ export async function runInTiles(
     const row: Planes[] = [];
     for (let left = 0; left < input.width; left += stride) {
       const part = await run(cut(input, top, left, tile.input));
-      output ??= {
-        channels: part.channels,
-        height,
-        width,
-        data: new Float32Array(part.channels * height * width),
-      };
+      output ??= createPlanes({ channels: part.channels, height, width });
       const [over, before] = [above[row.length], row.at(-1)];
-      if (over) fadeDown(over, part, fade);
-      if (before) fadeRight(before, part, fade);
+      if (over) fadeDown(over, part, fade, tile.edge);
+      if (before) fadeRight(before, part, fade, tile.edge);
       // The rest lies under the next tile.
       paste(part, output, Math.round(top * scale), Math.round(left * scale), tile.output - fade);
       row.push(part);
@@ -126,14 +122,14 @@ function paste(tile: Planes, to: Planes, top: number, left: number, limit: numbe
 }
 
 /** Lets the last rows of the tile above fade into the first ones of a tile. */
-function fadeDown(above: Planes, tile: Planes, extent: number): void {
+function fadeDown(above: Planes, tile: Planes, extent: number, edge: number | undefined): void {
   const rows = Math.min(above.height, tile.height, extent);
   const { width } = tile;
   for (let channel = 0; channel < tile.channels; channel++) {
     for (let y = 0; y < rows; y++) {
       const from = (channel * above.height + above.height - rows + y) * width;
       const to = (channel * tile.height + y) * width;
-      const share = y / rows;
+      const share = shareOf(y, rows, extent, edge);
       for (let x = 0; x < width; x++) {
         tile.data[to + x] = (1 - share) * (above.data[from + x] ?? 0) + share * (tile.data[to + x] ?? 0);
       }
@@ -142,14 +138,24 @@ function fadeDown(above: Planes, tile: Planes, extent: number): void {
 }
 
 /** Lets the last columns of the tile before fade into the first ones of a tile. */
-function fadeRight(before: Planes, tile: Planes, extent: number): void {
+function fadeRight(before: Planes, tile: Planes, extent: number, edge: number | undefined): void {
   const columns = Math.min(before.width, tile.width, extent);
   for (let line = 0; line < tile.channels * tile.height; line++) {
     const from = line * before.width + before.width - columns;
     const to = line * tile.width;
     for (let x = 0; x < columns; x++) {
-      const share = x / columns;
+      const share = shareOf(x, columns, extent, edge);
       tile.data[to + x] = (1 - share) * (before.data[from + x] ?? 0) + share * (tile.data[to + x] ?? 0);
     }
   }
+}
+
+/** How much of a tile is seen in line `index` of `lines` that it shares with the one before, of `extent` as a rule. */
+function shareOf(index: number, lines: number, extent: number, edge = 0): number {
+  if (edge === 0) return index / lines;
+  // A last tile that is all shared knows less of the image than the one before, which also reaches its end.
+  if (lines < extent) return 0;
+  const outer = Math.min(edge, Math.floor(lines / 2));
+  if (index < outer) return 0;
+  return index >= lines - outer ? 1 : (index - outer + 0.5) / (lines - 2 * outer);
 }

@@ -1,6 +1,6 @@
 import { upscalePairs, type InfotextPair } from '#codecs/infotext.ts';
-import type { Pixels } from '#engine/stages/pixels/resize.ts';
 import type { RunContext, Stage } from '#engine/stages/run/context.ts';
+import type { Pixels } from '#imaging/pixels.ts';
 import type { PostStep } from '#protocol/job.ts';
 import { prepareUpscaling } from './upscale.ts';
 

@@ -1,6 +1,6 @@
 import type { Size } from '#protocol/job.ts';
-import type { Pixels } from '#engine/stages/pixels/resize.ts';
-import type { Planes } from '#engine/stages/pixels/tiles.ts';
+import type { Pixels } from '#imaging/pixels.ts';
+import type { Planes } from '#imaging/planes.ts';
 
 /** A part of an image that is upscaled by itself, in pixels of the image before. */
 export interface UpscaleTile extends Size {
@@ -55,7 +55,7 @@ export function cutTile(from: Pixels, { left, top, width, height }: UpscaleTile)
   for (let y = 0; y < height; y++) {
     const row = Math.min(top + y, from.height - 1) * from.width;
     for (let x = 0; x < width; x++) {
-      const source = (row + Math.min(left + x, from.width - 1)) * 4;
+      const source = (row + Math.min(left + x, from.width - 1)) * from.channels;
       const target = y * width + x;
       for (let channel = 0; channel < 3; channel++)
         data[channel * area + target] = (from.data[source + channel] ?? 0) / 255;
@@ -65,7 +65,7 @@ export function cutTile(from: Pixels, { left, top, width, height }: UpscaleTile)
 }
 
 /**
- * Puts an upscaled tile into its place in the upscaled image, where it fades in over what the tiles before it left there.
+ * Puts an upscaled tile into its place in the upscaled image, which is RGB, where it fades in over what the tiles before it left there.
  * The image is kept in bytes: in floats one of 64 megapixels would take 800 MB.
  */
 export function placeTile(upscaled: Planes, tile: UpscaleTile, factor: number, to: Pixels): void {
@@ -80,13 +80,12 @@ export function placeTile(upscaled: Planes, tile: UpscaleTile, factor: number, t
     for (let x = 0; x < width; x++) {
       const share = rowShare * (fadeX[x] ?? 1);
       const source = y * upscaled.width + x;
-      const target = ((top + y) * to.width + left + x) * 4;
+      const target = ((top + y) * to.width + left + x) * to.channels;
       for (let channel = 0; channel < 3; channel++) {
         const value = (upscaled.data[channel * area + source] ?? 0) * 255;
         to.data[target + channel] =
           share === 1 ? value : (1 - share) * (to.data[target + channel] ?? 0) + share * value;
       }
-      to.data[target + 3] = 255;
     }
   }
 }

@@ -1,29 +1,20 @@
 import type { LoadedUpscaler } from '#engine/models/upscalers.ts';
-import { crop, nearest, stretch, type Pixels } from '#engine/stages/pixels/resize.ts';
-import { toPlanes } from '#engine/stages/pixels/tiles.ts';
+import { cutMiddle } from '#engine/stages/pixels/cut-middle.ts';
 import { findAddOn } from '#engine/stages/resolve/find-pack.ts';
 import { isStopped, type RunContext } from '#engine/stages/run/context.ts';
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
+import { resizeNearest } from '#imaging/pillow/nearest.ts';
+import { resize } from '#imaging/pillow/resize.ts';
+import type { Pixels } from '#imaging/pixels.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Size, UpscalerName, UpscaleSize, UpscaleStep } from '#protocol/job.ts';
 import { requirementsOfStep } from '#protocol/tasks.ts';
 import type { PreparedStep } from './post.ts';
-import { cutTile, placeTile, planTiles } from './upscale-tiles.ts';
-
-/** Pixels of an image under way or finished: 268 MB of bytes, and as much again while it becomes a file. */
-const MOST_PIXELS = 8192 * 8192;
+import { checkSize, createTileRunner, runInTiles } from './run-network.ts';
+import { planTiles } from './upscale-tiles.ts';
 
 /** How often a network is run on its own result; A1111, modules/upscaler.py. */
 const MOST_PASSES = 3;
-
-/**
- * Sides of tiles in pixels. On the CPU a tile of 64 takes seconds, and whoever stops a job waits for the tile; on the GPU
- * larger ones waste less on overlaps, and the network's widest tensor stays within 128 MB, the least a WebGPU binding has.
- */
-const TILE_SIDE = { wasm: 64, webgpu: 128 } as const;
-
-/** Tiles shrink to this where memory runs out. */
-const SMALLEST_TILE = 32;
 
 /**
  * Prepares an upscaling step of a job; its networks are loaded when the first image comes. Behaves as A1111's extras
@@ -34,7 +25,7 @@ const SMALLEST_TILE = 32;
  */
 export function prepareUpscaling(run: RunContext, step: UpscaleStep): PreparedStep {
   const packs = requirementsOfStep(step).map(({ id }) => ({ id, pack: findAddOn(run, 'upscaler', id) }));
-  let side: number = TILE_SIDE[run.runtime.backend.provider];
+  const inTiles = createTileRunner(run.runtime.backend.provider);
 
   async function loadNetworks({ upscalers, addOns, progress }: RunContext): Promise<Networks> {
     if (packs.length === 0) return new Map();
@@ -50,16 +41,7 @@ export function prepareUpscaling(run: RunContext, step: UpscaleStep): PreparedSt
     if (step.upscaler === 'None') return source;
     const target = targetOf(source, step.size);
     const networks = await loadNetworks(context);
-    // The same again with smaller tiles, as long as memory runs out.
-    for (;;) {
-      try {
-        return await upscale(context, step, { source, target, networks, side });
-      } catch (thrown) {
-        const isTooLarge = thrown instanceof AppError && thrown.code === 'out_of_memory';
-        if (!isTooLarge || networks.size === 0 || side <= SMALLEST_TILE) throw thrown;
-        side = Math.max(SMALLEST_TILE, side / 2);
-      }
-    }
+    return inTiles((side) => upscale(context, step, { source, target, networks, side }));
   };
 }
 
@@ -96,11 +78,13 @@ async function upscale(
       if (network && image) image = await runInTiles(network, image, tiles, finishTile);
     }
     if (!image) return null;
-    results.push(name === 'Nearest' ? nearest(image, target.scaled) : await stretch(image, target.scaled));
+    results.push(
+      name === 'Nearest' ? resizeNearest(image, target.scaled) : resize(image, target.scaled, 'lanczos'),
+    );
   }
   const [first = source, second] = results;
   const blended = second ? blend(first, second, step.second?.visibility ?? 0) : first;
-  return target.cropped ? crop(blended, target.cropped) : blended;
+  return target.cropped ? cutMiddle(blended, target.cropped) : blended;
 }
 
 /** The upscalers whose images are seen. */
@@ -124,6 +108,11 @@ function targetOf(source: Size, size: UpscaleSize): Target {
   const cropped = 'factor' in size || !size.crop ? null : { width: size.width, height: size.height };
   const factor =
     'factor' in size ? size.factor : Math.max(size.width / source.width, size.height / source.height);
+  if (!('factor' in size) && size.stretch === true) {
+    const scaled = { width: size.width, height: size.height };
+    checkSize(scaled);
+    return { factor, scaled, cropped: null };
+  }
   // 1024 / 49 · 49 is not quite 1024.
   const round = (side: number) => Math.floor((side * factor) / 8 + 1e-9) * 8;
   const scaled = {
@@ -135,16 +124,6 @@ function targetOf(source: Size, size: UpscaleSize): Target {
   }
   checkSize(scaled);
   return { factor, scaled, cropped };
-}
-
-/** @throws AppError `invalid_request` for more pixels than there is memory for */
-function checkSize({ width, height }: Size): void {
-  if (width * height <= MOST_PIXELS) return;
-  const megapixels = (pixels: number) => String(Math.round(pixels / 2 ** 20));
-  throw new AppError(
-    'invalid_request',
-    `On its way the image would have ${String(width)} × ${String(height)} pixels: more than ${megapixels(MOST_PIXELS)} megapixels are too many. Choose a smaller size.`,
-  );
 }
 
 /** One run of a network over a whole image. */
@@ -172,36 +151,12 @@ function planPasses(
   return { name, network, passes };
 }
 
-/** @param goOn called after each tile; answers whether the job goes on. @returns null when it does not */
-async function runInTiles(
-  { session, factor }: LoadedUpscaler,
-  image: Pixels,
-  tiles: Pass['tiles'],
-  goOn: () => Promise<boolean>,
-): Promise<Pixels | null> {
-  const [width, height] = [image.width * factor, image.height * factor];
-  const output: Pixels = { width, height, data: new Uint8ClampedArray(width * height * 4) };
-  for (const tile of tiles) {
-    const part = cutTile(image, tile);
-    const { upscaled } = await session.run({
-      image: { type: 'float32', data: part.data, dims: [1, part.channels, part.height, part.width] },
-    });
-    const planes = toPlanes(upscaled, 'upscaler');
-    if (!planes.data.every(Number.isFinite))
-      throw new AppError('not_a_number', 'The image came out as numbers that are none.');
-    placeTile(planes, tile, factor, output);
-    if (!(await goOn())) return null;
-  }
-  return output;
-}
-
 /** One image seen through another of the same size, cut to whole numbers as Pillow's `Image.blend`. */
 function blend(below: Pixels, above: Pixels, visibility: number): Pixels {
-  const { width, height } = below;
   const data = new Uint8ClampedArray(below.data.length);
   for (let i = 0; i < data.length; i++) {
     const value = below.data[i] ?? 0;
     data[i] = Math.floor(value + visibility * ((above.data[i] ?? 0) - value));
   }
-  return { width, height, data };
+  return { ...below, data };
 }

@@ -11,7 +11,7 @@ import {
 import { joinEncoders } from '#engine/text/join-encoders.ts';
 import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { AppError } from '#protocol/error.ts';
-import type { PromptOptions, Size } from '#protocol/job.ts';
+import type { PromptOptions, Size, SizeConditioning } from '#protocol/job.ts';
 import type { ReadPrompts } from './read-prompts.ts';
 
 /** What prompts are encoded for. */
@@ -20,6 +20,7 @@ export interface ConditioningOptions {
   guidanceScale: number;
   /** Pixels that the networks run at. */
   size: Size;
+  sizeConditioning?: SizeConditioning | undefined;
 }
 
 /**
@@ -31,18 +32,30 @@ export interface ConditioningOptions {
 export async function encodeConditioning(
   model: LoadedModel,
   { plan, hasNegative }: ReadPrompts,
-  { promptOptions, guidanceScale, size }: ConditioningOptions,
+  { promptOptions, guidanceScale, size, sizeConditioning = {} }: ConditioningOptions,
   note: (text: string) => void,
 ): Promise<EncodedPrompt> {
   const encoders = chunkEncodersOf(model, promptOptions.clipSkip, note);
   const prompts: EncodedPrompt[] = [];
   for (const encodeChunk of encoders) prompts.push(await encodePrompt(plan, encodeChunk));
-  // Both diffusers (`force_zeros_for_empty_prompt`) and A1111 (sd_models_xl.py) give SDXL zeros for no negative prompt.
-  const isZeroed = encoders.length > 1 && promptOptions.syntax !== 'fooocus' && !hasNegative;
+  const isZeroed = !hasNegative && zeroesNoNegative(model, promptOptions);
   return joinEncoders(prompts, (joined, isNegative) => {
     const context = isNegative && isZeroed ? toZeros(joined) : joined;
-    return { ...context, added: addedInputs(model.unet, context, size, guidanceScale) };
+    const sizes = { original: size, crop: { x: 0, y: 0 }, target: size, ...sizeConditioning };
+    return { ...context, added: addedInputs(model.unet, context, { sizes, guidanceScale, isNegative }) };
   });
+}
+
+/** Whether a model is one of SDXL's two, which read the layer before the last and a pooled output. */
+const isSdxl = ({ unet }: Pick<LoadedModel, 'unet'>) => unet.inputNames.includes('text_embeds');
+
+/**
+ * Whether no negative prompt is given as zeros: A1111 does so for both of SDXL's models (sd_models_xl.py), diffusers for the
+ * base model only (`force_zeros_for_empty_prompt` in their model_index.json).
+ */
+function zeroesNoNegative(model: LoadedModel, { syntax }: PromptOptions): boolean {
+  if (!isSdxl(model) || syntax === 'fooocus') return false;
+  return syntax === 'a1111' || model.pack.family !== 'sdxl-refiner';
 }
 
 function toZeros(context: Context): Context {
@@ -54,21 +67,31 @@ function toZeros(context: Context): Context {
   };
 }
 
+/** Both diffusers' and A1111's defaults. */
+const AESTHETIC_SCORE = { positive: 6, negative: 2.5 };
+
 /** What a UNet is given besides timestep and context, by the names of its inputs. */
 function addedInputs(
   unet: Session,
   { pooled }: Context,
-  { width, height }: Size,
-  guidanceScale: number,
+  {
+    sizes: { original, crop, target },
+    guidanceScale,
+    isNegative,
+  }: { sizes: Required<SizeConditioning>; guidanceScale: number; isNegative: boolean },
 ): Record<string, Float32Array> {
   const added: Record<string, Float32Array> = {};
   if (unet.inputNames.includes('text_embeds')) {
     if (!pooled) throw new AppError('integrity_failed', 'The text encoders have no pooled output.');
     added['text_embeds'] = pooled;
   }
-  // SDXL: original size, crop and target size, the size it runs at being both, as in diffusers and A1111.
+  // SDXL: original size, crop and target size; its refiner has an aesthetic score in place of the last.
   if (unet.inputNames.includes('time_ids')) {
-    added['time_ids'] = Float32Array.of(height, width, 0, 0, height, width);
+    const rest =
+      unet.inputDims('time_ids')[1] === 5
+        ? [AESTHETIC_SCORE[isNegative ? 'negative' : 'positive']]
+        : [target.height, target.width];
+    added['time_ids'] = Float32Array.of(original.height, original.width, crop.y, crop.x, ...rest);
   }
   if (unet.inputNames.includes('timestep_cond')) {
     const length = unet.inputDims('timestep_cond')[1];
@@ -98,15 +121,16 @@ type CachedEncoder = ReturnType<typeof cacheChunks>;
 const cached = new WeakMap<LoadedModel['textEncoders'], Map<number, readonly CachedEncoder[]>>();
 
 function chunkEncodersOf(
-  { textEncoders, tokenizer, pack }: LoadedModel,
+  model: LoadedModel,
   clipSkip: number,
   note: (text: string) => void,
 ): readonly CachedEncoder[] {
-  const isSdxl = textEncoders.length > 1;
+  const { textEncoders, tokenizer, pack } = model;
+  const takesEarlier = isSdxl(model);
   const layers = textEncoders.map(({ session }) =>
-    isSdxl ? earlierLayer(session, Math.max(clipSkip, 2)) : lastLayer(session, clipSkip),
+    takesEarlier ? earlierLayer(session, Math.max(clipSkip, 2)) : lastLayer(session, clipSkip),
   );
-  if (!isSdxl && clipSkip > 1 && layers[0] === 'last_hidden_state') {
+  if (!takesEarlier && clipSkip > 1 && layers[0] === 'last_hidden_state') {
     note('Clip skip had no effect: this model’s text encoder only gives its last layer.');
   }
   const ofModel = cached.get(textEncoders) ?? new Map<number, readonly CachedEncoder[]>();

@@ -15,6 +15,7 @@ export const encodePrompts: Stage<LoadedBatch, EncodedPrompt[]> = async (
       promptOptions: job.promptOptions,
       guidanceScale: pass.spec.guidanceScale,
       size: pass.runSize,
+      sizeConditioning: pass.spec.sizeConditioning,
     };
     encoded.push(await encodeConditioning(model, read, options, run.note));
   }

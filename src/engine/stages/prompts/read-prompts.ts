@@ -1,4 +1,4 @@
-import { namesOf, packKey, type AddOns } from '#engine/models/add-ons.ts';
+import { namesOf, packKey, type AddOns, type ChosenLora } from '#engine/models/add-ons.ts';
 import { explainMisfit } from '#engine/models/misfit.ts';
 import type { Model } from '#engine/models/model.ts';
 import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
@@ -7,6 +7,8 @@ import { planPrompt, type PromptPlan } from '#engine/text/plan.ts';
 import type { Component } from '#weights/checkpoint.ts';
 import type { GenerateJob } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
+import { foldName } from '#protocol/names.ts';
+import type { TextualInversion } from '#weights/textual-inversion.ts';
 
 /** An image's prompts, read: what the text encoders have to do. */
 export interface ReadPrompts {
@@ -25,6 +27,7 @@ function denoiserCalls({ evaluations, steps }: SamplingPlan): number {
 /**
  * Reads the prompts of a job's images, in order. No network runs.
  *
+ * @param loras of each image: while they apply, the words of embeddings bundled with them stand for their vectors
  * @param note called with what has no effect
  * @throws AppError `invalid_request` for prompts that are none, and what reading the files of embeddings throws
  */
@@ -33,14 +36,21 @@ export async function readPrompts(
   addOns: AddOns,
   job: Pick<GenerateJob, 'images' | 'promptOptions'>,
   sampling: SamplingPlan,
+  loras: readonly { loras: readonly ChosenLora[] }[],
   note: (text: string) => void,
 ): Promise<ReadPrompts[]> {
   const texts = job.images.flatMap(({ prompt, negativePrompt }) => [...prompt, ...negativePrompt]);
   const { syntax, embeddings = [] } = job.promptOptions;
   const packs = addOns.ofKind('embedding').filter(({ id }) => syntax !== 'plain' || embeddings.includes(id));
   const installed = await readEmbeddings(model, addOns, packs, texts, note);
-  const byName = new Map(installed.map(({ embedding }) => [embedding.name, embedding]));
-  return job.images.map(({ prompt, negativePrompt }) => {
+  const own = installed.map(({ embedding }) => embedding);
+  // An installed embedding keeps its word (A1111, extensions-builtin/Lora/networks.py).
+  const taken = new Set(own.map(({ name }) => foldName(name)));
+  const isFree = ({ name }: Embedding) => !taken.has(foldName(name));
+  const read: ReadPrompts[] = [];
+  for (const [index, { prompt, negativePrompt }] of job.images.entries()) {
+    const bundled = await readBundled(model, addOns, loras[index]?.loras ?? [], note);
+    const byName = new Map([...own, ...bundled.filter(isFree)].map((each) => [each.name, each]));
     const plan = planPrompt(
       {
         texts: prompt,
@@ -52,12 +62,32 @@ export async function readPrompts(
       byName,
     );
     describeNotes(plan).forEach(note);
-    return {
+    read.push({
       plan,
       hasNegative: negativePrompt.some((text) => text !== ''),
       embeddings: usedEmbeddings(plan, installed),
-    };
-  });
+    });
+  }
+  return read;
+}
+
+/** The embeddings bundled with an image's LoRAs. */
+async function readBundled(
+  model: Model,
+  addOns: AddOns,
+  loras: readonly ChosenLora[],
+  note: (text: string) => void,
+): Promise<Embedding[]> {
+  const found: Embedding[] = [];
+  for (const { pack, lora } of loras) {
+    for (const [word, inversion] of await addOns.readBundled(lora)) {
+      const vectors = chooseVectors(model, inversion);
+      if (typeof vectors === 'string')
+        note(`The embedding “${word}” of ${pack.title} had no effect: ${vectors}`);
+      else found.push({ name: word, key: `${packKey(pack)}/${word}`, ...vectors });
+    }
+  }
+  return found;
 }
 
 interface InstalledEmbedding {
@@ -75,10 +105,10 @@ async function readEmbeddings(
   texts: readonly string[],
   note: (text: string) => void,
 ): Promise<InstalledEmbedding[]> {
-  const text = texts.join('\n').toLowerCase();
+  const text = foldName(texts.join('\n'));
   const found: InstalledEmbedding[] = [];
   for (const pack of packs) {
-    const names = namesOf(pack).filter((name) => text.includes(name.toLowerCase()));
+    const names = namesOf(pack).filter((name) => text.includes(foldName(name)));
     const [name] = names;
     if (name === undefined) continue;
     const vectors = await readVectors(model, addOns, pack);
@@ -101,7 +131,14 @@ async function readVectors(
 ): Promise<Pick<Embedding, 'count' | 'vectors'> | string> {
   const misfit = explainMisfit(model, pack);
   if (misfit !== null) return misfit;
-  const { tokens, vectors } = await addOns.readEmbedding(pack);
+  return chooseVectors(model, await addOns.readEmbedding(pack));
+}
+
+/** An embedding's vectors for each of the model's text encoders, or why it has none. */
+function chooseVectors(
+  model: Model,
+  { tokens, vectors }: TextualInversion,
+): Pick<Embedding, 'count' | 'vectors'> | string {
   const own = model.tokenTables.flatMap(({ width }, index) => {
     const part = vectors.get(ENCODERS[index] ?? 'text_encoder');
     return part?.width === width ? [part.values] : [];

@@ -37,7 +37,7 @@ export async function chooseLoras(
     const loras: ChosenLora[] = [];
     for (const tag of [...ofPrompt, ...ofJob]) {
       const { name, strength, textEncoderStrength } = tag;
-      const found = await findLora(model, addOns, tag);
+      const found = await findLora(model, addOns, tag, note);
       if (typeof found === 'string') note(noteNoEffect({ kind: 'lora', name }, found));
       else loras.push({ ...found, strength, textEncoderStrength });
     }
@@ -67,6 +67,7 @@ async function findLora(
   model: Model,
   addOns: AddOns,
   { name }: LoraTag,
+  note: (text: string) => void,
 ): Promise<Pick<ChosenLora, 'pack' | 'lora'> | string> {
   const pack = addOns.find('lora', name);
   if (!pack) return 'it is not installed.';
@@ -74,11 +75,22 @@ async function findLora(
   if (misfit !== null) return misfit;
   const lora = await addOns.readLora(pack);
   try {
-    model.checkLora({ pack, lora, strength: 1, textEncoderStrength: 1 });
+    const leftOut = [...lora.unknown, ...model.matchLora(lora)];
+    if (leftOut.length > 0) note(describeLeftOut(name, leftOut));
     return { pack, lora };
   } catch (thrown) {
     const error = toAppError(thrown);
     if (error.code !== 'invalid_request') throw error;
     return error.message;
   }
+}
+
+/** Names of tensors or modules that a note has room for. */
+const NAMED = 3;
+
+/** Says which parts of a LoRA are not applied while the rest is. */
+function describeLeftOut(name: string, leftOut: readonly string[]): string {
+  const named = leftOut.slice(0, NAMED).join(', ');
+  const more = leftOut.length > NAMED ? ` and ${leftOut.length - NAMED} more` : '';
+  return `The LoRA “${name}” was applied without what this model has no place for: ${named}${more}.`;
 }

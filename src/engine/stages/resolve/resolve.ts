@@ -3,7 +3,8 @@ import { planSampling } from '#engine/samplers/index.ts';
 import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { LatentShape } from '#engine/stages/denoise/unet.ts';
 import type { EncodedImages } from '#engine/stages/init/init-latents.ts';
-import { readInit, type InitImages } from '#engine/stages/init/read-init.ts';
+import type { PreparedInits } from '#engine/stages/init/prepare-init.ts';
+import { readInit, type InitSource } from '#engine/stages/init/read-init.ts';
 import { samplingStart } from '#engine/stages/init/sampling-start.ts';
 import { readPrompts, type ReadPrompts } from '#engine/stages/prompts/read-prompts.ts';
 import type { Stage } from '#engine/stages/run/context.ts';
@@ -12,7 +13,9 @@ import type { GenerateJob, ImageSpec, Pass, Size } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 import { splitBatches } from './batches.ts';
 import { chooseLoras, type LoraChoice } from './choose-loras.ts';
+import { checkPasses, completePass, promptsOf } from './complete-pass.ts';
 import { findAddOn, findModel } from './find-pack.ts';
+import { planRefiner } from './plan-refiner.ts';
 import { chooseRunSize } from './run-size.ts';
 
 /** A pass with all that can be known of it before its networks are on the device. */
@@ -32,6 +35,9 @@ export interface PlannedPass {
   prompts: readonly ReadPrompts[];
   /** Filled as the pass meets them. */
   encoded: EncodedImages;
+  preparedInits: PreparedInits;
+  /** The same pass with the model that takes over in its course. */
+  refiner?: PlannedPass;
 }
 
 /** Images that are generated together. */
@@ -43,7 +49,8 @@ export interface Batch {
 
 /** A job made out. */
 export interface GeneratePlan {
-  init: InitImages | null;
+  /** Of each image of the job; null where they start from noise. */
+  sources: readonly InitSource[] | null;
   passes: readonly [PlannedPass, ...PlannedPass[]];
   batches: readonly Batch[];
 }
@@ -55,24 +62,29 @@ export interface GeneratePlan {
  *   none, `unsupported_feature` for what sampler, model or LoRAs cannot do
  */
 export const resolve: Stage<GenerateJob, GeneratePlan> = async (run, job) => {
+  const sources = await readInit(job);
   const found = job.passes.map((spec) => ({
-    spec,
+    spec: completePass(job, spec, sources),
     pack: findModel(run, spec.model),
     vae: spec.vae === undefined ? undefined : findAddOn(run, 'vae', spec.vae),
+    refiner: spec.refiner && findModel(run, spec.refiner.model),
   }));
   const controlNets = (job.controls ?? []).map(({ id }) => findAddOn(run, 'controlnet', id));
-  const models = await run.models.open(found.map(({ pack }) => pack));
-  const init = await readInit(job.init, job.images.length);
+  const packs = found.flatMap(({ pack, refiner }) => (refiner ? [pack, refiner] : [pack]));
+  const opened = await run.models.open(packs);
+  const models = new Map(packs.map((pack, index) => [pack, opened[index]]));
 
   const passes: PlannedPass[] = [];
-  for (const [index, { spec, vae }] of found.entries()) {
-    const model = models[index];
+  for (const [index, { spec, pack, vae, refiner }] of found.entries()) {
+    const model = models.get(pack);
     if (!model) continue;
-    const same = passes.find((pass) => pass.model === model);
+    const own = { ...job, images: promptsOf(job, spec) };
+    const same = passes.find((pass) => pass.model === model && pass.spec.prompts === spec.prompts);
     // What the UNet takes is not known yet; the plan is made again when it is.
     const start = samplingStart(job, index, spec, true);
     const plan = planSampling(spec.sampler, model.noiseModel, spec.steps, start);
-    passes.push({
+    const loras = same?.loras ?? (await chooseLoras(model, run.addOns, own, run.note));
+    const pass: PlannedPass = {
       index,
       spec,
       model,
@@ -80,15 +92,19 @@ export const resolve: Stage<GenerateJob, GeneratePlan> = async (run, job) => {
       controlNets,
       ...sizesOf(model, spec),
       plan,
-      loras: same?.loras ?? (await chooseLoras(model, run.addOns, job, run.note)),
-      prompts: await readPrompts(model, run.addOns, job, plan, run.note),
+      loras,
+      prompts: await readPrompts(model, run.addOns, own, plan, loras, run.note),
       encoded: { clean: new WeakMap(), hidden: new WeakMap() },
-    });
+      preparedInits: new Map(),
+    };
+    const second = refiner && models.get(refiner);
+    passes.push(second ? { ...pass, refiner: await planRefiner(run, own, pass, second) } : pass);
   }
   run.progress.expect(passes.map(({ plan: { steps }, runSize: size }) => ({ steps, size })));
   const [first, ...others] = passes;
   if (!first) throw new AppError('internal', 'The job has no pass.');
-  return { init, passes: [first, ...others], batches: splitBatches(job, passes) };
+  checkPasses([first, ...others]);
+  return { sources, passes: [first, ...others], batches: splitBatches(job, passes) };
 };
 
 function sizesOf({ pack }: Model, { size }: Pass): Pick<PlannedPass, 'runSize' | 'shape'> {

@@ -73,6 +73,11 @@ export function createProgress(images: number, tell: (progress: JobProgress) => 
     /** A pass over a batch begins: `steps` for each of its images at once. */
     sampling: (pass: number, steps: number) => begin('sampling', pass, steps),
     step,
+    /** Sampling goes on behind the loading of another model, which counts for no step. */
+    resumed(): void {
+      stepStarted = performance.now();
+      change({ phase: 'sampling' });
+    },
     /** An image's upscaling begins, in so many tiles. Behind passes they are not counted: they are the smaller part. */
     upscaling(tiles: number): void {
       if (state.passes === 0) {

@@ -1,24 +1,15 @@
 import { writeExif } from '#codecs/exif.ts';
 import { encodePng } from '#codecs/png.ts';
+import { toRgb, toRgba } from '#imaging/pillow/convert.ts';
+import type { Pixels } from '#imaging/pixels.ts';
 import type { OutputSpec } from '#protocol/job.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Pixels } from '#engine/stages/pixels/resize.ts';
 
-/** Opaque pixels need no fourth channel. */
-function toRgb({ width, height, data }: Pixels): Uint8Array {
-  const rgb = new Uint8Array(width * height * 3);
-  for (let from = 0, to = 0; from < data.length; from += 4) {
-    rgb[to++] = data[from] ?? 0;
-    rgb[to++] = data[from + 1] ?? 0;
-    rgb[to++] = data[from + 2] ?? 0;
-  }
-  return rgb;
-}
-
-/** A PNG file of pixels with its text chunks. */
+/** A PNG file of pixels with its text chunks. Grey becomes RGB. */
 export function toPng(pixels: Pixels, texts: Readonly<Record<string, string>> = {}): Blob {
-  const { width, height } = pixels;
-  return new Blob([encodePng({ width, height, channels: 3, data: toRgb(pixels) }, texts)], {
+  const { width, height, channels } = pixels;
+  const { data } = channels === 4 ? pixels : toRgb(pixels);
+  return new Blob([encodePng({ width, height, channels: channels === 4 ? 4 : 3, data }, texts)], {
     type: 'image/png',
   });
 }
@@ -33,9 +24,9 @@ export async function encodeImage(
   texts: Readonly<Record<string, string>>,
 ): Promise<Blob> {
   if (output.format === 'png') return toPng(pixels, texts);
-  const { width, height, data } = pixels;
+  const { width, height } = pixels;
   const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext('2d')?.putImageData(new ImageData(data, width, height), 0, 0);
+  canvas.getContext('2d')?.putImageData(new ImageData(toRgba(pixels).data, width, height), 0, 0);
   const type = `image/${output.format}`;
   const blob = await canvas.convertToBlob({ type, quality: output.quality });
   // Browsers fall back to PNG for formats they cannot write.

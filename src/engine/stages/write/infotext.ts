@@ -1,9 +1,11 @@
 import { generationPairs, writeInfotext, type InfotextPair } from '#codecs/infotext.ts';
-import { RESIZE_METHOD } from '#engine/stages/pixels/resize.ts';
 import { postPairs } from '#engine/stages/post/post.ts';
 import type { PlannedPass } from '#engine/stages/resolve/resolve.ts';
 import type { GenerateJob, Pass, PostStep } from '#protocol/job.ts';
 import { packHash, type AddOnPack } from '#protocol/model.ts';
+
+/** What images are resized with that were generated at another size. */
+const RESIZE_METHOD = 'Lanczos';
 
 /** Digits of a model's hash in infotexts. */
 const HASH_DIGITS = 10;
@@ -72,9 +74,9 @@ export function writeGenerationText(
   });
 }
 
-/** That of the first pass that starts from an image; null where none does. */
-function denoisingStrength({ init, passes }: GenerateJob): number | null {
-  return (init.from === 'noise' ? passes[1] : passes[0])?.strength ?? null;
+/** That of the second pass, or else of a first one that starts from an image; null where neither is. */
+function denoisingStrength({ init, passes: [first, second] }: GenerateJob): number | null {
+  return (second ?? (init.from === 'noise' ? null : first))?.strength ?? null;
 }
 
 function samplerName({ sampler }: Pass): string {

@@ -1,7 +1,8 @@
-import type { Pixels } from '#engine/stages/pixels/resize.ts';
+import type { FinishedImage } from '#engine/stages/init/prepared.ts';
 import type { Stage } from '#engine/stages/run/context.ts';
-import type { GeneratedImage, OutputSpec } from '#protocol/job.ts';
-import { encodeImage } from './encode-image.ts';
+import type { Pixels } from '#imaging/pixels.ts';
+import type { GeneratedImage, MaskArtifact, OutputSpec } from '#protocol/job.ts';
+import { encodeImage, toPng } from './encode-image.ts';
 
 /** A finished image and how its file is to be. */
 export interface WriteInput {
@@ -19,4 +20,23 @@ export const writeImage: Stage<WriteInput, void> = async (run, { pixels, facts, 
   const file = await encodeImage(pixels, output, texts);
   run.emit({ type: 'artifact', artifact: { kind: 'image', image: { ...facts, width, height } }, file });
   run.progress.finished();
+};
+
+/** What inpainting makes besides an image, and which of it is asked for. */
+export interface WriteMasksInput {
+  finished: FinishedImage;
+  /** The image's position in the job. */
+  index: number;
+  roles: readonly MaskArtifact['role'][];
+}
+
+/** Hands over the by-products of inpainting an image, as PNG files. */
+export const writeMasks: Stage<WriteMasksInput, void> = (run, { finished, index, roles }) => {
+  for (const role of roles) {
+    const pixels = finished[role];
+    if (!pixels) continue;
+    const artifact = { kind: 'mask', of: index, role, blob: toPng(pixels) } as const;
+    run.emit({ type: 'by-product', artifact });
+  }
+  return Promise.resolve();
 };

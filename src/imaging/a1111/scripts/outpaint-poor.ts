@@ -84,7 +84,10 @@ function newPlaces({ rows, tile, image }: TileGrid, { left, right, top, bottom }
 }
 
 /** The outpainted image of the plan's inpainted tiles, in their order. */
-export function combineOutpaintPoor({ canvas, grid, tiles }: OutpaintPoorPlan, results: readonly Pixels[]): Pixels {
+export function combineOutpaintPoor(
+  { canvas, grid, tiles }: OutpaintPoorPlan,
+  results: readonly Pixels[],
+): Pixels {
   const all = cutTiles(canvas, grid);
   tiles.forEach(({ place }, i) => {
     all[place] = results[i] ?? createPixels(grid.tile, 3);

@@ -22,7 +22,11 @@ export function outpaintMargins(
   };
 }
 
-function stretch(side: number, before: number, after: number): { target: number; before: number; after: number } {
+function stretch(
+  side: number,
+  before: number,
+  after: number,
+): { target: number; before: number; after: number } {
   const target = Math.ceil((side + before + after) / 64) * 64;
   const first = before > 0 ? Math.floor((before * (target - side)) / (before + after)) : 0;
   return { target, before: first, after: after > 0 ? target - side - first : 0 };

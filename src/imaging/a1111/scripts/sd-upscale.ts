@@ -33,7 +33,14 @@ export interface SdUpscalePlan {
  * Source: A1111 scripts/sd_upscale.py.
  * @throws AppError as `splitGrid` does
  */
-export function planSdUpscale({ image, tile, overlap, seed, batchSize, count }: SdUpscaleRequest): SdUpscalePlan {
+export function planSdUpscale({
+  image,
+  tile,
+  overlap,
+  seed,
+  batchSize,
+  count,
+}: SdUpscaleRequest): SdUpscalePlan {
   const grid = splitGrid(image, tile, overlap);
   const tiles = cutTiles(image, grid);
   const batches = Array.from({ length: Math.ceil(tiles.length / batchSize) }, (_, i) => ({
@@ -42,6 +49,8 @@ export function planSdUpscale({ image, tile, overlap, seed, batchSize, count }: 
   }));
   return {
     grid,
-    images: Array.from({ length: count }, (_, n) => batches.map((batch, i) => ({ ...batch, seed: seed + n + i }))),
+    images: Array.from({ length: count }, (_, n) =>
+      batches.map((batch, i) => ({ ...batch, seed: seed + n + i })),
+    ),
   };
 }

@@ -25,6 +25,8 @@ export interface XyzAxis {
   task?: 'txt2img' | 'img2img';
   /** What its legend shows of a value: the value alone, its last part, or nothing; else the label and the value. */
   legend?: 'value' | 'list' | 'file name' | 'nothing';
+  /** Values that are not among its choices are refused before anything runs; `or none`: but for "None" and nothing. */
+  confirms?: 'choice' | 'choice or none';
   /** Its values can be chosen from a list. */
   choices?: 'samplers' | 'schedules' | 'checkpoints' | 'upscalers' | 'vaes' | 'styles' | readonly string[];
 }
@@ -43,10 +45,25 @@ export const xyzAxes: readonly XyzAxis[] = [
   { label: 'Image CFG Scale', kind: 'float', effect: { set: 'image_cfg_scale' }, task: 'img2img' },
   { label: 'Prompt S/R', kind: 'string', effect: 'prompt search and replace', legend: 'value' },
   { label: 'Prompt order', kind: 'permutations', effect: 'prompt order', legend: 'list' },
-  { label: 'Sampler', kind: 'string', effect: { set: 'sampler_name' }, legend: 'value', choices: 'samplers' },
-  { label: 'Hires sampler', kind: 'string', effect: { set: 'hr_sampler_name' }, task: 'txt2img', choices: 'samplers' },
+  {
+    label: 'Sampler',
+    confirms: 'choice',
+    kind: 'string',
+    effect: { set: 'sampler_name' },
+    legend: 'value',
+    choices: 'samplers',
+  },
+  {
+    label: 'Hires sampler',
+    confirms: 'choice',
+    kind: 'string',
+    effect: { set: 'hr_sampler_name' },
+    task: 'txt2img',
+    choices: 'samplers',
+  },
   {
     label: 'Checkpoint name',
+    confirms: 'choice',
     kind: 'string',
     effect: { override: 'sd_model_checkpoint' },
     cost: 1,
@@ -69,8 +86,19 @@ export const xyzAxes: readonly XyzAxis[] = [
   { label: 'Denoising', kind: 'float', effect: { set: 'denoising_strength' } },
   { label: 'Initial noise multiplier', kind: 'float', effect: { set: 'initial_noise_multiplier' } },
   { label: 'Extra noise', kind: 'float', effect: { override: 'img2img_extra_noise' } },
-  { label: 'Hires upscaler', kind: 'string', effect: { set: 'hr_upscaler' }, task: 'txt2img', choices: 'upscalers' },
-  { label: 'Cond. Image Mask Weight', kind: 'float', effect: { set: 'inpainting_mask_weight' }, task: 'img2img' },
+  {
+    label: 'Hires upscaler',
+    kind: 'string',
+    effect: { set: 'hr_upscaler' },
+    task: 'txt2img',
+    choices: 'upscalers',
+  },
+  {
+    label: 'Cond. Image Mask Weight',
+    kind: 'float',
+    effect: { set: 'inpainting_mask_weight' },
+    task: 'img2img',
+  },
   { label: 'VAE', kind: 'string', effect: 'vae', cost: 0.7, choices: 'vaes' },
   { label: 'Styles', kind: 'string', effect: 'styles', choices: 'styles' },
   { label: 'UniPC Order', kind: 'int', effect: 'unipc order', cost: 0.5 },
@@ -91,6 +119,7 @@ export const xyzAxes: readonly XyzAxis[] = [
   },
   {
     label: 'Refiner checkpoint',
+    confirms: 'choice or none',
     kind: 'string',
     effect: { set: 'refiner_checkpoint' },
     cost: 1,
@@ -98,7 +127,12 @@ export const xyzAxes: readonly XyzAxis[] = [
     choices: 'checkpoints',
   },
   { label: 'Refiner switch at', kind: 'float', effect: { set: 'refiner_switch_at' } },
-  { label: 'RNG source', kind: 'string', effect: { override: 'randn_source' }, choices: ['GPU', 'CPU', 'NV'] },
+  {
+    label: 'RNG source',
+    kind: 'string',
+    effect: { override: 'randn_source' },
+    choices: ['GPU', 'CPU', 'NV'],
+  },
   {
     label: 'FP8 mode',
     kind: 'string',

@@ -80,6 +80,22 @@ export function planXyzPlot(plot: XyzPlotRequest): XyzPlot {
   };
 }
 
+/**
+ * Refuses values of an axis that must be the name of something there is, before anything runs.
+ * @param isKnown whether there is a sampler, or checkpoint, of a name
+ * @throws AppError `invalid_request`
+ */
+export function checkXyzValues({ axis, values }: XyzAxisValues, isKnown: (name: string) => boolean): void {
+  for (const name of axis.confirms ? values.map(textOf) : []) {
+    const none = axis.confirms === 'choice or none' && ['', 'none', 'None'].includes(name);
+    if (none || isKnown(name)) continue;
+    throw new AppError(
+      'invalid_request',
+      `The X/Y/Z plot's axis "${axis.label}" has no value "${name}". Take one of its choices.`,
+    );
+  }
+}
+
 /** Which images a plot returns, in their order. */
 export function xyzReturned(
   { grids, columns, rows }: Pick<XyzPlot, 'grids' | 'columns' | 'rows'>,
@@ -119,7 +135,11 @@ function cellAt(plot: XyzPlotRequest, place: { x: number; y: number; z: number }
   };
 }
 
-function applyValue(request: XyzRequest, { axis: { effect }, values }: XyzAxisValues, index: number): XyzRequest {
+function applyValue(
+  request: XyzRequest,
+  { axis: { effect }, values }: XyzAxisValues,
+  index: number,
+): XyzRequest {
   const value = values[index] ?? '';
   const override = (key: string, setting: unknown) => ({
     ...request,

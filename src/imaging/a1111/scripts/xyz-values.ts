@@ -58,7 +58,9 @@ function readInts(field: string): number[] {
   }
   const count = INT_COUNT.exec(field);
   if (!count) return [readInt(field)];
-  return evenlySpaced(readInt(count[1] ?? ''), readInt(count[2] ?? ''), readInt(count[3] ?? '1')).map(Math.trunc);
+  return evenlySpaced(readInt(count[1] ?? ''), readInt(count[2] ?? ''), readInt(count[3] ?? '1')).map(
+    Math.trunc,
+  );
 }
 
 /** Ranges go to the end and one step beyond, the last value left out: `1-2 (+0.3)` ends at 2.2. */
@@ -81,7 +83,9 @@ function readFloats(field: string): number[] {
 /** numpy's `linspace`. */
 function evenlySpaced(start: number, end: number, count: number): number[] {
   const step = (end - start) / (count - 1);
-  return Array.from({ length: count }, (_, i) => (i > 0 && i === count - 1 ? end : i === 0 ? start : i * step + start));
+  return Array.from({ length: count }, (_, i) =>
+    i > 0 && i === count - 1 ? end : i === 0 ? start : i * step + start,
+  );
 }
 
 function readInt(text: string): number {

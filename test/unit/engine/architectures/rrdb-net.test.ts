@@ -3,7 +3,9 @@ import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { pseudoRandom, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
-import { tinyUpscalerShapes } from '../../../support/tiny-upscaler.ts';
+import { openCheckpoint } from '#weights/checkpoint.ts';
+import { inferConfig } from '#weights/infer-config.ts';
+import { trunkNames, tinyUpscalerShapes } from '../../../support/tiny-upscaler.ts';
 
 interface Image {
   planes: Float32Array[];
@@ -51,7 +53,8 @@ class Reference {
       body = sum(body, inner, 0.2);
     }
     let hidden = sum(first, this.conv(body, 'conv_body'), 1);
-    for (const name of ['conv_up1', 'conv_up2']) hidden = leaky(this.conv(doubled(hidden), name));
+    const ups = ['conv_up1', 'conv_up2', 'conv_up3'].filter((name) => `${name}.weight` in this.tensors);
+    for (const name of ups) hidden = leaky(this.conv(doubled(hidden), name));
     return this.conv(leaky(this.conv(hidden, 'conv_hr')), 'conv_last');
   }
 }
@@ -109,6 +112,49 @@ test.each([4, 2, 1] as const)('upscales %d times, as the definition says', async
   const flat = Float32Array.from(expected.planes.flatMap((plane) => [...plane]));
   expect(relativeError(upscaled?.data ?? new Float32Array(), flat)).toBeLessThan(1e-5);
 });
+
+/** A network that doubles as often as it upscales, as those before Real-ESRGAN. */
+function shapesOf(doublings: number): Record<string, number[]> {
+  const others = Object.entries(tinyUpscalerShapes(4)).filter(([name]) => !name.startsWith('conv_up'));
+  const ups = Array.from({ length: doublings }, (_, index) => `conv_up${index + 1}`);
+  return Object.fromEntries([
+    ...others,
+    ...ups.flatMap((name): [string, number[]][] => [
+      [`${name}.weight`, [4, 4, 3, 3]],
+      [`${name}.bias`, [4]],
+    ]),
+  ]);
+}
+
+test.each([
+  [1, 0],
+  [2, 1],
+  [8, 3],
+] as const)(
+  'upscales %d times by %d doublings, under names of the layout before',
+  async (scale, doublings) => {
+    const tensors = randomTensors(shapesOf(doublings));
+    const file = tensorsOf(
+      Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [trunkNames(name), tensor])),
+    );
+    const { components, leftOver } = openCheckpoint(file);
+    const weights = components.get('upscaler');
+    if (!weights) throw new Error('It is not known as an upscaler.');
+    expect(leftOver).toEqual([]);
+    const config = inferConfig('upscaler', weights);
+    expect(config).toMatchObject({ scale, pixel_unshuffle: 1 });
+    const graph = buildRrdbNet(config, { weights });
+    const side = 4;
+    const image = pseudoRandom(3 * side * side);
+    const session = await openGraph(graph, weights, {});
+    const { upscaled } = await session.run({ image: { data: image, shape: [1, 3, side, side] } });
+    await session.release();
+    const planes = [0, 1, 2].map((c) => image.slice(c * side * side, (c + 1) * side * side));
+    const expected = new Reference(tensors).run({ planes, side });
+    const flat = Float32Array.from(expected.planes.flatMap((plane) => [...plane]));
+    expect(relativeError(upscaled?.data ?? new Float32Array(), flat)).toBeLessThan(1e-5);
+  },
+);
 
 test('refuses other scales and other numbers of blocks', () => {
   const weights = tensorsOf(randomTensors(tinyUpscalerShapes(4)));

@@ -10,7 +10,7 @@ import type { GenerateJob, Pass } from '#protocol/job.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { compareImages } from '../../../support/images.ts';
-import { pseudoRandom, tensorsOf } from '../../../support/random-weights.ts';
+import { joinSources, pseudoRandom, tensorsOf } from '../../../support/random-weights.ts';
 import { tinyCheckpoint } from '../../../support/tiny-checkpoint.ts';
 import {
   addOnPack,
@@ -318,6 +318,60 @@ test('an embedding stands for its tokens in a prompt', async () => {
   const [listed, unlisted] = [await plain(['zoo']), await plain([])];
   expect(difference(listed, unlisted).mean).toBeGreaterThan(0.1);
   expect(unlisted.images[0]?.infotext).not.toContain('TI hashes');
+});
+
+test('a word bundled with a LoRA stands for its vectors while the LoRA is in the prompt', async () => {
+  const WIDTH = 768;
+  const textEncoder = components.get('text_encoder');
+  if (!textEncoder) throw new Error('The checkpoint has no text encoder.');
+  const values = await readFloat32(textEncoder, 'text_model.embeddings.token_embedding.weight');
+  const vectors = new Float32Array(2 * WIDTH);
+  for (const [row, id] of [1929, 2368].entries())
+    vectors.set(values.subarray(id * WIDTH, (id + 1) * WIDTH), row * WIDTH);
+  const word = { shape: [2, WIDTH], data: vectors };
+  const bundle = tensorsOf({ 'bundle_emb.Pet Zoo.string_to_param.*': word });
+  const file = await openSafetensors(await makeLora(), 'style');
+  const lora = await addOnPack('lora', 'pets', await fileOf(joinSources(file, bundle)), { family: 'sd1' });
+  const engine = engineWith(lora);
+  const words = await generate(engine, checkpoint, job('a (dog cat:1.2)'), [lora]);
+  const named = await generate(engine, checkpoint, job('a (pet zoo:1.2) <lora:pets:0>'), [lora]);
+  const without = await generate(engine, checkpoint, job('a (pet zoo:1.2)'), [lora]);
+  expect(difference(named, words).largest).toBeLessThanOrEqual(1);
+  expect(difference(without, words).mean).toBeGreaterThan(0.1);
+  expect(named.notes).toEqual([]);
+  expect(named.images[0]?.infotext).not.toContain('TI hashes');
+  // An installed embedding keeps its word.
+  const own = await addOnPack(
+    'embedding',
+    'pet zoo',
+    await fileOf(tensorsOf({ emb_params: { shape: [1, WIDTH], data: new Float32Array(WIDTH) } })),
+    { family: 'sd1' },
+  );
+  const both = engineWith(lora, own);
+  const installed = await generate(both, checkpoint, job('a (pet zoo:1.2) <lora:pets:0>'), [lora, own]);
+  const alone = await generate(both, checkpoint, job('a (pet zoo:1.2)'), [own]);
+  expect(difference(installed, alone).largest).toBeLessThanOrEqual(1);
+});
+
+test('what a LoRA has that the model has no place for is named, and the rest applies', async () => {
+  const file = await openSafetensors(await makeLora(), 'style');
+  const others = tensorsOf({
+    'text_model.embeddings.position_ids': { shape: [1, 77], data: new Float32Array(77) },
+    'lora_unet_nowhere.lora_up.weight': { shape: [8, 1], data: new Float32Array(8) },
+    'lora_unet_nowhere.lora_down.weight': { shape: [1, 8], data: new Float32Array(8) },
+    'lora_unet_conv_in.alpha': { shape: [1], data: new Float32Array(1) },
+  });
+  const plain = await addOnPack('lora', 'plain', await makeLora(), { family: 'sd1' });
+  const extended = await addOnPack('lora', 'more', await fileOf(joinSources(file, others)), {
+    family: 'sd1',
+  });
+  const engine = engineWith(plain, extended);
+  const expected = await generate(engine, checkpoint, job('a cat <lora:plain:1>'), [plain]);
+  const found = await generate(engine, checkpoint, job('a cat <lora:more:1>'), [extended]);
+  expect(difference(found, expected).largest).toBeLessThanOrEqual(1);
+  expect(found.notes).toEqual([
+    'The LoRA “more” was applied without what this model has no place for: text_model.embeddings.position_ids, lora_unet_conv_in.alpha, nowhere.',
+  ]);
 });
 
 describe('another VAE', () => {

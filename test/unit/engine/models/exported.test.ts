@@ -155,6 +155,50 @@ test('a float16 export with its weights beside it generates what built graphs ge
   expect(difference(other, ours).mean).toBeGreaterThan(difference(theirs, ours).mean);
 });
 
+/** The same graph with its weights in two files, under names as exporters write them. */
+async function renameWeights(
+  folder: string,
+  files: Readonly<Record<string, Blob>>,
+): Promise<Record<string, Blob>> {
+  const graph = files[`${folder}/model.onnx`];
+  const weights = files[`${folder}/model.safetensors`];
+  if (!graph || !weights) throw new Error('The export has other files.');
+  const model = onnx.ModelProto.decode(new Uint8Array(await graph.arrayBuffer()));
+  let count = 0;
+  for (const { externalData } of model.graph?.initializer ?? []) {
+    const location = externalData?.find(({ key }) => key === 'location');
+    if (location?.value !== 'model.safetensors') continue;
+    location.value = count++ % 2 === 0 ? './weights.pb' : 'data/../data/more.bin';
+  }
+  const others = Object.entries(files).filter(([, file]) => file !== graph && file !== weights);
+  return {
+    ...Object.fromEntries(others),
+    [`${folder}/model.onnx`]: new Blob([onnx.ModelProto.encode(model).finish().slice()]),
+    [`${folder}/weights.pb`]: weights,
+    [`${folder}/data/more.bin`]: weights,
+  };
+}
+
+test('finds weights in several files, whatever path the graph has for them', async () => {
+  const files = Object.fromEntries(
+    Object.entries(exported.files).flatMap(([path, file]) => (file ? [[path, file] as const] : [])),
+  );
+  const renamed = await modelPack(await renameWeights('unet', files), { id: 'renamed', weights: 'onnx' });
+  packs.push(renamed);
+  expect(
+    difference(await generate(engine, renamed, job), await generate(engine, exported, job)).largest,
+  ).toBe(0);
+  const incomplete = {
+    pack: { ...renamed.pack },
+    files: { ...renamed.files, 'unet/data/more.bin': undefined },
+  };
+  packs.push(incomplete);
+  await expect(generate(engine, incomplete, job)).rejects.toMatchObject({
+    code: 'model_not_found',
+    detail: { file: 'unet/data/more.bin' },
+  });
+});
+
 test('takes no LoRAs or embeddings, and says so', async () => {
   const lora = await addOnPack('lora', 'style', new Blob(['never read']));
   const embedding = await addOnPack('embedding', 'cat', new Blob(['never read']));

@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildClipText } from '#engine/architectures/clip-text.ts';
 import type { ConfigFile, ModelPack } from '#protocol/model.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
-import type { GenerateJob } from '#protocol/job.ts';
+import type { GenerateJob, SizeConditioning } from '#protocol/job.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
 import { loadClipTokenizer } from '../../../support/clip-tokenizer.ts';
-import { textToImage } from '../../../support/jobs.ts';
+import { textToImage, withPass } from '../../../support/jobs.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
 import { compareImages } from '../../../support/images.ts';
-import { tensorsOf } from '../../../support/random-weights.ts';
+import { joinSources, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
 import { clipConfig, tinyClip } from '../../../support/tiny-clip.ts';
 import {
@@ -17,6 +18,7 @@ import {
   fileOf,
   modelPack,
   generate,
+  runToEnd,
   type FilledPack,
 } from '../../../support/tiny-packs.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
@@ -68,14 +70,18 @@ beforeAll(async () => {
 afterAll(() => engine.unload());
 
 /** The conditioning of a prompt's first call, through the app's own code. */
-async function conditioningOf(job: GenerateJob) {
+async function conditioningOf(
+  job: GenerateJob,
+  { pack, files } = model,
+  sizeConditioning: SizeConditioning = {},
+) {
   const runtime = await openNodeRuntime();
-  const opened = await openModel(model.pack, runtime, (path) => Promise.resolve(model.files[path]));
+  const opened = await openModel(pack, runtime, (path) => Promise.resolve(files[path]));
   const addOns = openAddOns([], () => () => Promise.resolve(undefined));
   const loaded = await opened.load({}, addOns);
   const [pass] = job.passes;
   const sampling = planSampling(pass.sampler, opened.noiseModel, pass.steps);
-  const [read] = await readPrompts(opened, addOns, job, sampling, () => undefined);
+  const [read] = await readPrompts(opened, addOns, job, sampling, [], () => undefined);
   if (!read) throw new Error('There are no prompts.');
   const encoded = await encodeConditioning(
     loaded,
@@ -84,6 +90,7 @@ async function conditioningOf(job: GenerateJob) {
       promptOptions: job.promptOptions,
       guidanceScale: pass.guidanceScale,
       size: { width: 64, height: 128 },
+      sizeConditioning,
     },
     () => undefined,
   );
@@ -161,16 +168,92 @@ describe('SDXL', () => {
     expect(compareImages(await png(jobOf('a cat', 'a1111', 3)), cat).mean).toBeGreaterThan(0.01);
   });
 
-  test('without its first text encoder is a refiner, and refused', async () => {
+  test('is told other sizes than its own where it is asked to', async () => {
+    const { positive } = await conditioningOf(jobOf('a cat'), model, {
+      original: { width: 768, height: 512 },
+      crop: { x: 32, y: 16 },
+      target: { width: 1024, height: 1000 },
+    });
+    expect([...(positive[0]?.context.added?.['time_ids'] ?? [])]).toEqual([512, 768, 16, 32, 1000, 1024]);
+  });
+
+  test('without its first text encoder is refused', async () => {
     const { 'text_encoder/model.safetensors': first, ...files } = model.files;
     expect(first).toBeDefined();
-    const refiner = {
+    const half = {
       files,
-      pack: { ...model.pack, id: 'refiner', files: model.pack.files.filter(({ path }) => path in files) },
+      pack: { ...model.pack, id: 'half', files: model.pack.files.filter(({ path }) => path in files) },
     };
-    packs.push(refiner);
-    const refused = generate(engine, refiner, jobOf('a cat'));
-    await expect(refused).rejects.toThrow('refiner');
+    packs.push(half);
+    const refused = generate(engine, half, jobOf('a cat'));
+    await expect(refused).rejects.toThrow('lacks the first text encoder');
     await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature' });
+  });
+});
+
+describe('its refiner', () => {
+  /** The second text encoder only, and the widths that the published refiner is known by. */
+  const TEXT = { width: 32, layers: 3, projection: 1280 };
+  let refiner: FilledPack<ModelPack>;
+
+  beforeAll(async () => {
+    const unet = await openSafetensors(
+      new Blob([fixture('unet-sdxl/diffusion_pytorch_model.safetensors')]),
+      'unet',
+    );
+    const wide = tensorsOf(
+      randomTensors({ 'add_embedding.linear_1.weight': [64, 2560], 'conv_out.weight': [4, 16, 3, 3] }),
+    );
+    refiner = await modelPack(
+      {
+        'unet/model.safetensors': await fileOf(joinSources(wide, unet)),
+        'vae/model.safetensors': new Blob([fixture('autoencoder-kl/diffusion_pytorch_model.safetensors')]),
+        'text_encoder_2/model.safetensors': await fileOf(tinyClip(TEXT)),
+      },
+      {
+        id: 'refiner',
+        family: 'sdxl-refiner',
+        configs: {
+          'unet/config.json': {
+            ...json('unet-sdxl/config.json'),
+            addition_time_embed_dim: 256,
+            projection_class_embeddings_input_dim: 2560,
+          },
+          'vae/config.json': json('autoencoder-kl/config.json'),
+          'text_encoder_2/config.json': clipConfig(TEXT),
+        },
+      },
+    );
+    packs.push(refiner);
+  });
+
+  test('reads the second encoder alone, and is told an aesthetic score', async () => {
+    const { positive, negative } = await conditioningOf(jobOf('a cat', 'plain'), refiner);
+    const context = positive[0]?.context;
+    const alone = await encodeAlone(TEXT, 0);
+    expect(
+      relativeError(context?.data ?? new Float32Array(), alone.hidden ?? new Float32Array()),
+    ).toBeLessThan(1e-5);
+    expect([...(context?.added?.['time_ids'] ?? [])]).toEqual([128, 64, 0, 0, 6]);
+    expect([...(negative.added?.['time_ids'] ?? [])]).toEqual([128, 64, 0, 0, 2.5]);
+    // diffusers’ refiner encodes an empty negative prompt, A1111 gives it zeros.
+    expect(negative.data.some((value) => value !== 0)).toBe(true);
+    const { negative: ofA1111 } = await conditioningOf(jobOf('a cat'), refiner);
+    expect(ofA1111.data.every((value) => value === 0)).toBe(true);
+  });
+
+  test('ends what the base model begins', async () => {
+    const refined = (switchAt: number): GenerateJob => {
+      const job = jobOf('a cat');
+      const [pass] = job.passes;
+      return { ...job, passes: [{ ...pass, refiner: { model: 'refiner', switchAt, counts: 'step' } }] };
+    };
+    const png = async (job: GenerateJob) => {
+      const own = withPass(job, { model: model.pack.id });
+      return (await runToEnd(engine, [model.pack, refiner.pack], own)).pngs[0] ?? new Uint8Array();
+    };
+    const base = await png(jobOf('a cat'));
+    expect(compareImages(await png(refined(1)), base).largest).toBe(0);
+    expect(compareImages(await png(refined(0.5)), base).mean).toBeGreaterThan(0.01);
   });
 });

@@ -4,10 +4,14 @@ import { openAddOns } from '#engine/models/add-ons.ts';
 import { openPackFiles } from '#engine/models/pack-files.ts';
 import { openWeightFiles } from '#engine/models/weight-files.ts';
 import { openModel, type LoadedModel, type Model } from '#engine/models/model.ts';
-import { prepareControlImage, prepareControls } from '#engine/stages/control/control.ts';
+import { prepareControlImage } from '#engine/stages/control/control-image.ts';
+import { prepareControls, residualWeight } from '#engine/stages/control/control.ts';
 import { createCpuDenoiser } from '#engine/stages/denoise/cpu-denoiser.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
+import type { PreparedInit } from '#engine/stages/init/prepared.ts';
+import { createPixels, type Pixels } from '#imaging/pixels.ts';
+import { AppError } from '#protocol/error.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
 import type { ControlSpec, GenerateJob } from '#protocol/job.ts';
 import type { AddOnPack, ModelPack } from '#protocol/model.ts';
@@ -89,7 +93,7 @@ async function denoise(
   const outputs: Float32Array[] = [];
   for (let i = 0; i < evaluations; i++) {
     const instruction = { op: 'denoise', from: 'x', to: 'y', timestep: 500, inputScale: 1 } as const;
-    outputs.push((await run(LATENTS, instruction)).guided);
+    outputs.push((await run(LATENTS, instruction, i)).guided);
   }
   return outputs;
 }
@@ -182,6 +186,19 @@ describe('a ControlNet', () => {
   });
 });
 
+test('in diffusers’ guess mode shallow residuals count for a tenth, deep ones for all', () => {
+  const guess = {
+    isPooled: false,
+    rules: 'diffusers',
+    spec: { ...control({ balance: 'control' }) },
+  } as const;
+  const weights = [0, 1, 2].map((i) => residualWeight(guess, { unconditional: false }, i, 3));
+  expect(weights[0]).toBeCloseTo(0.1);
+  expect(weights[1]).toBeCloseTo(Math.sqrt(0.1));
+  expect(weights[2]).toBe(1);
+  expect(residualWeight(guess, { unconditional: true }, 2, 3)).toBe(0);
+});
+
 test('a ControlNet that looks at the whole has no part in what guidance leads away from', async () => {
   const whole = await tinyControlNet('shuffle', { global_pool_conditions: true });
   const loaded = await opened.load(
@@ -210,11 +227,9 @@ test('of a single file the name tells that it looks at the whole', async () => {
 describe('the control image', () => {
   const wide = pngOf(32, 16, (x) => (x < 16 ? [10, 20, 30] : [200, 100, 0]));
   const pixelAt = async (spec: Partial<ControlSpec>, x: number, y: number) => {
-    const { width, data } = await prepareControlImage(control({ image: wide, ...spec }), {
-      width: 16,
-      height: 16,
-    });
-    return [...data.subarray((y * width + x) * 4, (y * width + x) * 4 + 3)];
+    const size = { width: 16, height: 16 };
+    const { data } = await prepareControlImage(control({ image: wide, ...spec }), { size, rules: 'a1111' });
+    return [0, 1, 2].map((channel) => Math.round(255 * (data[(channel * 16 + y) * 16 + x] ?? NaN)));
   };
 
   test('is stretched, cut, or placed on the colour of its border', async () => {
@@ -222,8 +237,8 @@ describe('the control image', () => {
     expect(await pixelAt({ fit: 'stretch' }, 14, 8)).toEqual([200, 100, 0]);
     // The middle 16 columns: half of each colour.
     expect(await pixelAt({ fit: 'cover' }, 0, 0)).toEqual([10, 20, 30]);
-    // Above and below the image, which is 16 × 8 now. Its border is half of each colour: of each channel the larger.
-    expect(await pixelAt({ fit: 'contain' }, 1, 0)).toEqual([200, 100, 30]);
+    // Above and below the image, which is 16 × 8 now. Its border is half of each colour: the median lies between them.
+    expect(await pixelAt({ fit: 'contain' }, 1, 0)).toEqual([105, 60, 15]);
     expect(await pixelAt({ fit: 'contain' }, 1, 8)).toEqual([10, 20, 30]);
   });
 
@@ -234,12 +249,9 @@ describe('the control image', () => {
   test('can be searched for edges: those of a square are one closed line', async () => {
     const { data } = await prepareControlImage(
       control({ preprocessor: { kind: 'canny', low: 100, high: 200 } }),
-      {
-        width: 64,
-        height: 64,
-      },
+      { size: { width: 64, height: 64 }, rules: 'a1111' },
     );
-    const edge = (x: number, y: number) => data[(y * 64 + x) * 4] === 255;
+    const edge = (x: number, y: number) => data[y * 64 + x] === 1;
     const places = Array.from({ length: 64 * 64 }, (_, i) => [i % 64, Math.floor(i / 64)] as const).filter(
       ([x, y]) => edge(x, y),
     );
@@ -258,13 +270,122 @@ describe('the control image', () => {
     const flat = pngOf(20, 20, () => [120, 130, 140]);
     const { data } = await prepareControlImage(
       control({ image: flat, preprocessor: { kind: 'canny', low: 100, high: 200 } }),
-      {
-        width: 20,
-        height: 20,
-      },
+      { size: { width: 20, height: 20 }, rules: 'a1111' },
     );
-    expect(data.every((value, i) => value === (i % 4 === 3 ? 255 : 0))).toBe(true);
+    expect(data.every((value) => value === 0)).toBe(true);
   });
+});
+
+describe('where there is an init image', () => {
+  const grey = (sample: number): Pixels => createPixels({ width: 16, height: 16 }, 3, sample);
+  const shown: Pixels = {
+    ...createPixels({ width: 16, height: 16 }, 1),
+    data: Uint8ClampedArray.from({ length: 256 }, (_, i) => (i % 16 < 8 ? 0 : 255)),
+  };
+  const init = (changes: Partial<PreparedInit> = {}): PreparedInit => ({
+    image: grey(102),
+    stretchesLatents: false,
+    mask: { shown, isRound: true, cells: () => new Float32Array(4) },
+    finish: (image) => Promise.resolve({ image }),
+    ...changes,
+  });
+  const target = { size: { width: 16, height: 16 }, rules: 'a1111' } as const;
+  const without = { fit: 'stretch', preprocessor: { kind: 'none' } } as const;
+
+  test('it is the control image by default', async () => {
+    const { data } = await prepareControlImage(without, { ...target, init: init() });
+    expect([...new Set(data)]).toEqual([Math.fround(102 / 255)]);
+    await expect(prepareControlImage(without, target)).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  test('a ControlNet for inpainting sees −1 where it is masked', async () => {
+    const spec = { ...without, preprocessor: { kind: 'inpaint' } } as const;
+    const { data } = await prepareControlImage(spec, { ...target, init: init() });
+    expect([data[0], data[7], data[8], data[15]]).toEqual([Math.fround(0.4), Math.fround(0.4), -1, -1]);
+    const unmasked = await prepareControlImage(spec, { ...target, init: init({ mask: null }) });
+    expect(unmasked.data.every((value) => value > 0)).toBe(true);
+  });
+
+  test('only the part of the control image counts that belongs to the region', async () => {
+    const halves = pngOf(32, 32, (x) => (x < 16 ? [0, 0, 0] : [255, 255, 255]));
+    const region = { x1: 16, y1: 0, x2: 32, y2: 16 };
+    const { data } = await prepareControlImage(
+      { ...without, image: halves },
+      { ...target, init: init({ region }) },
+    );
+    expect(data.every((value) => value === 1)).toBe(true);
+  });
+});
+
+describe('preprocessors by name', () => {
+  const spec = (name: string): Pick<ControlSpec, 'image' | 'fit' | 'preprocessor'> => ({
+    image: pngOf(64, 64, (x) => (x < 32 ? [10, 20, 30] : [240, 230, 220])),
+    fit: 'stretch',
+    preprocessor: { kind: 'module', name, resolution: 64, thresholdA: 100, thresholdB: 200 },
+  });
+  const target = { size: { width: 32, height: 32 }, rules: 'a1111' } as const;
+
+  test('look at the image before it is brought to size', async () => {
+    const { data, width } = await prepareControlImage(spec('threshold'), target);
+    expect(width).toBe(32);
+    expect([data[0], data[31]]).toEqual([0, 1]);
+    const canny = await prepareControlImage(spec('canny'), target);
+    expect(canny.data.some((value) => value === 1)).toBe(true);
+    expect(canny.data[0]).toBe(0);
+  });
+
+  test('that do not exist are refused', async () => {
+    await expect(prepareControlImage(spec('openpose'), target)).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
+  });
+});
+
+test('rows one by one make what they make together', async () => {
+  const loaded = await load();
+  const network = {
+    unet: loaded.unet,
+    shape: SHAPE,
+    prompts: [PROMPT, PROMPT],
+    guidanceScale: 5,
+    controls: await prepareControls(loaded, [control()], SHAPE),
+    evaluations: 1,
+  };
+  const instruction = { op: 'denoise', from: 'x', to: 'y', timestep: 500, inputScale: 1 } as const;
+  const two = Float32Array.from([...LATENTS, ...pseudoRandom(LENGTH, 4)]);
+  const together = await createCpuDenoiser(network)(two, instruction, 0);
+  const oneByOne = await createCpuDenoiser({ ...network, rowsPerRun: 1 })(two, instruction, 0);
+  expect(relativeError(oneByOne.guided, together.guided)).toBeLessThan(1e-5);
+});
+
+test('rows that do not fit together go one by one', async () => {
+  const loaded = await load();
+  const counts: number[] = [];
+  // What ONNX Runtime says on a machine with memory for one row.
+  const scarce = {
+    ...loaded.unet,
+    run(inputs: Parameters<typeof loaded.unet.run>[0]) {
+      const rows = inputs['sample']?.dims[0] ?? 0;
+      counts.push(rows);
+      if (rows > 1) return Promise.reject(new AppError('out_of_memory', 'Not enough memory.'));
+      return loaded.unet.run(inputs);
+    },
+  };
+  const network = {
+    shape: SHAPE,
+    prompts: [PROMPT],
+    guidanceScale: 5,
+    controls: await prepareControls(loaded, [control()], SHAPE),
+    evaluations: 2,
+  };
+  const instruction = { op: 'denoise', from: 'x', to: 'y', timestep: 500, inputScale: 1 } as const;
+  const run = createCpuDenoiser({ ...network, unet: scarce });
+  const expected = await createCpuDenoiser({ ...network, unet: loaded.unet })(LATENTS, instruction, 0);
+  for (const call of [0, 1]) {
+    const { guided } = await run(LATENTS, instruction, call);
+    expect(relativeError(guided, expected.guided)).toBeLessThan(1e-5);
+  }
+  expect(counts).toEqual([2, 1, 1, 1, 1]);
 });
 
 describe('a job with control', () => {

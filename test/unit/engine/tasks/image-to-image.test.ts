@@ -3,6 +3,7 @@ import { decodePng } from '#codecs/png.ts';
 import { createEngine } from '#engine/engine.ts';
 import { packs } from '#library/packs/index.ts';
 import type { GenerateJob, Pass } from '#protocol/job.ts';
+import { imageInit, maskedInit } from '../../../support/inits.ts';
 import { textToImage, withPass } from '../../../support/jobs.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
 import { compareImages, pngOf } from '../../../support/images.ts';
@@ -49,12 +50,12 @@ const base = (seeds: readonly bigint[] = [1n]) =>
 
 const fromImage = (strength: number, image = new Blob([png])): GenerateJob => ({
   ...withPass(base(), { strength }),
-  init: { from: 'image', images: [image], fit: 'stretch' },
+  init: imageInit([image], { rules: 'diffusers' }),
 });
 
 const inpaint = (mask = RIGHT, changes: Partial<Pass> = {}): GenerateJob => ({
   ...withPass(base(), changes),
-  init: { from: 'masked', images: [new Blob([png])], fit: 'stretch', mask },
+  init: maskedInit([new Blob([png])], mask, { rules: 'diffusers' }),
 });
 
 /** Mean difference of the pixels in a part of the width. */
@@ -99,7 +100,7 @@ describe('the built-in model generates from an image', () => {
       ...job,
       images,
       batchSize: 2,
-      init: { from: 'image', images: [red, blue, blue], fit: 'stretch' },
+      init: imageInit([red, blue, blue]),
     });
     const strongest = generated.map(({ png }) => {
       const { data, channels } = decodePng(png);

@@ -8,6 +8,7 @@ import { createTorchCpuGenerator } from '#engine/random/torch-cpu.ts';
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
 import type { GenerateJob } from '#protocol/job.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
+import { imageInit, maskedInit } from '../../../support/inits.ts';
 import { textToImage, withPass } from '../../../support/jobs.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
 import { relativeError } from '../../../support/relative-error.ts';
@@ -48,10 +49,11 @@ const base = (sampler: SamplerChoice): GenerateJob =>
     height: SIDE,
     sampler,
   });
-const INIT = { images: [new Blob([fixture('init.png')])], fit: 'stretch' } as const;
+const INIT = [new Blob([fixture('init.png')])];
+const rulesOf = ({ family }: SamplerChoice) => (family === 'diffusers' ? 'diffusers' : 'a1111');
 const inpaint = (sampler: SamplerChoice, strength: number): GenerateJob => ({
   ...withPass(base(sampler), { strength }),
-  init: { from: 'masked', ...INIT, mask: new Blob([fixture('mask.png')]) },
+  init: maskedInit(INIT, new Blob([fixture('mask.png')]), { rules: rulesOf(sampler) }),
 });
 
 /** What the UNet is given in each run: rows of nine channels. */
@@ -157,7 +159,7 @@ test('without a mask all of the image is hidden from it', async () => {
   const nothing = await encode(() => false);
   const fromImage: GenerateJob = {
     ...withPass(base(EULER), { strength: 0.5 }),
-    init: { from: 'image', ...INIT },
+    init: imageInit(INIT),
   };
   for (const job of [base(DDIM), fromImage]) {
     const [row] = await watch(job);

@@ -6,6 +6,7 @@ import type { Runtime } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#weights/safetensors-source.ts';
 import type { JobProgress, GenerateJob, Pass } from '#protocol/job.ts';
 import type { ModelPack } from '#protocol/model.ts';
+import { imageInit, maskedInit } from '../../../support/inits.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { openNodeRuntime } from '../../../support/node-engine.ts';
 import { compareImages, pngOf } from '../../../support/images.ts';
@@ -48,7 +49,10 @@ const engine = createEngine(
 );
 
 beforeAll(async () => {
-  const first = await tinyModel();
+  const small = await tinyModel();
+  // As large as checkpoints are, so that two of them do not fit.
+  const files = small.pack.files.map((file) => ({ ...file, sizeBytes: 500e6 }));
+  const first = { ...small, pack: { ...small.pack, files } };
   const unet = readFileSync(
     new URL('../../../fixtures/models/unet-sd1/diffusion_pytorch_model.safetensors', import.meta.url),
   );
@@ -94,7 +98,7 @@ test('a second pass with another model, size and sampler goes on from the image 
   const first = only((await runToEnd(engine, installed, textToImage(BASE))).pngs);
   const onFirst: GenerateJob = {
     ...textToImage(BASE),
-    init: { from: 'image', images: [new Blob([new Uint8Array(first)])], fit: 'stretch' },
+    init: imageInit([new Blob([new Uint8Array(first)])]),
     passes: [SECOND],
   };
   const byHand = only((await runToEnd(engine, installed, onFirst)).pngs);
@@ -188,7 +192,7 @@ test('a mask holds in all passes', async () => {
   const mask = pngOf(64, 64, (x) => (x < 32 ? [0, 0, 0] : [255, 255, 255]));
   const masked = (init: Blob, passes: GenerateJob['passes']): GenerateJob => ({
     ...twoPasses(),
-    init: { from: 'masked', images: [init], fit: 'stretch', mask },
+    init: maskedInit([init], mask),
     passes,
   });
   const [first, second] = [{ ...twoPasses().passes[0], strength: 0.8 }, SECOND];

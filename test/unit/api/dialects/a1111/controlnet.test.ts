@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
+import { pixelsOf } from '../../../../support/a1111.ts';
 import { createFakeHost, OWN_GRAPHS_MODEL, TEST_MODEL, testAddOn } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
 import { pngOf } from '../../../../support/images.ts';
@@ -12,6 +13,7 @@ const ADD_ONS = [CANNY, DEPTH, XL];
 
 const IMAGE = pngOf(8, 8, (x) => (x < 4 ? [0, 0, 0] : [255, 255, 255]));
 const image = await blobToBase64(IMAGE);
+const small = await blobToBase64(pngOf(4, 2, () => [0, 0, 0]));
 
 interface Answer {
   info: string;
@@ -64,7 +66,7 @@ describe('units of the ControlNet extension', () => {
       {
         id: 'control_v11p_sd15_canny',
         fit: 'cover',
-        preprocessor: { kind: 'canny', low: 100, high: 200 },
+        preprocessor: { kind: 'module', name: 'canny', resolution: 512, thresholdA: 100, thresholdB: 200 },
         strength: 1,
         start: 0,
         end: 1,
@@ -80,14 +82,17 @@ describe('units of the ControlNet extension', () => {
         balance: 'prompt',
       },
     ]);
-    const sent = await Promise.all((job?.controls ?? []).map((control) => blobToBase64(control.image)));
+    const sent = await Promise.all(
+      (job?.controls ?? []).map((control) => blobToBase64(control.image ?? new Blob())),
+    );
     expect(sent).toEqual([image, image]);
     const { extra_generation_params: pairs } = JSON.parse(answer.info) as {
       extra_generation_params: Record<string, string>;
     };
     expect(pairs['ControlNet 0']).toBe(
       'Module: canny, Model: control_v11p_sd15_canny [fedcba98], Weight: 1.0, Resize Mode: Crop and Resize, ' +
-        'Threshold A: 100.0, Threshold B: 200.0, Guidance Start: 0.0, Guidance End: 1.0, Pixel Perfect: True, ' +
+        'Processor Res: 512, Threshold A: 100.0, Threshold B: 200.0, Guidance Start: 0.0, Guidance End: 1.0, ' +
+        'Pixel Perfect: False, ' +
         'Control Mode: Balanced',
     );
     expect(pairs['ControlNet 1']).toContain('Module: none, Model: depth');
@@ -101,13 +106,44 @@ describe('units of the ControlNet extension', () => {
         module: 'canny',
         threshold_a: 64,
         threshold_b: 300,
-        processor_res: 512,
-        hr_option: 'Both',
+        processor_res: 256,
+        hr_option: 'Low res only',
       },
+      { image, model: 'depth', module: 'invert (from white bg & black line)', hr_option: 'Both' },
     ]);
-    expect(job?.controls?.[0]?.preprocessor).toEqual({ kind: 'canny', low: 64, high: 200 });
-    expect(ignored).toContain('args.0.processor_res');
-    expect(ignored).toContain('args.0.hr_option');
+    expect(job?.controls?.map(({ preprocessor }) => preprocessor)).toMatchObject([
+      { kind: 'module', name: 'canny', resolution: 256, thresholdA: 64, thresholdB: 200 },
+      { kind: 'module', name: 'invert' },
+    ]);
+    expect(ignored).toBe('alwayson_scripts.controlnet.args.0.hr_option');
+  });
+
+  it('see the pixels that are generated where they are to be perfect', async () => {
+    const wide = await blobToBase64(pngOf(32, 16, () => [0, 0, 0]));
+    const unit = { image: wide, model: 'depth', module: 'threshold', pixel_perfect: true };
+    const { job } = await generate([unit, { ...unit, resize_mode: 'Resize and Fill' }], {
+      more: { width: 96, height: 64 },
+    });
+    expect(job?.controls?.map(({ preprocessor }) => preprocessor)).toMatchObject([
+      { resolution: 64, thresholdA: 127 },
+      { resolution: 48 },
+    ]);
+  });
+
+  it('take what is scribbled on a mask for the image', async () => {
+    const scribble = await blobToBase64(pngOf(8, 8, (x, y) => (x === y ? [255, 255, 255] : [0, 0, 0])));
+    const blank = await blobToBase64(pngOf(8, 8, () => [0, 0, 0]));
+    const model = 'depth';
+    const { job } = await generate([
+      { image, mask: scribble, model },
+      { image: { image, mask: scribble }, model },
+      { image: [image, scribble], model },
+      { image, mask_image: blank, model },
+    ]);
+    const seen = await Promise.all(
+      (job?.controls ?? []).map((control) => blobToBase64(control.image ?? new Blob())),
+    );
+    expect(seen).toEqual([scribble, scribble, scribble, image]);
   });
 
   const refusals: readonly (readonly [unit: object, status: number, words: string])[] = [
@@ -119,7 +155,14 @@ describe('units of the ControlNet extension', () => {
     [{ image, model: 'depth', weight: 3 }, 422, 'weight'],
     [{ image, model: 'depth', guidance_start: 0.8, guidance_end: 0.2 }, 500, 'guidance_start'],
     [{ image, model: 'depth', control_mode: 'Somehow' }, 422, 'control_mode'],
-    [{ image, mask: image, model: 'depth' }, 422, 'mask'],
+    [
+      { image, mask: small, model: 'depth' },
+      500,
+      'image shape ((8, 8)) not aligned with mask shape ((2, 4))',
+    ],
+    [{ image, model: 'depth', effective_region_mask: image }, 422, 'effective_region_mask'],
+    [{ image, model: 'depth', advanced_weighting: [1] }, 422, 'advanced_weighting'],
+    [{ image, model: 'depth', module: 'inpaint_only' }, 422, "'inpaint_only' of an image of its own"],
     [{ image, model: 'xl-canny' }, 500, 'not compatible'],
   ];
   it.each(refusals)('%j is refused with %i', async (unit, status, words) => {
@@ -160,7 +203,37 @@ describe('routes of the extension', () => {
     expect(await get('model_list?update=true')).toEqual({
       model_list: ['control_v11p_sd15_canny [fedcba98]', 'depth [fedcba98]', 'xl-canny [fedcba98]'],
     });
-    expect(await get('module_list')).toMatchObject({ module_list: ['none', 'canny', 'invert'] });
+    expect(await get('module_list')).toMatchObject({
+      module_list: [
+        'none',
+        'tile_resample',
+        'recolor_luminance',
+        'lineart_standard',
+        'inpaint_only',
+        'canny',
+        'invert',
+        'threshold',
+        'color',
+        'scribble_xdog',
+        'recolor_intensity',
+        'inpaint',
+        'blur_gaussian',
+      ],
+      module_detail: {
+        canny: {
+          model_free: false,
+          sliders: [
+            { name: 'Resolution', value: 512, min: 64, max: 2048, step: 8 },
+            { name: 'Low Threshold', value: 100, min: 1, max: 255, step: 1 },
+            { name: 'High Threshold', value: 200, min: 1, max: 255, step: 1 },
+          ],
+        },
+        invert: { sliders: [] },
+      },
+    });
+    const { module_detail: details, module_list: labels } = await get('module_list?alias_names=true');
+    expect(labels).toContain('t2ia_color_grid');
+    expect(Object.keys(details as object)).toEqual(labels);
     expect(await get('settings')).toEqual({
       control_net_unit_count: 3,
       control_net_model_cache_size: 2,
@@ -169,12 +242,51 @@ describe('routes of the extension', () => {
     expect(await get('control_types')).toMatchObject({
       control_types: {
         Canny: {
-          module_list: ['none', 'canny'],
+          module_list: ['none', 'canny', 'invert (from white bg & black line)'],
           model_list: ['None', 'control_v11p_sd15_canny [fedcba98]', 'xl-canny [fedcba98]'],
           default_option: 'canny',
           default_model: 'control_v11p_sd15_canny [fedcba98]',
         },
       },
     });
+  });
+});
+
+describe('POST /controlnet/detect', () => {
+  const api = createApi(createFakeHost());
+  const detect = (body: object) => post(api, '/controlnet/detect', body);
+
+  it('answers with what a preprocessor makes of each image', async () => {
+    const grey = await blobToBase64(pngOf(8, 8, (x) => (x < 4 ? [10, 10, 10] : [200, 200, 200])));
+    const answer = await jsonOf<{ info: string; images: string[] }>(
+      detect({
+        controlnet_module: 'threshold',
+        controlnet_input_images: [grey, `data:image/png;base64,${grey}`],
+        controlnet_processor_res: 64,
+        controlnet_threshold_a: 100,
+      }),
+    );
+    expect(answer.info).toBe('Success');
+    expect(answer.images).toHaveLength(2);
+    const { width, height, data } = pixelsOf(answer.images[0]);
+    expect([width, height]).toEqual([64, 64]);
+    expect([data[0], data.at(-1)]).toEqual([0, 255]);
+  });
+
+  it('leaves the image as it is without one', async () => {
+    const { images } = await jsonOf<{ images: string[] }>(detect({ controlnet_input_images: [image] }));
+    expect([...pixelsOf(images[0]).data.slice(9, 15)]).toEqual([0, 0, 0, 255, 255, 255]);
+  });
+
+  it.each([
+    [{ controlnet_module: 'openpose_full', controlnet_input_images: [image] }, 422, 'openpose_full'],
+    [{ controlnet_module: 'canny' }, 422, 'No image selected'],
+    [{ controlnet_module: 'inpaint_only', controlnet_input_images: [image] }, 422, 'Module not supported'],
+    [{ controlnet_module: 'canny', controlnet_input_images: ['?'] }, 500, 'Invalid encoded image'],
+    [{ controlnet_module: 'canny', controlnet_input_images: ['AAAA'] }, 500, 'Invalid encoded image'],
+  ])('%j is refused with %i', async (body, status, words) => {
+    const response = await detect(body);
+    expect(response.status).toBe(status);
+    expect((await jsonOf<Answer>(response)).detail).toContain(words);
   });
 });

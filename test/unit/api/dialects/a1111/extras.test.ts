@@ -87,9 +87,13 @@ describe('extras', () => {
       { error: 'HTTPException', detail: 'Invalid encoded image', errors: '' },
     ],
     [
-      { image: 'https://example.com/a.png' },
+      { image: 'http://localhost:1/a.png' },
       500,
-      { error: 'HTTPException', detail: 'Requests not allowed', errors: '' },
+      {
+        error: 'HTTPException',
+        detail: 'Invalid image url',
+        errors: expect.stringContaining('cannot be reached') as string,
+      },
     ],
     [
       { image, upscaler_1: 'nowhere' },

@@ -5,13 +5,6 @@ import { post } from '../../../../support/http.ts';
 
 describe('routes that are not built', () => {
   it.each([
-    ['img2img', {}, 404, 'Init image not found'],
-    [
-      'img2img',
-      { init_images: ['x'] },
-      422,
-      expect.stringContaining("'img2img' needs image-to-image") as string,
-    ],
     ['interrogate', { image: null }, 404, 'Image not found'],
     ['interrogate', { image: 'x', model: 'blip9' }, 404, 'Model not found'],
   ])('%s %j is refused', async (path, body, status, detail) => {

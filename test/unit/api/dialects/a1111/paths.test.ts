@@ -6,7 +6,6 @@ import { jsonOf, post } from '../../../../support/http.ts';
 const notFound = [404, { detail: 'Not Found' }];
 
 it.each([
-  '/controlnet/detect',
   '/sdapi/v1/nothing',
   '/sd_extra_networks/thumb?filename=x',
   '/sd_extra_networks/metadata?page=lora&item=x',

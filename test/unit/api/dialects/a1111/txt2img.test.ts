@@ -182,14 +182,12 @@ describe('POST /sdapi/v1/txt2img', () => {
         own_key: 1,
         sd_vae: 'my.vae.pt',
         sd_lora: 'shiny',
-        img2img_extra_noise: 0.1,
       },
     });
     expect(status).toBe(200);
     expect(ignored).toEqual([
       'clip_skip',
       'comments',
-      'override_settings.img2img_extra_noise',
       'override_settings.js_modal_lightbox',
       'override_settings.own_key',
       'override_settings.sd_lora',
@@ -200,12 +198,10 @@ describe('POST /sdapi/v1/txt2img', () => {
     ]);
   });
   it.each([
-    [{ enable_hr: true }, 'enable_hr'],
     [{ restore_faces: true }, 'face restoration'],
     [{ tiling: true }, 'tiling'],
     [{ override_settings: { token_merging_ratio: 0.5 } }, 'token_merging_ratio'],
-    [{ refiner_checkpoint: 'xl' }, 'refiner'],
-    [{ alwayson_scripts: { refiner: { args: [true, 'xl', 0.8] } } }, 'refiner'],
+    [{ alwayson_scripts: { Hypertile: { args: [true] } } }, 'hypertile'],
   ])('refuses %j before any work', async (body, words) => {
     const { status, answer, job } = await txt2img({ ...SMALL, ...body });
     expect(status).toBe(422);

@@ -22,12 +22,6 @@ describe('endpoints for images', () => {
 
   it.each([
     [
-      '/v2/generation/image-upscale-vary',
-      { input_image: base64 },
-      "'input_image' needs variations of an image",
-    ],
-    ['/v2/generation/image-inpaint-outpaint', { input_image: base64 }, "'input_image' needs inpainting"],
-    [
       '/v2/generation/image-prompt',
       { image_prompts: [{ cn_img: base64 }] },
       "'image_prompts' needs image prompts",
@@ -55,19 +49,9 @@ describe('endpoints for images', () => {
 
   it.each([
     [
-      '/v1/generation/image-upscale-vary',
-      { input_image: image, uov_method: 'Upscale (2x)' },
-      "'input_image' needs variations",
-    ],
-    [
-      '/v1/generation/image-inpaint-outpaint',
-      { input_image: image, outpaint_selections: 'Left, Right' },
-      "'input_image' needs inpainting",
-    ],
-    [
       '/v1/generation/image-prompt',
       { cn_img1: image, cn_stop1: '', cn_weight1: '0.5' },
-      "'cn_img1' needs image prompts",
+      "'cn_img1' of type ImagePrompt needs image prompts",
     ],
     ['/v1/generation/image-enhance', { enhance_input_image: image }, "'image-enhance' needs enhancing"],
     [

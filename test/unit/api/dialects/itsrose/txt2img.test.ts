@@ -62,7 +62,7 @@ describe('POST /sdapi/txt2img', () => {
     });
   });
 
-  it('doubles the image for upscale: yes, and names what is not built', async () => {
+  it('has an effect for each switch', async () => {
     const fake = createFakeHost();
     const switches = {
       upscale: 'yes',
@@ -72,13 +72,18 @@ describe('POST /sdapi/txt2img', () => {
       tomesd: 'yes',
     };
     const response = await post(createApi(fake), '/sdapi/txt2img', { ...request, ...switches });
+    const both = { panorama: { circular: false }, selfAttentionGuidance: { scale: 0.75 } };
     expect(fake.jobs[0]).toMatchObject({
-      passes: [{ size: { width: 256, height: 128 } }],
+      passes: [
+        { size: { width: 256, height: 128 }, strength: 1, ...both },
+        { size: { width: 256, height: 128 }, strength: 0.55, ...both },
+      ],
       post: [{ kind: 'upscale', upscaler: 'Lanczos', size: { factor: 2 } }],
     });
     const { result } = await jsonOf<Answer>(response);
-    expect(result.meta).toMatchObject({ width: 512, height: 256 });
-    expect(response.headers.get('X-Ignored-Parameters')).toBe('highres_fix, panorama, self_attention');
+    expect(result.meta).toMatchObject({ width: 512, height: 256, ...switches });
+    // This model's graphs are finished.
+    expect(response.headers.get('X-Ignored-Parameters')).toBe('tomesd');
   });
 
   it('reads numbers sent as text, and null as absent', async () => {

@@ -19,6 +19,9 @@ const addOns = [
   testAddOn('controlnet', 'control_v11p_sd15_canny', { family: 'sd1' }),
   testAddOn('controlnet', 'control_v11f1p_sd15_depth', { family: 'sd1' }),
   testAddOn('controlnet', 'xinsir-tile-sdxl', { family: 'sdxl' }),
+  testAddOn('controlnet', 'control_v11p_sd15_lineart', { family: 'sd1' }),
+  testAddOn('controlnet', 'control_v11p_sd15_scribble', { family: 'sd1' }),
+  testAddOn('controlnet', 'control_v11p_sd15_inpaint', { family: 'sd1' }),
 ];
 
 describe('controlnet', () => {
@@ -48,7 +51,7 @@ describe('controlnet', () => {
         balance: 'even',
       },
     ]);
-    expect(new Uint8Array((await job?.controls?.[0]?.image.arrayBuffer()) ?? [])).toEqual(png);
+    expect(new Uint8Array((await job?.controls?.[0]?.image?.arrayBuffer()) ?? [])).toEqual(png);
   });
 
   it('takes several by their names, and maps that are finished', async () => {
@@ -63,6 +66,52 @@ describe('controlnet', () => {
       { id: 'control_v11p_sd15_canny', preprocessor: { kind: 'none' } },
       { id: 'control_v11f1p_sd15_depth', preprocessor: { kind: 'none' } },
     ]);
+  });
+
+  it('starts from init_image where the control image is another one', async () => {
+    const host = createFakeHost({ models, addOns });
+    const edges = encodePng({ width: 4, height: 4, channels: 3, data: new Uint8Array(48).fill(255) });
+    const body = { ...request, control_image: toBase64(edges), strength: '0.55' };
+    const { meta } = await answerOf(post(createApi(host), 'controlnet', body));
+    const [job] = host.jobs;
+    expect(job).toMatchObject({
+      init: { from: 'image', rules: 'diffusers', fit: 'stretch' },
+      passes: [{ strength: 0.55 }],
+    });
+    expect(new Uint8Array((await job?.controls?.[0]?.image?.arrayBuffer()) ?? [])).toEqual(edges);
+    const start = job?.init.from === 'image' ? job.init.images[0] : undefined;
+    expect(new Uint8Array((await start?.arrayBuffer()) ?? [])).toEqual(png);
+    // What is sent as text is not sent back.
+    expect(meta).toMatchObject({ init_image: null, control_image: null, strength: 0.55 });
+  });
+
+  it('generates what the mask shows, steered by init_image', async () => {
+    const host = createFakeHost({ models, addOns });
+    const body = { ...request, mask_image: request.init_image };
+    expect((await post(createApi(host), 'controlnet', body)).status).toBe(200);
+    const [job] = host.jobs;
+    expect(job).toMatchObject({ init: { from: 'masked' }, passes: [{ strength: 0.7 }] });
+    expect(new Uint8Array((await job?.controls?.[0]?.image?.arrayBuffer()) ?? [])).toEqual(png);
+  });
+
+  it.each([
+    ['lineart', 'lineart_standard'],
+    ['scribble', 'scribble_xdog'],
+  ])('finds the lines of a photograph for %s', async (type, name) => {
+    const host = createFakeHost({ models, addOns });
+    const body = { ...request, controlnet_model: type, auto_hint: 'yes' };
+    expect((await post(createApi(host), 'controlnet', body)).status).toBe(200);
+    expect(host.jobs[0]?.controls).toMatchObject([
+      { preprocessor: { kind: 'module', name, resolution: 512 } },
+    ]);
+  });
+
+  it('shows ControlNets for inpainting the init image without its masked part', async () => {
+    const host = createFakeHost({ models, addOns });
+    const body = { ...request, controlnet_model: 'inpaint', mask_image: request.init_image };
+    expect((await post(createApi(host), 'controlnet', body)).status).toBe(200);
+    expect(host.jobs[0]?.controls).toMatchObject([{ preprocessor: { kind: 'inpaint' } }]);
+    expect(host.jobs[0]?.controls?.[0]).not.toHaveProperty('image');
   });
 
   it('reads its own images by their URLs', async () => {
@@ -89,19 +138,20 @@ describe('controlnet', () => {
     [{ init_image: undefined }, 400, 'init_image is required'],
     [{ controlnet_model: undefined }, 400, 'controlnet_model is required'],
     [{ controlnet_type: 'canny,smell' }, 400, 'controlnet_type must be a list of: canny, depth, '],
-    [{ init_image: 'no image!' }, 400, 'The image is neither a URL nor base64.'],
-    [{ init_image: 'AAAA' }, 400, 'The image is not a PNG, JPEG, WebP or GIF file.'],
+    [{ init_image: 'no image!' }, 400, "'init_image' is neither a URL nor base64."],
+    [{ init_image: 'AAAA' }, 400, "'init_image' is not a PNG, JPEG, WebP or GIF file."],
     [
       { init_image: 'http://localhost/files/2026-01-01/x-0.png' },
       400,
       'Unable to fetch image from provided URL',
     ],
+    [{ controlnet_model: 'inpaint', auto_hint: 'yes' }, 400, 'mask_image is required'],
     [{ controlnet_model: 'openpose' }, 404, 'ControlNet not found: openpose'],
     [{ controlnet_model: 'tile' }, 404, 'ControlNet not found: tile'],
     [{ controlnet_model: 'xinsir-tile-sdxl' }, 400, 'The ControlNet xinsir-tile-sdxl is for sdxl models'],
     [{ controlnet_model: 'depth', auto_hint: 'yes' }, 501, 'auto_hint for depth needs a preprocessor'],
-    [{ control_image: 'AAAA' }, 501, "'control_image' needs image-to-image"],
-    [{ mask_image: 'AAAA' }, 501, "'mask_image' needs inpainting"],
+    [{ control_image: 'AAAA' }, 400, "'control_image' is not a PNG"],
+    [{ mask_image: 'AAAA' }, 400, "'mask_image' is not a PNG"],
   ])('refuses %j with %i', async (change, status, message) => {
     const host = createFakeHost({ models, addOns });
     const response = await post(createApi(host), 'controlnet', { ...request, ...change });

@@ -44,6 +44,17 @@ describe('errors', () => {
     });
   });
 
+  it('runs the selected model for one that is not installed, where the setting says so', async () => {
+    const host = createFakeHost({ settings: { 'modelslab.unknown_model': true } });
+    const response = await post(createApi(host), 'text2img', { ...example, model_id: 'midjourney' });
+    expect(response.headers.get('X-Ignored-Parameters')).toContain('model_id');
+    expect(await answerOf(response)).toMatchObject({
+      status: 'success',
+      tip: 'midjourney is not installed; emoji-mini ran in its place.',
+      meta: { model_id: 'emoji-mini' },
+    });
+  });
+
   it('401 without a key, and for another key than the one that was set', async () => {
     const open = createApi(createFakeHost());
     expect((await post(open, 'text2img', { ...example, key: '' })).status).toBe(401);
@@ -106,13 +117,5 @@ describe('errors', () => {
     const response = await post(createApi(createFakeHost()), 'text2img', body);
     expect(response.status).toBe(400);
     expect((await answerOf(response))['message']).toContain('lora_strength must be a number');
-  });
-
-  it('501 for panorama, naming what is missing', async () => {
-    const response = await post(createApi(createFakeHost()), 'text2img', { ...example, panorama: 'yes' });
-    expect(response.status).toBe(501);
-    expect((await answerOf(response))['message']).toBe(
-      "'panorama' needs panoramas, which is not available here yet.",
-    );
   });
 });

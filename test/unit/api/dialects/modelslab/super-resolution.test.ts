@@ -27,6 +27,18 @@ it('upscales an image and answers with the URL of the result', async () => {
   expect(decodePng(new Uint8Array(file))).toMatchObject({ width: 16, height: 8 });
 });
 
+it.each([
+  ['/api/v1/enterprise/super_resolution/make', '/api/v1/enterprise/super_resolution/fetch'],
+  ['/api/v1/enterprise/image_editing/super_resolution', '/api/v1/enterprise/image_editing/fetch'],
+  ['/api/v6/image_editing/super_resolution', '/api/v6/image_editing/fetch'],
+])('is found where the SDK looks for it: %s', async (path, fetchPath) => {
+  const api = createApi(createFakeHost({ addOns }));
+  const { status, id } = await answerOf(post(api, path, request));
+  expect(status).toBe('success');
+  expect(await answerOf(post(api, `${fetchPath}/${String(id)}`, { key: 'k' }))).toMatchObject({ id });
+  expect(await answerOf(post(api, fetchPath, { key: 'k', request_id: id }))).toMatchObject({ id });
+});
+
 it('takes what is installed where no upscaler is named', async () => {
   const host = createFakeHost({ addOns });
   expect((await post(createApi(host), 'super_resolution', request)).status).toBe(200);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { decodePng } from '#codecs/png.ts';
 import { noteNoEffect } from '#protocol/notes.ts';
-import { colourOf, createFakeHost, testAddOn } from '../../../../support/fake-host.ts';
+import { colourOf, createFakeHost, OWN_GRAPHS_MODEL, testAddOn } from '../../../../support/fake-host.ts';
 import { answerOf, colourAt, example, post } from './request.ts';
 
 describe('text2img', () => {
@@ -81,6 +81,9 @@ describe('text2img', () => {
         algorithm_type: 'none',
         tomesd: 'yes',
         embeddings: null,
+        panorama: 'no',
+        self_attention: 'no',
+        highres_fix: 'no',
       },
     });
     expect(Number.isInteger(answer['id'])).toBe(true);
@@ -164,6 +167,40 @@ describe('text2img', () => {
     expect(meta).toMatchObject({ W: 512, H: 512, upscale: 'yes' });
   });
 
+  it('merges tokens unless told not to, where the graphs are written here', async () => {
+    const host = createFakeHost({ models: [OWN_GRAPHS_MODEL] });
+    const api = createApi(host);
+    const body = { ...example, model_id: 'photo' };
+    const response = await post(api, 'text2img', body);
+    await post(api, 'text2img', { ...body, tomesd: 'no' });
+    expect(host.jobs.map(({ passes: [pass] }) => pass.graph)).toEqual([{ tokenMerging: 0.5 }, undefined]);
+    expect(response.headers.get('X-Ignored-Parameters')).toBe('safety_checker');
+  });
+
+  it('makes panoramas, and guides by self-attention', async () => {
+    const host = createFakeHost();
+    const body = { ...example, width: 1024, panorama: 'yes', self_attention: 'yes' };
+    const { meta } = await answerOf(post(createApi(host), 'text2img', body));
+    expect(host.jobs[0]?.passes).toMatchObject([
+      { panorama: { circular: false }, selfAttentionGuidance: { scale: 0.75 } },
+    ]);
+    expect(meta).toMatchObject({ panorama: 'yes', self_attention: 'yes', highres_fix: 'no' });
+  });
+
+  it.each([
+    [1024, 512, { width: 360, height: 176 }],
+    [256, 256, { width: 256, height: 256 }],
+  ])('goes to %i × %i in two passes with highres_fix', async (width, height, firstSize) => {
+    const host = createFakeHost();
+    const body = { ...example, width, height, highres_fix: 'yes' };
+    const { meta } = await answerOf(post(createApi(host), 'text2img', body));
+    expect(host.jobs[0]?.passes).toMatchObject([
+      { size: firstSize, strength: 1, steps: 30 },
+      { size: { width, height }, strength: 0.55, steps: 30 },
+    ]);
+    expect(meta).toMatchObject({ W: width, H: height, highres_fix: 'yes' });
+  });
+
   it('says which scheduler runs in place of one that is not made for this', async () => {
     const answer = await answerOf(
       post(createApi(createFakeHost()), 'text2img', { ...example, scheduler: 'KarrasVeScheduler' }),
@@ -186,6 +223,7 @@ describe('text2img', () => {
 
   it.each([
     '/api/v1/enterprise/images',
+    '/api/v1/enterprise/realtime',
     '/api/v6/images',
     '/api/v6/realtime',
     '/modelslab/api/v1/enterprise',
@@ -197,14 +235,12 @@ describe('text2img', () => {
   it('names parameters without effect, and unknown ones', async () => {
     const response = await post(createApi(createFakeHost()), 'text2img', {
       ...example,
-      temp: 'yes',
       tomesd: 'yes',
       loadbalancer: 'lb',
-      highres_fix: 'yes',
       surprise: 1,
     });
     const names = response.headers.get('X-Ignored-Parameters')?.split(', ').sort();
-    expect(names).toEqual(['highres_fix', 'loadbalancer', 'safety_checker', 'surprise', 'temp', 'tomesd']);
+    expect(names).toEqual(['loadbalancer', 'safety_checker', 'surprise', 'tomesd']);
   });
 
   it('names nothing when all has its effect', async () => {

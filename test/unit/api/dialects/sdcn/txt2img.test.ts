@@ -83,6 +83,34 @@ describe('POST /txt2img', () => {
     expect(fake.jobs).toHaveLength(1);
   });
 
+  it.each([
+    ['Latent', [], 'Latent', null],
+    ['ESRGAN 4x', [testAddOn('upscaler', 'slim'), testAddOn('upscaler', 'ESRGAN_4x')], 'ESRGAN_4x', null],
+    ['ESRGAN 4x', [testAddOn('upscaler', 'slim')], 'slim', null],
+    ['ESRGAN 4x', [], 'Latent', 'upscale.upscaler'],
+  ])('upscales in a second pass by %s', async (upscaler, addOns, resizeBy, ignored) => {
+    const fake = createFakeHost({ addOns });
+    const upscale = { scale: 1.5, denoising_strength: 0.45, upscaler };
+    const response = await post(createApi(fake), '/txt2img', { ...request, width: 96, upscale });
+    expect(fake.jobs[0]?.passes).toMatchObject([
+      { size: { width: 96, height: 64 }, strength: 1 },
+      { size: { width: 144, height: 96 }, strength: 0.45, resizeBy },
+    ]);
+    expect(response.headers.get('X-Ignored-Parameters')).toBe(ignored);
+  });
+
+  it('moves the numbers of upscale into their range', async () => {
+    const fake = createFakeHost();
+    await post(createApi(fake), '/txt2img', { ...request, width: 96, upscale: { scale: 8 } });
+    await post(createApi(fake), '/txt2img', { ...request, width: 96, upscale: 'twice' });
+    expect(fake.jobs[0]?.passes[1]).toMatchObject({
+      size: { width: 192, height: 128 },
+      strength: 0.01,
+      resizeBy: 'Latent',
+    });
+    expect(fake.jobs[1]?.passes).toHaveLength(1);
+  });
+
   it('uses the current model and usable sizes when nothing is said', async () => {
     const fake = createFakeHost();
     await post(createApi(fake), '/txt2img', {});
@@ -96,7 +124,6 @@ describe('POST /txt2img', () => {
     [{ model: 7 }, 'Invalid model'],
     [{ loras: [['62efe750', 0.5]] }, 'Invalid lora param'],
     [{ loras: 'all' }, 'Invalid lora param'],
-    [{ upscale: { scale: 2, denoising_strength: 0.5, upscaler: 'Latent' } }, "'upscale' needs hires fix"],
   ])('answers 400 for %j', async (change, msg) => {
     const fake = createFakeHost();
     const response = await post(createApi(fake), '/txt2img', { ...request, ...change });

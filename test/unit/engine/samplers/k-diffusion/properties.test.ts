@@ -89,7 +89,7 @@ describe.each(names)('%s', (sampler) => {
 
   it('runs single steps, and image-to-image from next to nothing to all the way', () => {
     // These leave their lowest level out, and UniPC needs as many steps as its order.
-    const fewest = { ddim: 2, ddim_cfgpp: 2, plms: 2, unipc: 3 }[sampler as string] ?? 1;
+    const fewest = { ddim: 2, ddim_cfgpp: 2, plms: 2, unipc: 3 }[sampler] ?? 1;
     const run = runProgram(plan(sampler, 'automatic', fewest).program(), diffusionNetwork('epsilon'));
     expect(run.evaluations).toBeGreaterThan(0);
     const init = Array.from({ length: NUMBERS }, () => 1);

@@ -1,0 +1,131 @@
+import { validate } from '#api/fields.ts';
+import { screenParameters } from '#api/parameters.ts';
+import { finishedImages } from '#api/run-job.ts';
+import { httpException } from '#api/dialects/a1111/errors.ts';
+import {
+  generate,
+  screenOverrides,
+  type Generated,
+  type Generation,
+  type GenerationRequest,
+} from '#api/dialects/a1111/generation.ts';
+import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
+import type { Plan } from '#api/dialects/a1111/map.ts';
+import { effectiveOptions } from '#api/dialects/a1111/options.ts';
+import { ScriptArguments, type ScriptControl } from '#api/dialects/a1111/script-controls.ts';
+import { encodePixels, pngOf, readPixels } from './pixel-files.ts';
+import type { ScriptContext, Variation } from './script.ts';
+
+/**
+ * What a script works with.
+ * @param onRun hears of every run of the request
+ */
+export function openContext<Body extends GenerationBody>(
+  controls: readonly ScriptControl[],
+  generation: Generation<Body>,
+  onRun: (run: Generated) => void,
+): ScriptContext<Body> {
+  const { call, kind, request } = generation;
+  const { body, options, installed } = request;
+  const batches = { all: 0, before: 0 };
+  let isCancelled = false;
+  return {
+    args: new ScriptArguments('script_args', controls, body.script_args),
+    body,
+    isImg2img: kind.isImg2img,
+    options,
+    installed,
+    expect: (all) => {
+      batches.all = all;
+    },
+    generate: async (variation) => {
+      const varied = await vary(generation, variation);
+      const revise = (plan: Plan) => revisePlan(plan, variation);
+      const generated = await generate(varied, { revise, batches: { ...batches } });
+      const { images, batchSize } = generated.plan.job;
+      batches.before += Math.ceil(images.length / batchSize);
+      isCancelled = generated.record.stage === 'cancelled';
+      onRun(generated);
+      return generated;
+    },
+    upscale: async (job) => finishedImages(call.ask, await call.run(job, { job: kind.jobName })),
+    isStopped: () => isCancelled || call.signal.aborted,
+    readImage: async (image, field) => readPixels(await request.read(image, field)),
+    encode: (pixels, infotext) => encodePixels(pixels, infotext, options),
+    ignore: (...names) => call.ignore(...names),
+  };
+}
+
+async function vary<Body extends GenerationBody>(
+  generation: Generation<Body>,
+  { changes = {}, overrides = {}, images }: Variation<Body>,
+): Promise<Generation<Body>> {
+  const { request } = generation;
+  screenOverrides(generation.call, overrides);
+  const files = images ? filesOf(images) : null;
+  const varied: GenerationRequest<Body> = {
+    ...request,
+    body: { ...request.body, ...readChanges(generation, changes), ...files?.fields },
+    options: effectiveOptions(request.options, overrides),
+    overrides: { ...request.overrides, ...overrides },
+    read: (image, field) => {
+      const file = files?.byName.get(image);
+      return file ? Promise.resolve(file) : request.read(image, field);
+    },
+  };
+  return { ...generation, request: varied };
+}
+
+/** Changes as the fields of a request read them, and screened like those. */
+function readChanges<Body extends GenerationBody>(
+  { call, kind: { parameters } }: Generation<Body>,
+  changes: Partial<Body>,
+): Partial<Body> {
+  const read = validate(parameters.schema, changes, 'body');
+  if ('invalid' in read) {
+    const names = read.invalid.map(({ path }) => path.join('.'));
+    throw httpException(422, `script_args has values that cannot be read: ${names.join(', ')}`);
+  }
+  const known = Object.entries(read.value).filter(([name]) => Object.hasOwn(changes, name));
+  const values = Object.fromEntries(known);
+  call.ignore(...screenParameters(parameters, changes, values));
+  return values as Partial<Body>;
+}
+
+/** Names for images that a request would have in base64, and the files they stand for. */
+function filesOf({ init, mask, latentMask }: NonNullable<Variation<GenerationBody>['images']>) {
+  const byName = new Map<string, Blob>();
+  const named = (name: string, pixels: Parameters<typeof pngOf>[0]) => {
+    byName.set(name, pngOf(pixels));
+    return name;
+  };
+  return {
+    byName,
+    fields: {
+      init_images: init.map((pixels, i) => named(`script:init:${i}`, pixels)),
+      mask: mask ? named('script:mask', mask) : null,
+      latent_mask: latentMask ? named('script:latent_mask', latentMask) : null,
+    },
+  };
+}
+
+function revisePlan<Body extends GenerationBody>(
+  plan: Plan,
+  { specs, pairs = [], intermediate = false }: Variation<Body>,
+): Plan {
+  const { job } = plan;
+  const { metadata, ...output } = job.output;
+  return {
+    ...plan,
+    extra: [...pairs, ...plan.extra],
+    job: {
+      ...job,
+      images: specs ? specs(job.images) : job.images,
+      output: {
+        ...output,
+        ...(intermediate && { format: 'png' as const }),
+        metadata: metadata && { ...metadata, extra: [...pairs, ...metadata.extra] },
+      },
+    },
+  };
+}

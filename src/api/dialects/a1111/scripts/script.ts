@@ -1,0 +1,99 @@
+import { missingCapability } from '#api/parameters.ts';
+import type { FinishedImage } from '#api/run-job.ts';
+import type { InfotextPair } from '#codecs/infotext.ts';
+import type { Pixels } from '#imaging/pixels.ts';
+import type { MissingCapability } from '#protocol/capabilities.ts';
+import type { ImageSpec, UpscaleJob } from '#protocol/job.ts';
+import type { Installed } from '#api/dialects/a1111/checkpoints.ts';
+import { httpException } from '#api/dialects/a1111/errors.ts';
+import type { Generated, Generation, GenerationKind, Made } from '#api/dialects/a1111/generation.ts';
+import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
+import type { Options } from '#api/dialects/a1111/options.ts';
+import type { ScriptArguments, ScriptControl } from '#api/dialects/a1111/script-controls.ts';
+import { openContext } from './context.ts';
+
+/** A script that is run by `script_name`: one request makes several runs. */
+export interface Script<Body extends GenerationBody> {
+  /** Clients may write it in lower case. */
+  title: string;
+  /** In the order of the arguments. */
+  controls: readonly ScriptControl[];
+  /** What it needs that is not built: it is refused by its name, and not listed. */
+  needs?: MissingCapability;
+  /** @throws AppError as the original for what it cannot do */
+  run(context: ScriptContext<Body>): Promise<ScriptResult>;
+}
+
+/** What a script answers with. */
+export interface ScriptResult {
+  files: readonly Blob[];
+  /** Of each file. */
+  infotexts: readonly string[];
+  /** What the answer's `info` tells of the images. */
+  specs: readonly ImageSpec[];
+  /** How many grids are in front of the images. */
+  firstImage?: number;
+}
+
+/** How a run differs from the request. */
+export interface Variation<Body extends GenerationBody> {
+  changes?: Partial<Body>;
+  /** Init images and masks in place of the request's. */
+  images?: { init: readonly Pixels[]; mask?: Pixels; latentMask?: Pixels };
+  /** Settings besides the request's overrides. */
+  overrides?: Readonly<Record<string, unknown>>;
+  /** What is each image's own, by what it is in the job. */
+  specs?: (specs: readonly ImageSpec[]) => ImageSpec[];
+  /** Of the infotext. */
+  pairs?: readonly InfotextPair[];
+  /** The images go into further runs or are put together: PNG, whatever the options say. */
+  intermediate?: boolean;
+}
+
+/** What a script works with. */
+export interface ScriptContext<Body extends GenerationBody> {
+  readonly args: ScriptArguments;
+  /** The request. */
+  readonly body: Body;
+  readonly isImg2img: boolean;
+  readonly options: Options;
+  readonly installed: Installed;
+  /** Says how many batches all runs will have, for `/progress`. */
+  expect(batches: number): void;
+  /** Runs the request with changes. @throws AppError as a request with them would */
+  generate(variation: Variation<Body>): Promise<Generated>;
+  /** Runs a job of another kind. */
+  upscale(job: UpscaleJob): Promise<FinishedImage[]>;
+  /** Whether the client or a user has ended the last run: nothing is to be run after it. */
+  isStopped(): boolean;
+  /** RGB of an image of the request. */
+  readImage(image: string, field: string): Promise<Pixels>;
+  /** A file of the options' format, with its infotext. */
+  encode(pixels: Pixels, infotext: string): Promise<Blob>;
+  /** Names parameters without effect. */
+  ignore(...names: string[]): void;
+}
+
+/** The script that a request names; undefined for none. @throws AppError for one that is not there, or cannot be run here */
+export function findScript<Body extends GenerationBody>(
+  { scripts }: GenerationKind<Body>,
+  name: string | null,
+): Script<Body> | undefined {
+  if (name === null || name === '' || name.toLowerCase() === 'none') return undefined;
+  const script = scripts.find(({ title }) => title.toLowerCase() === name.toLowerCase());
+  if (!script) throw httpException(422, `Script '${name}' not found`);
+  if (script.needs !== undefined) throw missingCapability(`Script '${name}'`, script.needs, 'script_name');
+  return script;
+}
+
+/** Runs a script. @throws AppError as the script */
+export async function runScript<Body extends GenerationBody>(
+  script: Script<Body>,
+  generation: Generation<Body>,
+): Promise<Made> {
+  const runs: Generated[] = [];
+  const result = await script.run(openContext(script.controls, generation, (run) => runs.push(run)));
+  const [first] = runs;
+  if (!first) throw httpException(422, `script_args: ${script.title} has nothing to run`);
+  return { firstImage: 0, ...result, plan: first.plan, record: first.record };
+}

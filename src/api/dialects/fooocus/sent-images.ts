@@ -1,0 +1,111 @@
+import type { BodyOf } from '#api/parameters.ts';
+import type { OutpaintSide } from '#imaging/fooocus/outpaint.ts';
+import type { Margins } from '#imaging/pixels.ts';
+import type {
+  ImagePromptBody,
+  ImagePromptFormBody,
+  InpaintBody,
+  textToImageWithImagePrompts,
+  UpscaleOrVaryBody,
+} from './image-bodies.ts';
+import type { SentImage } from './image-fields.ts';
+
+/** The images of a request and what is to be done with them, whatever its route. */
+export interface SentImages {
+  upscaleOrVary?: { image: SentImage | null; method: string; factor: number | null };
+  inpaint?: SentInpaint;
+  prompts: readonly SentPrompt[];
+}
+
+export interface SentInpaint {
+  image: SentImage | null;
+  mask: SentImage | null;
+  additionalPrompt: string;
+  sides: readonly OutpaintSide[];
+  distances: Margins;
+}
+
+export interface SentPrompt {
+  /** Where the request has its image, names and indices with dots between them. */
+  field: string;
+  image: SentImage;
+  /** Null or 0 where the type decides. */
+  stop: number | null;
+  weight: number | null;
+  type: ImagePromptBody['image_prompts'][number]['cn_type'];
+}
+
+/** Image prompts of one request. Source: Fooocus modules/config.py, `default_controlnet_image_count`. */
+const MOST_PROMPTS = 4;
+
+export const noImages = (): SentImages => ({ prompts: [] });
+
+export function withImagePrompts({
+  image_prompts: prompts,
+}: BodyOf<typeof textToImageWithImagePrompts>): SentImages {
+  return { prompts: promptsOf(prompts) };
+}
+
+export function ofUpscaleOrVary(body: UpscaleOrVaryBody): SentImages {
+  return {
+    upscaleOrVary: { image: body.input_image, method: body.uov_method, factor: body.upscale_value },
+    prompts: 'image_prompts' in body ? promptsOf(body.image_prompts) : [],
+  };
+}
+
+export function ofInpaint(body: InpaintBody): SentImages {
+  return { inpaint: inpaintOf(body), prompts: 'image_prompts' in body ? promptsOf(body.image_prompts) : [] };
+}
+
+export function ofImagePrompts(body: ImagePromptBody): SentImages {
+  return { ...optionalInpaintOf(body), prompts: promptsOf(body.image_prompts) };
+}
+
+export function ofImagePromptForm(body: ImagePromptFormBody): SentImages {
+  const prompts = [
+    { cn_img: body.cn_img1, cn_stop: body.cn_stop1, cn_weight: body.cn_weight1, cn_type: body.cn_type1 },
+    { cn_img: body.cn_img2, cn_stop: body.cn_stop2, cn_weight: body.cn_weight2, cn_type: body.cn_type2 },
+    { cn_img: body.cn_img3, cn_stop: body.cn_stop3, cn_weight: body.cn_weight3, cn_type: body.cn_type3 },
+    { cn_img: body.cn_img4, cn_stop: body.cn_stop4, cn_weight: body.cn_weight4, cn_type: body.cn_type4 },
+  ];
+  return {
+    ...optionalInpaintOf(body),
+    prompts: promptsOf(prompts, (index) => `cn_img${index + 1}`),
+  };
+}
+
+function optionalInpaintOf(body: ImagePromptBody | ImagePromptFormBody): { inpaint?: SentInpaint } {
+  return body.input_image === null ? {} : { inpaint: inpaintOf(body) };
+}
+
+function inpaintOf(body: InpaintBody | ImagePromptBody | ImagePromptFormBody): SentInpaint {
+  return {
+    image: body.input_image,
+    mask: body.input_mask,
+    additionalPrompt: body.inpaint_additional_prompt,
+    sides: body.outpaint_selections.map((side) => side.toLowerCase() as Lowercase<typeof side>),
+    distances: {
+      left: body.outpaint_distance_left,
+      top: body.outpaint_distance_top,
+      right: body.outpaint_distance_right,
+      bottom: body.outpaint_distance_bottom,
+    },
+  };
+}
+
+type BodyPrompt = Omit<ImagePromptBody['image_prompts'][number], 'cn_img' | 'cn_stop' | 'cn_weight'> & {
+  cn_img: SentImage | null;
+  cn_stop: number | null;
+  cn_weight: number | null;
+};
+
+function promptsOf(
+  prompts: readonly BodyPrompt[],
+  fieldOf = (index: number) => `image_prompts.${index}.cn_img`,
+): SentPrompt[] {
+  return prompts
+    .flatMap(({ cn_img: image, cn_stop: stop, cn_weight: weight, cn_type: type }, index) =>
+      image === null ? [] : [{ field: fieldOf(index), image, stop, weight, type }],
+    )
+    .slice(0, MOST_PROMPTS);
+}

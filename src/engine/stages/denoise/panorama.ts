@@ -1,0 +1,115 @@
+import { panoramaViews } from '#imaging/diffusers/panorama-views.ts';
+import type { Planes } from '#imaging/planes.ts';
+import { createCpuDenoiser, type CpuDenoiser } from './cpu-denoiser.ts';
+import type { GuidedUnet, LatentShape } from './unet.ts';
+
+/** A window on the latents: the row and column that each of its own is. */
+interface View {
+  rows: readonly number[];
+  columns: readonly number[];
+}
+
+/** Pixels of a latent cell, as {@link panoramaViews} counts. */
+const DOWNSCALE = 8;
+
+/**
+ * MultiDiffusion (Bar-Tal et al. 2023, arXiv 2302.08113): the network runs on windows of the latents, and where they overlap
+ * its outputs count equally. diffusers' StableDiffusionPanoramaPipeline takes the sampler's step for each window and the mean
+ * of the results; steps are linear in the network's output, so the mean of the outputs leads to the same.
+ * @param circular the right end goes on at the left
+ */
+export function createPanoramaDenoiser(network: GuidedUnet, circular: boolean): CpuDenoiser {
+  const { shape } = network;
+  const views = viewsOf(shape, circular);
+  const denoisers = views.map((view) => createCpuDenoiser(networkOf(network, view)));
+  const counts = new Float32Array(shape.height * shape.width);
+  for (const view of views)
+    addCells(counts, cut(new Float32Array(counts.length).fill(1), shape, view), shape, view);
+
+  return async (input, instruction, call) => {
+    const guided = new Float32Array(input.length);
+    const unconditional =
+      instruction.unconditionalTo === undefined ? undefined : new Float32Array(input.length);
+    for (const [index, view] of views.entries()) {
+      const output = await denoisers[index]?.(cut(input, shape, view), instruction, call);
+      if (!output) continue;
+      addCells(guided, output.guided, shape, view);
+      if (unconditional && output.unconditional) addCells(unconditional, output.unconditional, shape, view);
+    }
+    for (const sums of [guided, ...(unconditional ? [unconditional] : [])]) {
+      sums.forEach((sum, i) => (sums[i] = sum / (counts[i % counts.length] ?? 1)));
+    }
+    return unconditional ? { guided, unconditional } : { guided };
+  };
+}
+
+function viewsOf({ height, width }: LatentShape, circular: boolean): View[] {
+  const panorama = { width: width * DOWNSCALE, height: height * DOWNSCALE };
+  return panoramaViews(panorama, { circular }).map((region) => {
+    const reach = circular ? width + Math.min(width, Math.max(0, region.x2 - width)) : width;
+    return {
+      rows: range(region.y1, Math.min(region.y2, height)),
+      columns: range(region.x1, Math.min(region.x2, reach)).map((x) => x % width),
+    };
+  });
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+/** The network with all that belongs to places cut to the window. */
+function networkOf(network: GuidedUnet, view: View): GuidedUnet {
+  const { shape, extra, controls } = network;
+  return {
+    ...network,
+    shape: { ...shape, height: view.rows.length, width: view.columns.length },
+    extra: extra && { ...extra, data: cut(extra.data, shape, view) },
+    controls: controls.map((control) => ({
+      ...control,
+      images: control.images.map((image) => cutImage(image, shape, view)),
+    })),
+  };
+}
+
+/** A control image's part behind a window, which is larger than the latents by a whole factor. */
+function cutImage({ channels, data, ...image }: Planes, shape: LatentShape, { rows, columns }: View): Planes {
+  const factor = image.width / shape.width;
+  const spread = (cells: readonly number[]) =>
+    cells.flatMap((cell) => range(0, factor).map((i) => cell * factor + i));
+  const view = { rows: spread(rows), columns: spread(columns) };
+  return { channels, height: view.rows.length, width: view.columns.length, data: cut(data, image, view) };
+}
+
+/** Planes, image after image, cut to the window. */
+function cut(
+  planes: Float32Array,
+  { height, width }: Pick<LatentShape, 'height' | 'width'>,
+  { rows, columns }: View,
+): Float32Array {
+  const count = planes.length / (height * width);
+  const result = new Float32Array(count * rows.length * columns.length);
+  let to = 0;
+  for (let plane = 0; plane < count; plane++) {
+    for (const row of rows) {
+      const start = (plane * height + row) * width;
+      for (const column of columns) result[to++] = planes[start + column] ?? 0;
+    }
+  }
+  return result;
+}
+
+/** Adds a window's planes where they are from. */
+function addCells(
+  sums: Float32Array,
+  part: Float32Array,
+  { height, width }: LatentShape,
+  { rows, columns }: View,
+): void {
+  const count = sums.length / (height * width);
+  let from = 0;
+  for (let plane = 0; plane < count; plane++) {
+    for (const row of rows) {
+      const start = (plane * height + row) * width;
+      for (const column of columns) sums[start + column] = (sums[start + column] ?? 0) + (part[from++] ?? 0);
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { readTrainingProcess, type NoiseModel } from '#engine/samplers/noise-model.ts';
+import {
+  degradeLatents,
+  predictNoise,
+  predictOriginal,
+  type PredictionType,
+} from '#imaging/diffusers/self-attention-guidance.ts';
+import { AppError } from '#protocol/error.ts';
+import type { GuidanceRow } from './guidance.ts';
+import type { LatentShape } from './unet.ts';
+
+/** Self-attention guidance: Hong et al. 2022, arXiv 2210.00939. */
+export interface SelfAttentionGuidance {
+  scale: number;
+  prediction: PredictionType;
+  /** ᾱ of a timestep. */
+  alphaAt: (timestep: number) => number;
+}
+
+/** A row and what the network made of it. */
+export interface GuidedRow {
+  row: GuidanceRow;
+  output: Float32Array;
+  /** How much attention the mid block pays to each of its cells: probabilities summed over queries, mean of the heads. */
+  attention?: Float32Array;
+}
+
+/** @throws AppError `unsupported_feature` for flow-matching models */
+export function selfAttentionGuidance(scale: number, model: NoiseModel): SelfAttentionGuidance {
+  const process = readTrainingProcess(model, false);
+  if (process.kind === 'flow') {
+    throw new AppError(
+      'unsupported_feature',
+      'Self-attention guidance needs a diffusion model; this is a flow-matching model.',
+    );
+  }
+  const { prediction, alphasCumprod } = process;
+  const last = alphasCumprod.length - 1;
+  return {
+    scale,
+    prediction,
+    alphaAt: (timestep) => alphasCumprod[Math.min(Math.max(Math.round(timestep), 0), last)] ?? NaN,
+  };
+}
+
+/**
+ * The latents of each image with what the network looks at most blurred, by the row that guidance leads away from: the
+ * unconditional one, or the only one. Source: diffusers, pipeline_stable_diffusion_sag.py.
+ * @throws AppError `unsupported_feature` where the mid block has no attention
+ */
+export function degradeRows(
+  results: readonly GuidedRow[],
+  latentsOf: (row: GuidanceRow) => Float32Array,
+  { alphaAt, prediction }: SelfAttentionGuidance,
+  { shape, timestep }: { shape: LatentShape; timestep: number },
+): Map<GuidanceRow, Float32Array> {
+  const chosen = new Map<number, GuidedRow>();
+  for (const result of results) {
+    const { image, unconditional } = result.row;
+    if (unconditional || !chosen.has(image)) chosen.set(image, result);
+  }
+  const degraded = new Map<GuidanceRow, Float32Array>();
+  const alpha = alphaAt(timestep);
+  for (const { row, output, attention } of chosen.values()) {
+    if (!attention) {
+      throw new AppError('unsupported_feature', 'This UNet has no attention that could guide itself.');
+    }
+    const sample = latentsOf(row);
+    const predicted = { ...shape, data: predictOriginal(sample, output, alpha, prediction) };
+    const map = { heads: 1, ...mapSize(shape, attention.length), data: attention };
+    const noise = predictNoise(sample, output, alpha, prediction);
+    degraded.set(row, degradeLatents(predicted, map, noise, alpha).data);
+  }
+  return degraded;
+}
+
+/** Height and width of the mid block's map: those of the latents, halved until there are so many cells. */
+function mapSize({ height, width }: LatentShape, cells: number): { height: number; width: number } {
+  let map = { height, width };
+  while (map.height * map.width > cells) {
+    map = { height: Math.ceil(map.height / 2), width: Math.ceil(map.width / 2) };
+  }
+  return map;
+}

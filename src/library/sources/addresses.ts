@@ -1,0 +1,24 @@
+/** Parameters of addresses by which servers know who asks; a signature counts for some minutes. */
+const SECRET = /token|key|secret|auth|passw|signature|^sig$|credential|expires|policy|^x-amz-|^x-goog-/i;
+
+/** An address as people may see it in titles, credits, listings and logs: without user name, query and fragment. */
+export function publicAddress(address: string): string {
+  return address.replace(/[?#].*$/s, '').replace(/^(\w+:\/\/)[^/]*@/, '$1');
+}
+
+/** The same for the same file, whoever asks for it: without keys and signatures. */
+export function fileAddress(address: string): string {
+  if (!URL.canParse(address)) return address;
+  const url = new URL(address);
+  for (const name of new Set(url.searchParams.keys())) if (SECRET.test(name)) url.searchParams.delete(name);
+  return `${publicAddress(address)}${url.search}`;
+}
+
+/** A part of an address as text; as it stands where it is no proper encoding. */
+export function decodePathPart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

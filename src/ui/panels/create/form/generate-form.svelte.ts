@@ -1,0 +1,272 @@
+import type {
+  ControlSpec,
+  Fit,
+  GenerateJob,
+  InpaintFill,
+  LatentUpscaleMode,
+  Sides,
+  Size,
+  UpscalerName,
+} from '#protocol/job.ts';
+import type { AddOnPack, ModelId, ModelPack } from '#protocol/model.ts';
+import type { KDiffusionSampler } from '#protocol/sampler.ts';
+import { MaskEditor } from '#ui/panels/create/editor/mask-editor.svelte.ts';
+import { loraTag, mentionPattern, promptText } from '#ui/state/packs.ts';
+import { modes, type Mode } from './modes.ts';
+import { samplers, schedules, type SamplerOption, type ScheduleOption } from './samplers.ts';
+import { fitArea } from './shapes.ts';
+import type { SourceImage } from './source-image.ts';
+
+export const LARGEST_SEED = 2n ** 64n - 1n;
+
+/** As A1111's page writes a random seed. */
+const RANDOM_SEED = '-1';
+
+/** How much larger than the model's own size an edited image is generated as a whole. */
+const LARGEST_EDIT = 2.25;
+
+const FIRST_SAMPLER: SamplerOption = {
+  id: 'euler',
+  label: 'Euler',
+  automaticSchedule: 'Automatic',
+  note: '',
+};
+
+/** A second, larger pass. */
+export interface HiresSettings {
+  scale: number;
+  resizeBy: UpscalerName | LatentUpscaleMode;
+  /** 0 takes those of the first pass. */
+  steps: number;
+  strength: number;
+}
+
+/** How the masked part of an image is generated. */
+export interface EditSettings {
+  expand: Sides;
+  /** `auto` fills what is added around an image, and keeps what is there otherwise. */
+  fill: InpaintFill | 'auto';
+  area: 'whole' | 'masked';
+  /** Pixels around the mask, where `area` is `masked`. */
+  padding: number;
+  /** Pixels. */
+  blur: number;
+}
+
+/** The values of a form that are kept as they are; see draft.ts. */
+export const PLAIN_FIELDS = [
+  'mode',
+  'prompt',
+  'negativePrompt',
+  'width',
+  'height',
+  'steps',
+  'guidanceScale',
+  'samplerId',
+  'scheduleId',
+  'vae',
+  'tiling',
+  'seed',
+  'count',
+  'batchSize',
+  'strength',
+  'fit',
+  'hires',
+  'refiner',
+  'edit',
+  'upscale',
+  'filledFor',
+] as const satisfies readonly (keyof GenerateForm)[];
+
+/** What the reader has set. generate-job.ts and upscale-job.ts make jobs of it. */
+export class GenerateForm {
+  mode = $state<Mode>('text');
+  prompt = $state('');
+  negativePrompt = $state('');
+  width = $state(512);
+  height = $state(512);
+  steps = $state(20);
+  guidanceScale = $state(7);
+  samplerId = $state('dpmpp_2m');
+  scheduleId = $state('automatic');
+  /** The id of a VAE to use in place of the model's own, or empty. */
+  vae = $state('');
+  /** Images that steer the composition, with the ControlNets they go to. */
+  controls = $state<ControlSpec[]>([]);
+  /** Whether opposite borders are to fit each other. */
+  tiling = $state(false);
+  /** Decimal digits; empty or −1 for a random one. */
+  seed = $state('');
+  /** Images of one job; for each init image, where there are several. */
+  count = $state(1);
+  batchSize = $state(1);
+  /** Denoising strength from an init image. */
+  strength = $state(0.6);
+  fit = $state<Fit>('crop');
+  hires = $state<HiresSettings | null>(null);
+  refiner = $state<{ model: ModelId; switchAt: number } | null>(null);
+  edit = $state<EditSettings>(freshEdit());
+  /** An empty upscaler leaves the choice to the app. */
+  upscale = $state({ factor: 2, upscaler: '' });
+  /** The model whose own values have been taken. */
+  filledFor = $state<ModelId | null>(null);
+
+  #sources = $state.raw<readonly SourceImage[]>([]);
+  /** Of the first source, while there is one. */
+  #editor = $state.raw<MaskEditor | null>(null);
+  /** Whether the stage shows the editor in place of results. */
+  showsEditor = $state(true);
+
+  readonly sampler: SamplerOption = $derived(
+    samplers.find(({ id }) => id === this.samplerId) ?? samplers[0] ?? FIRST_SAMPLER,
+  );
+  readonly schedule: ScheduleOption | null = $derived(
+    schedules.find(({ id }) => id === this.scheduleId) ?? null,
+  );
+  readonly hasRandomSeed = $derived(this.seed === '' || this.seed === RANDOM_SEED);
+  readonly seedIsValid = $derived(
+    this.hasRandomSeed || (/^\d{1,20}$/.test(this.seed) && BigInt(this.seed) <= LARGEST_SEED),
+  );
+  /** Whether images are generated at their own size. */
+  readonly keepsSize = $derived(this.mode === 'edit' && this.edit.area === 'whole');
+
+  /** The images that are the input of every mode that takes any. */
+  get sources(): readonly SourceImage[] {
+    return this.#sources;
+  }
+
+  /** Takes other images for input; a mask belongs to the image it was made on. */
+  set sources(sources: readonly SourceImage[]) {
+    this.#sources = sources;
+    const [first] = sources;
+    if (first?.id !== this.#editor?.source.id) {
+      this.#editor = first ? new MaskEditor(first) : null;
+      this.edit.expand = noSides();
+    }
+    this.showsEditor = true;
+  }
+
+  /** The mask of the first source. */
+  get editor(): MaskEditor | null {
+    return this.#editor;
+  }
+
+  /** Starts from images in a mode; in one that takes none, the next. */
+  startFrom(sources: readonly SourceImage[], mode: Mode): void {
+    this.sources = sources;
+    this.mode = modes[mode].takesImages ? mode : 'image';
+  }
+
+  /** Takes a model's own values, once for each model. */
+  takeDefaults(pack: ModelPack): void {
+    if (this.filledFor === pack.id) return;
+    this.resetTo(pack);
+  }
+
+  /** Sets sizes, steps, guidance, sampler and schedule to a model's own. */
+  resetTo(pack: ModelPack): void {
+    this.filledFor = pack.id;
+    const { width, height, steps, guidanceScale, sampler, schedule } = pack.defaults;
+    this.width = width;
+    this.height = height;
+    this.steps = steps;
+    this.guidanceScale = guidanceScale;
+    this.samplerId = sampler;
+    this.scheduleId = schedule;
+    this.vae = '';
+    this.tiling = false;
+    this.batchSize = 1;
+  }
+
+  /** Pixels of the images of the first pass. */
+  sizeFor(pack: ModelPack): Size {
+    const [source] = this.#sources;
+    if (!this.keepsSize || !source) return { width: this.width, height: this.height };
+    const { left, top, right, bottom } = this.edit.expand;
+    const { width, height } = pack.defaults;
+    const whole = { width: source.width + left + right, height: source.height + top + bottom };
+    return fitArea(whole, LARGEST_EDIT * width * height);
+  }
+
+  /** Names an add-on at the end of the prompt, unless it is named there already. */
+  mention(addOn: AddOnPack): void {
+    const text = promptText(addOn);
+    if (text !== null && !mentionPattern(addOn).test(this.prompt))
+      this.prompt = `${this.prompt.trimEnd()} ${text}`.trimStart();
+  }
+
+  /** Takes an add-on out of the prompt. */
+  unmention(addOn: AddOnPack): void {
+    this.prompt = this.prompt.replace(mentionPattern(addOn), '').replaceAll(/ {2,}/g, ' ').trim();
+  }
+
+  /** The strength at which the prompt names a LoRA; null where it does not. */
+  loraStrength(lora: AddOnPack): number | null {
+    const found = mentionPattern(lora).exec(this.prompt)?.[0];
+    if (found === undefined) return null;
+    const strength = Number.parseFloat(/:([^:>]*)>$/.exec(found)?.[1] ?? '');
+    return Number.isNaN(strength) ? 1 : strength;
+  }
+
+  /** Changes the strength at which the prompt names a LoRA. */
+  setLoraStrength(lora: AddOnPack, strength: number): void {
+    this.prompt = this.prompt.replace(mentionPattern(lora), loraTag(lora.id, strength));
+  }
+
+  /** The sampler as the engine is told of it. */
+  samplerChoice(): KDiffusionSampler {
+    return { family: 'k-diffusion', sampler: this.samplerId, schedule: this.scheduleId, options: {} };
+  }
+
+  /**
+   * Takes everything from a finished image but what it was made from, so that generating again gives the same one.
+   * @param model what it will be generated with, whose own values are not to replace these
+   */
+  fill(job: GenerateJob, index: number, model: ModelId | null): void {
+    const image = job.images[index];
+    if (!image) return;
+    const [first, second] = job.passes;
+    const { vae, size, steps, strength, sampler, guidanceScale, graph, refiner } = first;
+    this.filledFor = model;
+    this.prompt = image.prompt.join('\n');
+    this.negativePrompt = image.negativePrompt.join('\n');
+    this.seed = image.seed.toString();
+    this.width = size.width;
+    this.height = size.height;
+    this.steps = steps;
+    this.guidanceScale = guidanceScale;
+    this.vae = vae ?? '';
+    this.controls = (job.controls ?? []).map(plainControl);
+    this.tiling = graph?.tiling ?? false;
+    this.refiner = refiner ? { model: refiner.model, switchAt: refiner.switchAt } : null;
+    this.hires = second
+      ? {
+          scale: Math.round((second.size.width / size.width) * 100) / 100,
+          resizeBy: second.resizeBy ?? 'Lanczos',
+          steps: second.steps,
+          strength: second.strength,
+        }
+      : null;
+    this.count = 1;
+    this.batchSize = 1;
+    if (job.init.from === 'noise') this.mode = 'text';
+    else this.strength = strength;
+    if (sampler.family === 'k-diffusion') {
+      this.samplerId = sampler.sampler;
+      this.scheduleId = sampler.schedule;
+    }
+  }
+}
+
+/** A control without what makes it reactive, which does not go to another thread. */
+export function plainControl({ preprocessor, ...control }: ControlSpec): ControlSpec {
+  return { ...control, preprocessor: { ...preprocessor } };
+}
+
+function noSides(): Sides {
+  return { left: 0, top: 0, right: 0, bottom: 0 };
+}
+
+function freshEdit(): EditSettings {
+  return { expand: noSides(), fill: 'auto', area: 'whole', padding: 32, blur: 4 };
+}

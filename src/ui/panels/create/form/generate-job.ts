@@ -1,0 +1,185 @@
+import { describeUnit } from '#codecs/infotext-control.ts';
+import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
+import { hiresSizes } from '#imaging/a1111/hires-size.ts';
+import { AppError } from '#protocol/error.ts';
+import type { GenerateJob, ImageSpec, Init, MaskedInit, Pass, Size } from '#protocol/job.ts';
+import type { AddOnInfo, AddOnKind, ModelId, ModelInfo } from '#protocol/model.ts';
+import { LARGEST_SEED, plainControl, type GenerateForm } from './generate-form.svelte.ts';
+import { CELL } from './shapes.ts';
+
+/** What a job is made of besides the form. */
+export interface JobParts {
+  model: ModelInfo;
+  /** Those that go with the model; a VAE or ControlNets chosen for another one are left out. */
+  addOns: readonly AddOnInfo[];
+  /** White where the image is generated again; null where nothing is marked. */
+  mask: Blob | null;
+}
+
+/** As infotexts name what is in the mask; A1111 leaves out its default. */
+const FILL_LABELS: Readonly<Partial<Record<MaskedInit['fill'], string>>> = {
+  fill: 'fill',
+  'latent-noise': 'latent noise',
+  'latent-nothing': 'latent nothing',
+};
+
+/**
+ * The job of a form in a mode that generates, with its seeds drawn: image i has seed + i, and noise is drawn as A1111 draws it.
+ * Of several init images, each is generated from as often as images are asked for.
+ * @throws AppError `invalid_request` when there is no prompt, no image, nothing to edit, or the seed is no 64-bit number
+ */
+export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
+  const { model, addOns } = parts;
+  const prompt = form.prompt.trim();
+  const init = initOf(form, parts.mask);
+  if (prompt === '' && init.from === 'noise')
+    throw new AppError('invalid_request', 'Write a prompt first: what should the image show?');
+  const goesAlong = (kind: AddOnKind, id: ModelId) =>
+    addOns.some(({ pack }) => pack.kind === kind && pack.id === id);
+  const isOwnGraph = model.pack.weights === 'safetensors';
+  const controls = isOwnGraph ? form.controls.filter(({ id }) => goesAlong('controlnet', id)) : [];
+  const first: Pass = {
+    model: model.pack.id,
+    ...(goesAlong('vae', form.vae) && { vae: form.vae }),
+    ...(form.refiner && { refiner: { ...form.refiner, counts: 'timestep' as const } }),
+    size: form.sizeFor(model.pack),
+    steps: form.steps,
+    strength: init.from === 'noise' ? 1 : form.strength,
+    sampler: form.samplerChoice(),
+    guidanceScale: form.guidanceScale,
+    ...(isOwnGraph && form.tiling && { graph: { tiling: true } }),
+  };
+  const second = init.from === 'masked' ? null : hiresPass(form, first);
+  const hashOf = (id: ModelId) =>
+    addOns.find(({ pack }) => pack.kind === 'controlnet' && pack.id === id)?.sha256 ?? '';
+  return {
+    task: 'generate',
+    images: imagesOfForm(form, prompt, init),
+    batchSize: form.batchSize,
+    init: repeated(init, form.count),
+    passes: second ? [first, second] : [first],
+    noise: { source: 'philox', subseedStrength: 0, etaNoiseSeedDelta: 0 },
+    promptOptions: { syntax: 'a1111', emphasis: 'original', clipSkip: 1, commaPaddingBacktrack: 20 },
+    ...(controls.length > 0 && { controls: controls.map(plainControl) }),
+    post: [],
+    keepUnfinished: false,
+    output: {
+      format: 'png',
+      quality: 1,
+      metadata: {
+        samplerLabel: form.sampler.label,
+        scheduleLabel:
+          form.scheduleId === 'automatic' ? form.sampler.automaticSchedule : (form.schedule?.label ?? null),
+        extra: [
+          ...controls.map((control, index): InfotextPair => [
+            `ControlNet ${index}`,
+            describeUnit(control, hashOf(control.id)),
+          ]),
+          ...maskPairs(init),
+          ...(second ? hiresPairs(form, second) : []),
+          ...(form.refiner ? refinerPairs(form.refiner) : []),
+        ],
+      },
+    },
+  };
+}
+
+function imagesOfForm(form: GenerateForm, prompt: string, init: Init): ImageSpec[] {
+  if (!form.seedIsValid)
+    throw new AppError('invalid_request', `A seed is a whole number from 0 to ${LARGEST_SEED.toString()}.`);
+  const firstSeed = form.hasRandomSeed ? randomSeed() : BigInt(form.seed);
+  const inits = init.from === 'noise' ? 1 : init.images.length;
+  return Array.from({ length: form.count * inits }, (_, index): ImageSpec => ({
+    prompt: [prompt],
+    negativePrompt: [form.negativePrompt.trim()],
+    seed: BigInt.asUintN(64, firstSeed + BigInt(index)),
+    subseed: 0n,
+  }));
+}
+
+function initOf(form: GenerateForm, mask: Blob | null): Init {
+  const blobs = form.sources.map(({ blob }) => blob);
+  const [first] = blobs;
+  if (form.mode === 'text') return { from: 'noise' };
+  if (!first) throw new AppError('invalid_request', 'Add an image to start from.');
+  if (form.mode === 'image') return { from: 'image', rules: 'a1111', images: blobs, fit: form.fit };
+  const { fill, area, padding, blur } = form.edit;
+  const expand = { ...form.edit.expand };
+  const isLarger = Object.values(expand).some((pixels) => pixels > 0);
+  if (!mask && !isLarger) {
+    throw new AppError(
+      'invalid_request',
+      'Mark what to generate again with the brush, or extend the image at its sides.',
+    );
+  }
+  return {
+    from: 'masked',
+    rules: 'a1111',
+    images: [first],
+    fit: 'crop',
+    mask: mask ? { kind: 'image', mask, invert: false } : { kind: 'none' },
+    ...(isLarger && { expand }),
+    fill: fill === 'auto' ? (isLarger ? 'fill' : 'original') : fill,
+    blur: { x: blur, y: blur },
+    round: true,
+    area: area === 'whole' ? 'whole' : { padding },
+    overlay: true,
+  };
+}
+
+/** Each init image as often as it is generated from. */
+function repeated(init: Init, count: number): Init {
+  if (init.from === 'noise' || init.images.length === 1) return init;
+  return { ...init, images: init.images.flatMap((image) => Array.from({ length: count }, () => image)) };
+}
+
+/** A1111's hires fix: as many steps as asked for, whatever the strength. */
+function hiresPass(form: GenerateForm, first: Pass): Pass | null {
+  if (!form.hires) return null;
+  const { scale, resizeBy, steps, strength } = form.hires;
+  const { upscaleTo } = hiresSizes({ size: first.size, scale, resize: { width: 0, height: 0 } });
+  const size: Size = { width: wholeCells(upscaleTo.width), height: wholeCells(upscaleTo.height) };
+  const { refiner, ...pass } = first;
+  const ends = refiner ? { refiner } : {};
+  return { ...pass, ...ends, size, resizeBy, steps: steps || first.steps, strength, exactSteps: true };
+}
+
+function wholeCells(side: number): number {
+  return Math.floor(side / CELL) * CELL;
+}
+
+function hiresPairs({ hires }: GenerateForm, { resizeBy }: Pass): InfotextPair[] {
+  if (!hires) return [];
+  return [
+    ['Hires upscale', pythonFloat(hires.scale)],
+    ...(hires.steps === 0 ? [] : [['Hires steps', String(hires.steps)] as const]),
+    ['Hires upscaler', resizeBy ?? 'Lanczos'],
+  ];
+}
+
+function refinerPairs({ model, switchAt }: NonNullable<GenerateForm['refiner']>): InfotextPair[] {
+  return [
+    ['Refiner', model],
+    ['Refiner switch at', pythonFloat(switchAt)],
+  ];
+}
+
+function maskPairs(init: Init): InfotextPair[] {
+  if (init.from !== 'masked') return [];
+  const { blur, area, fill } = init;
+  const padding = typeof area === 'object' && 'padding' in area ? area.padding : null;
+  const content = FILL_LABELS[fill];
+  return [
+    ...(blur.x > 0 ? [['Mask blur', String(blur.x)] as const] : []),
+    ...(padding === null
+      ? []
+      : [['Inpaint area', 'Only masked'] as const, ['Masked area padding', String(padding)] as const]),
+    ...(content === undefined ? [] : [['Masked content', content] as const]),
+  ];
+}
+
+/** 32 random bits, as A1111 draws them: short enough to be read aloud. */
+function randomSeed(): bigint {
+  const [bits = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return BigInt(bits);
+}

@@ -1,0 +1,29 @@
+import type { Component } from 'svelte';
+import Brush from '@lucide/svelte/icons/brush';
+import Image from '@lucide/svelte/icons/image';
+import ImageUpscale from '@lucide/svelte/icons/image-upscale';
+import Type from '@lucide/svelte/icons/type';
+
+/** What an image is made from. */
+interface ModeFacts {
+  label: string;
+  icon: Component;
+  /** What the button says that starts it. */
+  action: string;
+  /** Whether it starts from images. */
+  takesImages: boolean;
+  /** Whether it is a run of the model, with a prompt, steps and a seed. */
+  generates: boolean;
+}
+
+/** The modes of the Create panel, in the order of its tabs. They differ only in their input. */
+export const modes = {
+  text: { label: 'Text', icon: Type, action: 'Generate', takesImages: false, generates: true },
+  image: { label: 'Image', icon: Image, action: 'Generate', takesImages: true, generates: true },
+  edit: { label: 'Edit', icon: Brush, action: 'Generate', takesImages: true, generates: true },
+  upscale: { label: 'Upscale', icon: ImageUpscale, action: 'Upscale', takesImages: true, generates: false },
+} as const satisfies Record<string, ModeFacts>;
+
+export type Mode = keyof typeof modes;
+
+export const modeNames: readonly Mode[] = ['text', 'image', 'edit', 'upscale'];

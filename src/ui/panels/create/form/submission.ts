@@ -1,0 +1,56 @@
+import { AppError } from '#protocol/error.ts';
+import type { Job } from '#protocol/job.ts';
+import type { Engine } from '#ui/state/engine.svelte.ts';
+import { generateJob } from './generate-job.ts';
+import type { GenerateForm } from './generate-form.svelte.ts';
+import { modes } from './modes.ts';
+import { upscaleJob } from './upscale-job.ts';
+
+/** Milliseconds in which the same job is not asked for twice: a double click. */
+const DOUBLE_CLICK_MS = 700;
+
+/** Turns the form into jobs, one for each time it is meant. */
+export class Submission {
+  readonly #form: GenerateForm;
+  readonly #engine: Engine;
+  #last = { key: '', at: -Infinity };
+  #isPreparing = false;
+
+  constructor(form: GenerateForm, engine: Engine) {
+    this.#form = form;
+    this.#engine = engine;
+  }
+
+  /**
+   * Queues the job of the form.
+   * @returns whether it did; not for the second click of two
+   * @throws AppError for what is missing in the form
+   */
+  async submit(): Promise<boolean> {
+    const form = this.#form;
+    const key = [form.mode, form.prompt, form.negativePrompt, form.seed, form.count].join('\n');
+    const at = performance.now();
+    if (this.#isPreparing || (key === this.#last.key && at - this.#last.at < DOUBLE_CLICK_MS)) return false;
+    this.#isPreparing = true;
+    try {
+      const job = await this.#makeJob();
+      this.#last = { key, at };
+      void this.#engine.submit(job);
+    } finally {
+      this.#isPreparing = false;
+    }
+    return true;
+  }
+
+  async #makeJob(): Promise<Job> {
+    const [form, engine] = [this.#form, this.#engine];
+    if (!modes[form.mode].generates) {
+      const { upscaler } = form.upscale;
+      return upscaleJob(form, engine.canUpscaleWith(upscaler) ? upscaler : engine.bestUpscaler);
+    }
+    const model = engine.selectedModel;
+    if (!model) throw new AppError('internal', 'The engine is still starting. Try again in a moment.');
+    const mask = form.mode === 'edit' ? ((await form.editor?.toFile()) ?? null) : null;
+    return generateJob(form, { model, addOns: engine.fittingAddOns, mask });
+  }
+}

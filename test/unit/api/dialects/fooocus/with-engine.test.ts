@@ -1,0 +1,150 @@
+import { expose } from 'comlink';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createApi, type Api } from '#api/index.ts';
+import { decodePng } from '#codecs/png.ts';
+import { createEngine } from '#engine/engine.ts';
+import { packs } from '#library/packs/index.ts';
+import { startFakeLibrary } from '../../../../support/fake-library.ts';
+import { bytesOf, type ImageResult, type Json, postForm } from '../../../../support/fooocus.ts';
+import { openHostAround, type HostTab } from '../../../../support/host-around.ts';
+import { jsonOf, post } from '../../../../support/http.ts';
+import { compareImages } from '../../../../support/images.ts';
+import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../../support/node-engine.ts';
+import { base64Of, fileOf, imagePng, maskPng } from './images.ts';
+
+/** Images from images on the built-in model, from request to image. */
+
+const engine = createEngine(openNodeRuntime, () => readFrom(EMOJI_MINI));
+let tab: HostTab;
+let api: Api;
+
+beforeAll(async () => {
+  const state = { stage: 'installed', installedAt: 0 } as const;
+  tab = await openHostAround({
+    startEngine: () => {
+      const { port1, port2 } = new MessageChannel();
+      expose(engine, port2);
+      return Object.assign(port1, { terminate: () => port1.close() });
+    },
+    library: startFakeLibrary({ packs: [{ pack: packs['emoji-mini'], state }] }),
+  });
+  const { host } = tab;
+  api = createApi({ connect: () => Promise.resolve({ host, ended: new Promise<void>(() => undefined) }) });
+}, 120_000);
+
+afterAll(async () => {
+  tab.close();
+  await engine.unload();
+});
+
+const SIDE = 96;
+const sky = imagePng(SIDE, SIDE, (x, y) => [90 + (x % 32), 160, 230 - (y % 32)]);
+const input_image = base64Of(sky);
+
+const REQUEST = {
+  prompt: 'green frog, cartoon style',
+  style_selections: [],
+  image_seed: 7,
+  advanced_params: { overwrite_step: 4, sampler_name: 'euler', scheduler_name: 'normal' },
+};
+
+async function imageOf(answer: Promise<Response>): Promise<Uint8Array> {
+  const response = await answer;
+  expect(response.status).toBe(200);
+  const [result] = await jsonOf<ImageResult[]>(response);
+  expect(result).toMatchObject({ finish_reason: 'SUCCESS', seed: '7' });
+  return bytesOf(api.request(result?.url ?? ''));
+}
+
+function generate(route: string, changes: Json): Promise<Uint8Array> {
+  const { advanced_params, ...others } = changes;
+  const body = {
+    ...REQUEST,
+    input_image,
+    ...others,
+    advanced_params: { ...REQUEST.advanced_params, ...(advanced_params as Json | undefined) },
+  };
+  return imageOf(post(api, `/v2/generation/${route}`, body));
+}
+
+const vary = (changes: Json) => generate('image-upscale-vary', { uov_method: 'Vary (Subtle)', ...changes });
+const inpaint = (changes: Json) => generate('image-inpaint-outpaint', changes);
+
+describe('on the built-in model', () => {
+  it('a variation keeps more of the image the weaker it is, and is the same for the same seed', async () => {
+    const [subtle, again, strong] = [
+      await vary({ advanced_params: { overwrite_vary_strength: 0.2 } }),
+      await vary({ advanced_params: { overwrite_vary_strength: 0.2 } }),
+      await vary({ uov_method: 'Vary (Strong)' }),
+    ];
+    expect(decodePng(subtle)).toMatchObject({ width: 1024, height: 1024 });
+    expect(again).toEqual(subtle);
+    const large = await generate('image-upscale-vary', { uov_method: 'Upscale (Fast 2x)' });
+    expect(compareImages(subtle, large).mean).toBeLessThan(compareImages(strong, large).mean);
+  }, 120_000);
+
+  it('upscaling is close to the image', async () => {
+    const [upscaled, resized] = [
+      await generate('image-upscale-vary', { uov_method: 'Upscale (2x)' }),
+      await generate('image-upscale-vary', { uov_method: 'Upscale (Fast 2x)' }),
+    ];
+    const { mean } = compareImages(upscaled, resized);
+    expect(mean).toBeGreaterThan(0.1);
+    expect(mean).toBeLessThan(40);
+  }, 120_000);
+
+  it('inpainting leaves what is far from the mask as it is', async () => {
+    const image = await inpaint({ input_mask: base64Of(maskPng(SIDE, SIDE, 64)) });
+    const [made, given] = [decodePng(image), decodePng(sky)];
+    expect(made).toMatchObject({ width: SIDE, height: SIDE });
+    let changed = 0;
+    for (let pixel = 0; pixel < SIDE * SIDE; pixel++) {
+      const difference = Math.max(
+        ...[0, 1, 2].map((c) =>
+          Math.abs(
+            (made.data[pixel * made.channels + c] ?? 0) - (given.data[pixel * given.channels + c] ?? 0),
+          ),
+        ),
+      );
+      // The mask fades out over 32 pixels.
+      if (pixel % SIDE < 30) expect(difference).toBeLessThanOrEqual(1);
+      if (pixel % SIDE >= 64 && difference > 8) changed++;
+    }
+    expect(changed).toBeGreaterThan((SIDE * 32) / 4);
+  }, 120_000);
+
+  it('outpainting keeps the image inside of what is new', async () => {
+    const parts = {
+      prompt: REQUEST.prompt,
+      style_selections: '',
+      image_seed: '7',
+      input_image: fileOf(sky),
+      outpaint_selections: 'Left,Bottom',
+      outpaint_distance_bottom: '40',
+      advanced_params: JSON.stringify(REQUEST.advanced_params),
+    };
+    const image = await imageOf(postForm(api, '/v1/generation/image-inpaint-outpaint', parts));
+    const { width, height, channels, data } = decodePng(image);
+    expect({ width, height }).toEqual({ width: SIDE + 28, height: SIDE + 40 });
+    const given = decodePng(sky);
+    const at = (28 + 80) * channels;
+    for (let c = 0; c < 3; c++) {
+      expect(Math.abs((data[at + c] ?? 0) - (given.data[80 * given.channels + c] ?? 0))).toBeLessThanOrEqual(
+        1,
+      );
+    }
+  }, 120_000);
+
+  it('inpainting from nothing, at another strength or with the mask inverted is another image', async () => {
+    const input_mask = base64Of(maskPng(SIDE, SIDE, 64));
+    const images = [
+      await inpaint({ input_mask }),
+      await inpaint({ input_mask, advanced_params: { inpaint_disable_initial_latent: true } }),
+      await inpaint({ input_mask, advanced_params: { inpaint_strength: 0.4 } }),
+      await inpaint({ input_mask, advanced_params: { invert_mask_checkbox: true } }),
+      await inpaint({ input_mask, advanced_params: { inpaint_respective_field: 0.3 } }),
+      await inpaint({ input_mask, inpaint_additional_prompt: 'red apple' }),
+    ];
+    expect(new Set(images.map(base64Of)).size).toBe(images.length);
+  }, 240_000);
+});
