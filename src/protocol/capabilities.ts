@@ -35,6 +35,7 @@ export const CAPABILITIES = {
   hypernetwork: { title: 'hypernetworks', built: false, pack: null },
   hypertile: { title: 'hypertile', built: false, pack: null },
   'extra-options': { title: 'the extra options script', built: false, pack: null },
+  'img2img-alternative': { title: 'finding the noise behind an image', built: false, pack: null },
   training: { title: 'training', built: false, pack: null },
 } as const satisfies Readonly<Record<string, CapabilityFacts>>;
 

@@ -1,5 +1,12 @@
 import type { ModelFamily, ModelPack } from './model.ts';
 
+/** Latents at the UNet's scale to red, green and blue in −1 … 1, cell by cell. */
+export interface PreviewMap {
+  /** Of each latent channel into each colour. */
+  weights: readonly (readonly [red: number, green: number, blue: number])[];
+  bias: readonly [red: number, green: number, blue: number];
+}
+
 /** What a family of models has in common and no file of it says. */
 export interface FamilyFacts {
   title: string;
@@ -13,6 +20,8 @@ export interface FamilyFacts {
   sizing: ModelPack['sizing'];
   trainedSizes: ModelPack['trainedSizes'];
   latent: ModelPack['latent'];
+  /** What previews are made by. */
+  previewMap: PreviewMap;
   /** Whether the VAE's activations pass float16's largest number, so that it has to run in float32. */
   upcastsVae: boolean;
   /** Which of the published Align Your Steps schedules is its own. */
@@ -32,6 +41,34 @@ const SDXL_SIDES: readonly (readonly [number, number])[] = [
   [1536, 640],
 ];
 
+/** A1111's "Approx cheap" of SD 1 and SD 2 (modules/sd_vae_approx.py). */
+const SD_PREVIEW: PreviewMap = {
+  weights: [
+    [0.298, 0.207, 0.208],
+    [0.187, 0.286, 0.173],
+    [-0.158, 0.189, 0.264],
+    [-0.184, -0.271, -0.473],
+  ],
+  bias: [0, 0, 0],
+};
+
+/** The same of SDXL. */
+const SDXL_PREVIEW: PreviewMap = {
+  weights: [
+    [0.3448, 0.4168, 0.4395],
+    [-0.1953, -0.029, 0.025],
+    [0.1074, 0.0886, -0.0163],
+    [-0.373, -0.2499, -0.2088],
+  ],
+  bias: [0, 0, 0],
+};
+
+/** Made by test/docs/fit-preview.ts. */
+const EMOJI_PREVIEW: PreviewMap = {
+  weights: [],
+  bias: [0, 0, 0],
+};
+
 /** Sources: the `config.json` files of the families' repositories on the Hugging Face hub. */
 export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
   'emoji-mini': {
@@ -43,6 +80,7 @@ export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
     trainedSizes: [[256, 256]],
     // Two halvings in the UNet, each of which must come out even.
     latent: { channels: 16, downscale: 16, sizeMultiple: 64, scalingFactor: 1 },
+    previewMap: EMOJI_PREVIEW,
     upcastsVae: false,
     alignYourSteps: 'sd1',
   },
@@ -54,6 +92,7 @@ export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
     sizing: 'exact',
     trainedSizes: [[512, 512]],
     latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.18215 },
+    previewMap: SD_PREVIEW,
     upcastsVae: false,
     alignYourSteps: 'sd1',
   },
@@ -65,6 +104,7 @@ export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
     sizing: 'exact',
     trainedSizes: [[512, 512]],
     latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.18215 },
+    previewMap: SD_PREVIEW,
     upcastsVae: false,
     alignYourSteps: 'sd1',
   },
@@ -83,6 +123,7 @@ export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
       ...SDXL_SIDES.map(([long, short]): readonly [number, number] => [short, long]),
     ],
     latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.13025 },
+    previewMap: SDXL_PREVIEW,
     upcastsVae: true,
     alignYourSteps: 'sdxl',
   },
@@ -94,6 +135,7 @@ export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
     sizing: 'exact',
     trainedSizes: [[1024, 1024]],
     latent: { channels: 4, downscale: 8, sizeMultiple: 64, scalingFactor: 0.13025 },
+    previewMap: SDXL_PREVIEW,
     upcastsVae: true,
     alignYourSteps: 'sdxl',
   },

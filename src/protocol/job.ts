@@ -76,6 +76,8 @@ export interface GenerateJob {
   output: OutputSpec;
   /** Whether an interrupted batch is decoded as far as it got, as A1111 does, or dropped. */
   keepUnfinished: boolean;
+  /** What previews are made by: the family's linear map (the default), a TAESD if one is installed, or the VAE. */
+  previewBy?: 'map' | 'taesd' | 'vae';
 }
 
 /** Where a run starts. */
@@ -133,6 +135,8 @@ export type MaskSource =
       invert: boolean;
       /** Applies to the latents only; no overlay (A1111's `latent_mask`). */
       latentOnly?: boolean;
+      /** What is filled and what the latents' mask is made of, where that is not the mask; brought to the size of the pass. */
+      latentMask?: Blob;
       /** Pixels the mask grows (above 0) or shrinks by, before it is inverted (Fooocus). */
       erodeOrDilate?: number;
     }

@@ -14,7 +14,7 @@ import { deflatedFile } from '../support/deflated.ts';
 import { calibrate, type BuiltInNetwork } from './quantise/calibration.ts';
 import { readWeights } from './quantise/networks.ts';
 import { quantised } from './quantise/quantised.ts';
-import { bytesOf, chooseSteps, rmsOf, roundTo, type Matrix } from './quantise/steps.ts';
+import { bytesOf, chooseSteps, rmsOf, type Matrix } from './quantise/steps.ts';
 
 const TARGET = path.resolve(import.meta.dirname, '../../public/models/emoji-mini');
 const COPIED = ['scheduler/scheduler_config.json', 'tokenizer/merges.txt', 'unet/config.json'];
@@ -69,10 +69,10 @@ for (const file of FILES) {
     if (shape.length < 2 || !name.endsWith('.weight')) continue;
     const network = networkOf(file, name);
     const step = TRIAL * rmsOf(data);
-    const rounded = Float32Array.from(roundTo(data, step), (level) => level * step);
+    const rounded = Float32Array.from(data, (value) => Math.round(value / step) * step);
     const error = await calibration.errorOf(network, { ...weights[file], [name]: { shape, data: rounded } });
     const sensitivity = (COUNTS[network] * error) / (TRIAL ** 2 / 12);
-    matrices.set(`${file}/${name}`, { data, sensitivity });
+    matrices.set(`${file}/${name}`, { rows: shape[0] ?? 1, data, sensitivity });
     console.log(`${file} ${name}: ${Math.sqrt(error).toFixed(5)}`);
   }
 }

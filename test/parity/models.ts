@@ -8,10 +8,11 @@ import {
   buildAutoencoderTinyDecoder,
   buildAutoencoderTinyEncoder,
 } from '#engine/architectures/autoencoder-tiny.ts';
-import { buildClipText, type TextOutput } from '#engine/architectures/clip-text.ts';
+import { buildClipText } from '#engine/architectures/clip-text.ts';
 import { buildClipVision, type ClipVisionOutput } from '#engine/architectures/clip-vision.ts';
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import { buildControlNet } from '#engine/architectures/controlnet.ts';
+import type { TextOutput } from '#engine/architectures/text-outputs.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import { openSafetensors, type SafetensorsFile } from '#weights/safetensors-source.ts';

@@ -25,7 +25,8 @@ export async function openInitEngine() {
     const files: { infotext: string; file: Blob }[] = [];
     const masks: MaskArtifact[] = [];
     await engine.run([model.pack, upscaler.pack], job, (event) => {
-      if (event.type === 'artifact') files.push({ infotext: event.artifact.image.infotext, file: event.file });
+      if (event.type === 'artifact')
+        files.push({ infotext: event.artifact.image.infotext, file: event.file });
       if (event.type === 'by-product') masks.push(event.artifact);
     });
     const made: MadeImage[] = [];
@@ -69,7 +70,11 @@ export function jobFrom(
 
 /** A photo with soft colours everywhere. */
 export const photo = (width = 64, height = 64): Blob =>
-  pngOf(width, height, (x, y) => [128 + 100 * Math.sin(x / 9), 128 + 100 * Math.cos(y / 7), (x * 5 + y * 3) % 256]);
+  pngOf(width, height, (x, y) => [
+    128 + 100 * Math.sin(x / 9),
+    128 + 100 * Math.cos(y / 7),
+    (x * 5 + y * 3) % 256,
+  ]);
 
 async function read(blob: Blob): Promise<Pixels> {
   return decodePng(new Uint8Array(await blob.arrayBuffer()));

@@ -9,4 +9,6 @@ export interface BuildOptions {
   precision?: FloatType;
   /** See `GraphOptions` of graph/graph.ts. */
   slicesAttention?: boolean;
+  /** See `GraphOptions` of graph/graph.ts. */
+  winograd?: boolean;
 }

@@ -52,6 +52,11 @@ export interface GraphOptions {
   loraInputs?: boolean;
   /** Attention of an image to itself goes slice by slice, as ONNX Runtime's CPU provider needs it: graph/attention.ts. */
   slicesAttention?: boolean;
+  /**
+   * 3×3 convolutions go by Winograd's way where it pays: on the CPU, with weights that are folded when the session is created,
+   * for they have 16 numbers instead of 9. See graph/winograd.ts.
+   */
+  winograd?: boolean;
 }
 
 /**
@@ -63,6 +68,7 @@ export class Graph {
   readonly circular: boolean;
   readonly loraInputs: boolean;
   readonly slicesAttention: boolean;
+  readonly winograd: boolean;
   readonly weights: WeightBinder;
   readonly #name: string;
   #nodes: OnnxNode[] = [];
@@ -85,6 +91,7 @@ export class Graph {
     circular = false,
     loraInputs = false,
     slicesAttention = false,
+    winograd = false,
   }: GraphOptions) {
     this.#name = name;
     this.weights = new WeightBinder(weights, `${name}.weights`);
@@ -92,6 +99,7 @@ export class Graph {
     this.circular = circular;
     this.loraInputs = loraInputs;
     this.slicesAttention = slicesAttention;
+    this.winograd = winograd;
   }
 
   /** A graph input. Floats arrive as float32 and are cast to the graph's precision. */

@@ -20,6 +20,7 @@ import {
   tanh,
   transpose,
 } from './operators.ts';
+import { suitsWinograd, winogradConvolution } from './winograd.ts';
 
 /*
  * Layers as torch names them: each takes its weights by name (`<name>.weight`, `<name>.bias`) in the layout torch
@@ -93,13 +94,24 @@ export function conv2d(
     throw new AppError('internal', `${name}: a convolution needs [batch, channels, height, width].`);
   }
   const weight = graph.parameter(`${name}.weight`, [out, channels, kernel, kernel]);
-  const rest = bias ? [graph.parameter(`${name}.bias`, [out])] : [];
   const [before, after] = typeof padding === 'number' ? [padding, padding] : padding;
   const side = (size: Dimension) => convolvedSide(size, { kernel, stride, borders: before + after, name });
   const shape = [batch, out, side(height), side(width)];
   // A1111 tiles by making the padding of every Conv2d circular; the VAE encoder's one-sided padding is no part of it.
   const wraps = graph.circular && before > 0;
   const source = wraps ? wrapBorders(graph, input, before) : input;
+  if (
+    graph.winograd &&
+    kernel === 3 &&
+    stride === 1 &&
+    before === 1 &&
+    after === 1 &&
+    suitsWinograd(input, out)
+  ) {
+    const result = winogradConvolution(graph, input, weight, wraps ? source : undefined);
+    return bias ? add(graph, result, graph.parameter(`${name}.bias`, [out], [out, 1, 1])) : result;
+  }
+  const rest = bias ? [graph.parameter(`${name}.bias`, [out])] : [];
   const pads = wraps ? [0, 0, 0, 0] : [before, before, after, after];
   // Nine channels, as inpainting models take, come out wrong from ONNX Runtime's WebGPU kernel, which takes them in threes.
   const missing = channels > 3 ? (4 - (channels % 4)) % 4 : 0;

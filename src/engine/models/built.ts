@@ -94,6 +94,7 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
         key: [packKey(pack), name, change, JSON.stringify(written)].join('|'),
         bytes,
         async open() {
+          const folds = foldsWeights(bytes, foldedBytes);
           const graph = build(own.config, {
             ...written,
             ...asked,
@@ -101,10 +102,11 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
             weights: source,
             precision,
             slicesAttention: runtime.device === null,
+            winograd: runtime.device === null && folds,
           });
           return runtime.createSession(graph.model, {
             externalData: await externalDataOf(graph, source, files),
-            foldWeights: foldsWeights(bytes, foldedBytes),
+            foldWeights: folds,
           });
         },
       };

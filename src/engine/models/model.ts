@@ -43,6 +43,11 @@ export interface LoadedModel {
    * @throws AppError `unsupported_feature` where there is none, and what the runtime throws
    */
   vaeEncoder(): Promise<Session>;
+  /**
+   * The decoder of a TAESD that is installed for the model, opened when it is first asked for; undefined where none is.
+   * @throws what the runtime throws
+   */
+  tinyDecoder(): Promise<Session | undefined>;
   /** Latents are divided by this before the VAE's decoder and multiplied behind its encoder. */
   scalingFactor: number;
   /** Whether UNet and VAE take latents as they are in GPU buffers: in float32. */
@@ -119,7 +124,7 @@ export async function openModel(
       if (pack.weights === 'onnx' && isWrittenOtherwise) {
         throw new AppError(
           'unsupported_feature',
-          `${pack.title} is made of finished graphs: no ControlNet, tiling, FreeU or token merging can be added to them.`,
+          `${pack.title} is made of finished graphs: no ControlNet, tiling, FreeU, token merging or self-attention guidance can be added to them.`,
         );
       }
       const changes = {
@@ -164,6 +169,14 @@ export async function openModel(
             'unsupported_feature',
             `${(vae ?? pack).title} has no VAE encoder: it generates from texts, not from images.`,
           );
+        },
+        async tinyDecoder() {
+          for (const addOn of addOns.ofKind('vae')) {
+            if (explainMisfit(model, addOn) !== null) continue;
+            const tiny = await openAutoencoder(addOn, addOns.files(addOn));
+            if (tiny.isTiny) return cache.add(tiny.networks.prepare('vae_decoder', changes));
+          }
+          return undefined;
         },
         // TAESD takes latents at the scale the UNet has them.
         scalingFactor: autoencoder.isTiny ? 1 : pack.latent.scalingFactor,

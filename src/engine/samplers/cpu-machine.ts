@@ -86,7 +86,8 @@ export class CpuMachine implements Machine {
   blend({ to, inside, outside, level }: BlendInstruction): void {
     const { mask, blendAt } = this.#options;
     if (!mask) throw new AppError('internal', 'This run has no mask.');
-    if (blendAt && level !== undefined) this.#store(to, blendAt(this.read(inside), this.read(outside), level));
+    if (blendAt && level !== undefined)
+      this.#store(to, blendAt(this.read(inside), this.read(outside), level));
     else blendLatents(this.#writable(to), mask, this.read(inside), this.read(outside));
   }
 

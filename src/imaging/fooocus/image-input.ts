@@ -47,14 +47,13 @@ function shapeMask(mask: Pixels, { erodeOrDilate: pixels, invert }: Omit<MaskOpt
   return invert ? mapSamples(grown, (sample) => 255 - sample) : grown;
 }
 
-function joinMasks(mask: Pixels, upload: Pixels): Pixels {
-  return {
-    ...mask,
-    data: mask.data.map((sample, i) => {
-      const [red = 0, green = 0, blue = 0] = upload.data.subarray(i * 3, i * 3 + 3);
-      return red + green + blue > 3 * 127 ? 255 : sample;
-    }),
-  };
+function joinMasks(mask: Pixels, { data: rgb }: Pixels): Pixels {
+  const joined = mask.data.slice();
+  for (let i = 0; i < joined.length; i++) {
+    const sum = (rgb[i * 3] ?? 0) + (rgb[i * 3 + 1] ?? 0) + (rgb[i * 3 + 2] ?? 0);
+    if (sum > 3 * 127) joined[i] = 255;
+  }
+  return { ...mask, data: joined };
 }
 
 /** Whether there is anything to inpaint: some of the mask is above 127, or the image grows. */

@@ -37,11 +37,6 @@ export function sizeOfShapeCeil({ width, height }: Size, wanted: number): Size {
   return size;
 }
 
-/** An image at the size of {@link sizeOfShapeCeil}, by Lanczos. */
-export function resizeToShapeCeil(pixels: Pixels, wanted: number): Pixels {
-  return resampleImage(pixels, sizeOfShapeCeil(pixels, wanted));
-}
-
 /** An image stretched by Lanczos; fractions of a pixel are cut off. Source: Fooocus modules/util.py, `resample_image`. */
 export function resampleImage(pixels: Pixels, { width, height }: Size): Pixels {
   return resize(pixels, { width: Math.trunc(width), height: Math.trunc(height) }, 'lanczos');

@@ -13,7 +13,7 @@ import { relativeError } from '../../support/relative-error.ts';
 import { openGraph } from '../../support/onnx-session.ts';
 const pack = packs['emoji-mini'];
 const exp = await readEmojiOutputs();
-const D = { 16: '/tmp/pack16', 39: '/tmp/pack39', 25: 'public/models/emoji-mini' };
+const D = { 16: '/tmp/pack16', ...Object.fromEntries(process.argv.slice(2).map((x) => [x, x])) };
 const got: Record<string, Record<string, Float32Array>> = {};
 for (const [k, d] of Object.entries(D)) for (const n of ['unet','text_encoder','vae_decoder','vae_encoder'] as const) {
   const s0 = await openSafetensors(new Blob([readFileSync(`${d}/${n.startsWith('vae')?'vae':n}/model.safetensors`)]), n);

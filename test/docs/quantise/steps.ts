@@ -1,5 +1,7 @@
 /** A weight that may be quantised, and what its errors cost. */
 export interface Matrix {
+  /** Output channels: rows of the data. */
+  rows: number;
   data: Float32Array<ArrayBuffer>;
   /** Error of the network's outputs for an error of the weight: both squared and relative to their power. */
   sensitivity: number;
@@ -7,6 +9,8 @@ export interface Matrix {
 
 /** int8 levels reach this far. */
 const LARGEST_LEVEL = 127;
+/** Weights of more numbers are quantised in any case: exact, they would take the bytes of many others. */
+const SMALL = 32_768;
 /** Bytes of a number that is not quantised: float16. */
 const EXACT_BYTES = 2;
 /** Steps are 2^(n / this): a last digit that differs between machines changes no file. */
@@ -23,14 +27,26 @@ export function rmsOf(data: Float32Array): number {
   return Math.sqrt(sum / data.length);
 }
 
-/** Numbers of a weight as multiples of a step. */
-export function roundTo(data: Float32Array, step: number): Int8Array<ArrayBuffer> {
+/** A weight as int8 levels of its output channels' scales. */
+export interface Rounded {
+  levels: Int8Array<ArrayBuffer>;
+  scales: Float32Array<ArrayBuffer>;
+}
+
+/** Numbers of a weight as multiples of a step; of a coarser one in channels that int8 would not reach the ends of. */
+export function roundTo({ rows, data }: Pick<Matrix, 'rows' | 'data'>, step: number): Rounded {
+  const columns = data.length / rows;
   const levels = new Int8Array(data.length);
-  for (let i = 0; i < levels.length; i++) {
-    const level = Math.round((data[i] ?? 0) / step);
-    levels[i] = Math.max(-LARGEST_LEVEL, Math.min(LARGEST_LEVEL, level));
+  const scales = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const end = (row + 1) * columns;
+    let largest = 0;
+    for (let i = end - columns; i < end; i++) largest = Math.max(largest, Math.abs(data[i] ?? 0));
+    const scale = Math.fround(Math.max(step, largest / LARGEST_LEVEL));
+    scales[row] = scale;
+    for (let i = end - columns; i < end; i++) levels[i] = Math.round((data[i] ?? 0) / scale);
   }
-  return levels;
+  return { levels, scales };
 }
 
 /** Bytes that entropy coding makes of levels. */
@@ -44,20 +60,20 @@ function codedBytes(levels: Int8Array): number {
 
 /** Bytes of all weights at these steps; those without a step are exact. */
 export function bytesOf(
-  matrices: ReadonlyMap<string, Pick<Matrix, 'data'>>,
+  matrices: ReadonlyMap<string, Pick<Matrix, 'rows' | 'data'>>,
   steps: ReadonlyMap<string, number>,
 ): number {
   let bytes = 0;
-  for (const [name, { data }] of matrices) {
+  for (const [name, matrix] of matrices) {
     const step = steps.get(name);
-    bytes += step === undefined ? EXACT_BYTES * data.length : codedBytes(roundTo(data, step));
+    bytes += step === undefined ? EXACT_BYTES * matrix.data.length : codedBytes(roundTo(matrix, step).levels);
   }
   return bytes;
 }
 
 /**
- * The step for each weight with which all of them take about so many bytes and the networks' errors are least. Weights that
- * need a finer step than int8 has levels for are not in the result: they stay as they are.
+ * The step for each weight with which all of them take about so many bytes and the networks' errors are least. Small
+ * weights that need a finer step than int8 has levels for are not in the result: they stay as they are.
  *
  * Rounding to multiples of a step d changes a number by d²/12 in the mean square, and entropy coding pays log2(1/d) bits for
  * each of n numbers. The sum of errors s·d² is least for a number of bits where s·d² is proportional to n (reverse water-filling:
@@ -68,6 +84,7 @@ export function chooseSteps(matrices: ReadonlyMap<string, Matrix>, maxBytes: num
     const rms = rmsOf(data);
     return {
       name,
+      isSmall: data.length <= SMALL,
       finest: data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / LARGEST_LEVEL,
       coarsest: rms * COARSEST,
       even: rms * Math.sqrt(data.length / sensitivity),
@@ -75,14 +92,14 @@ export function chooseSteps(matrices: ReadonlyMap<string, Matrix>, maxBytes: num
   });
   const stepsAt = (trial: number): Map<string, number> => {
     const steps = new Map<string, number>();
-    for (const { name, finest, coarsest, even } of facts) {
+    for (const { name, isSmall, finest, coarsest, even } of facts) {
       const ideal = Math.min(even * 2 ** (trial / TRIALS_PER_OCTAVE), coarsest);
       const step = 2 ** (Math.round(Math.log2(ideal) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE);
-      if (step >= finest) steps.set(name, step);
+      if (step >= finest || !isSmall) steps.set(name, step);
     }
     return steps;
   };
-  // From everything exact to everything at its coarsest.
+  // From everything at its finest to everything at its coarsest.
   let [low, high] = [-64 * TRIALS_PER_OCTAVE, 64 * TRIALS_PER_OCTAVE];
   if (bytesOf(matrices, stepsAt(high)) > maxBytes) {
     throw new Error(`The weights do not fit into ${maxBytes} bytes.`);

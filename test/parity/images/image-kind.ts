@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSafetensors } from '#weights/safetensors-source.ts';
 import type { ParityCase } from '../case.ts';
@@ -7,11 +7,11 @@ import { readFloats } from '../models.ts';
 /** One case of a kind: what `images/README.md` of the references says, and what the kind adds to it. */
 export interface ImageCase {
   id: string;
-  /** Paths of image files, relative to `images/`. */
+  /** Label → image file, relative to `images/`. */
   inputs?: Readonly<Record<string, string>>;
-  /** Image files beside `cases.json`. */
+  /** Label → image file beside `cases.json`. */
   images?: Readonly<Record<string, string>>;
-  /** Names in `tensors.safetensors`. */
+  /** Label → name in `tensors.safetensors`. */
   tensors?: Readonly<Record<string, string>>;
 }
 
@@ -23,9 +23,13 @@ export interface ImageReferences<C extends ImageCase = ImageCase> {
   cases: readonly C[];
   /** A file by its path relative to `images/`. */
   input(path: string): Blob;
+  /** The bytes of a file by its path relative to `images/`. */
+  bytes(path: string): Uint8Array<ArrayBuffer>;
   /** The bytes of a file of the kind. */
   file(name: string): Uint8Array<ArrayBuffer>;
   tensor(name: string): Promise<Float32Array>;
+  /** A tensor's sides. */
+  shape(name: string): Promise<readonly number[]>;
 }
 
 /** Compares all cases of a kind; those that the app claims to do are supported. */
@@ -33,19 +37,29 @@ export type ImageKind<C extends ImageCase = ImageCase> = (
   references: ImageReferences<C>,
 ) => AsyncGenerator<ParityCase>;
 
+/** Whether a folder of references has a kind. */
+export function hasKind(root: string, kind: string): boolean {
+  return existsSync(join(root, 'images', kind, 'cases.json'));
+}
+
 /** Opens `images/<kind>/` of a folder of references. */
 export function openReferences<C extends ImageCase>(root: string, kind: string): ImageReferences<C> {
-  const images = join(root, 'images');
-  const read = (...path: string[]) => new Uint8Array(readFileSync(join(images, ...path)));
+  const bytes = (path: string) => new Uint8Array(readFileSync(join(root, 'images', path)));
+  const file = (name: string) => bytes(`${kind}/${name}`);
+  let opened: ReturnType<typeof openSafetensors> | null = null;
+  const tensors = () => (opened ??= openSafetensors(new Blob([file('tensors.safetensors')]), kind));
   return {
     root,
     kind,
-    cases: JSON.parse(readFileSync(join(images, kind, 'cases.json'), 'utf8')) as C[],
-    input: (path) => new Blob([read(path)]),
-    file: (name) => read(kind, name),
-    async tensor(name) {
-      const tensors = new Blob([read(kind, 'tensors.safetensors')]);
-      return readFloats(await openSafetensors(tensors, kind), name);
+    cases: JSON.parse(new TextDecoder().decode(file('cases.json'))) as C[],
+    input: (path) => new Blob([bytes(path)]),
+    bytes,
+    file,
+    tensor: async (name) => readFloats(await tensors(), name),
+    async shape(name) {
+      const info = (await tensors()).info(name);
+      if (!info) throw new Error(`There is no tensor "${name}".`);
+      return info.shape;
     },
   };
 }

@@ -1,23 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import { decode } from 'fast-png';
 import type { Channels, Pixels } from '#imaging/pixels.ts';
 import type { Planes } from '#imaging/planes.ts';
 import { toAppError } from '#protocol/error.ts';
-import { openSafetensors, type SafetensorsFile } from '#weights/safetensors-source.ts';
 import { relativeError } from '../../support/relative-error.ts';
 import type { ParityCase } from '../case.ts';
+import { hasKind, openReferences, type ImageCase, type ImageReferences } from './image-kind.ts';
 
-/** A line of a kind's `cases.json`: what every kind has. */
-export interface ImageCase {
-  id: string;
-  /** Label → file, relative to the folder of all kinds. */
-  inputs?: Readonly<Record<string, string>>;
-  /** Label → file beside `cases.json`. */
-  images?: Readonly<Record<string, string>>;
-  /** Label → name in `tensors.safetensors` beside `cases.json`. */
-  tensors?: Readonly<Record<string, string>>;
-}
+export type { ImageCase } from './image-kind.ts';
 
 /** Compares one case of a kind. */
 export type CaseRunner<Case extends ImageCase> = (
@@ -52,16 +42,15 @@ export interface CaseFiles {
 /** A runner of every case in `<folder>/<kind>/cases.json`. A case fails by its worst check. */
 export function kindRunner<Case extends ImageCase>(kind: string, run: CaseRunner<Case>): KindRunner {
   return async (folder) => {
-    const place = join(folder, kind);
-    if (!existsSync(join(place, 'cases.json'))) return [];
-    const references = JSON.parse(readFileSync(join(place, 'cases.json'), 'utf8')) as Case[];
-    const tensors = await openTensors(join(place, 'tensors.safetensors'));
+    const root = dirname(folder);
+    if (!hasKind(root, kind)) return [];
+    const references = openReferences<Case>(root, kind);
     const results: ParityCase[] = [];
-    for (const reference of references) {
+    for (const reference of references.cases) {
       const name = `${kind}/${reference.id}`;
       try {
         const checks: Check[] = [];
-        const files = openFiles(folder, place, reference, tensors);
+        const files = openFiles(references, reference);
         for await (const check of await run(reference, files)) checks.push(check);
         results.push(worst(name, checks));
       } catch (thrown) {
@@ -84,25 +73,13 @@ function worst(name: string, checks: readonly Check[]): ParityCase {
   return { name, error, tolerance: 1, supported: true, ...(note !== undefined && { note }) };
 }
 
-async function openTensors(path: string): Promise<SafetensorsFile | null> {
-  return existsSync(path) ? openSafetensors(new Blob([readFileSync(path)]), path) : null;
-}
-
-function openFiles(
-  folder: string,
-  place: string,
-  { inputs, images, tensors }: ImageCase,
-  file: SafetensorsFile | null,
-): CaseFiles {
+function openFiles(references: ImageReferences, { inputs, images, tensors }: ImageCase): CaseFiles {
   return {
-    input: (label) => readPixels(join(folder, named(inputs, label))),
-    image: (label) => readPixels(join(place, named(images, label))),
+    input: (label) => readPixels(references.bytes(named(inputs, label))),
+    image: (label) => readPixels(references.file(named(images, label))),
     async tensor(label) {
       const name = named(tensors, label);
-      const info = file?.info(name);
-      if (!file || !info) throw new Error(`There is no tensor "${name}".`);
-      const bytes = await file.read(name);
-      return { shape: info.shape, data: new Float32Array(bytes.slice().buffer) };
+      return { shape: await references.shape(name), data: await references.tensor(name) };
     },
   };
 }
@@ -114,9 +91,9 @@ function named(names: Readonly<Record<string, string>> | undefined, label: strin
 }
 
 /** A PNG of 8 bits with the channels it has: grey stays grey. */
-export function readPixels(path: string): Pixels {
-  const { width, height, channels, data, depth } = decode(readFileSync(path));
-  if (depth !== 8 || channels === 2) throw new Error(`${path} is not grey, RGB or RGBA of 8 bits.`);
+function readPixels(png: Uint8Array): Pixels {
+  const { width, height, channels, data, depth } = decode(png);
+  if (depth !== 8 || channels === 2) throw new Error('The image is not grey, RGB or RGBA of 8 bits.');
   return { width, height, channels: channels as Channels, data: Uint8ClampedArray.from(data) };
 }
 

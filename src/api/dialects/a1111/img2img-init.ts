@@ -56,7 +56,6 @@ export function planInit(
   } as const;
   const unknown = [
     ...(namesFile(upscalerName) && upscaler === undefined ? ['override_settings.upscaler_for_img2img'] : []),
-    ...(mask && latentMask ? ['latent_mask'] : []),
     ...(soft && !mask ? ['alwayson_scripts.soft inpainting'] : []),
   ];
   const source = mask ?? latentMask;
@@ -69,6 +68,7 @@ export function planInit(
       mask: source,
       invert: body.inpainting_mask_invert !== 0,
       ...(!mask && { latentOnly: true }),
+      ...(mask && latentMask && { latentMask }),
     },
     fill: FILLS[body.inpainting_fill] ?? 'fill',
     blur: blurOf(body),

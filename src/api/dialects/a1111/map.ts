@@ -160,6 +160,7 @@ export function planJob(
       ...(start.masks && start.masks.length > 0 && { masks: start.masks }),
     },
     keepUnfinished: true,
+    ...previewsOf(options),
   };
   return {
     body,
@@ -283,4 +284,10 @@ function planOutput(
     // Files without a text; the answer still has the infotext.
     ...(!options.enable_pnginfo && { texts: Array.from({ length: images }, () => ({})) }),
   };
+}
+
+/** What previews are made by: "Approx cheap" unless the VAE or TAESD is asked for. "Approx NN" is a network of its own. */
+function previewsOf({ show_progress_type: type }: Options): Pick<GenerateJob, 'previewBy'> {
+  if (type === 'Full') return { previewBy: 'vae' };
+  return type === 'TAESD' ? { previewBy: 'taesd' } : {};
 }

@@ -267,7 +267,7 @@ export const OPTIONS = {
   live_previews_image_format: unused('png'),
   show_progress_grid: unused(true),
   show_progress_every_n_steps: unused(10),
-  show_progress_type: unused('Approx NN'),
+  show_progress_type: used('Approx NN'),
   live_preview_allow_lowvram_full: unused(false),
   live_preview_content: unused('Prompt'),
   live_preview_refresh_period: unused(1000),

@@ -1,7 +1,7 @@
 import { param, parameters, type Param, type Rows } from '#api/parameters.ts';
 import { validate, type Field } from '#api/fields.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Settings, SettingValue } from '#protocol/settings.ts';
+import type { SettingValue } from '#protocol/settings.ts';
 import * as v from 'valibot';
 import { f } from './fields.ts';
 import { OPTIONS } from './option-rows.ts';
@@ -62,7 +62,7 @@ export function readOption(name: OptionName, value: unknown): SettingValue {
 
 /** The options in force: the stock defaults, what the settings change, what a request changes. */
 export function effectiveOptions(
-  settings: Settings,
+  settings: Readonly<Record<string, unknown>>,
   overrides: Readonly<Record<string, unknown>> = {},
 ): Options {
   const changes: Partial<Record<OptionName, SettingValue>> = {};

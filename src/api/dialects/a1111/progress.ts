@@ -43,7 +43,10 @@ function stateOf({ job, origin, progress, startedAt }: JobRecord): JobState {
   const batchSize = facts.batchSize(job);
   const passes = Math.max(1, progress?.passes ?? 1);
   const own = Math.ceil(countArtifacts(job) / batchSize);
-  const { all, before } = (origin.reply as Partial<ProgressReply> | undefined)?.batches ?? { all: own, before: 0 };
+  const { all, before } = (origin.reply as Partial<ProgressReply> | undefined)?.batches ?? {
+    all: own,
+    before: 0,
+  };
   const jobCount = all * passes;
   const batch = before + Math.floor((progress?.image ?? 0) / batchSize);
   const jobNumber = Math.min(jobCount - 1, batch * passes + (progress?.pass ?? 0));

@@ -7,7 +7,7 @@ import { initNoise } from './img2img-init.ts';
 import { planJob, type Plan, type Start } from './map.ts';
 import { TXT2IMG_JOB } from './progress.ts';
 import { generationAnswer } from './schema.ts';
-import { COMMON_SCRIPTS } from './scripts/index.ts';
+import { TXT2IMG_SCRIPTS } from './scripts/index.ts';
 import { txt2imgBody, type Txt2imgBody } from './txt2img-body.ts';
 
 /** How txt2img plans its jobs. */
@@ -15,7 +15,7 @@ export const TXT2IMG: GenerationKind<Txt2imgBody> = {
   isImg2img: false,
   jobName: TXT2IMG_JOB,
   parameters: txt2imgBody,
-  scripts: COMMON_SCRIPTS,
+  scripts: TXT2IMG_SCRIPTS,
   plan,
 };
 

@@ -1,4 +1,4 @@
-import { decodeImage } from '#codecs/decode-image.ts';
+import { decodeImage, MOST_PIXELS } from '#codecs/decode-image.ts';
 import { encodePng } from '#codecs/png.ts';
 import { isInpaintTask, readInpaintMask } from '#imaging/fooocus/image-input.ts';
 import { planInpaintArea } from '#imaging/fooocus/inpaint.ts';
@@ -53,6 +53,7 @@ export async function readInpaintInput(
   }
   const { inpaint_respective_field: field } = options;
   const margins = outpaintMargins(image.size, sent.sides, sent.distances);
+  checkGrown(image.size, margins);
   return {
     image,
     mask: maskSource(mask),
@@ -87,6 +88,15 @@ function maskSource(mask: Pixels): MaskSource {
   const { width, height, data } = toRgb(mask);
   const file = new Blob([encodePng({ width, height, channels: 3, data })], { type: 'image/png' });
   return { kind: 'image', mask: file, invert: false };
+}
+
+function checkGrown({ width, height }: Size, { left, top, right, bottom }: Sides): void {
+  const grown = { width: left + width + right, height: top + height + bottom };
+  if (grown.width * grown.height <= MOST_PIXELS) return;
+  throw wrongValue(
+    'outpaint_selections',
+    `With its new sides the image would have ${grown.width} × ${grown.height} pixels. Choose smaller distances.`,
+  );
 }
 
 function sizeOfArea(mask: Pixels, field: number): Size {

@@ -17,6 +17,7 @@ export interface SentImages {
   prompts: readonly SentPrompt[];
 }
 
+/** What is to be inpainted or outpainted. */
 export interface SentInpaint {
   image: SentImage | null;
   mask: SentImage | null;
@@ -25,6 +26,7 @@ export interface SentInpaint {
   distances: Margins;
 }
 
+/** An image prompt. */
 export interface SentPrompt {
   /** Where the request has its image, names and indices with dots between them. */
   field: string;
@@ -38,14 +40,17 @@ export interface SentPrompt {
 /** Image prompts of one request. Source: Fooocus modules/config.py, `default_controlnet_image_count`. */
 const MOST_PROMPTS = 4;
 
+/** Of routes that take none. */
 export const noImages = (): SentImages => ({ prompts: [] });
 
+/** Of text-to-image with image prompts. */
 export function withImagePrompts({
   image_prompts: prompts,
 }: BodyOf<typeof textToImageWithImagePrompts>): SentImages {
   return { prompts: promptsOf(prompts) };
 }
 
+/** Of upscaling and varying, as JSON or as a form. */
 export function ofUpscaleOrVary(body: UpscaleOrVaryBody): SentImages {
   return {
     upscaleOrVary: { image: body.input_image, method: body.uov_method, factor: body.upscale_value },
@@ -53,14 +58,17 @@ export function ofUpscaleOrVary(body: UpscaleOrVaryBody): SentImages {
   };
 }
 
+/** Of inpainting and outpainting, as JSON or as a form; there has to be an image. */
 export function ofInpaint(body: InpaintBody): SentImages {
   return { inpaint: inpaintOf(body), prompts: 'image_prompts' in body ? promptsOf(body.image_prompts) : [] };
 }
 
+/** Of image prompts as JSON, with inpainting where there is an image for it. */
 export function ofImagePrompts(body: ImagePromptBody): SentImages {
   return { ...optionalInpaintOf(body), prompts: promptsOf(body.image_prompts) };
 }
 
+/** The same of a form. */
 export function ofImagePromptForm(body: ImagePromptFormBody): SentImages {
   const prompts = [
     { cn_img: body.cn_img1, cn_stop: body.cn_stop1, cn_weight: body.cn_weight1, cn_type: body.cn_type1 },

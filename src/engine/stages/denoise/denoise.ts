@@ -6,7 +6,6 @@ import { execute } from '#engine/samplers/execute.ts';
 import { refinerCall } from '#engine/samplers/refiner-switch.ts';
 import type { Control } from '#engine/stages/control/control.ts';
 import { readControls, type ControlInput } from '#engine/stages/control/read-controls.ts';
-import { decodeLatents } from '#engine/stages/decode/decode-latents.ts';
 import type { StartLatents } from '#engine/stages/init/init-latents.ts';
 import { loadPass, type LoadedBatch } from '#engine/stages/load/load-pass.ts';
 import { encodePrompts } from '#engine/stages/prompts/encode-prompts.ts';
@@ -14,6 +13,7 @@ import { isStopped, type RunContext, type Stage } from '#engine/stages/run/conte
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
 import { toPng } from '#engine/stages/write/encode-image.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
+import { panoramaOf } from './panorama.ts';
 import { openSamplingRun, type NextNetwork, type SamplingRun } from './sampling-run.ts';
 import { selfAttentionGuidance } from './self-attention.ts';
 import { latentLength, type GuidedUnet } from './unet.ts';
@@ -42,14 +42,13 @@ export interface DenoiseInput extends ControlInput {
  */
 export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
   const { job, batch, pass, plan, latents } = input;
-  const { panorama } = pass.spec;
   let { model } = input;
   run.progress.sampling(pass.index, plan.steps);
   const next = refinerOf(run, input, (loaded) => (model = loaded));
   const sampling = openSamplingRun(runsOnDevice(input) ? run.runtime.device : null, {
     network: networkOf(input),
     next,
-    panorama,
+    panorama: panoramaOf(pass.spec, model.pack),
     start: latents.start,
     nextNoise: () => latents.noise.next(),
     ...(plan.brownianRange && {
@@ -67,10 +66,8 @@ export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
       await yieldToEvents();
       if (isStopped(run)) return;
       await run.previews.offer(async () => {
-        const estimate = sampling.estimate(0, model.scalingFactor);
-        if (!estimate) return;
-        const pixels = await decodeLatents(run.runtime, model, estimate, sampling.read);
-        run.emit({ type: 'preview', blob: toPng(pixels) });
+        const pixels = await previewOf(run, job, model, sampling);
+        if (pixels) run.emit({ type: 'preview', blob: toPng(pixels) });
       });
     },
   });

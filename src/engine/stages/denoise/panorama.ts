@@ -1,4 +1,6 @@
 import { panoramaViews } from '#imaging/diffusers/panorama-views.ts';
+import type { Pass } from '#protocol/job.ts';
+import type { ModelPack } from '#protocol/model.ts';
 import type { Planes } from '#imaging/planes.ts';
 import { createCpuDenoiser, type CpuDenoiser } from './cpu-denoiser.ts';
 import type { GuidedUnet, LatentShape } from './unet.ts';
@@ -9,6 +11,27 @@ interface View {
   columns: readonly number[];
 }
 
+/** How a panorama is generated. */
+export interface Panorama {
+  /** The right end goes on at the left. */
+  circular: boolean;
+  /** Latent cells of a window's side; the windows are an eighth of it apart. */
+  window: number;
+}
+
+/** diffusers' windows, which are as large as Stable Diffusion was trained for; of models that know one size only, that. */
+export function panoramaOf({ panorama }: Pick<Pass, 'panorama'>, pack: ModelPack): Panorama | undefined {
+  const [trained] = pack.trainedSizes;
+  const window = pack.sizing === 'trained' && trained ? Math.min(...trained) / pack.latent.downscale : 64;
+  return panorama && { circular: panorama.circular, window };
+}
+
+/** The latents that the network sees of a panorama at a time. */
+export function windowOf(shape: LatentShape, { circular, window }: Panorama): LatentShape {
+  const reach = circular ? 2 * shape.width : shape.width;
+  return { ...shape, height: Math.min(window, shape.height), width: Math.min(window, reach) };
+}
+
 /** Pixels of a latent cell, as {@link panoramaViews} counts. */
 const DOWNSCALE = 8;
 
@@ -16,11 +39,10 @@ const DOWNSCALE = 8;
  * MultiDiffusion (Bar-Tal et al. 2023, arXiv 2302.08113): the network runs on windows of the latents, and where they overlap
  * its outputs count equally. diffusers' StableDiffusionPanoramaPipeline takes the sampler's step for each window and the mean
  * of the results; steps are linear in the network's output, so the mean of the outputs leads to the same.
- * @param circular the right end goes on at the left
  */
-export function createPanoramaDenoiser(network: GuidedUnet, circular: boolean): CpuDenoiser {
+export function createPanoramaDenoiser(network: GuidedUnet, options: Panorama): CpuDenoiser {
   const { shape } = network;
-  const views = viewsOf(shape, circular);
+  const views = viewsOf(shape, options);
   const denoisers = views.map((view) => createCpuDenoiser(networkOf(network, view)));
   const counts = new Float32Array(shape.height * shape.width);
   for (const view of views)
@@ -43,13 +65,24 @@ export function createPanoramaDenoiser(network: GuidedUnet, circular: boolean): 
   };
 }
 
-function viewsOf({ height, width }: LatentShape, circular: boolean): View[] {
-  const panorama = { width: width * DOWNSCALE, height: height * DOWNSCALE };
-  return panoramaViews(panorama, { circular }).map((region) => {
-    const reach = circular ? width + Math.min(width, Math.max(0, region.x2 - width)) : width;
+/** diffusers leaves sides that the last window does not reach empty; here one more lies at the end. */
+function viewsOf(shape: LatentShape, options: Panorama): View[] {
+  const { height, width } = shape;
+  const { circular, window } = options;
+  const seen = windowOf(shape, options);
+  const stride = Math.max(1, window / 8);
+  const reach = (side: number) =>
+    side > window ? window + Math.ceil((side - window) / stride) * stride : side;
+  const panorama = {
+    width: (circular ? width : reach(width)) * DOWNSCALE,
+    height: reach(height) * DOWNSCALE,
+  };
+  return panoramaViews(panorama, { circular, windowSize: window, stride }).map(({ x1, y1 }) => {
+    const top = Math.max(0, Math.min(y1, height - window));
+    const left = circular ? x1 : Math.max(0, Math.min(x1, width - window));
     return {
-      rows: range(region.y1, Math.min(region.y2, height)),
-      columns: range(region.x1, Math.min(region.x2, reach)).map((x) => x % width),
+      rows: range(top, top + seen.height),
+      columns: range(left, left + seen.width).map((x) => x % width),
     };
   });
 }

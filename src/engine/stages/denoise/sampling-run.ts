@@ -9,7 +9,7 @@ import { AppError } from '#protocol/error.ts';
 import type { SoftInpainting } from '#protocol/job.ts';
 import { createCpuDenoiser } from './cpu-denoiser.ts';
 import { createGpuDenoiser } from './gpu-denoiser.ts';
-import { createPanoramaDenoiser } from './panorama.ts';
+import { createPanoramaDenoiser, type Panorama } from './panorama.ts';
 import { createSoftBlend } from './soft-blend.ts';
 import {
   latentLength,
@@ -44,7 +44,7 @@ export interface SamplingSetup {
   network: Omit<GuidedUnet, 'extra'>;
   next?: NextNetwork | null;
   /** Generate in windows, see {@link createPanoramaDenoiser}. Only on arrays. */
-  panorama?: { circular: boolean } | undefined;
+  panorama?: Panorama | undefined;
   start: BatchStart;
   /** The sampler's own noise. */
   nextNoise: () => Float32Array;
@@ -122,7 +122,7 @@ function openCpuRun(setup: SamplingSetup): SamplingRun {
   const length = latentLength(shape);
   let estimated: Float32Array | null = null;
   const denoisers = inTurn(setup, (guided) => ({
-    denoise: panorama ? createPanoramaDenoiser(guided, panorama.circular) : createCpuDenoiser(guided),
+    denoise: panorama ? createPanoramaDenoiser(guided, panorama) : createCpuDenoiser(guided),
     close: () => undefined,
   }));
   const machine = new CpuMachine({

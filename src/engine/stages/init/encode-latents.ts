@@ -37,7 +37,8 @@ export async function encodeLatents(
   };
   const moments = await runWholeOrTiled(planes, runtime.backend.provider, side, {
     whole: () => encode(planes),
-    tiled: () => runInTiles(planes, { input: side, output: side / latent.downscale, edge: EDGE_CELLS }, encode),
+    tiled: () =>
+      runInTiles(planes, { input: side, output: side / latent.downscale, edge: EDGE_CELLS }, encode),
   });
   const length = latent.channels * moments.height * moments.width;
   const logvar = moments.data.subarray(length, 2 * length);

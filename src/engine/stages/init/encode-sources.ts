@@ -41,7 +41,9 @@ export async function encodeSources(
     const { runSize, shape } = pass;
     // What the networks run at another size comes to that first.
     const isAsAsked = runSize.width === size.width && runSize.height === size.height;
-    const pixels = isAsAsked ? wholeCells(image, model.pack.latent.downscale) : resize(image, runSize, 'lanczos');
+    const pixels = isAsAsked
+      ? wholeCells(image, model.pack.latent.downscale)
+      : resize(image, runSize, 'lanczos');
     const { downscale } = model.pack.latent;
     const cells = { width: pixels.width / downscale, height: pixels.height / downscale };
     const { mean, deviation } = await encodeLatents(run.runtime, model, signedPlanes(pixels));
@@ -53,7 +55,8 @@ export async function encodeSources(
 /** Latents at another size. */
 export function fitLatents(latents: Planes, { width, height }: Size, fit: PassSource['fit']): Planes {
   if (latents.width === width && latents.height === height) return latents;
-  if (fit === 'stretch') return interpolate(latents, { width, height }, { mode: 'bilinear', antialias: false });
+  if (fit === 'stretch')
+    return interpolate(latents, { width, height }, { mode: 'bilinear', antialias: false });
   const [across, down] = [latents.width - width, latents.height - height];
   return cropPlanes(latents, {
     left: Math.floor(across / 2),

@@ -51,7 +51,13 @@ export const initLatents: Stage<InitInput, StartLatents> = async (run, input) =>
   // diffusers draws this one also for models that are shown nothing.
   const isMasked = sources?.some(({ mask }) => mask !== null) === true;
   const draw = isMasked && draws ? noise.next() : null;
-  const seen = hidden && sampleLatents(hidden.map(({ posterior }) => posterior), draw, model.scalingFactor);
+  const seen =
+    hidden &&
+    sampleLatents(
+      hidden.map(({ posterior }) => posterior),
+      draw,
+      model.scalingFactor,
+    );
 
   const mask = sources && batchMask(sources, input);
   return {
@@ -63,7 +69,10 @@ export const initLatents: Stage<InitInput, StartLatents> = async (run, input) =>
       ...(job.init.from === 'masked' && job.init.soft && { soft: job.init.soft }),
       ...(hidden &&
         seen && {
-          extraChannels: { channels: shape.channels + 1, data: interleave(hidden, seen, latentLength(shape)) },
+          extraChannels: {
+            channels: shape.channels + 1,
+            data: interleave(hidden, seen, latentLength(shape)),
+          },
         }),
     },
   };
@@ -112,9 +121,8 @@ function fillMasked(
   if (job.init.from !== 'masked' || index > 0) return init;
   const content = MASKED_CONTENTS[job.init.fill];
   if (content !== 'latent noise' && content !== 'latent nothing') return init;
-  const { resizeFrom: _, ...plain } = job.noise;
   const noise = createNoiseStream(
-    { ...plain, subseedStrength: 0, etaNoiseSeedDelta: 0 },
+    { source: job.noise.source, subseedStrength: 0, etaNoiseSeedDelta: 0 },
     job.images.slice(0, batch.images.length),
     [shape.channels, shape.height, shape.width],
     model.pack.latent.downscale,

@@ -64,7 +64,11 @@ export const prepareByA1111: PrepareInit = async (request) => {
 };
 
 /** The overlay's mask by how much the latents changed. Source: A1111's soft inpainting, `post_sample`. */
-function adaptMask({ source, init, pass }: PrepareRequest, mask: PreparedMask, change: LatentChange): PreparedMask {
+function adaptMask(
+  { source, init, pass }: PrepareRequest,
+  mask: PreparedMask,
+  change: LatentChange,
+): PreparedMask {
   if (init.from !== 'masked' || !init.soft) return mask;
   const { pasteTo: region, forOverlay } = mask;
   const whole = region ? source.image : resizeImage(boundedMode(MODES[init.fit]), source.image, forOverlay);
@@ -77,15 +81,18 @@ function adaptMask({ source, init, pass }: PrepareRequest, mask: PreparedMask, c
 
 /** Whether the init image is laid over the result outside the mask. */
 export function putsOverlay(init: PrepareRequest['init']): boolean {
-  return init.from === 'masked' && init.overlay && !(init.mask.kind === 'image' && init.mask.latentOnly === true);
+  return (
+    init.from === 'masked' && init.overlay && !(init.mask.kind === 'image' && init.mask.latentOnly === true)
+  );
 }
 
-function inpaintOf({ init, source }: PrepareRequest): Inpaint | null {
+function inpaintOf({ init, source, pass }: PrepareRequest): Inpaint | null {
   if (init.from !== 'masked' || !source.mask) return null;
   const onlyMasked = typeof init.area === 'object' && 'padding' in init.area ? init.area : null;
   return {
     // The region is cut out of both alike.
     mask: onlyMasked ? stretchMask(source.mask, source.image) : source.mask,
+    ...(source.latentMask && { latentMask: stretchMask(source.latentMask, pass.size) }),
     blur: init.blur,
     inverted: false,
     rounded: init.round,
@@ -95,7 +102,10 @@ function inpaintOf({ init, source }: PrepareRequest): Inpaint | null {
 }
 
 /** Stretched latents under a mask of another size fail in A1111. Here pixels are stretched then. */
-function modeOf({ source: { image }, init, pass: { size } }: PrepareRequest, inpaint: Inpaint | null): ResizeMode {
+function modeOf(
+  { source: { image }, init, pass: { size } }: PrepareRequest,
+  inpaint: Inpaint | null,
+): ResizeMode {
   const isSame = image.width === size.width && image.height === size.height;
   return init.fit === 'latent' && inpaint && !inpaint.onlyMasked && !isSame ? 0 : MODES[init.fit];
 }

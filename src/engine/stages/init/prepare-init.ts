@@ -77,6 +77,14 @@ export function sourcesOf(inits: readonly PreparedInit[]): PassSource[] | null {
 }
 
 /** The last pass's images as results: with what of their init images stays. */
-export function finishImages({ images, changes }: Made, inits: readonly PreparedInit[]): Promise<FinishedImage[]> {
-  return Promise.all(images.map((image, index) => inits[index]?.finish(image, changes[index]) ?? { image }));
+export async function finishImages(
+  { images, changes }: Made,
+  inits: readonly PreparedInit[],
+): Promise<FinishedImage[]> {
+  const finished: FinishedImage[] = [];
+  for (const [index, image] of images.entries()) {
+    const init = inits[index];
+    finished.push(init ? await init.finish(image, changes[index]) : { image });
+  }
+  return finished;
 }

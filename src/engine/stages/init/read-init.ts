@@ -2,7 +2,7 @@ import { readPixels } from '#engine/stages/pixels/read-image.ts';
 import { createBinaryMask } from '#imaging/a1111/mask.ts';
 import { flatten } from '#imaging/a1111/resize.ts';
 import { erodeOrDilate } from '#imaging/fooocus/mask.ts';
-import { invert } from '#imaging/pillow/convert.ts';
+import { invert, toGrey } from '#imaging/pillow/convert.ts';
 import { paste } from '#imaging/pillow/paste.ts';
 import { resize } from '#imaging/pillow/resize.ts';
 import { createPixels, padWithEdge, type Pixels } from '#imaging/pixels.ts';
@@ -24,6 +24,8 @@ export interface InitSource {
   image: Pixels;
   /** Grey, white where the image is generated again; null where all of it is. */
   mask: Pixels | null;
+  /** What the latents' mask is made of where that is not the mask, of any size; A1111's rules alone. */
+  latentMask?: Pixels;
 }
 
 /**
@@ -40,12 +42,16 @@ export async function readInit({
   if (init.from === 'noise') return null;
   const files = filesOf(init.images, images.length, Math.max(1, batchSize));
   const mask = init.from === 'masked' ? await readMask(init) : null;
+  const latentMask = init.from === 'masked' ? await readLatentMask(init) : {};
   const read = new Map<Blob, InitSource>();
   for (const file of files) {
     if (read.has(file)) continue;
     const image = flatten(await readPixels(file), WHITE);
     checkLatentFit(image, init);
-    read.set(file, init.from === 'masked' ? expand({ image, mask }, init) : { image, mask: null });
+    read.set(
+      file,
+      init.from === 'masked' ? { ...expand({ image, mask }, init), ...latentMask } : { image, mask: null },
+    );
   }
   return files.flatMap((file) => read.get(file) ?? []);
 }
@@ -83,7 +89,15 @@ async function readMask({ mask: source, round, expand: sides }: MaskedInit): Pro
   return shapeMask(createBinaryMask(await readPixels(source.mask), round), source);
 }
 
-function shapeMask(mask: Pixels, { erodeOrDilate: pixels, invert: isInverted }: Exclude<MaskSource, { kind: 'none' }>) {
+async function readLatentMask({ mask: source }: MaskedInit): Promise<Pick<InitSource, 'latentMask'>> {
+  if (source.kind === 'none' || !source.latentMask) return {};
+  return { latentMask: toGrey(await readPixels(source.latentMask)) };
+}
+
+function shapeMask(
+  mask: Pixels,
+  { erodeOrDilate: pixels, invert: isInverted }: Exclude<MaskSource, { kind: 'none' }>,
+) {
   const grown = pixels === undefined || pixels === 0 ? mask : erodeOrDilate(mask, pixels);
   return isInverted ? invert(grown) : grown;
 }

@@ -2,6 +2,7 @@ import type { LoadedModel } from '#engine/models/model.ts';
 import type { UnetOptions } from '#engine/models/networks.ts';
 import { planSampling } from '#engine/samplers/index.ts';
 import type { SamplingPlan, SamplingStart } from '#engine/samplers/sampling-plan.ts';
+import { panoramaOf, windowOf } from '#engine/stages/denoise/panorama.ts';
 import type { LatentShape } from '#engine/stages/denoise/unet.ts';
 import { isInpaintingModel, samplingStart } from '#engine/stages/init/sampling-start.ts';
 import type { Batch, PlannedPass } from '#engine/stages/resolve/resolve.ts';
@@ -30,13 +31,14 @@ export interface LoadedBatch extends PlannedBatch {
 export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) => {
   const { job, batch, pass } = planned;
   const { spec, index, vae, controlNets, shape } = pass;
+  const panorama = panoramaOf(spec, pass.model.pack);
   run.progress.loading(index);
   const model = await run.models.load(
     pass.model,
     {
       vae,
       controlNets,
-      unet: unetOptions(spec, shape),
+      unet: unetOptions(spec, panorama ? windowOf(shape, panorama) : shape),
       loras: pass.loras[batch.from]?.loras ?? [],
     },
     run.addOns,

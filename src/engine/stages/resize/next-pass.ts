@@ -12,7 +12,6 @@ import { upscalerOf } from '#imaging/a1111/upscaler.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import type { Planes } from '#imaging/planes.ts';
 import { interpolate } from '#imaging/torch/interpolate.ts';
-import type { UpscalerName } from '#protocol/job.ts';
 
 /** What the pass before made, and the init images at the size of the pass, which have the masks. */
 export interface NextPassInput {
@@ -44,7 +43,11 @@ function upscaleLatents(latents: Planes, { spec, shape, runSize, model }: Planne
     width: Math.floor(resizeTo.width / downscale),
     height: Math.floor(resizeTo.height / downscale),
   };
-  return fitLatents(interpolate(latents, isAsAsked ? cells : shape, latentUpscaleModes[resizeBy]), shape, 'cut');
+  return fitLatents(
+    interpolate(latents, isAsAsked ? cells : shape, latentUpscaleModes[resizeBy]),
+    shape,
+    'cut',
+  );
 }
 
 async function upscaleImages(
@@ -53,7 +56,7 @@ async function upscaleImages(
   { spec, runSize }: PlannedPass,
 ): Promise<PassSource['content'][]> {
   const { size, resizeTo = size, resizeBy } = spec;
-  const upscalePass = resizeBy === undefined ? null : await openUpscalePass(run, resizeBy as UpscalerName);
+  const upscalePass = resizeBy === undefined ? null : await openUpscalePass(run, resizeBy);
   const isAsAsked = runSize.width === size.width && runSize.height === size.height;
   const contents: PassSource['content'][] = [];
   for (const image of images) {

@@ -7,8 +7,8 @@ const COST_SHARE = 10;
 export type PreviewClock = ReturnType<typeof createPreviewClock>;
 
 /**
- * Decides when a preview may be made: not more often than {@link PREVIEW_EVERY_MS}, and, since decoding one costs
- * as much as decoding the image, never for more than a small share of the time.
+ * Decides when a preview may be made: not more often than {@link PREVIEW_EVERY_MS}, and, since one that the VAE decodes
+ * costs as much as the image, never for more than a small share of the time.
  */
 export function createPreviewClock(now: () => number = () => performance.now()) {
   let readyAt = now() + PREVIEW_EVERY_MS;

@@ -199,18 +199,21 @@ describe('a VAE whose memory gives out', async () => {
       () => Promise.resolve(data),
     );
 
-  test.each([128, 256])('encodes and decodes an image as in one piece, in tiles of %d pixels', async (side) => {
-    const model = await load(await openModel(packs['emoji-mini'], runtime, readFrom(EMOJI_MINI)));
-    const small = inLittleMemory({ ...model, pack: { ...model.pack, trainedSizes: [[side, side]] } });
-    const image = signedPlanes(sideBySide(readReferenceImages().map(({ png }) => decodePng(png))));
-    const { mean } = await encodeLatents(runtime, model, image);
-    const encoded = await encodeLatents(runtime, small, image);
-    // Latents have a deviation of about 1.
-    expect(difference(encoded.mean, mean).largest).toBeLessThan(0.05);
-    const whole = await decode(model, mean, 16, 32);
-    const tiled = await decode(small, mean, 16, 32);
-    expect(difference(tiled.data, whole.data).largest).toBeLessThanOrEqual(2);
-  });
+  test.each([128, 256])(
+    'encodes and decodes an image as in one piece, in tiles of %d pixels',
+    async (side) => {
+      const model = await load(await openModel(packs['emoji-mini'], runtime, readFrom(EMOJI_MINI)));
+      const small = inLittleMemory({ ...model, pack: { ...model.pack, trainedSizes: [[side, side]] } });
+      const image = signedPlanes(sideBySide(readReferenceImages().map(({ png }) => decodePng(png))));
+      const { mean } = await encodeLatents(runtime, model, image);
+      const encoded = await encodeLatents(runtime, small, image);
+      // Latents have a deviation of about 1.
+      expect(difference(encoded.mean, mean).largest).toBeLessThan(0.05);
+      const whole = await decode(model, mean, 16, 32);
+      const tiled = await decode(small, mean, 16, 32);
+      expect(difference(tiled.data, whole.data).largest).toBeLessThanOrEqual(2);
+    },
+  );
 
   test('an AutoencoderKL, mean and variance', async () => {
     const model = await load(await openTinyPipeline(runtime, FIXTURES));

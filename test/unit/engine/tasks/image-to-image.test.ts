@@ -141,6 +141,24 @@ describe('a mask', () => {
     expect(differenceIn(inpainted, png, 144, SIDE)).toBeGreaterThan(20);
   });
 
+  test('leaves every pixel outside of it as it was, at a size that the model was not trained on', async () => {
+    const size = { width: 320, height: 200 };
+    const source = pngOf(320, 200, (x, y) => [(x * 7) % 256, (y * 11) % 256, (x + y) % 256]);
+    const mask = pngOf(320, 200, (x) => (x < 200 ? [0, 0, 0] : [255, 255, 255]));
+    const init = maskedInit([source], mask, { overlay: true });
+    const made = decodePng(await pngOfJob({ ...withPass(base(), { size, strength: 0.8 }), init }));
+    expect(made).toMatchObject(size);
+    const own = decodePng(new Uint8Array(await source.arrayBuffer()));
+    const differs = (x: number, y: number) =>
+      [0, 1, 2].some((c) => made.data[(y * 320 + x) * 3 + c] !== own.data[(y * 320 + x) * own.channels + c]);
+    const counts = { inside: 0, outside: 0 };
+    for (let y = 0; y < 200; y++) {
+      for (let x = 0; x < 320; x++) if (differs(x, y)) counts[x < 200 ? 'outside' : 'inside']++;
+    }
+    expect(counts.outside).toBe(0);
+    expect(counts.inside).toBeGreaterThan(0.9 * 120 * 200);
+  });
+
   test('that is transparent covers nothing', async () => {
     const nothing = await pngOfJob(inpaint(pngOf(SIDE, SIDE, () => [255, 255, 255, 0])));
     const black = await pngOfJob(inpaint(pngOf(SIDE, SIDE, () => [0, 0, 0])));

@@ -32,7 +32,9 @@ describe('an init image', () => {
     const tall = photo(40, 96);
     const made = [];
     for (const fit of ['stretch', 'crop', 'fill', 'latent'] as const) {
-      made.push(await one(jobFrom(imageInit([tall], { fit }), { ...NOTHING_RUN, size: { width: 72, height: 64 } })));
+      made.push(
+        await one(jobFrom(imageInit([tall], { fit }), { ...NOTHING_RUN, size: { width: 72, height: 64 } })),
+      );
     }
     for (const [index, image] of made.entries()) {
       expect(image).toMatchObject({ width: 72, height: 64 });
@@ -100,7 +102,10 @@ describe('an init image', () => {
   test('of one pixel works; one that has no latent cell cannot be stretched in latents', async () => {
     const dot = pngOf(1, 1, () => [10, 200, 90]);
     for (const rules of ['a1111', 'diffusers', 'fooocus'] as const) {
-      expect(await one(jobFrom(imageInit([dot], { rules }), NOTHING_RUN))).toMatchObject({ width: 64, height: 64 });
+      expect(await one(jobFrom(imageInit([dot], { rules }), NOTHING_RUN))).toMatchObject({
+        width: 64,
+        height: 64,
+      });
     }
     await expect(run(jobFrom(imageInit([dot], { fit: 'latent' })))).rejects.toMatchObject({
       code: 'invalid_request',
@@ -128,7 +133,14 @@ describe('hires fix', () => {
 
   test('goes on from latents in each of A1111’s modes, or from an image by a resizer or a network', async () => {
     const made = [];
-    for (const resizeBy of ['Latent', 'Latent (bicubic antialiased)', 'Latent (nearest-exact)', 'Lanczos', 'Nearest', 'tiny-2x']) {
+    for (const resizeBy of [
+      'Latent',
+      'Latent (bicubic antialiased)',
+      'Latent (nearest-exact)',
+      'Lanczos',
+      'Nearest',
+      'tiny-2x',
+    ]) {
       const image = await one(hires({ resizeBy }));
       expect(image).toMatchObject({ width: 96, height: 80 });
       for (const other of made) expect(difference(image, other), resizeBy).toBeGreaterThan(0.01);
@@ -137,15 +149,18 @@ describe('hires fix', () => {
     expect(difference(await one(hires({})), await one(hires({ resizeBy: 'None' })))).toBe(0);
   });
 
-  test.each(['Latent', 'Lanczos'])('cuts what goes beyond the size around the middle: %s', async (resizeBy) => {
-    const resizeTo = { width: 128, height: 96 };
-    const cut = await one(hires({ resizeBy, resizeTo }));
-    expect(cut).toMatchObject({ width: 96, height: 80 });
-    expect(difference(cut, await one(hires({ resizeBy })))).toBeGreaterThan(0.1);
-    await expect(run(hires({ resizeBy, resizeTo: { width: 88, height: 96 } }))).rejects.toMatchObject({
-      code: 'invalid_request',
-    });
-  });
+  test.each(['Latent', 'Lanczos'])(
+    'cuts what goes beyond the size around the middle: %s',
+    async (resizeBy) => {
+      const resizeTo = { width: 128, height: 96 };
+      const cut = await one(hires({ resizeBy, resizeTo }));
+      expect(cut).toMatchObject({ width: 96, height: 80 });
+      expect(difference(cut, await one(hires({ resizeBy })))).toBeGreaterThan(0.1);
+      await expect(run(hires({ resizeBy, resizeTo: { width: 88, height: 96 } }))).rejects.toMatchObject({
+        code: 'invalid_request',
+      });
+    },
+  );
 
   test('may have prompts of its own', async () => {
     const own = (prompt: string) =>

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import type { GenerateJob, MaskedInit, Pass } from '#protocol/job.ts';
-import { maskedInit } from '../../../support/inits.ts';
+import { imageInit, maskedInit } from '../../../support/inits.ts';
 import { pngOf } from '../../../support/images.ts';
 import {
   difference,
@@ -55,7 +55,9 @@ describe('outside of the mask the result is the init image itself', () => {
     const big = photo(200, 120);
     const mask = pngOf(200, 120, (x) => (x >= 100 && x < 130 ? [255, 255, 255] : [0, 0, 0]));
     for (const rules of ['a1111', 'diffusers'] as const) {
-      const image = await one(jobFrom(maskedInit([big], mask, { rules, overlay: true, area: { padding: 8 } })));
+      const image = await one(
+        jobFrom(maskedInit([big], mask, { rules, overlay: true, area: { padding: 8 } })),
+      );
       expect(image).toMatchObject({ width: 200, height: 120 });
       const own = await pixelsOf(big);
       expect(differenceWhere(image, own, (x) => x < 100 || x >= 130)).toBe(0);
@@ -69,7 +71,9 @@ describe('the mask', () => {
     const job = inpaint({ overlay: false });
     const plain = await one(job);
     expect(differenceWhere(plain, await pixelsOf(photo()), (x) => x < 12)).toBeGreaterThan(0.5);
-    const latentOnly = await one(inpaint({ mask: { kind: 'image', mask: MASK, invert: false, latentOnly: true } }));
+    const latentOnly = await one(
+      inpaint({ mask: { kind: 'image', mask: MASK, invert: false, latentOnly: true } }),
+    );
     expect(difference(plain, latentOnly)).toBe(0);
   });
 
@@ -86,8 +90,12 @@ describe('the mask', () => {
   });
 
   test('grows and shrinks', async () => {
-    const grown = await one(inpaint({ mask: { kind: 'image', mask: MASK, invert: false, erodeOrDilate: 6 } }));
-    const shrunk = await one(inpaint({ mask: { kind: 'image', mask: MASK, invert: false, erodeOrDilate: -6 } }));
+    const grown = await one(
+      inpaint({ mask: { kind: 'image', mask: MASK, invert: false, erodeOrDilate: 6 } }),
+    );
+    const shrunk = await one(
+      inpaint({ mask: { kind: 'image', mask: MASK, invert: false, erodeOrDilate: -6 } }),
+    );
     const own = await pixelsOf(photo());
     const isRim = (x: number, y: number) => x >= 20 && x < 24 && y >= 20 && y < 44;
     expect(differenceWhere(grown, own, isRim)).toBeGreaterThan(1);
@@ -122,9 +130,7 @@ describe('the mask', () => {
 
   test('all black, and only it, is image-to-image by A1111’s rules and refused by the others', async () => {
     const mask = { kind: 'image', mask: pngOf(64, 64, () => [0, 0, 0]), invert: false } as const;
-    const { init } = inpaint({ mask, area: { padding: 8 } });
-    const { from: _, ...image } = init as MaskedInit;
-    const whole = await one(jobFrom({ from: 'image', rules: image.rules, images: image.images, fit: image.fit }));
+    const whole = await one(jobFrom(imageInit([photo()])));
     expect(difference(await one(inpaint({ mask, area: { padding: 8 } })), whole)).toBe(0);
     await expect(run(inpaint({ mask, area: { padding: 8 }, rules: 'diffusers' }))).rejects.toMatchObject({
       code: 'invalid_request',
@@ -173,7 +179,9 @@ describe('soft inpainting', () => {
     const wide = photo(160, 64);
     const mask = pngOf(160, 64, (x, y) => (inMiddle(x, y) ? [255, 255, 255] : [0, 0, 0]));
     const made = await one(
-      jobFrom(maskedInit([wide], mask, { ...init, overlay: true, soft: SOFT }), { size: { width: 160, height: 64 } }),
+      jobFrom(maskedInit([wide], mask, { ...init, overlay: true, soft: SOFT }), {
+        size: { width: 160, height: 64 },
+      }),
     );
     const own = await pixelsOf(wide);
     expect(differenceWhere(made, own, inMiddle)).toBeGreaterThan(2);
@@ -219,23 +227,33 @@ test('hands over the mask and the image seen through it', async () => {
 describe('outpainting', () => {
   const SIDES = { left: 16, top: 0, right: 8, bottom: 40 };
 
-  test.each(['a1111', 'diffusers', 'fooocus'] as const)('generates the new sides by the rules of %s', async (rules) => {
-    const [source, size] = [photo(128, 128), { width: 152, height: 168 }];
-    const init = maskedInit([source], { kind: 'none' }, { rules, expand: SIDES, overlay: true, fill: 'fill' });
-    const image = await one(jobFrom(init, { size }));
-    expect(image).toMatchObject(size);
-    // By Fooocus’ rules it fades into the image, over 32 pixels.
-    const fade = rules === 'fooocus' ? 32 : 0;
-    const own = await pixelsOf(source);
-    const at = (pixels: typeof own, x: number, y: number) => pixels.data[(y * pixels.width + x) * pixels.channels];
-    let off = 0;
-    for (let y = fade; y < 128 - fade; y++) {
-      for (let x = fade; x < 128 - fade; x++) if (at(image, x + SIDES.left, y) !== at(own, x, y)) off++;
-    }
-    expect(off).toBe(0);
-    const edge = at(own, 60, 127);
-    expect(Array.from({ length: 8 }, (_, x) => at(image, 76 + x, 160)).some((value) => value !== edge)).toBe(true);
-  });
+  test.each(['a1111', 'diffusers', 'fooocus'] as const)(
+    'generates the new sides by the rules of %s',
+    async (rules) => {
+      const [source, size] = [photo(128, 128), { width: 152, height: 168 }];
+      const init = maskedInit(
+        [source],
+        { kind: 'none' },
+        { rules, expand: SIDES, overlay: true, fill: 'fill' },
+      );
+      const image = await one(jobFrom(init, { size }));
+      expect(image).toMatchObject(size);
+      // By Fooocus’ rules it fades into the image, over 32 pixels.
+      const fade = rules === 'fooocus' ? 32 : 0;
+      const own = await pixelsOf(source);
+      const at = (pixels: typeof own, x: number, y: number) =>
+        pixels.data[(y * pixels.width + x) * pixels.channels];
+      let off = 0;
+      for (let y = fade; y < 128 - fade; y++) {
+        for (let x = fade; x < 128 - fade; x++) if (at(image, x + SIDES.left, y) !== at(own, x, y)) off++;
+      }
+      expect(off).toBe(0);
+      const edge = at(own, 60, 127);
+      expect(
+        Array.from({ length: 8 }, (_, x) => at(image, 76 + x, 160)).some((value) => value !== edge),
+      ).toBe(true);
+    },
+  );
 
   test('goes with a mask', async () => {
     const init = (mask: MaskedInit['mask']) =>

@@ -103,8 +103,8 @@ function filesOf({ init, mask, latentMask }: NonNullable<Variation<GenerationBod
     byName,
     fields: {
       init_images: init.map((pixels, i) => named(`script:init:${i}`, pixels)),
-      mask: mask ? named('script:mask', mask) : null,
-      latent_mask: latentMask ? named('script:latent_mask', latentMask) : null,
+      ...(mask && { mask: named('script:mask', mask) }),
+      ...(latentMask && { latent_mask: named('script:latent_mask', latentMask) }),
     },
   };
 }

@@ -3,6 +3,7 @@ import type { FinishedImage } from '#api/run-job.ts';
 import type { InfotextPair } from '#codecs/infotext.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import type { MissingCapability } from '#protocol/capabilities.ts';
+import { AppError } from '#protocol/error.ts';
 import type { ImageSpec, UpscaleJob } from '#protocol/job.ts';
 import type { Installed } from '#api/dialects/a1111/checkpoints.ts';
 import { httpException } from '#api/dialects/a1111/errors.ts';
@@ -13,13 +14,19 @@ import type { ScriptArguments, ScriptControl } from '#api/dialects/a1111/script-
 import { openContext } from './context.ts';
 
 /** A script that is run by `script_name`: one request makes several runs. */
-export interface Script<Body extends GenerationBody> {
+export type Script<Body extends GenerationBody> = RunnableScript<Body> | MissingScript;
+
+/** A script of a stock install that is refused by its name, and not listed. */
+export interface MissingScript {
+  title: string;
+  needs: MissingCapability;
+}
+
+export interface RunnableScript<Body extends GenerationBody> {
   /** Clients may write it in lower case. */
   title: string;
   /** In the order of the arguments. */
   controls: readonly ScriptControl[];
-  /** What it needs that is not built: it is refused by its name, and not listed. */
-  needs?: MissingCapability;
   /** @throws AppError as the original for what it cannot do */
   run(context: ScriptContext<Body>): Promise<ScriptResult>;
 }
@@ -78,21 +85,26 @@ export interface ScriptContext<Body extends GenerationBody> {
 export function findScript<Body extends GenerationBody>(
   { scripts }: GenerationKind<Body>,
   name: string | null,
-): Script<Body> | undefined {
+): RunnableScript<Body> | undefined {
   if (name === null || name === '' || name.toLowerCase() === 'none') return undefined;
   const script = scripts.find(({ title }) => title.toLowerCase() === name.toLowerCase());
   if (!script) throw httpException(422, `Script '${name}' not found`);
-  if (script.needs !== undefined) throw missingCapability(`Script '${name}'`, script.needs, 'script_name');
+  if ('needs' in script) throw missingCapability(`Script '${name}'`, script.needs, 'script_name');
   return script;
 }
 
-/** Runs a script. @throws AppError as the script */
+/** Runs a script. @throws AppError as the script; what its arguments cannot be is a 422 */
 export async function runScript<Body extends GenerationBody>(
-  script: Script<Body>,
+  script: RunnableScript<Body>,
   generation: Generation<Body>,
 ): Promise<Made> {
   const runs: Generated[] = [];
-  const result = await script.run(openContext(script.controls, generation, (run) => runs.push(run)));
+  const result = await script
+    .run(openContext(script.controls, generation, (run) => runs.push(run)))
+    .catch((thrown: unknown) => {
+      const isPlain = thrown instanceof AppError && thrown.code === 'invalid_request' && !thrown.detail;
+      throw isPlain ? httpException(422, thrown.message) : thrown;
+    });
   const [first] = runs;
   if (!first) throw httpException(422, `script_args: ${script.title} has nothing to run`);
   return { firstImage: 0, ...result, plan: first.plan, record: first.record };

@@ -11,6 +11,7 @@ import type {
 import type { AddOnPack, ModelId, ModelPack } from '#protocol/model.ts';
 import type { KDiffusionSampler } from '#protocol/sampler.ts';
 import { MaskEditor } from '#ui/panels/create/editor/mask-editor.svelte.ts';
+import type { MaskOperation } from '#ui/panels/create/editor/mask-strokes.ts';
 import { loraTag, mentionPattern, promptText } from '#ui/state/packs.ts';
 import { modes, type Mode } from './modes.ts';
 import { samplers, schedules, type SamplerOption, type ScheduleOption } from './samplers.ts';
@@ -146,6 +147,13 @@ export class GenerateForm {
     this.showsEditor = true;
   }
 
+  /** Takes back images from an earlier visit, with the first one's mask. */
+  restoreSources(sources: readonly SourceImage[], mask: readonly MaskOperation[]): void {
+    const [first] = sources;
+    this.#sources = sources;
+    this.#editor = first ? new MaskEditor(first, mask) : null;
+  }
+
   /** The mask of the first source. */
   get editor(): MaskEditor | null {
     return this.#editor;
@@ -154,7 +162,7 @@ export class GenerateForm {
   /** Starts from images in a mode; in one that takes none, the next. */
   startFrom(sources: readonly SourceImage[], mode: Mode): void {
     this.sources = sources;
-    this.mode = modes[mode].takesImages ? mode : 'image';
+    this.mode = modes[mode].well === null ? 'image' : mode;
   }
 
   /** Takes a model's own values, once for each model. */

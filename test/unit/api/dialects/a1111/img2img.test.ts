@@ -243,7 +243,14 @@ describe('a mask', () => {
       area: 'whole',
       overlay: false,
     });
-    expect((await maskedInit({ latent_mask: mask })).ignored).toEqual(['latent_mask']);
+  });
+
+  it('may be another one for the latents than for what is pasted back', async () => {
+    const { init, ignored } = await maskedInit({ latent_mask: green });
+    if (init.mask.kind !== 'image') throw new Error('There is no mask.');
+    const { mask: own, latentMask } = init.mask;
+    expect(await bytesOf(latentMask ? [own, latentMask] : [own])).toEqual([mask, green]);
+    expect(ignored).toEqual([]);
   });
 
   it('is handed back where the options say so', async () => {

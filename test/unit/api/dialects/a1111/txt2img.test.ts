@@ -215,9 +215,9 @@ describe('POST /sdapi/v1/txt2img', () => {
   });
 
   it('refuses scripts in the words of the original', async () => {
-    const selected = await txt2img({ ...SMALL, script_name: 'X/Y/Z plot' });
+    const selected = await txt2img({ ...SMALL, script_name: 'Some script' });
     expect(selected.response.status).toBe(422);
-    expect(selected.answer.detail).toBe("Script 'X/Y/Z plot' not found");
+    expect(selected.answer.detail).toBe("Script 'Some script' not found");
     const always = await txt2img({ ...SMALL, alwayson_scripts: { ADetailer: { args: [] } } });
     expect(always.answer.detail).toBe('always on script ADetailer not found');
   });

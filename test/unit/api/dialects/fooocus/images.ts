@@ -1,3 +1,4 @@
+import { writeChunk } from '#codecs/png-chunks.ts';
 import { encodePng } from '#codecs/png.ts';
 
 /** A PNG file in grey, or with the colour of each pixel. */
@@ -21,6 +22,15 @@ export const maskPng = (width: number, height: number, from: number) =>
   imagePng(width, height, (x) => (x >= from ? WHITE : BLACK));
 
 export const base64Of = (png: Uint8Array) => Buffer.from(png).toString('base64');
+
+/** A PNG file that claims to be of another size. */
+export function claimSize(png: Uint8Array, width: number, height: number): Uint8Array<ArrayBuffer> {
+  const header = png.slice(16, 29);
+  const view = new DataView(header.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+  return Uint8Array.from([...png.slice(0, 8), ...writeChunk('IHDR', header), ...png.slice(33)]);
+}
 
 /** A file as clients put it into forms. */
 export const fileOf = (png: Uint8Array<ArrayBuffer>) => new File([png], 'input.png', { type: 'image/png' });

@@ -183,7 +183,7 @@ describe('as a form', () => {
   });
 });
 
-describe('nothing to do', () => {
+describe('what cannot be done', () => {
   it.each([
     ['no mask', { input_mask: '' }, 'input_mask', /nothing to inpaint/],
     ['a black mask', { input_mask: base64Of(maskPng(120, 80, 120)) }, 'input_mask', /nothing to inpaint/],
@@ -194,6 +194,12 @@ describe('nothing to do', () => {
       /nothing to inpaint/,
     ],
     ['no image', { input_image: '' }, 'input_image', /There is no image/],
+    [
+      'a side without end',
+      { outpaint_selections: ['Left'], outpaint_distance_left: 1_000_000 },
+      'outpaint_selections',
+      /1000120 × 80 pixels/,
+    ],
     ['a damaged mask', { input_mask: input_mask.slice(0, 60) }, 'input_mask', /cut off or damaged/],
   ])('%s is a 422', async (_, changes, field, words) => {
     const host = createFakeHost();

@@ -12,14 +12,13 @@ import {
   untilFinished,
 } from '../../../../support/fooocus.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
-import { base64Of, fileOf, imagePng } from './images.ts';
+import { base64Of, claimSize, fileOf, imagePng } from './images.ts';
 
 const FORM = '/v1/generation/image-upscale-vary';
 const JSON_ROUTE = '/v2/generation/image-upscale-vary';
 const NETWORK = testAddOn('upscaler', 'esrgan-4x');
 
-/** 1200 × 800 pixels: a shape of 1024. */
-const image = imagePng(1200, 800);
+const image = imagePng(800, 600);
 const input_image = base64Of(image);
 
 async function jobOf(changes: Json) {
@@ -37,7 +36,7 @@ describe('image-upscale-vary', () => {
     const { job } = await jobOf({ uov_method });
     expect(job).toMatchObject({
       init: { from: 'image', rules: 'fooocus', fit: 'stretch' },
-      passes: [{ strength, steps: 30, size: { width: 1200, height: 800 } }],
+      passes: [{ strength, steps: 30, size: { width: 1152, height: 896 } }],
     });
     expect(job?.init).not.toHaveProperty('resizeBy');
     const start = job?.init.from === 'image' ? job.init.images[0] : undefined;
@@ -45,24 +44,32 @@ describe('image-upscale-vary', () => {
   });
 
   it.each([
-    ['Upscale (1.5x)', 1, { width: 1800, height: 1200 }],
-    ['Upscale (2x)', 1, { width: 2400, height: 1600 }],
-    ['Upscale (Custom)', 1.2, { width: 1440, height: 960 }],
-    ['Upscale (Custom)', 5, { width: 2400, height: 1600 }],
+    ['Upscale (1.5x)', 1, { width: 1200, height: 900 }],
+    ['Upscale (2x)', 1, { width: 1600, height: 1200 }],
+    ['Upscale (Custom)', 1.6, { width: 1280, height: 960 }],
+    ['Upscale (Custom)', 5, { width: 1600, height: 1200 }],
   ])(
     '%s by %d goes through a network, then lightly through the model',
     async (uov_method, value, resizeTo) => {
       const { job } = await jobOf({ uov_method, upscale_value: value });
       expect(job).toMatchObject({
         init: { from: 'image', rules: 'fooocus', resizeBy: 'esrgan-4x' },
-        passes: [{ strength: 0.382, steps: 18, resizeTo, size: resizeTo }],
+        // The encoder keeps multiples of 8.
+        passes: [
+          {
+            strength: 0.382,
+            steps: 18,
+            resizeTo,
+            size: { ...resizeTo, height: Math.floor(resizeTo.height / 8) * 8 },
+          },
+        ],
       });
     },
   );
 
   it('doubles by default', async () => {
     const { job } = await jobOf({});
-    expect(job).toMatchObject({ passes: [{ resizeTo: { width: 2400, height: 1600 } }] });
+    expect(job).toMatchObject({ passes: [{ resizeTo: { width: 1600, height: 1200 } }] });
   });
 
   it('makes small images large enough first', async () => {
@@ -183,9 +190,9 @@ describe('image-upscale-vary', () => {
     const [result] = await jsonOf<ImageResult[]>(post(api, JSON_ROUTE, request));
     const { parameters = '' } = await readPngText(await bytesOf(api.request(result?.url ?? '')));
     if (meta_scheme === 'fooocus') {
-      expect(JSON.parse(parameters)).toMatchObject({ resolution: '(1200, 800)', denoising_strength: 0.85 });
+      expect(JSON.parse(parameters)).toMatchObject({ resolution: '(1152, 896)', denoising_strength: 0.85 });
     } else {
-      expect(parameters).toContain('Size: 1200x800');
+      expect(parameters).toContain('Size: 1152x896');
       expect(parameters).toContain('Denoising strength: 0.85,');
     }
   });
@@ -198,6 +205,7 @@ describe('images that cannot be used', () => {
     ['no image', 'None', /There is no image/],
     ['what is none', Buffer.from('text').toString('base64'), /is not a PNG, JPEG, WebP or GIF file/],
     ['a damaged one', damaged, /is cut off or damaged/],
+    ['one too large', base64Of(claimSize(image, 12_000, 12_000)), /12000 × 12000 pixels/],
     ['one too narrow', base64Of(imagePng(4000, 1)), /too narrow/],
   ])('%s is a 422 for the field', async (_, sent, words) => {
     const host = createFakeHost();

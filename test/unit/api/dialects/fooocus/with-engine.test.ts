@@ -45,7 +45,7 @@ const REQUEST = {
   prompt: 'green frog, cartoon style',
   style_selections: [],
   image_seed: 7,
-  advanced_params: { overwrite_step: 4, sampler_name: 'euler', scheduler_name: 'normal' },
+  advanced_params: { overwrite_step: 2, sampler_name: 'euler', scheduler_name: 'normal' },
 };
 
 async function imageOf(answer: Promise<Response>): Promise<Uint8Array> {
@@ -81,7 +81,7 @@ describe('on the built-in model', () => {
     expect(again).toEqual(subtle);
     const large = await generate('image-upscale-vary', { uov_method: 'Upscale (Fast 2x)' });
     expect(compareImages(subtle, large).mean).toBeLessThan(compareImages(strong, large).mean);
-  }, 120_000);
+  });
 
   it('upscaling is close to the image', async () => {
     const [upscaled, resized] = [
@@ -91,7 +91,14 @@ describe('on the built-in model', () => {
     const { mean } = compareImages(upscaled, resized);
     expect(mean).toBeGreaterThan(0.1);
     expect(mean).toBeLessThan(40);
-  }, 120_000);
+  });
+
+  it('Fast 2x makes small images as large as SDXL was trained at, whatever that does to their aspect', async () => {
+    const small = base64Of(imagePng(100, 150));
+    const changes = { input_image: small, uov_method: 'Upscale (Fast 2x)' };
+    const image = decodePng(await generate('image-upscale-vary', changes));
+    expect(image).toMatchObject({ width: 768, height: 1216 });
+  });
 
   it('inpainting leaves what is far from the mask as it is', async () => {
     const image = await inpaint({ input_mask: base64Of(maskPng(SIDE, SIDE, 64)) });
@@ -111,7 +118,7 @@ describe('on the built-in model', () => {
       if (pixel % SIDE >= 64 && difference > 8) changed++;
     }
     expect(changed).toBeGreaterThan((SIDE * 32) / 4);
-  }, 120_000);
+  });
 
   it('outpainting keeps the image inside of what is new', async () => {
     const parts = {
@@ -133,18 +140,18 @@ describe('on the built-in model', () => {
         1,
       );
     }
-  }, 120_000);
+  });
 
-  it('inpainting from nothing, at another strength or with the mask inverted is another image', async () => {
+  it('inpainting from nothing, or a smaller field, is another image', async () => {
     const input_mask = base64Of(maskPng(SIDE, SIDE, 64));
     const images = [
-      await inpaint({ input_mask }),
+      await inpaint({ input_mask, advanced_params: { inpaint_strength: 0.9 } }),
       await inpaint({ input_mask, advanced_params: { inpaint_disable_initial_latent: true } }),
-      await inpaint({ input_mask, advanced_params: { inpaint_strength: 0.4 } }),
-      await inpaint({ input_mask, advanced_params: { invert_mask_checkbox: true } }),
-      await inpaint({ input_mask, advanced_params: { inpaint_respective_field: 0.3 } }),
-      await inpaint({ input_mask, inpaint_additional_prompt: 'red apple' }),
+      await inpaint({
+        input_mask,
+        advanced_params: { inpaint_strength: 0.9, inpaint_respective_field: 0.3 },
+      }),
     ];
     expect(new Set(images.map(base64Of)).size).toBe(images.length);
-  }, 240_000);
+  });
 });

@@ -1,0 +1,63 @@
+import type { FinishedImage } from '#api/run-job.ts';
+import { imageGrid } from '#imaging/a1111/grid.ts';
+import type { XyzPlot } from '#imaging/a1111/scripts/xyz-plot.ts';
+import { filled } from '#imaging/pillow/paste.ts';
+import type { Pixels } from '#imaging/pixels.ts';
+import type { Size } from '#protocol/job.ts';
+import { canWriteText, withLegends } from './legends.ts';
+import { readPixels } from './pixel-files.ts';
+
+interface DrawOptions {
+  hasLegend: boolean;
+  /** Pixels between two cells. */
+  margin: number;
+}
+
+/** The grids of a plot. */
+export interface DrawnPlot {
+  /** One for each value of the Z axis. */
+  grids: readonly Pixels[];
+  /** All of them in a row. */
+  all: Pixels;
+  /** Whether the legends that were asked for could be written. */
+  isLegible: boolean;
+}
+
+/**
+ * Puts a plot's images together (A1111 scripts/xyz_grid.py, `draw_xyz_grid`). Cells without an image are black.
+ * @param cells by their places
+ */
+export async function drawPlot(
+  { columns, rows, grids: count, labels }: XyzPlot,
+  cells: ReadonlyMap<number, FinishedImage>,
+  { hasLegend, margin }: DrawOptions,
+): Promise<DrawnPlot> {
+  const images = new Map<number, Pixels>();
+  for (const [place, { blob }] of cells) images.set(place, await readPixels(blob));
+  const [first = { width: 0, height: 0 }] = images.values();
+  const legendOf = (label: string) => [{ text: hasLegend ? label : '', active: true }];
+  const grids = Array.from({ length: count }, (_, z) => {
+    const tiles = Array.from(
+      { length: columns * rows },
+      (__, i) => images.get(z * columns * rows + i) ?? filled(first, [0, 0, 0]),
+    );
+    const legends = { columns: labels.x.map(legendOf), rows: labels.y.map(legendOf) };
+    const grid = imageGrid(tiles, { columns, rows });
+    return hasLegend ? withLegends(grid, largest(tiles), legends, margin) : grid;
+  });
+  const row = imageGrid(grids, { columns: count, rows: 1 });
+  return {
+    grids,
+    all: hasLegend
+      ? withLegends(row, largest(grids), { columns: labels.z.map(legendOf), rows: [legendOf('')] })
+      : row,
+    isLegible: canWriteText(),
+  };
+}
+
+function largest(images: readonly Size[]): Size {
+  return {
+    width: Math.max(...images.map(({ width }) => width)),
+    height: Math.max(...images.map(({ height }) => height)),
+  };
+}

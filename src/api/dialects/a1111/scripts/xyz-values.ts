@@ -1,0 +1,94 @@
+import { findModel } from '#api/models.ts';
+import { httpException } from '#api/dialects/a1111/errors.ts';
+import { f } from '#api/dialects/a1111/fields.ts';
+import { fixedSeed } from '#api/dialects/a1111/map.ts';
+import { resolveSampler } from '#api/dialects/a1111/samplers.ts';
+import type { ScriptArguments } from '#api/dialects/a1111/script-controls.ts';
+import { writePairs, type InfotextPair } from '#codecs/infotext.ts';
+import { xyzAxes, type XyzAxis } from '#imaging/a1111/scripts/xyz-axes.ts';
+import { checkXyzValues, type XyzAxisValues } from '#imaging/a1111/scripts/xyz-plot.ts';
+import { convertXyzValues, readXyzValues, type XyzValue } from '#imaging/a1111/scripts/xyz-values.ts';
+import type { ModelInfo } from '#protocol/model.ts';
+
+/** The axes of a route, in the order in which arguments number them. */
+export function axesOf(isImg2img: boolean): XyzAxis[] {
+  const task = isImg2img ? 'img2img' : 'txt2img';
+  return xyzAxes.filter((axis) => (axis.task ?? task) === task);
+}
+
+/** An axis as its three arguments ask for it. */
+export interface AxisRequest extends XyzAxisValues {
+  /** The values as the infotext repeats them. */
+  written: string;
+}
+
+interface ReadOptions {
+  isImg2img: boolean;
+  /** Values are text also where there is a list to choose from. */
+  isText: boolean;
+  /** Seeds of -1 are random for each image. */
+  keepsRandom: boolean;
+  models: readonly ModelInfo[];
+}
+
+/**
+ * Reads an axis.
+ * @param place of the first of its arguments: its type, its values as text, its values from a list
+ * @throws AppError for an axis without values, and for values that it cannot have
+ */
+export function readAxis(args: ScriptArguments, place: number, options: ReadOptions): AxisRequest {
+  const axes = axesOf(options.isImg2img);
+  const axis =
+    axes[
+      args.choice(
+        place,
+        axes.map(({ label }) => label),
+      )
+    ];
+  if (!axis || axis.effect === 'nothing') return { axis: NOTHING, values: [0], written: '' };
+  const text = args.get(place + 1, f.string());
+  const chosen = args.get(place + 2, f.list(f.string()));
+  const isChosen = axis.choices !== undefined && !options.isText && chosen.length > 0;
+  const values = isChosen ? convertXyzValues(axis.kind, chosen) : readXyzValues(axis.kind, text);
+  if (values.length === 0) throw httpException(422, `script_args: the axis '${axis.label}' has no values`);
+  const read = {
+    axis,
+    values: isSeed(axis) && !options.keepsRandom ? values.map(fixed) : values,
+    written: isChosen ? chosen.join(', ') : text,
+  };
+  checkXyzValues(read, (name) => isKnown(axis, name, options.models));
+  return read;
+}
+
+const NOTHING: XyzAxis = { label: 'Nothing', kind: 'string', effect: 'nothing', legend: 'nothing' };
+
+function isSeed({ label }: XyzAxis): boolean {
+  return label === 'Seed' || label === 'Var. seed';
+}
+
+function fixed(value: XyzValue): XyzValue {
+  return value === -1 ? Number(fixedSeed(-1n)) : value;
+}
+
+function isKnown({ choices }: XyzAxis, name: string, models: readonly ModelInfo[]): boolean {
+  return choices === 'samplers'
+    ? !resolveSampler(name, null).unknown.includes('sampler_name')
+    : findModel(models, name) !== undefined;
+}
+
+/** What the infotext of a grid says of an axis. */
+export function axisPairs(name: string, { axis, values, written }: AxisRequest): InfotextPair[] {
+  if (axis.effect === 'nothing') return [];
+  return [
+    [`${name} Type`, axis.label],
+    [`${name} Values`, written],
+    ...(isSeed(axis) ? ([[`Fixed ${name} Values`, values.join(', ')]] as const) : []),
+  ];
+}
+
+/** An infotext with more pairs, before its `Version`. */
+export function addPairs(infotext: string, pairs: readonly InfotextPair[]): string {
+  const at = infotext.lastIndexOf(', Version: ');
+  const end = at < 0 ? infotext.length : at;
+  return `${infotext.slice(0, end)}, ${writePairs(pairs)}${infotext.slice(end)}`;
+}

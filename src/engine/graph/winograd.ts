@@ -1,0 +1,197 @@
+import { halve, product, type Dimension } from './dimension.ts';
+import type { Graph, Value } from './graph.ts';
+import { add, concat, gemmTransposed, matmul, transpose } from './operators.ts';
+
+/*
+ * Winograd's minimal filtering F(2×2, 3×3) (Lavin and Gray 2015, arXiv 1509.09308): of every 4 × 4 square of the image, two
+ * cells apart, 16 numbers are made, which 16 matrices in place of the 3 × 3 kernels turn into as many for 2 × 2 cells of the
+ * result: 16 multiplications instead of 36. Written in plain operators; it pays on the CPU, whose kernels are bound by
+ * arithmetic.
+ */
+
+/** Kernel to 4 × 4, by rows and columns alike. */
+const KERNEL = [
+  [1, 0, 0],
+  [0.5, 0.5, 0.5],
+  [0.5, -0.5, 0.5],
+  [0, 0, 1],
+];
+
+/** Square to 4 × 4. */
+const IMAGE = [
+  [1, 0, -1, 0],
+  [0, 1, 1, 0],
+  [0, -1, 1, 0],
+  [0, 1, 0, -1],
+];
+
+/** 4 × 4 to 2 × 2. */
+const RESULT = [
+  [1, 1, 1, 0],
+  [0, 1, -1, -1],
+];
+
+/** Sides with fewer channels have too little to gain. */
+const FEWEST_CHANNELS = 32;
+
+/** An end of `Slice` beyond every tensor. */
+const LAST = 2 ** 31 - 1;
+
+/** Whether {@link winogradConvolution} pays for a convolution and knows its sides. */
+export function suitsWinograd({ shape }: Value, out: number): boolean {
+  const [, channels = 0, ...sides] = shape;
+  return Number(channels) >= FEWEST_CHANNELS && out >= FEWEST_CHANNELS && sides.every(canHalve);
+}
+
+/**
+ * A 3 × 3 convolution of stride 1.
+ * @param image [batch, channels, height, width]
+ * @param weight [out, channels, 3, 3]
+ * @param wrapped the image with a border of 1 already around it, where that is not zeros
+ * @returns [batch, out, height, width], without bias
+ */
+export function winogradConvolution(graph: Graph, image: Value, weight: Value, wrapped?: Value): Value {
+  const [batch = 1, channels = 1, height = 1, width = 1] = image.shape;
+  const out = weight.shape[0] ?? 1;
+  const [rows, columns] = [halve(height), halve(width)];
+
+  const kernels = graph.reshape(weight, [product([out, channels]), 9]);
+  const bySquare = gemmTransposed(graph, matrix(graph, KERNEL, natural(4), natural(3)), kernels, undefined);
+  const factors = graph.reshape(bySquare, [16, out, channels]);
+
+  const squares = cutSquares(graph, wrapped ?? image, { height, width, border: wrapped ? 0 : 1 });
+  const cells = product([batch, rows, columns]);
+  const flat = graph.reshape(squares, [16, product([channels, cells])]);
+  // Squares come quarter by quarter: see cutSquares.
+  const quarters = [0, 1].flatMap((p) =>
+    [0, 1].flatMap((q) => [0, 1].flatMap((a) => [0, 1].map((b) => [2 * p + a, 2 * q + b] as const))),
+  );
+  const transformed = matmul(graph, matrix(graph, IMAGE, natural(4), quarters), flat);
+  const products = matmul(graph, factors, graph.reshape(transformed, [16, channels, cells]));
+  const summed = matmul(
+    graph,
+    matrix(graph, RESULT, natural(2), natural(4)),
+    graph.reshape(products, [16, product([out, cells])]),
+  );
+  const byCell = graph.reshape(summed, [product([4, out]), batch, rows, columns]);
+  const deep = transpose(graph, byCell, [1, 0, 2, 3]);
+  const even = graph.node(
+    'DepthToSpace',
+    [deep],
+    { type: image.type, shape: [batch, out, product([2, rows]), product([2, columns])] },
+    { blocksize: 2, mode: 'DCR' },
+  );
+  return cropTo(graph, even, [height, width]);
+}
+
+/** All squares of 4 × 4, two cells apart: [batch, 16·channels, rows, columns], quarter by quarter and cell by cell. */
+function cutSquares(
+  graph: Graph,
+  image: Value,
+  { height, width, border }: { height: Dimension; width: Dimension; border: number },
+): Value {
+  const [batch = 1, channels = 1] = image.shape;
+  const [rows, columns] = [halve(height), halve(width)];
+  const ends = [height, width].map((side) => parity(graph, side));
+  const isEven = ends.every((end) => end === 0);
+  const around = [0, 0, border, border, 0, 0, border, border];
+  const zeros = graph.int64s([0]);
+  const pads = ends.every((end) => typeof end === 'number')
+    ? graph.int64s(around.map((pad, i) => pad + (i > 5 ? Number(ends[i - 6]) : 0)))
+    : add(
+        graph,
+        graph.int64s(around),
+        concat(
+          graph,
+          [
+            ...Array.from({ length: 6 }, () => zeros),
+            ...ends.map((end) => (typeof end === 'number' ? graph.int64s([end]) : end)),
+          ],
+          0,
+        ),
+      );
+  const sides: [Dimension, Dimension] = [beyond(rows), beyond(columns)];
+  const padded =
+    border === 0 && isEven
+      ? image
+      : graph.node('Pad', [image, pads], {
+          type: image.type,
+          shape: [batch, channels, ...sides.map((side) => product([2, side]))],
+        });
+  const deep = graph.node(
+    'SpaceToDepth',
+    [padded],
+    { type: image.type, shape: [batch, product([4, channels]), ...sides] },
+    { blocksize: 2 },
+  );
+  const byChannel = transpose(graph, deep, [1, 0, 2, 3]);
+  const quarters = [0, 1].flatMap((p) =>
+    [0, 1].map((q) =>
+      cut(
+        graph,
+        byChannel,
+        [rows, columns],
+        graph.int64s([p, q]),
+        graph.int64s([p === 0 ? -1 : LAST, q === 0 ? -1 : LAST]),
+      ),
+    ),
+  );
+  return graph.node(
+    'Concat',
+    quarters,
+    { type: image.type, shape: [product([16, channels]), batch, rows, columns] },
+    { axis: 0 },
+  );
+}
+
+/** The first cells of both sides, as many as there are to be. */
+function cropTo(graph: Graph, image: Value, sides: readonly [Dimension, Dimension]): Value {
+  if (sides.every((side) => parity(graph, side) === 0)) {
+    return { ...image, shape: [...image.shape.slice(0, 2), ...sides] };
+  }
+  const ends = sides.map((side) =>
+    typeof side === 'number' ? graph.int64s([side]) : graph.sideTensor(side),
+  );
+  return cut(graph, image, sides, graph.int64s([0, 0]), concat(graph, ends, 0));
+}
+
+/** A part of an image's height and width, of these sides. */
+function cut(graph: Graph, image: Value, sides: readonly Dimension[], starts: Value, ends: Value): Value {
+  const shape = [...image.shape.slice(0, 2), ...sides];
+  return graph.node('Slice', [image, starts, ends, graph.int64s([2, 3])], { type: image.type, shape });
+}
+
+/** What a side leaves when it is halved: a number where that is known, else an int64 vector of one. */
+function parity(graph: Graph, side: Dimension): number | Value {
+  if (typeof side === 'number') return side % 2;
+  if (/^\d*[02468]\*/.test(side)) return 0;
+  return graph.node('Mod', [graph.sideTensor(side), graph.int64s([2])], { type: 'int64', shape: [1] });
+}
+
+/** Whether half of a side has a name. */
+function canHalve(side: Dimension): boolean {
+  return typeof side === 'number' || /^(?:\w+|ceil\(\w+\/2\)|\d*[02468]\*.+)$/.test(side);
+}
+
+/** One more than a side. */
+function beyond(side: Dimension): Dimension {
+  return typeof side === 'number' ? side + 1 : `${side}_and_1`.replaceAll(/\W/g, '_');
+}
+
+/** Rows and columns of a square, row by row. */
+function natural(side: number): (readonly [number, number])[] {
+  return Array.from({ length: side ** 2 }, (_, i) => [Math.floor(i / side), i % side] as const);
+}
+
+/** A transform of rows and columns at once, as a matrix from cells in the order `from` to cells in the order `to`. */
+function matrix(
+  graph: Graph,
+  transform: readonly (readonly number[])[],
+  to: readonly (readonly [number, number])[],
+  from: readonly (readonly [number, number])[],
+): Value {
+  const values = to.flatMap(([i, j]) =>
+    from.map(([row, column]) => (transform[i]?.[row] ?? 0) * (transform[j]?.[column] ?? 0)),
+  );
+  return graph.floats(values, [to.length, from.length]);
+}
