@@ -18,7 +18,7 @@ function backendOfAddress(): BackendChoice | null {
   return value === 'webgpu' || value === 'wasm' || value === 'auto' ? value : null;
 }
 
-/** The service worker sends webhooks; it is told of the jobs that came with notes of a dialect. */
+/** The service worker sends webhooks; it is notified of the jobs that came with notes of a dialect. */
 async function announceEnd({ id, origin }: JobRecord): Promise<void> {
   if (origin.reply === undefined || !('serviceWorker' in navigator)) return;
   const { active } = await navigator.serviceWorker.ready;

@@ -6,7 +6,7 @@ import { AppStatus, type InstallPromptEvent } from '#ui/state/app-status.svelte.
 import './app.css';
 import { hostEngine } from './hosting.ts';
 
-/** Set for the one reload that brings cross-origin isolation, so that it stays one. */
+/** Set for the one reload that brings cross-origin isolation, so that it happens once. */
 const RELOADED_KEY = 'vitrine-reloaded-for-isolation';
 
 const status = new AppStatus();

@@ -60,7 +60,7 @@ export interface HostLine {
   /**
    * Asks the hosting tab. When it dies before it has answered, its successor is asked the same, so a question must bear
    * being asked twice.
-   * @throws AppError whatever the host or {@link Connect} throws; `engine_crashed` when tab after tab dies
+   * @throws AppError what the host or {@link Connect} throws; `engine_crashed` when tab after tab dies
    */
   ask: Ask;
   /** Ends the conversation; what was asked may stay unanswered. */
@@ -91,7 +91,7 @@ export function openLine(connect: Connect): HostLine {
       }
       throw new AppError(
         'engine_crashed',
-        'Every tab that hosted the engine was closed or crashed while it worked.',
+        'Every tab that ran the engine was closed or crashed during this job.',
       );
     },
     close: hangUp,

@@ -67,7 +67,7 @@ const HIGHRES_STRENGTH = 0.55;
 
 /**
  * Where image-to-image and inpainting start: init image and mask are stretched to the size asked for, as these services
- * document; what is not masked stays as it is.
+ * document; unmasked areas stay unchanged.
  * @param mask white is generated again; null for image-to-image
  */
 export function startFrom(image: Blob, mask: Blob | null, strength: number): DiffusersStart {
@@ -158,7 +158,7 @@ export function finishedSize({ passes, post }: GenerateJob): Size {
 }
 
 /**
- * Whether `tomesd` is to be named as a parameter without effect: it was sent, not only on by default, and the model's finished
+ * Whether to report `tomesd` as a parameter without effect: it was sent, not only on by default, and the model's exported
  * graphs cannot merge tokens.
  */
 export function lacksTomesd({ passes: [{ graph }] }: GenerateJob, isOn: boolean, received: unknown): boolean {

@@ -128,7 +128,7 @@ const bound2 =
     ctx: { [key]: requirement },
   });
 
-/** pydantic 2 tells text it cannot read from values of the wrong kind. */
+/** pydantic 2 distinguishes text it cannot read from values of the wrong kind. */
 const type2 =
   (name: string, thing: string) =>
   ({ input }: Invalid): Wording =>

@@ -15,7 +15,7 @@ export function fetchFailure(reason: string, cause?: unknown): AppError {
 
 /**
  * The file at an address of any server.
- * @throws AppError `invalid_request` that says why there is none: the server's status, its silence, CORS, the file's size;
+ * @throws AppError `invalid_request` that says why it failed: the server's status, a timeout, CORS, the file's size;
  *   `cancelled` when the client has gone
  */
 export async function fetchFile(address: string, signal: AbortSignal): Promise<Blob> {
@@ -23,13 +23,13 @@ export async function fetchFile(address: string, signal: AbortSignal): Promise<B
   const either = AbortSignal.any([signal, timeout]);
   try {
     const response = await request(address, either);
-    if (!response.ok) throw fetchFailure(`Its server answers ${response.status}.`);
+    if (!response.ok) throw fetchFailure(`The server answered ${response.status}.`);
     return new Blob(await readLimited(response));
   } catch (thrown) {
     if (thrown instanceof AppError) throw thrown;
-    if (timeout.aborted) throw fetchFailure(`Its server is silent for ${TIMEOUT_MS / 1000} s.`, thrown);
+    if (timeout.aborted) throw fetchFailure(`The server did not answer within ${TIMEOUT_MS / 1000} s.`, thrown);
     if (signal.aborted) throw new AppError('cancelled', 'The request was cancelled.', { cause: thrown });
-    throw fetchFailure('The connection broke off.', thrown);
+    throw fetchFailure('The connection was lost.', thrown);
   }
 }
 
@@ -38,15 +38,15 @@ async function request(address: string, signal: AbortSignal): Promise<Response> 
     return await fetch(address, { signal });
   } catch (thrown) {
     if (signal.aborted) throw thrown;
-    // A server that answers, but not to other sites, answers a request whose answer nobody can read.
+    // A server that answers without allowing other sites does answer a `no-cors` request, whose body cannot be read.
     const answers = await fetch(address, { signal, mode: 'no-cors' }).then(
       () => true,
       () => false,
     );
     throw fetchFailure(
       answers
-        ? 'Its server does not let other sites read it (CORS). Send the image as base64.'
-        : 'Its server cannot be reached.',
+        ? 'The server does not let other sites read it (CORS). Send the image as base64.'
+        : 'The server cannot be reached.',
       thrown,
     );
   }
@@ -62,7 +62,7 @@ async function readLimited({ body }: Response): Promise<Uint8Array<ArrayBuffer>[
     length += value.length;
     if (length > MOST_BYTES) {
       await reader.cancel();
-      throw fetchFailure(`The file has more than ${MOST_BYTES / 2 ** 20} MB.`);
+      throw fetchFailure(`The file is larger than ${MOST_BYTES / 2 ** 20} MB.`);
     }
     parts.push(value);
   }

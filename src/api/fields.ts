@@ -117,7 +117,7 @@ export function validate<Schema extends v.GenericSchema>(
   };
 }
 
-/** valibot only tells the allowed values as text: `("a" | "b")`, or the bare value when there is one. */
+/** valibot only gives the allowed values as text: `("a" | "b")`, or the bare value when there is one. */
 function allowedValues(expected: string | null): unknown {
   const list = (expected ?? '').replace(/^\(|\)$/g, '').split(' | ');
   return list.map((value): unknown => JSON.parse(value));

@@ -21,7 +21,7 @@ export async function readImageInput(call: ImageCall, text: string, field?: stri
 }
 
 /**
- * Lets an image file pass that can be generated from: PNG, JPEG, WebP or GIF, not damaged, of 1 × 1 to 64 megapixels.
+ * Checks that an image file can be used: PNG, JPEG, WebP or GIF, not damaged, from 1 × 1 pixel to 64 megapixels.
  * A file that is refused here would only be refused later, when its job has waited for its turn.
  * @param field the parameter's name, for the error
  * @returns the file with its own type
@@ -72,7 +72,7 @@ async function checkPixels(
     // What browsers alone can read is read where there is one.
     else if (typeof createImageBitmap === 'function') (await createImageBitmap(file)).close();
   } catch (thrown) {
-    throw new AppError('invalid_request', `${subject} is cut off or damaged.`, { cause: thrown });
+    throw new AppError('invalid_request', `${subject} is truncated or damaged.`, { cause: thrown });
   }
 }
 

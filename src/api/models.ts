@@ -64,14 +64,14 @@ function findNamed<T extends Named>(packs: readonly T[], name: string): T | unde
 }
 
 /**
- * Lets only models pass whose graphs the engine writes itself, and so can write otherwise.
+ * Refuses models whose graphs the engine does not write itself and so cannot change.
  * @throws AppError `unsupported_feature` that names the parameter
  */
 export function requireOwnGraphs({ pack }: ModelInfo, parameter: string): void {
   if (pack.weights === 'safetensors') return;
   throw new AppError(
     'unsupported_feature',
-    `'${parameter}' needs a model from .safetensors files: ${pack.title} is made of finished graphs.`,
+    `'${parameter}' needs a model from .safetensors files: ${pack.title} consists of exported ONNX graphs.`,
     { detail: { parameter, model: pack.id } },
   );
 }

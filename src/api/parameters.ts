@@ -23,7 +23,7 @@ export type ParameterRule =
 
 export const honoured: ParameterRule = { kind: 'honoured' };
 
-/** @param asks whether a value asks for something; by default whatever differs from the parameter's default */
+/** @param asks whether a value asks for something; by default anything that differs from the parameter's default */
 export function noEffect(why: string, asks?: Asks): ParameterRule {
   return { kind: 'no-effect', why, ...(asks && { asks }) };
 }
@@ -124,7 +124,7 @@ export function parameters<const R extends Rows>(
 }
 
 /**
- * The same parameters where only those that were sent count, such as changes of options: what is absent is absent in the
+ * The same parameters, of which only those that were sent count, for example changes of options: a parameter that is absent is absent in the
  * result too.
  */
 export function changesOf<T>({ rows, isAbsent }: Parameters<T>): Parameters<Partial<T>> {

@@ -1,6 +1,6 @@
 import { stringifyJson } from '#codecs/json.ts';
 
-/** A JSON response. Its Content-Length is set, also for whoever counts. */
+/** A JSON response. Its Content-Length is set. */
 export function jsonResponse(
   body: unknown,
   status = 200,

@@ -40,7 +40,7 @@ export interface Call<Body, Query> {
   submit: (job: Job, reply?: JobOrigin['reply']) => Promise<JobId>;
   /** Names parameters without effect in the answer's `X-Ignored-Parameters`. */
   ignore: (...names: string[]) => void;
-  /** Puts what a job's result notes into the answer's headers; {@link run} does so by itself. */
+  /** Puts the notes of a job's result into the answer's headers; {@link run} does this already. */
   note: (record: JobRecord) => void;
   /** The absolute URL of a path of this app; `path` has no leading slash. */
   url: (path: string) => string;
@@ -139,7 +139,7 @@ export interface Dialect {
   /** Bytes of a body beyond which the answer is 413. */
   bodyLimit?: number;
   routes: readonly Route[];
-  /** Lets a validated request pass, or not: keys. @throws AppError `unauthorized` */
+  /** Checks the key of a validated request. @throws AppError `unauthorized` */
   authorize?(call: Call<unknown, unknown>): Promise<void>;
   /** How a request names a LoRA, for the parameters without effect: `prompt.<lora:name>`. */
   nameLora?(name: string): string;

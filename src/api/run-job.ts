@@ -22,7 +22,7 @@ export function submitJob(ask: Ask, job: Job, origin: JobOrigin): Promise<JobId>
  */
 export async function awaitJob(ask: Ask, id: JobId, signal: AbortSignal): Promise<JobRecord> {
   const cancel = () => {
-    // Nobody is left who could hear of a failure.
+    // The caller is gone, so a failure has no reader.
     ask((host) => host.cancel(id)).catch(() => undefined);
   };
   if (signal.aborted) cancel();
@@ -42,8 +42,8 @@ export interface FinishedImage extends GeneratedImage {
 }
 
 /**
- * The images a job has made, with their files, in order: none of a job that was cancelled before its first, and none that
- * have been deleted since.
+ * The images a job has made, with their files, in order. A job cancelled before its first image has none, and images that
+ * have been deleted since are left out.
  */
 export async function finishedImages(ask: Ask, record: JobRecord): Promise<FinishedImage[]> {
   const files = new Map(

@@ -13,8 +13,8 @@ export const MOST_PIXELS = 8192 * 8192;
 
 /**
  * An image file's pixels. PNG is read here and alike everywhere, what else a browser knows by the browser. Colour profiles and
- * gamma are ignored: reference programs take a file's numbers as they are.
- * @throws TypeError for what is no image, or not PNG where there is no browser; RangeError for a PNG file that is damaged, and
+ * gamma are ignored: reference programs use a file's numbers unchanged.
+ * @throws TypeError if it is not an image, or not PNG outside a browser; RangeError for a PNG file that is damaged, and
  *   for more than 64 megapixels
  */
 export async function decodeImage(file: Blob): Promise<DecodedImage> {
@@ -31,7 +31,7 @@ export async function decodeImage(file: Blob): Promise<DecodedImage> {
 function checkSize({ width, height }: { width: number; height: number }): void {
   if (width * height <= MOST_PIXELS) return;
   throw new RangeError(
-    `It has ${String(width)} × ${String(height)} pixels, and more than ${String(MOST_PIXELS / 2 ** 20)} megapixels are not read.`,
+    `It has ${String(width)} × ${String(height)} pixels; the limit is ${String(MOST_PIXELS / 2 ** 20)} megapixels.`,
   );
 }
 
@@ -53,7 +53,7 @@ async function decodeInBrowser(file: Blob): Promise<DecodedImage> {
     const { width, height } = bitmap;
     checkSize(bitmap);
     const context = new OffscreenCanvas(width, height).getContext('2d');
-    if (!context) throw new RangeError('There is no memory for its pixels.');
+    if (!context) throw new RangeError('There is not enough memory for its pixels.');
     context.drawImage(bitmap, 0, 0);
     return { width, height, data: new Uint8ClampedArray(context.getImageData(0, 0, width, height).data) };
   } finally {
@@ -65,7 +65,7 @@ async function openBitmap(file: Blob): Promise<ImageBitmap> {
   try {
     return await createImageBitmap(file, { colorSpaceConversion: 'none' });
   } catch (thrown) {
-    throw new TypeError('It is cut off, damaged, or of a format that this browser does not know.', {
+    throw new TypeError('It is truncated, damaged, or in a format this browser does not support.', {
       cause: thrown,
     });
   }

@@ -111,7 +111,7 @@ function writeWebpExif(file: Uint8Array, tiff: Uint8Array): Bytes {
 const MOST_SEGMENT_BYTES = 0xffff - 2;
 
 /**
- * The JPEG or WebP file with these texts; the pixels are copied as they are.
+ * The JPEG or WebP file with these texts; the pixels are copied unchanged.
  * @throws RangeError when the texts are too long for a JPEG file (64 kB)
  */
 export function writeExif(file: Uint8Array, exif: ExifText): Bytes {

@@ -38,7 +38,7 @@ export interface GenerationFields {
   };
   /** The second, larger pass; absent where no pair says so. */
   hires?: {
-    /** A factor, or sides in pixels of which one may be 0: as the other asks. */
+    /** A factor, or sides in pixels one of which may be 0: derived from the other. */
     size: { factor: number } | { width: number; height: number };
     upscaler?: string;
     steps?: number;

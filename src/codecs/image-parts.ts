@@ -46,7 +46,7 @@ export function* webpChunks(file: Uint8Array): Generator<{ type: string; data: U
   }
 }
 
-/** The first comment of a GIF file (GIF89a, §24), extension 0xfe in blocks of up to 255 bytes; empty where there is none. */
+/** The first comment of a GIF file (GIF89a, §24), extension 0xfe in blocks of up to 255 bytes; empty if there is none. */
 export function readGifComment(file: Uint8Array): string {
   const start = file.findIndex((byte, index) => byte === 0x21 && file[index + 1] === 0xfe);
   if (start < 0) return '';

@@ -91,7 +91,7 @@ export function pythonFloat(value: number): string {
   return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
-/** What every infotext tells of an image. Null leaves a pair out. */
+/** What every infotext states about an image. Null leaves a pair out. */
 export interface GenerationFacts {
   steps: number;
   sampler: string;

@@ -13,7 +13,7 @@ const LONG_INTEGER = /^-?\d{16,}$/;
  * @throws SyntaxError
  */
 export function parseJson(text: string): unknown {
-  // Whatever is wrong with the text is found here: marks could make it right.
+  // Find all errors of the text here: the marks added later could hide them.
   const plain: unknown = JSON.parse(text);
   if (!/\d{16}/.test(text)) return plain;
   const marked = text.replace(STRING_OR_NUMBER, (match) =>

@@ -77,7 +77,7 @@ export interface ReadLimits {
   maxReads: number;
 }
 
-/** Thrown inside, told as {@link OnnxProblem}. */
+/** Thrown inside, returned as {@link OnnxProblem}. */
 class Damage extends Error {}
 
 /** Thrown inside when the limit of reads is reached. */
@@ -93,7 +93,7 @@ interface Field {
   end: number;
 }
 
-/** Goes through a protobuf file without keeping it; what is skipped is not read. */
+/** Reads through a protobuf file without keeping it; skipped parts are not read. */
 class FieldReader {
   readonly #read: ReadBytes;
   readonly #limits: ReadLimits;
@@ -122,10 +122,10 @@ class FieldReader {
       throw new Damage('it has a number of more than ten bytes.');
     };
     while (position < end) {
-      if (++this.#fields > MAX_FIELDS) throw new Damage('it has more parts than any model.');
+      if (++this.#fields > MAX_FIELDS) throw new Damage('it has too many parts for a model.');
       const tag = await varint();
       const field: Field = { number: Math.floor(tag / 8), value: null, start: position, end: position };
-      if (field.number === 0) throw new Damage('it does not start like one, or is damaged.');
+      if (field.number === 0) throw new Damage('it does not start like an ONNX file, or is damaged.');
       switch (tag % 8) {
         case 0:
           field.value = await varint();
@@ -143,9 +143,9 @@ class FieldReader {
           position += 4;
           break;
         default:
-          throw new Damage('it does not start like one, or is damaged.');
+          throw new Damage('it does not start like an ONNX file, or is damaged.');
       }
-      if (position > end) throw new Damage('one of its parts is longer than what holds it.');
+      if (position > end) throw new Damage('one of its parts is longer than the part around it.');
       field.end = position;
       yield field;
     }
@@ -170,7 +170,7 @@ class FieldReader {
     this.#windowStart = position;
     this.#window = await this.#read(position, position + this.#limits.windowBytes);
     byte = this.#window[0];
-    if (byte === undefined) throw new Damage('it ends before it should: the download is incomplete.');
+    if (byte === undefined) throw new Damage('it ends too early: the download is incomplete.');
     return byte;
   }
 }
@@ -179,7 +179,7 @@ class FieldReader {
  * Reads what an ONNX file says of its inputs, outputs and weights, skipping over the bytes of weights and nodes. Any
  * bytes are answered, in bounded time: a file is damaged where a part reaches out of what holds it.
  *
- * @param limits Where they do not suffice, what is known so far is told.
+ * @param limits Where they do not suffice, what is known so far is returned.
  */
 export async function readOnnxHeader(
   read: ReadBytes,
@@ -225,7 +225,7 @@ export async function readOnnxHeader(
     if (thrown instanceof Damage) return { ok: false, reason: thrown.message };
     if (!(thrown instanceof Enough)) throw thrown;
   }
-  if (!hasGraph) return { ok: false, reason: 'it holds no graph.' };
+  if (!hasGraph) return { ok: false, reason: 'it contains no graph.' };
   // Old exporters list the weights among the inputs.
   const given = inputs.filter(({ name }) => !initializers.has(name));
   return { ok: true, header: { inputs: given, outputs, numbers, externalFiles, isComplete } };
@@ -263,7 +263,7 @@ async function readPair(reader: FieldReader, { start, end }: Field): Promise<[ke
   return [key, value];
 }
 
-/** ValueInfoProto, of which only tensors are told. */
+/** ValueInfoProto, of which only tensors are returned. */
 async function readValue(reader: FieldReader, { start, end }: Field): Promise<OnnxValue> {
   const shape: (number | string | null)[] = [];
   let name = '';
@@ -278,7 +278,7 @@ async function readValue(reader: FieldReader, { start, end }: Field): Promise<On
         if (part.number !== 2) continue;
         for await (const side of reader.fields(part.start, part.end)) {
           if (side.number !== 1) continue;
-          if (shape.length === MAX_RANK) throw new Damage('one of its values has more than 64 sides.');
+          if (shape.length === MAX_RANK) throw new Damage('one of its values has more than 64 dimensions.');
           shape.push(await readSide(reader, side));
         }
       }

@@ -87,7 +87,7 @@ function sampleAt(line: Uint8Array, index: number, bitDepth: number): number {
 
 /** Adds what was predicted to a row, in place (PNG 1.2, §6). `distance` is to the same byte of the pixel on the left. */
 function unfilter(filter: number, line: Uint8Array, above: Uint8Array, distance: number): void {
-  if (filter > 4) throw new RangeError('The PNG file is damaged: it has a filter that PNG does not have.');
+  if (filter > 4) throw new RangeError('The PNG file is damaged: it uses an unknown filter.');
   if (filter === 0) return;
   for (let i = 0; i < line.length; i++) {
     const left = line[i - distance] ?? 0;

@@ -18,7 +18,7 @@ function textChunk(keyword: string, text: string): Uint8Array {
       writeChunk('iTXt', concatBytes([key, new Uint8Array(5), new TextEncoder().encode(text)]));
 }
 
-/** The PNG file with these texts in front of its pixels; everything else is copied as it is. */
+/** The PNG file with these texts in front of its pixels; everything else is copied unchanged. */
 export function writePngText(png: Uint8Array, text: PngText): Uint8Array<ArrayBuffer> {
   if (!isPng(png)) throw new TypeError('Not a PNG file.');
   const header = 8 + 25;

@@ -66,10 +66,10 @@ export function decodePng(png: Uint8Array): Pixels {
 
 function checkCrc({ type, data, crc }: PngChunk): void {
   if (crc32(encodeLatin1(type), data) === crc) return;
-  throw new RangeError(`The PNG file is damaged: the checksum of a chunk ${type} does not match.`);
+  throw new RangeError(`The PNG file is damaged: the checksum of a ${type} chunk does not match.`);
 }
 
-/** @throws RangeError for less than `length` bytes; what is beyond them is never unpacked */
+/** @throws RangeError for less than `length` bytes; bytes beyond them are never unpacked */
 function inflate(data: Uint8Array, length: number): Uint8Array {
   let rows: Uint8Array;
   try {

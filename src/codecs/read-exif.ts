@@ -87,7 +87,7 @@ function decodeUserComment(data: Uint8Array, fileIsLittleEndian: boolean): strin
 }
 
 /**
- * A1111 writes big-endian whatever the file's order, others follow the file. Where there is Latin text its zeros tell, and
+ * A1111 writes big-endian in any file, others follow the file. Where there is Latin text its zeros tell, and
  * there nearly always is: the last line of an infotext.
  */
 function decodeUtf16(body: Uint8Array, fileIsLittleEndian: boolean): string {

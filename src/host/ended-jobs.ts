@@ -53,7 +53,7 @@ export function createEndedJobs(jobs: Jobs, images: FinishedImages, emit: (event
         await jobs.put(record);
         return record;
       } catch (thrown) {
-        // Whoever waits still gets the images, and no later tab shall generate them again.
+        // Whoever waits still gets the images, and no later tab may generate them again.
         const kept = { ...record, error: record.error ?? toAppError(thrown).toData() };
         unstored.set(record.id, kept);
         await jobs

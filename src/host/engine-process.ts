@@ -6,7 +6,7 @@ import type { Job } from '#protocol/job.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 
-/** What is needed of a Worker. */
+/** The parts of Worker that are used. */
 export type EngineThread = Endpoint & Pick<Worker, 'terminate'>;
 
 interface Process {
@@ -18,7 +18,7 @@ interface Process {
 }
 
 /**
- * The engine's worker, started when first needed and replaced when it dies: whatever kills it, the running
+ * The engine's worker, started when first needed and replaced when it dies: the running
  * job ends with an error and the next one runs in a new worker.
  * @param stopWithinMs how long a cancelled job may take to stop before its worker is ended by force
  */
@@ -93,14 +93,14 @@ export function createEngineProcess(
           if (signal.aborted) throw new AppError('cancelled', 'Cancelled.');
           const stop = () => {
             void engine.cancel();
-            const error = new AppError('cancelled', 'Cancelled; the engine did not stop by itself.');
+            const error = new AppError('cancelled', 'Cancelled. The engine did not stop by itself and was restarted.');
             force = setTimeout(() => kill(error), stopWithinMs);
           };
           signal.addEventListener('abort', stop, { once: true, signal: ended.signal });
           return engine.run(installed, job, proxy(onEvent));
         });
       } finally {
-        // Also when the worker died: there is nobody left to tell.
+        // Also when the worker died: there is nothing left to notify.
         ended.abort();
         clearTimeout(force);
       }

@@ -14,13 +14,13 @@ function parseCursor(cursor: string): GalleryPosition {
   if (id !== undefined) return [Number(createdAt), Number(index), id];
   throw new AppError(
     'invalid_request',
-    `"${cursor}" is no place in the gallery. Ask for the first page again.`,
+    `"${cursor}" is not a valid gallery position. Ask for the first page again.`,
   );
 }
 
 /**
  * The finished images of all jobs: those in storage, and those that storage has not taken, which last as long as this tab.
- * Watchers are told of an image once it is stored, or once it is certain that it will not be.
+ * Watchers are notified of an image once it is stored, or once it is certain that it will not be.
  */
 export function createFinishedImages(images: Images, emit: (event: HostEvent) => void) {
   /** Not stored, or not yet. */
@@ -90,7 +90,7 @@ export function createFinishedImages(images: Images, emit: (event: HostEvent) =>
       }
     },
 
-    /** See {@link EngineHost.gallery}. @throws AppError `invalid_request` for an `after` that no page has told */
+    /** See {@link EngineHost.gallery}. @throws AppError `invalid_request` for an `after` that no page has returned */
     async page(limit: number, after?: string): Promise<GalleryPage> {
       const position = after === undefined ? undefined : parseCursor(after);
       const [stored, count] = await Promise.all([images.newest(limit + 1, position), images.count()]);

@@ -32,7 +32,7 @@ export interface HostParts {
   settings: SettingsStore;
   /** A backend demanded by the page's address, over the setting. */
   forcedBackend: BackendChoice | null;
-  /** Told once of each job, when it has ended. */
+  /** Called once for each job, when it has ended. */
   onJobEnded: (record: JobRecord) => void;
 }
 

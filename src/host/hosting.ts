@@ -4,7 +4,7 @@ import { ENGINE_LOCK, hostLockName } from '#protocol/engine-host.ts';
 import { PROTOCOL } from '#protocol/version.ts';
 import type { HostingTab } from './host.ts';
 
-/** Resolves when the other end of a port has gone, in browsers that tell. */
+/** Resolves when the other end of a port has gone, in browsers that report it. */
 function portClosed(port: MessagePort): Promise<void> {
   return new Promise((resolve) => port.addEventListener('close', () => resolve(), { once: true }));
 }

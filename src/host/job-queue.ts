@@ -26,7 +26,7 @@ const ATTEMPT_LIMIT = 3;
 interface Runner {
   /** Aborting `signal` ends the run before its next step. */
   run(job: Job, onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<RunOutcome>;
-  /** Told once of each job, when it has ended. */
+  /** Called once for each job, when it has ended. */
   ended(record: JobRecord): void;
 }
 
@@ -44,8 +44,8 @@ function isEnded(record: JobRecord): boolean {
 }
 
 /**
- * Runs jobs one at a time in the order they came, first of all those that an earlier tab left. Watchers are
- * told of a change once it is stored, so that the next tab can go on where this one stops. An image is stored before the
+ * Runs jobs one at a time in the order they came, starting with those that an earlier tab left. Watchers are
+ * notified of a change once it is stored, so that the next tab can continue where this one stops. An image is stored before the
  * record that mentions it, and deleted after it.
  */
 export function createJobQueue(
@@ -89,7 +89,7 @@ export function createJobQueue(
     entry.record = { ...entry.record, ...changes };
     const { record } = entry;
     await save(record);
-    // The job went on while this was written: progress that was told is not taken back.
+    // The job continued while this was written: reported progress is not taken back.
     emit({ type: 'record', record: { ...record, progress: entry.record.progress } });
   }
 
@@ -113,7 +113,7 @@ export function createJobQueue(
     if (entry.ending) return;
     switch (event.type) {
       case 'progress':
-        // Progress is told, not stored: it would be lost with the tab anyway.
+        // Progress is reported, not stored: it would be lost with the tab anyway.
         entry.record = { ...entry.record, progress: event.progress };
         emit({ type: 'record', record: entry.record });
         break;
@@ -242,7 +242,7 @@ export function createJobQueue(
       await ready;
       const record = (await live.get(id)?.ended.promise) ?? (await find(id));
       if (record) return record;
-      throw new AppError('not_found', 'There is no such job.', { detail: { job: id } });
+      throw new AppError('not_found', 'There is no job with this id.', { detail: { job: id } });
     },
 
     /** The request that asked for a job has its answer: the next one like it asks for another job. */

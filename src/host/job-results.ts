@@ -9,7 +9,7 @@ import {
   type StoredImage,
 } from '#protocol/job.ts';
 
-/** An image of a job as it is stored. */
+/** An image of a job as stored. */
 export function toStoredImage({ id, origin }: JobRecord, { image }: ImageArtifact, blob: Blob): StoredImage {
   const { index, width, height, seed, prompt, infotext } = image;
   return {
@@ -71,6 +71,6 @@ export function endOfFailure({ result }: JobRecord, thrown: unknown): Partial<Jo
 
 /** How a job ends that took tab after tab down with it. */
 export function endOfAttempts(): Partial<JobRecord> {
-  const error = new AppError('engine_crashed', 'This job stopped the engine each time it was tried.');
+  const error = new AppError('engine_crashed', 'This job crashed the engine each time it was tried. Try a smaller size, or another checkpoint.');
   return { stage: 'failed', error: error.toData() };
 }

@@ -19,7 +19,7 @@ export function takenOver(earlier: JobOrigin, { session }: JobOrigin): JobOrigin
 export function createOpenRequests() {
   const open = new Map<JobId, { origin: JobOrigin; endedAt: number }>();
   return {
-    /** @param origin as it is now: the request may have been answered while the end was written */
+    /** @param origin the current one: the request may have been answered while the end was written */
     jobEnded({ id, stage }: JobRecord, origin: JobOrigin): void {
       if (origin.requestKey !== null && stage !== 'cancelled') open.set(id, { origin, endedAt: Date.now() });
     },

@@ -38,13 +38,13 @@ export async function createPacks(
   function find(id: ModelId): Known {
     const found = known.get(id);
     if (found) return found;
-    throw new AppError('model_not_found', `There is no model called “${id}”.`, { detail: { model: id } });
+    throw new AppError('model_not_found', `The model “${id}” is not installed. Install it in Models, or choose another.`, { detail: { model: id } });
   }
 
   function findModel(id: ModelId): ModelPack {
     const { pack } = find(id);
     if (pack.kind === 'model') return pack;
-    throw new AppError('model_not_found', `“${id}” is not a model by itself but a ${pack.kind}.`, {
+    throw new AppError('model_not_found', `“${id}” is a ${pack.kind}, not a checkpoint. Choose a checkpoint.`, {
       detail: { model: id },
     });
   }
@@ -90,7 +90,7 @@ export async function createPacks(
 
   /**
    * Runs a download and hears its news. Its end comes by another port and can overtake them: then it is looked at.
-   * @param ids the packs it brings, as far as they are known before; those of the news are added
+   * @param ids the packs it brings, as far as they are known in advance; reported ones are added
    */
   async function follow<T>(ids: Set<ModelId>, start: (onState: OnPackState) => Promise<T>): Promise<T> {
     let isOver = false;
@@ -127,7 +127,7 @@ export async function createPacks(
     addOns,
     isInstalled,
     selected,
-    /** Whether it is here, comes along by itself, or is on its way. */
+    /** Whether it is installed, will install on its own, or is being installed. */
     isComing: (id: ModelId) => isInstalled(id) || id === builtIn || runningFor(id) !== undefined,
     installed: (): AnyPack[] =>
       [...known.values()].flatMap(({ pack, state }) => (state.stage === 'installed' ? [pack] : [])),

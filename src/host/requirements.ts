@@ -3,7 +3,7 @@ import type { Job } from '#protocol/job.ts';
 import type { AnyPack, ModelId, PackKind } from '#protocol/model.ts';
 import { requirementsOf, type Requirement } from '#protocol/tasks.ts';
 
-/** What each kind is called, and what a job can do without it. */
+/** What each kind is called, and how to run the job without it. */
 const kinds: Readonly<Record<PackKind, { article: 'a' | 'an'; name: string; otherwise: string }>> = {
   model: { article: 'a', name: 'checkpoint', otherwise: 'choose another checkpoint' },
   vae: { article: 'a', name: 'VAE', otherwise: 'clear the VAE setting' },
@@ -13,7 +13,7 @@ const kinds: Readonly<Record<PackKind, { article: 'a' | 'an'; name: string; othe
   upscaler: { article: 'an', name: 'upscaler', otherwise: 'choose another upscaler' },
 };
 
-/** What is known of the packs of this machine. */
+/** The packs on this machine. */
 interface KnownPacks {
   find(id: ModelId): AnyPack | undefined;
   /** Whether it is installed or on its way. */

@@ -28,9 +28,9 @@ export interface FileTransfer {
 
 /**
  * Brings one file into storage: what an earlier try left is kept and the rest asked for. The file counts only once
- * its SHA-256 is right; where nobody told it, it is what was found.
+ * its SHA-256 is right; if none was stated, it is the one computed.
  * @returns the SHA-256
- * @throws AppError `download_failed`, `integrity_failed`, `cancelled`; whatever storage throws
+ * @throws AppError `download_failed`, `integrity_failed`, `cancelled`; and what storage throws
  */
 export async function bringFile(transfer: FileTransfer): Promise<string> {
   const { files, model, file, open, signal, onProgress, onVerify } = transfer;
@@ -57,7 +57,7 @@ export async function bringFile(transfer: FileTransfer): Promise<string> {
         await files.remove(model, file.path);
         throw new AppError(
           'download_failed',
-          `${file.path} has changed on the server. Try again to begin again.`,
+          `${file.path} has changed on the server. Try again to start over.`,
           { detail: { file: file.path, status: 416 } },
         );
       }
@@ -81,14 +81,14 @@ export async function bringFile(transfer: FileTransfer): Promise<string> {
       if (signal.aborted) throw new AppError('cancelled', 'The download was stopped.', { cause: thrown });
       if (thrown instanceof AppError || (thrown instanceof Error && thrown.name === 'QuotaExceededError'))
         throw thrown;
-      throw new AppError('download_failed', `The download of ${file.path} was cut off. Try again to go on.`, {
+      throw new AppError('download_failed', `The download of ${file.path} was interrupted. Try again to resume it.`, {
         detail: { file: file.path, receivedBytes: received },
         cause: thrown,
       });
     }
     stored = await writer.finish();
     if (received < file.sizeBytes) {
-      throw new AppError('download_failed', `The download of ${file.path} ended early. Try again to go on.`, {
+      throw new AppError('download_failed', `The download of ${file.path} ended early. Try again to resume it.`, {
         detail: { file: file.path, receivedBytes: received },
       });
     }
@@ -101,7 +101,7 @@ export async function bringFile(transfer: FileTransfer): Promise<string> {
     await files.remove(model, file.path);
     throw new AppError(
       'integrity_failed',
-      `${file.path} is not the file it should be (its ${received === file.sizeBytes ? 'SHA-256' : 'size'} differs), so it was not kept.`,
+      `${file.path} is not the expected file (its ${received === file.sizeBytes ? 'SHA-256' : 'size'} differs), so it was discarded. Try again, or get the file elsewhere.`,
       { detail: { file: file.path, expected: file.sha256 ?? file.sizeBytes, found } },
     );
   }

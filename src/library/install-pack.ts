@@ -11,7 +11,7 @@ import { openHttp } from './sources/http.ts';
 import type { SourceFile } from './sources/source-file.ts';
 import { writeNetwork } from './write-network.ts';
 
-/** At most this often is progress told. */
+/** The shortest time between two progress reports. */
 const PROGRESS_EVERY_MS = 100;
 
 /** Sources of quantised files are kept apart from the pack's own files while they are needed. */
@@ -21,7 +21,7 @@ export const SOURCE_FOLDER = 'source/';
 export interface PackStorage {
   files: ModelFiles;
   imported: ImportedPacks;
-  /** Storage of this origin, where it can be told. */
+  /** Storage of this origin, where it is known. */
   estimate: () => Promise<StorageEstimate>;
 }
 
@@ -31,12 +31,12 @@ export type Installable = Pick<ImportedPack, 'pack' | 'storage' | 'sources' | 'f
   record: ImportedPack | null;
 };
 
-/** Whether a file of a pack is not brought here but made here. */
+/** Whether a file of a pack is made here instead of downloaded or copied. */
 function isMade({ storage }: Pick<Installable, 'storage'>, { path }: PackFile): boolean {
   return storage !== 'exact' && path.endsWith('model.safetensors');
 }
 
-/** What is stored of a file, where it is a piece of the file that the pack names. */
+/** The part of a file that is stored, if it is a part of the file the pack names. */
 async function storedPart(files: ModelFiles, pack: AnyPack, file: PackFile): Promise<StoredFile | undefined> {
   const stored = await files.stored(pack.id, file.path);
   const isIt =
@@ -50,7 +50,7 @@ async function receivedBytes(files: ModelFiles, pack: AnyPack, wanted: readonly 
   return stored.flatMap((file) => file?.pieceBytes ?? []).reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** Where a pack stands, told from what is stored. */
+/** A pack's status, from what is stored. */
 export async function packState(files: ModelFiles, wanted: Installable): Promise<ModelState> {
   const { pack, record } = wanted;
   const stored = await Promise.all(pack.files.map((file) => storedPart(files, pack, file)));
@@ -210,7 +210,7 @@ export async function installPack(
       pack.files.map(({ path }) => path),
     );
     if (record && record.sources.length > 0) await imported.put({ ...record, sources: [] });
-    // Whoever stops or removes it while its last file is being sealed must not be answered that it is installed.
+    // If it is stopped or removed while its last file is being sealed, it must not be reported as installed.
     if (signal.aborted) throw new AppError('cancelled', 'The install was stopped.');
     tell({ stage: 'installed', installedAt: Date.now() });
   } catch (thrown) {
@@ -237,20 +237,20 @@ export async function checkRoom(
   const freeBytes = quota - usage;
   throw new AppError(
     'storage_full',
-    `It needs ${inGigabytes(neededBytes)}, and the browser has ${inGigabytes(freeBytes)} left for this site. Remove models or images, or choose a smaller storage.`,
+    `It needs ${inGigabytes(neededBytes)}, and the browser has ${inGigabytes(freeBytes)} left for this site. Remove models or images, or choose a smaller format.`,
     { detail: { neededBytes, freeBytes } },
   );
 }
 
 /**
- * The error where storage ran out on the way. What the browser estimates to be free is not said: it has just refused to
+ * The error when storage runs out during an install. The browser's estimate of free space is left out: it has just refused to
  * store, whatever it estimates (Chromium counts the disk's space, not what it may use of it).
  */
 function explainFull(error: AppError, { title }: AnyPack, neededBytes: number): AppError {
   if (error.code !== 'storage_full' || error.detail !== undefined) return error;
   return new AppError(
     'storage_full',
-    `The browser refused to store more; ${inGigabytes(neededBytes)} of ${title} are missing. Free space on the disk, or remove models or images, then try again to go on, or remove ${title} to free what is here of it.`,
+    `The browser refused to store more; ${inGigabytes(neededBytes)} of ${title} are missing. Free disk space, or remove models or images, and try again to continue. Or remove ${title} to free the part already stored.`,
     { detail: { neededBytes }, cause: error },
   );
 }

@@ -36,7 +36,7 @@ export interface LibraryParts extends PackStorage {
 
 interface Running {
   abort: AbortController;
-  /** Resolves when nothing of it is written any more. */
+  /** Resolves when no part of it is being written any more. */
   ended: Promise<unknown>;
 }
 
@@ -63,7 +63,7 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
     if (known) return builtIn(known);
     const record = await imported.get(id);
     if (record) return fromRecord(record);
-    throw new AppError('model_not_found', `There is no model called “${id}”.`, { detail: { model: id } });
+    throw new AppError('model_not_found', `The model “${id}” is not installed. Install it in Models, or choose another.`, { detail: { model: id } });
   }
 
   function urlOf(pack: AnyPack, file: PackFile): string | undefined {
@@ -79,7 +79,7 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
   ): Promise<void> {
     const { pack } = wanted;
     if (running.has(pack.id))
-      throw new AppError('invalid_request', `${pack.title} is being installed already.`);
+      throw new AppError('invalid_request', `${pack.title} is already being installed.`);
     const tell: typeof onState = (changed, state) => onState(withoutKeys(changed), state);
     const abort = new AbortController();
     const installing = installPack(
@@ -155,16 +155,16 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
       const { listing, finding, print, offer } = await look(source, device);
       if (offer.problem !== null) throw new AppError('unsupported_feature', offer.problem);
       if (offer.options.every(({ storage }) => storage !== choice.storage)) {
-        throw new AppError('invalid_request', `${offer.title} cannot be kept as ${choice.storage}.`);
+        throw new AppError('invalid_request', `${offer.title} cannot be stored as ${choice.storage}. Choose another format.`);
       }
       const { id } = offer;
       if (running.has(id))
-        throw new AppError('invalid_request', `${offer.title} is being installed already.`);
+        throw new AppError('invalid_request', `${offer.title} is already being installed.`);
 
       const isDisk = listing.from === 'disk';
       const draft = await finding.draft(choice);
       const isQuantised = choice.storage !== 'exact';
-      // What is quantised is not among the pack's files under its own name.
+      // Quantised files have other names in the pack.
       const weights = finding.files.filter(({ path }) => isQuantised && path.endsWith('.safetensors'));
       const fresh: ImportedPack = {
         pack: {
@@ -215,7 +215,7 @@ function withoutKeys<P extends AnyPack>(pack: P): P {
   return { ...pack, files };
 }
 
-/** An earlier import with the addresses as they are now: keys and signatures in them do not last. */
+/** An earlier import with today's addresses: keys and signatures in them expire. */
 function withAddressesOf(earlier: ImportedPack, fresh: ImportedPack): ImportedPack {
   const addresses = new Map(
     [...fresh.sources, ...fresh.pack.files].flatMap(({ path, url }) =>
@@ -244,7 +244,7 @@ function toPack(draft: PackDraft, offer: ImportOffer, listing: Listing): AnyPack
   };
 }
 
-/** Whether an import goes on with an earlier one: the same files, kept the same way, told to predict the same. */
+/** Whether an import resumes an earlier one: the same files, the same storage, the same prediction type. */
 function isSameImport(earlier: ImportedPack, fresh: ImportedPack): boolean {
   const configs = ({ pack }: ImportedPack) => JSON.stringify(pack.kind === 'model' ? pack.configs : null);
   return (

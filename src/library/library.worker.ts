@@ -12,7 +12,7 @@ expose(
     files: openModelFiles(),
     imported: openImportedPacks(),
     estimate: () => navigator.storage.estimate(),
-    // Packs of our own lie beside the app, wherever the build put this worker.
+    // Our own packs are beside the app, wherever the build put this worker.
     base: new URL(import.meta.env.BASE_URL, new URL('..', import.meta.url)).href,
   }),
 );

@@ -41,7 +41,7 @@ export function openPieceWriter(
       waitingBytes -= piece.size;
       return grown;
     });
-    // Whoever adds or finishes next hears of a failure.
+    // The next call of `add` or `finish` throws the failure.
     last.catch(() => undefined);
   }
 

@@ -9,7 +9,7 @@ import { openPieceWriter } from './piece-writer.ts';
 /**
  * Writes a network to storage as one safetensors file, tensor by tensor. A file of which a part is there already is
  * begun again.
- * @param network as it is to be kept
+ * @param network in the form to store
  * @param onProgress called with the bytes written or on their way to be
  * @returns the SHA-256
  * @throws AppError `cancelled`; what reading the network and what storage throw

@@ -1,4 +1,4 @@
-/** The name of the BroadcastChannel on which the service worker tells of the requests it answers. */
+/** The name of the BroadcastChannel on which the service worker reports the requests it answers. */
 export const API_CHANNEL = 'vitrine-api';
 
 /** A request answered by the API, when it comes and when its answer is complete. */

@@ -1,10 +1,10 @@
 import type { PackKind } from './model.ts';
 
-/** What users can be offered beyond images from prompts. */
+/** Something users can be offered beyond images from prompts. */
 interface CapabilityFacts {
   /** For people, as the object of "needs". */
   title: string;
-  /** Whether it works here. One that does not is refused by name wherever it is asked for. */
+  /** Whether it works here. Requests for one that does not are refused by name. */
   built: boolean;
   /** The kind of pack that has to be installed for it. */
   pack: PackKind | null;
@@ -23,7 +23,7 @@ export const CAPABILITIES = {
   refiner: { title: 'a refiner', built: true, pack: 'model' },
   vary: { title: 'variations of an image', built: true, pack: null },
   'image-prompt': { title: 'image prompts', built: false, pack: null },
-  'control-preprocessor': { title: 'a preprocessor other than canny and invert', built: false, pack: null },
+  'control-preprocessor': { title: 'a preprocessor that needs a model', built: false, pack: null },
   'control-mask': { title: 'masks and weights of ControlNets', built: false, pack: null },
   'face-restoration': { title: 'face restoration', built: false, pack: null },
   interrogate: { title: 'a model that describes images', built: false, pack: null },

@@ -12,7 +12,7 @@ export interface WhoHosts {
 
 export type HostingReply = 'hosting' | 'not-hosting';
 
-/** Service worker → hosting window, with the port the host shall serve. */
+/** Service worker → hosting window, with the port for the host to serve. */
 export interface ServePort {
   type: 'vitrine-serve-port';
   protocol: number;
@@ -28,7 +28,7 @@ export type PortGreeting =
   | { type: 'vitrine-connected'; hostId: string }
   | { type: 'vitrine-refused'; reason: 'protocol_mismatch' | 'no_engine_tab' };
 
-/** Hosting window → service worker: a job has ended whose client may want to be told by webhook. */
+/** Hosting window → service worker: a job has ended whose client may want a webhook call. */
 export interface JobEnded {
   type: 'vitrine-job-ended';
   id: JobId;

@@ -38,11 +38,11 @@ export interface GalleryPage {
   total: number;
 }
 
-/** What a sampler will do, told before it runs. */
+/** What a sampler will do, known before it runs. */
 export interface SamplingSummary {
   /** Noise level at each step, from the highest down; the last is where the run ends, mostly 0. */
   sigmas: number[];
-  /** What the network is told at each of its evaluations. */
+  /** The timestep given to the network at each of its evaluations. */
   timesteps: number[];
   /** Runs of the network for one image, guidance counted once. */
   evaluations: number;
@@ -57,7 +57,7 @@ export type HostEvent =
   | JobEvent
   | { type: 'models'; models: ModelInfo[] }
   | { type: 'add-ons'; addOns: AddOnInfo[] }
-  /** Images came or went; those that came are told newest first. */
+  /** Images came or went; those that came are listed newest first. */
   | { type: 'gallery'; added: StoredImage[]; removed: ImageId[] }
   | { type: 'settings'; settings: Settings }
   | { type: 'backend'; backend: BackendInfo };
@@ -73,26 +73,26 @@ export interface EngineHost {
    * Queues a job and answers once it is stored. A job with the id of a known one is not queued again; nor is one whose
    * `origin` says that it is the request of another, not yet {@link answered}, started again. The id of the job that
    * will answer is returned.
-   * @throws AppError `model_not_found` for a pack of whatever kind that the job requires and that is neither installed nor
+   * @throws AppError `model_not_found` for a pack of any kind that the job requires and that is neither installed nor
    *   on its way, `queue_full`, `unsupported_feature`, `storage_full`
    */
   submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId>;
-  /** Resolves when the job has ended, in whatever stage. @throws AppError `not_found` */
+  /** Resolves when the job has ended, in any stage. @throws AppError `not_found` */
   wait(id: JobId): Promise<JobRecord>;
   /** The request that asked for a job has its answer: the next one like it asks for another job. */
   answered(id: JobId): Promise<void>;
   job(id: JobId): Promise<JobRecord | undefined>;
   /** All stored jobs, oldest first. */
   jobs(): Promise<JobRecord[]>;
-  /** The ids of all jobs of a client, oldest first; told without a look into storage. */
+  /** The ids of all jobs of a client, oldest first; answered without reading storage. */
   jobIds(client: string): Promise<JobId[]>;
-  /** The running job and those that wait, oldest first; told without a look into storage. */
+  /** The running job and those that wait, oldest first; answered without reading storage. */
   unfinishedJobs(): Promise<JobRecord[]>;
   /** The newest preview of a running job. */
   preview(id: JobId): Promise<Blob | undefined>;
   /** Ends a job before its next step; a running one keeps the images it has made. */
   cancel(id: JobId): Promise<void>;
-  /** Ends the current batch of the running job and goes on with its next. */
+  /** Ends the current batch of the running job and continues with the next. */
   skip(id: JobId): Promise<void>;
   /** Deletes an ended job and its images. */
   removeJob(id: JobId): Promise<boolean>;
@@ -103,7 +103,7 @@ export interface EngineHost {
   addOns(): Promise<AddOnInfo[]>;
   /** Well-known models to import by their `url`. */
   catalogue(): Promise<CatalogueEntry[]>;
-  /** Tells what something is before anything is kept. @throws AppError `invalid_request`, `download_failed`, `integrity_failed` */
+  /** Recognises what something is before anything is stored. @throws AppError `invalid_request`, `download_failed`, `integrity_failed` */
   inspectImport(source: ImportSource): Promise<ImportOffer>;
   /**
    * Brings it here; resolves when it is installed. Progress comes through `watch`, under the id of the offer.

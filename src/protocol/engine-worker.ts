@@ -3,7 +3,7 @@ import type { ImageArtifact, Job, JobProgress, JobResult, MaskArtifact } from '.
 import type { AnyPack, ModelPack } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 
-/** What the engine tells while it works; the last argument of {@link EngineWorker.run}. */
+/** What the engine reports while it works; the last argument of {@link EngineWorker.run}. */
 export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
   | { type: 'preview'; blob: Blob }

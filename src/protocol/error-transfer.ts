@@ -7,7 +7,7 @@ import { AppError, toAppError, type ErrorData } from './error.ts';
  */
 export function carryErrorCodes(): void {
   const original = transferHandlers.get('throw');
-  if (!original) throw new AppError('internal', 'This comlink has no handler for thrown values.');
+  if (!original) throw new AppError('internal', 'Comlink has no transfer handler for thrown values.');
   transferHandlers.set('throw', {
     canHandle: (value): value is { value: unknown } => original.canHandle(value),
     serialize: (thrown: { value: unknown }) => [toAppError(thrown.value).toData(), []],

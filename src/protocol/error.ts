@@ -28,7 +28,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 export interface ErrorData {
   code: ErrorCode;
   message: string;
-  /** Facts for whoever handles the error (a file name, a limit), never needed to understand the message. */
+  /** Facts for the code that handles the error (a file name, a limit), never needed to understand the message. */
   detail?: Readonly<Record<string, string | number | boolean>>;
 }
 

@@ -7,7 +7,7 @@ export interface PreviewMap {
   bias: readonly [red: number, green: number, blue: number];
 }
 
-/** What a family of models has in common and no file of it says. */
+/** What a family of models has in common and its files do not state. */
 export interface FamilyFacts {
   title: string;
   /** For one line among other facts: `SDXL`. */
@@ -65,8 +65,25 @@ const SDXL_PREVIEW: PreviewMap = {
 
 /** Made by test/docs/fit-preview.ts. */
 const EMOJI_PREVIEW: PreviewMap = {
-  weights: [],
-  bias: [0, 0, 0],
+  weights: [
+    [0.0096, -0.1073, -0.0648],
+    [0.0401, 0.0438, -0.0355],
+    [0.1014, 0.0308, 0.075],
+    [0.2363, 0.0888, 0.0538],
+    [0.0055, -0.1001, -0.1879],
+    [0.0357, -0.0247, -0.0695],
+    [-0.078, -0.1337, -0.1651],
+    [0.0123, 0.0537, 0.019],
+    [0.0384, -0.0199, 0.0133],
+    [-0.0297, 0.1836, -0.1154],
+    [-0.1234, 0.0265, 0.0551],
+    [-0.1088, -0.0184, 0.0673],
+    [0.0212, -0.0155, -0.0683],
+    [0.0111, 0.0192, -0.0841],
+    [-0.0668, -0.03, 0.0093],
+    [-0.0633, -0.013, -0.0331],
+  ],
+  bias: [0.6007, 0.484, 0.4235],
 };
 
 /** Sources: the `config.json` files of the families' repositories on the Hugging Face hub. */
@@ -78,7 +95,7 @@ export const families: Readonly<Record<ModelFamily, FamilyFacts>> = {
     textEncoders: [{ width: 256, padding: END_OF_TEXT }],
     sizing: 'trained',
     trainedSizes: [[256, 256]],
-    // Two halvings in the UNet, each of which must come out even.
+    // The UNet halves twice; each half must be even.
     latent: { channels: 16, downscale: 16, sizeMultiple: 64, scalingFactor: 1 },
     previewMap: EMOJI_PREVIEW,
     upcastsVae: false,

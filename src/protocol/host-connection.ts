@@ -8,13 +8,13 @@ export interface RemoteHost {
   host: Remote<EngineHost>;
   /** Resolves when that tab is gone: what was asked of it will never be answered. */
   ended: Promise<void>;
-  /** Ends the line when nothing is to be asked any more. */
+  /** Closes the connection when it is no longer needed. */
   close(): void;
 }
 
 /**
  * Waits for the host's greeting on a port whose other end was handed to it.
- * @throws AppError `no_engine_tab` when nobody greets within `withinMs`, `protocol_mismatch`
+ * @throws AppError `no_engine_tab` when no host greets within `withinMs`, `protocol_mismatch`
  */
 export async function awaitHost(port: MessagePort, withinMs: number): Promise<RemoteHost> {
   const greeting = await new Promise<PortGreeting | null>((resolve) => {
@@ -29,7 +29,7 @@ export async function awaitHost(port: MessagePort, withinMs: number): Promise<Re
     const waiting = new AbortController();
     const ended = navigator.locks
       .request(hostLockName(greeting.hostId), { mode: 'shared', signal: waiting.signal }, () => undefined)
-      // Closed by us: nobody waits for the end any more.
+      // Closed by us: nothing waits for the end any more.
       .catch(() => new Promise<void>(() => undefined));
     return {
       host: wrap<EngineHost>(port),
@@ -43,8 +43,8 @@ export async function awaitHost(port: MessagePort, withinMs: number): Promise<Re
   if (greeting?.reason === 'protocol_mismatch') {
     throw new AppError(
       'protocol_mismatch',
-      'The tab that hosts the engine is of another version. Reload it.',
+      'The tab that runs the engine has another version of the app. Reload it.',
     );
   }
-  throw new AppError('no_engine_tab', 'No tab is open that could draw.');
+  throw new AppError('no_engine_tab', 'No open tab runs the engine. Open the app in a tab and keep it open.');
 }

@@ -8,7 +8,7 @@ export type ImportSource =
   | { from: 'url'; url: string };
 
 /**
- * How weights are kept: as they are, or quantised, linear layers in blocks of 8 or 4 bits and convolutions in 8. See
+ * How weights are stored: unchanged, or quantised, linear layers in blocks of 8 or 4 bits and convolutions in 8. See
  * weights/quantise.ts.
  */
 export type WeightStorage = 'exact' | 'int8' | 'int4';
@@ -22,7 +22,7 @@ export interface StorageOption {
   memoryBytes: number;
 }
 
-/** What is known of something before any of it is kept: told from headers and listings alone. */
+/** What is known of something before any of it is stored, from headers and listings alone. */
 export interface ImportOffer {
   /** The name it would have here. */
   id: ModelId;
@@ -64,7 +64,7 @@ export interface CatalogueEntry {
   url: string;
   /** To download, about. */
   sizeBytes: number;
-  /** While it runs, about; null where nobody has told. */
+  /** While it runs, about; null where it is unknown. */
   memoryBytes: number | null;
   licence: Licence;
   /** Whose work it is. */

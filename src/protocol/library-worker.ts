@@ -2,7 +2,7 @@ import type { BackendInfo } from './engine-host.ts';
 import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from './import.ts';
 import type { AnyPack, ModelId, ModelState } from './model.ts';
 
-/** Told with every change of a pack; `pack` is how it is now, for an import completes it. */
+/** Called with every change of a pack; `pack` is how it is now, for an import completes it. */
 export type OnPackState = (pack: AnyPack, state: ModelState) => void;
 
 /** What the host may ask of the library worker: it knows the packs, and fetches, verifies and stores them. */
@@ -21,7 +21,7 @@ export interface LibraryWorker {
   remove(id: ModelId): Promise<void>;
 
   /**
-   * Tells what something is, from headers and listings; nothing is kept.
+   * Recognises what something is from headers and listings; nothing is stored.
    * @param device what it would run on, where that is known
    * @throws AppError `invalid_request`, `download_failed`, `integrity_failed`
    */

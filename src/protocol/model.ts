@@ -6,7 +6,7 @@ export interface PackFile {
   /** Path in the diffusers folder layout: `unet/model.onnx`. A checkpoint in one file is `checkpoint.safetensors`. */
   path: string;
   sizeBytes: number;
-  /** Null where nobody tells it before the file has arrived. */
+  /** Null where it is not known before the file has arrived. */
   sha256: string | null;
   /** Where it is fetched from, if not from the pack's `url` and its path; relative to the app's base URL, or absolute. */
   url?: string;
@@ -48,12 +48,12 @@ export interface ModelPack extends Pack {
   family: ModelFamily;
   /** Graphs exported elsewhere, or weights around which the engine writes its own. */
   weights: 'onnx' | 'safetensors';
-  /** Configuration files that nobody delivered and the import worked out, by path, as if they were in `files`. */
+  /** Configuration files that were not delivered and that the import worked out, by path, as if they were in `files`. */
   configs?: Readonly<Record<string, ConfigFile>>;
   /** Pixels: sides this model was trained for, as [width, height] pairs. */
   trainedSizes: readonly (readonly [number, number])[];
   /**
-   * `exact`: generates at whatever size it is asked for. `trained`: is run at one of `trainedSizes` and its images are
+   * `exact`: generates at any size it is asked for. `trained`: is run at one of `trainedSizes` and its images are
    * resized, because it knows nothing else.
    */
   sizing: 'exact' | 'trained';
@@ -130,7 +130,7 @@ export function sumBytes(files: readonly { sizeBytes: number }[]): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-/** The SHA-256 of a pack's largest file, as far as the pack tells it. */
+/** The SHA-256 of a pack's largest file, if the pack states it. */
 export function packHash({ files }: Pick<AnyPack, 'files'>): string {
   const [largest] = [...files].sort((a, b) => b.sizeBytes - a.sizeBytes);
   return largest?.sha256 ?? '';

@@ -4,7 +4,7 @@ import type { AnyPack } from './model.ts';
 const ALIAS = 'ss_output_name';
 
 /**
- * A name as it is compared: upper and lower case are the same, and so are letters with their accents as one character
+ * A name in the form used for comparison: upper and lower case are the same, and so are letters with their accents as one character
  * (NFC) and as two, which is how macOS names files.
  */
 export function foldName(name: string): string {

@@ -16,13 +16,13 @@ export interface Requirement {
   id: ModelId;
 }
 
-/** What host, queue, progress, UI and dialects must know of a task. None of them looks at `job.task`. */
+/** What host, queue, progress, UI and dialects must know about a task. None of them looks at `job.task`. */
 interface TaskFacts<J extends Job> {
   /** What is being done, for people: `Generating`. */
   doing: string;
   /** What was done: `generated`. */
   done: string;
-  /** All packs the job names, of whatever kind. */
+  /** All packs the job names, of any kind. */
   requirements(job: J): Requirement[];
   countArtifacts(job: J): number;
   /** How many artifacts are made at a time. */
@@ -31,11 +31,11 @@ interface TaskFacts<J extends Job> {
   steps(job: J): number;
   /** Pixels of the finished images; null where their sources decide. */
   size(job: J): Size | null;
-  /** What artifact `index` is made of, in words; empty where there are none. */
+  /** The prompt of artifact `index`; empty if it has none. */
   prompt(job: J, index: number): string;
   /** The image that artifact `index` is made of. */
   source(job: J, index: number): Blob | undefined;
-  /** The job, if its prompts and passes can be used again for another one. */
+  /** The job, if its prompts and passes can be reused for another one. */
   generation(job: J): GenerateJob | null;
 }
 

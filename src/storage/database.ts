@@ -48,7 +48,7 @@ export function openDatabase(
     const transaction = database.transaction(storeName, mode);
     const committed = new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve();
-      // A full disk is told here, after the request has succeeded.
+      // A full disk is reported here, after the request has succeeded.
       transaction.onabort = () => reject(failureOf(transaction.error));
     });
     const [result] = await Promise.all([work(transaction.objectStore(storeName)), committed]);

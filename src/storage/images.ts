@@ -4,7 +4,7 @@ import { answerOf, openDatabase } from './database.ts';
 const VERSION = 1;
 const BY_TIME = 'time';
 
-/** Where an image stands in the gallery: when it was made, its position in its job, its id. */
+/** An image's position in the gallery: when it was made, its position in its job, its id. */
 export type GalleryPosition = readonly [createdAt: number, index: number, id: ImageId];
 
 /** See {@link GalleryPosition}. */

@@ -4,7 +4,7 @@ import type { ModelId, PackFile } from '#protocol/model.ts';
 /** What is stored of one file of a model. */
 export interface StoredFile {
   sizeBytes: number;
-  /** What it should be, or was found to be when it was sealed; null while nobody knows. */
+  /** What it should be, or was found to be when it was sealed; null while unknown. */
   sha256: string | null;
   /** Sizes of the pieces in order; their sum is what has arrived. */
   pieceBytes: readonly number[];

@@ -148,7 +148,7 @@ export async function moveOldRecords(
       await jobs.put(converted.record);
     } catch (thrown) {
       if (toAppError(thrown).code === 'storage_full') {
-        console.warn('Images of an earlier version are not shown until there is room to move them.', thrown);
+        console.warn('Images of an earlier version stay hidden until there is enough storage to move them.', thrown);
         return;
       }
       console.warn(`The job ${stored.id} was dropped: this version of Vitrine cannot read it.`, thrown);

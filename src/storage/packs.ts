@@ -2,15 +2,15 @@ import { createStore, del, get, set, values } from 'idb-keyval';
 import type { WeightStorage } from '#protocol/import.ts';
 import type { AnyPack, ModelId, PackFile } from '#protocol/model.ts';
 
-/** A pack that was imported, and what going on with it takes. */
+/** A pack that was imported, and what resuming the import needs. */
 export interface ImportedPack {
-  /** As it will be; hashes join as files arrive. */
+  /** The finished pack; hashes are added as files arrive. */
   pack: AnyPack;
   storage: WeightStorage;
   from: 'disk' | 'url';
   /** Files that quantised ones are still to be made of; they go when those are there. */
   sources: readonly PackFile[];
-  /** Equal for the same files, so that what is dropped again is told from what merely has its name. */
+  /** Equal for the same files, so that a file dropped again is not confused with another of the same name. */
   fingerprint: string;
   importedAt: number;
 }

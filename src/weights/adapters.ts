@@ -20,7 +20,7 @@ export interface AdapterModule {
   /** What errors call the module. */
   module: string;
   parts: ReadonlyMap<LoraPart, TensorInfo>;
-  /** alpha / rank where it is not told by an `alpha` tensor. */
+  /** alpha / rank where no `alpha` tensor gives it. */
   scale: number;
 }
 
@@ -260,7 +260,7 @@ function readPart({ file }: AdapterModule, { name }: TensorInfo): Promise<Float3
 function need({ parts, lora, module }: AdapterModule, part: LoraPart): TensorInfo {
   const info = parts.get(part);
   if (!info) {
-    throw new AppError('invalid_request', `${lora} is incomplete: "${module}" lacks its ${part} tensor.`);
+    throw new AppError('invalid_request', `${lora} is incomplete: the ${part} tensor of "${module}" is missing.`);
   }
   return info;
 }

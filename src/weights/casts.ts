@@ -67,7 +67,7 @@ export function castTensors(
   source: TensorSource,
   to: FloatType | ((tensor: TensorInfo) => FloatType),
 ): TensorSource {
-  /** The type a tensor is to be cast to, or undefined where it stays as it is. */
+  /** The type to cast a tensor to, or undefined if it stays unchanged. */
   const castOf = (tensor: TensorInfo | undefined): FloatType | undefined => {
     if (!tensor || !isFloat(tensor.type)) return undefined;
     const type = typeof to === 'string' ? to : to(tensor);

@@ -8,7 +8,7 @@ import { BYTES_PER_ELEMENT, byteLength, type TensorInfo, type TensorSource } fro
  * Deflated tensors: a convention of ours for safetensors files that are downloaded often. A tensor of which the metadata
  * key {@link DEFLATED} says `"name": { "type", "shape" }` (JSON, types by the names of {@link TensorInfo}) is a zlib stream
  * (RFC 1950) of the tensor's bytes, and `U8 [bytes of the stream]` to the rest of the format. Coarsely quantised weights
- * take little more than their entropy this way, which no fixed number of bits does; the checksum comes with it.
+ * take little more than their entropy this way, which no fixed number of bits does; zlib adds a checksum.
  */
 export const DEFLATED = 'deflated';
 
@@ -84,7 +84,7 @@ function isType(type: unknown): type is TensorInfo['type'] {
   return typeof type === 'string' && Object.hasOwn(BYTES_PER_ELEMENT, type);
 }
 
-/** The content of a zlib stream; undefined where it is none, or not of this length. Nothing beyond the length is kept. */
+/** The content of a zlib stream; undefined if it is not one, or not of this length. Bytes beyond the length are dropped. */
 async function inflate(
   bytes: Uint8Array<ArrayBuffer>,
   length: number,

@@ -69,7 +69,7 @@ class Sizes {
     if (side === undefined) {
       throw new AppError(
         'unsupported_feature',
-        `This ${this.#component} is of no known kind: it has no "${name}".`,
+        `This ${this.#component} is of an unknown kind: it has no "${name}".`,
       );
     }
     if (side > LARGEST_SIDE) throw this.refuse(`a side of "${name}" is ${side}`);
@@ -95,7 +95,7 @@ class Sizes {
   }
 
   refuse(what: string): AppError {
-    return new AppError('unsupported_feature', `This ${this.#component} is of no known kind: ${what}.`);
+    return new AppError('unsupported_feature', `This ${this.#component} is of an unknown kind: ${what}.`);
   }
 }
 
@@ -220,7 +220,7 @@ function inferTextEncoder(sizes: Sizes): InferredConfig {
     // SD 2.x reads the last layer but one; where the file has the last, transformers' configuration leaves it out.
     num_hidden_layers: width === 1024 && layers === 24 ? 23 : layers,
     num_attention_heads: width / 64,
-    // OpenAI's models, of which Stable Diffusion uses ViT-L, approximate gelu; OpenCLIP's do not.
+    // OpenAI's models (Stable Diffusion uses ViT-L) approximate gelu; OpenCLIP's do not.
     hidden_act: width === 768 ? 'quick_gelu' : 'gelu',
     ...(projection !== undefined && { projection_dim: projection }),
   };

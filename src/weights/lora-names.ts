@@ -1,7 +1,7 @@
 import type { Component } from './checkpoint.ts';
 import { diffusersUnetModule } from './unet-names.ts';
 
-/** What a tensor of a LoRA file is to its module. */
+/** The role of a LoRA file's tensor in its module. */
 export type LoraPart =
   | 'up'
   | 'down'
@@ -17,7 +17,7 @@ export type LoraPart =
 /** A tensor's name taken apart. */
 export interface LoraName {
   component: Component;
-  /** The module's name with underscores for dots: what kohya's names have lost cannot be told apart again. */
+  /** The module's name with underscores for dots: kohya's names lose the difference and it cannot be recovered. */
   module: string;
   part: LoraPart;
 }
@@ -72,7 +72,7 @@ export function parseLoraName(name: string): LoraName | undefined {
 }
 
 /**
- * Takes the name of a tensor of a bundled embedding apart, or undefined if it is none. Words hold no dots.
+ * Splits the name of a bundled embedding's tensor, or undefined if it is not one. Words contain no dots.
  * Source: A1111 extensions-builtin/Lora/networks.py, `load_network`.
  */
 export function parseBundledName(name: string): { word: string; vectors: string } | undefined {

@@ -24,7 +24,7 @@ export interface Lora {
   file: TensorSource;
   /** The embeddings bundled with it, by their words: each as a file of its own would have it. */
   embeddings: ReadonlyMap<string, TensorSource>;
-  /** Tensors that nothing is known to do with: position numbers, an alpha or half a pair by itself. */
+  /** Tensors without a known use: position numbers, a lone alpha or half of a pair. */
   unknown: readonly string[];
 }
 
@@ -98,7 +98,7 @@ export function parseLora(
   if (half && whole.length === 0 && embeddings.size === 0) {
     throw new AppError(
       'invalid_request',
-      `${name} is incomplete: "${half.flatName}" lacks its ${missingPart(half.parts) ?? 'up'} tensor.`,
+      `${name} is incomplete: the ${missingPart(half.parts) ?? 'up'} tensor of "${half.flatName}" is missing.`,
     );
   }
   for (const module of found.values()) {

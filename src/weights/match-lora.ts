@@ -56,7 +56,7 @@ export function matchLora(targets: LoraTargets, lora: Lora): LoraMatch {
       skipped.push(flatName);
       problem ??= new AppError(
         'invalid_request',
-        `${lora.name} was made for another kind of model: this one's ${component} has no "${flatName}".`,
+        `${lora.name} was made for another kind of model: the ${component} of this one has no "${flatName}".`,
       );
       continue;
     }

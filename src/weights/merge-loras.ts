@@ -12,14 +12,14 @@ export interface WeightedLora {
   lora: Lora;
   /** 1 is what it was trained for; any number, also negative. */
   strength: number;
-  /** Where the text encoders are to differ from the UNet. */
+  /** If the text encoders differ from the UNet. */
   textEncoderStrength?: number;
 }
 
 /**
  * The networks of a model with LoRAs merged in: to each weight is added, for each LoRA, its strength times the change
  * {@link adapterChanges} describes, in float32. Nothing is read before a tensor is asked for, and the networks given
- * stay as they are: to leave a LoRA out again is to use them. Tensors a LoRA changes become float32, or are quantised
+ * stay unchanged: removing a LoRA means using them again. Tensors a LoRA changes become float32, or are quantised
  * as they were; cast the result for others.
  *
  * @throws AppError `invalid_request` when a LoRA does not fit the model, see {@link matchLora}: all names and shapes are
@@ -106,7 +106,7 @@ function joinFactors(parts: readonly LowRankFactors[]): LowRankFactors {
   return { up, down };
 }
 
-/** The modules that LoRAs change, and how much of each change there is to be. */
+/** The modules that LoRAs change, and the strength of each change. */
 function* matchAll(
   model: ReadonlyMap<Component, TensorSource>,
   loras: readonly WeightedLora[],

@@ -24,7 +24,7 @@ const QUANTISED: ReadonlySet<Component> = new Set(['unet', 'controlnet', 'text_e
 
 /**
  * What "smaller" means for a tensor of a network: convolutions in int8, linear layers in blocks of 4 or 8 bits, the
- * delicate and the small as they are.
+ * delicate and the small unchanged.
  */
 export function chooseStorage(component: Component, linearBits: 4 | 8): (tensor: TensorInfo) => Storage {
   return ({ name, type, shape }) => {
@@ -85,7 +85,7 @@ export function quantiseTensors(
       }
       const bytes = made.get(part);
       if (!bytes) throw new AppError('internal', `Quantising "${weight.name}" made no "${part}".`);
-      // What is handed out is the caller's own.
+      // The caller owns what is returned.
       made.delete(part);
       return bytes;
     },
@@ -190,7 +190,7 @@ function layoutOf(
   if (shape.length !== 2 || columns % BLOCK_SIZE !== 0) {
     throw new AppError(
       'invalid_request',
-      `"${name}" [${shape.join(', ')}] does not part into blocks of ${BLOCK_SIZE}.`,
+      `"${name}" [${shape.join(', ')}] cannot be split into blocks of ${BLOCK_SIZE}.`,
     );
   }
   const bits = bitsOf(storage);

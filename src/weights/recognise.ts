@@ -9,7 +9,7 @@ import { byteLength, elementCount, type TensorSource, type TensorType } from './
 import { findTextualInversion } from './textual-inversion.ts';
 import { trainingOf, trainingProblem } from './training-marks.ts';
 
-/** What a file of weights is. A checkpoint is a whole model; the networks by themselves go with one. */
+/** What a file of weights is. A checkpoint is a whole model; single networks are used with one. */
 export type WeightKind =
   | 'checkpoint'
   | 'unet'
@@ -27,10 +27,10 @@ export type WeightKind =
 /** The model family a file is for; `other` is one this engine does not have (SD 3, Flux …). */
 export type WeightFamily = ModelFamily | 'other';
 
-/** What can be told of a file from its header alone. */
+/** What a file's header alone says about it. */
 export interface RecognisedWeights {
   kind: WeightKind;
-  /** Null where any family may use it, or where it cannot be told. */
+  /** Null where any family may use it, or where it cannot be determined. */
   family: WeightFamily | null;
   /** The networks in it, for those kinds that are networks. */
   components: readonly Component[];
@@ -46,7 +46,7 @@ export interface RecognisedWeights {
   type: TensorType | null;
   tensors: number;
   parameters: number;
-  /** Bytes of its networks kept as they are, and quantised with linear layers of 8 and 4 bits. */
+  /** Bytes of its networks unchanged, and quantised with linear layers of 8 and 4 bits. */
   bytes: { exact: number; int8: number; int4: number };
   /** Of LoRAs: tensors nothing is done with. */
   unknown: readonly string[];
@@ -65,7 +65,7 @@ const OTHER_FAMILIES: readonly (readonly [mark: RegExp, name: string])[] = [
 /** Numbers that go with weights other programs quantised (ComfyUI's scaled float8, bitsandbytes' nf4). */
 const FOREIGN_SCALES = /\.(?:scale_weight|weight_scale|absmax|quant_map)$|^scaled_fp8$/;
 
-/** Networks as files by themselves. */
+/** Networks in files of their own. */
 const KINDS: Readonly<Record<Component, WeightKind>> = {
   unet: 'unet',
   vae: 'vae',
@@ -76,7 +76,7 @@ const KINDS: Readonly<Record<Component, WeightKind>> = {
   upscaler: 'upscaler',
 };
 
-/** Width of the text features that the refiner of SDXL reads, which is no model by itself. */
+/** Width of the text features that the refiner of SDXL reads, which is not a complete model on its own. */
 const REFINER_WIDTH = 1280;
 
 /** By the width of the text features that the UNet's cross-attention reads. */
@@ -86,7 +86,7 @@ function familyByContext(width: number | undefined): WeightFamily | undefined {
 }
 
 /**
- * Tells what a file is by the names, types and shapes in its header. Nothing else is read, so that a file can be judged
+ * Recognises a file by the names, types and shapes in its header. Nothing else is read, so that a file can be judged
  * before it is downloaded.
  *
  * @param file Its metadata, where it has some, is believed about what the network predicts.
@@ -187,7 +187,7 @@ function countNumbers(
   return { type: most?.[0] ?? null, parameters };
 }
 
-/** Of the networks in the file, or of the whole file where there are none. */
+/** Of the networks in the file, or of the whole file if it has none. */
 function networkBytes(
   file: TensorSource,
   components: ReadonlyMap<Component, TensorSource>,
@@ -283,7 +283,7 @@ function recogniseLora(
     else if (part.startsWith('lokr_')) adapter = 'lokr';
     else if (adapter === 'lora' && part === 'down' && elementCount(shape.slice(2)) > 1) adapter = 'locon';
     if (component === 'text_encoder_2') family = 'sdxl';
-    // The input of a text key is as wide as the text features, whatever the names.
+    // The input of a text key is as wide as the text features, under any names.
     if (family === null && /attn2_to_[kv]$/.test(module) && (part === 'down' || part === 'hada_w1_b')) {
       family = familyByContext(shape[1]) ?? null;
     }
@@ -292,7 +292,7 @@ function recogniseLora(
     const problem = 'Adapters of this kind change weights in a way this engine does not.';
     return { family, adapter, unknown: [], problem };
   }
-  // What is understood here is what will be when it is used.
+  // Only what can be used later is recognised here.
   try {
     return { family, adapter, unknown: parseLora(file, 'It').unknown, problem: null };
   } catch (thrown) {

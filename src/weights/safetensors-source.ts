@@ -47,7 +47,7 @@ export interface SafetensorsFile extends TensorSource {
 
 /**
  * Opens a safetensors file by reading its header only. A tensor's bytes are read when asked for, and
- * `location` tells where they lie, so that ONNX Runtime can take them without this program touching them. Compressed tensors
+ * `location` says where they lie, so that ONNX Runtime can take them without this program touching them. Compressed tensors
  * (deflated-tensors.ts) are shown as they were before and lie nowhere.
  *
  * @param name What `location` calls the file, and what errors call it.

@@ -2,7 +2,7 @@ import { AppError } from '#protocol/error.ts';
 import { BYTES_PER_ELEMENT, elementCount, type TensorSource } from './tensor-source.ts';
 
 /**
- * A tensor seen in another under a name of its own: as it is, reshaped, a run of its rows, or transposed.
+ * A view of a tensor under another name: unchanged, reshaped, some of its rows, or transposed.
  * Only the transposed are copied; the rest keep their place in the file.
  */
 export interface TensorView {

@@ -46,7 +46,7 @@ export function findTextualInversion(file: TensorSource): Map<Component, TensorI
  * diffusers' own name for it), `clip_l` and `clip_g` for SDXL.
  *
  * @param name What errors call the file.
- * @throws AppError `invalid_request` if it is none
+ * @throws AppError `invalid_request` if it is not one
  */
 export async function readTextualInversion(file: TensorSource, name: string): Promise<TextualInversion> {
   const found = findTextualInversion(file);
@@ -62,7 +62,7 @@ export async function readTextualInversion(file: TensorSource, name: string): Pr
   if (tokens === 0 || different.length > 0) {
     throw new AppError(
       'invalid_request',
-      `${name} does not have as many vectors for one text encoder as for the other.`,
+      `${name} has a different number of vectors for each text encoder.`,
     );
   }
   return { tokens, vectors };

@@ -11,6 +11,13 @@ export async function openApp(page: Page, address: string): Promise<Page> {
   return page;
 }
 
+/** Sets the number of steps, which is among the settings that are folded away. */
+export async function setSteps(page: Page, steps: number): Promise<void> {
+  const field = page.getByRole('spinbutton', { name: 'Steps' });
+  if (!(await field.isVisible())) await page.getByText('Advanced').click();
+  await field.fill(String(steps));
+}
+
 /** An answer of the API, as a page got it. */
 export interface Answer<Body> {
   status: number;

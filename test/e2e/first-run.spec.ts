@@ -1,4 +1,4 @@
-import { expect, openApp, test } from './app.ts';
+import { expect, openApp, setSteps, test } from './app.ts';
 
 test('a first visit: the prompt is typed while the model arrives, then an image is generated', async ({
   page,
@@ -6,7 +6,7 @@ test('a first visit: the prompt is typed while the model arrives, then an image 
 }) => {
   await openApp(page, server.origin);
   await page.getByLabel('Prompt', { exact: true }).fill('a red apple, 3d render');
-  await page.getByLabel('Steps').first().fill('4');
+  await setSteps(page, 4);
   await page.getByRole('button', { name: /generate/i }).click();
   await expect(page.getByRole('progressbar').first()).toBeVisible();
   await expect(page.getByRole('button', { name: /view large: .*red apple/i }).first()).toBeVisible({
@@ -17,7 +17,7 @@ test('a first visit: the prompt is typed while the model arrives, then an image 
 test('offline after the first visit: the app reloads and generates', async ({ app, context }) => {
   const generate = async () => {
     await app.getByLabel('Prompt', { exact: true }).fill('yellow star');
-    await app.getByLabel('Steps').first().fill('2');
+    await setSteps(app, 2);
     await app.getByRole('button', { name: /generate/i }).click();
   };
   await generate();
@@ -30,7 +30,7 @@ test('offline after the first visit: the app reloads and generates', async ({ ap
   expect(response?.fromServiceWorker()).toBe(true);
   await expect(app.getByRole('button', { name: /view large: yellow star/i }).first()).toBeVisible();
   await app.getByLabel('Prompt', { exact: true }).fill('blue whale');
-  await app.getByLabel('Steps').first().fill('2');
+  await setSteps(app, 2);
   await app.getByRole('button', { name: /generate/i }).click();
   await expect(app.getByRole('button', { name: /view large: blue whale/i }).first()).toBeVisible({
     timeout: 120_000,

@@ -3,7 +3,7 @@ import type { Page } from '@playwright/test';
 import { serveHub } from '../support/hub-server.ts';
 import { pngOf } from '../support/images.ts';
 import { tinyCheckpoint, tinyControlNetFile } from '../support/tiny-checkpoint.ts';
-import { expect, openApp, test } from './app.ts';
+import { expect, openApp, setSteps, test } from './app.ts';
 
 const NAME = 'tiny-watercolours';
 const ARRIVAL = { timeout: 120_000 };
@@ -41,6 +41,7 @@ for (const storage of ['Exact', 'Smaller (8-bit)'] as const) {
     await expect(card(page)).toContainText(new RegExp(`Size\\s*${size}`));
 
     await page.getByRole('link', { name: 'Create', exact: true }).click();
+    await page.getByText('Advanced').click();
     await expect(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue('25');
     await expect(page.getByRole('radio', { name: '512 × 512' })).toBeChecked();
 
@@ -71,7 +72,7 @@ test('a checkpoint and a ControlNet from the disk generate by an image, and the 
   await sheet(page).getByRole('button', { name: 'Import' }).click();
   await expect(sheet(page, 'tiny-canny')).toContainText('ControlNet');
   await sheet(page, 'tiny-canny').getByRole('button', { name: 'Import' }).click();
-  await expect(card(page, 'tiny-canny')).toContainText('Control images', ARRIVAL);
+  await expect(card(page, 'tiny-canny')).toContainText('Control image', ARRIVAL);
   await card(page)
     .getByRole('button', { name: `Use ${NAME}` })
     .click(ARRIVAL);
@@ -79,20 +80,21 @@ test('a checkpoint and a ControlNet from the disk generate by an image, and the 
   await page.getByRole('link', { name: 'Create', exact: true }).click();
   await page.getByLabel('Control image file').setInputFiles(square);
   const control = page.getByRole('group', { name: 'Control image 1' });
-  await expect(control.getByLabel('Read by')).toHaveValue('tiny-canny');
-  await expect(control.getByRole('radio', { name: 'Its edges' })).toBeChecked();
+  await control.getByText('Control image 1').click();
+  await expect(control.getByLabel('ControlNet', { exact: true })).toHaveValue('tiny-canny');
+  await expect(control.getByRole('radio', { name: 'Canny edges' })).toBeChecked();
   const prompt = 'a square window';
   await page.getByLabel('Prompt', { exact: true }).fill(prompt);
-  await page.getByRole('spinbutton', { name: 'Steps' }).fill('1');
+  await setSteps(page, 1);
   await page.getByRole('button', { name: /^Generate/ }).click();
   const generating = page.getByRole('button', { name: `View large: ${prompt}` }).first();
   await expect(generating).toBeVisible({ timeout: 400_000 });
   await generating.click();
   const viewer = page.getByRole('dialog', { name: `Image: ${prompt}` });
   await expect(viewer).toContainText('ControlNet 0: "Module: canny, Model: tiny-canny [');
-  await viewer.getByRole('button', { name: 'Use again' }).click();
+  await viewer.getByRole('button', { name: 'Use settings' }).click();
   await expect(control.getByRole('img', { name: 'Control image 1' })).toBeVisible();
-  await control.getByRole('button', { name: 'Remove control image 1' }).click();
+  await control.getByRole('button', { name: 'Remove Control image 1' }).click();
   await expect(control).toHaveCount(0);
 });
 
@@ -120,9 +122,9 @@ test('a model from an address: cut in the middle, it resumes where it stopped', 
   const hub = await serveHub({ 'acme/models': { files: { [file]: bytes } } });
   try {
     await openApp(page, `${server.origin}/#/models`);
-    await page.getByLabel('Or an address at Hugging Face').fill(`${hub.origin}/cdn/acme/models/-/-/${file}`);
+    await page.getByLabel('Or a Hugging Face address').fill(`${hub.origin}/cdn/acme/models/-/-/${file}`);
     await page.getByRole('button', { name: 'Look' }).click();
-    await expect(sheet(page)).toContainText(/To download\s*19 MB/);
+    await expect(sheet(page)).toContainText(/Download\s*19 MB/);
 
     hub.cutOnce(file, 12_000_000);
     await sheet(page).getByRole('button', { name: 'Import' }).click();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { tinyUpscalerFile } from '../support/tiny-upscaler.ts';
 import { decodePng } from '#codecs/png.ts';
-import { call, expect, openApp, test } from './app.ts';
+import { call, expect, openApp, setSteps, test } from './app.ts';
 
 test('an upscaler is dropped into the app and upscales an image four times, there and over the API', async ({
   page,
@@ -18,16 +18,18 @@ test('an upscaler is dropped into the app and upscales an image four times, ther
   const sheet = page.getByRole('dialog', { name: '4x-tiny' });
   await expect(sheet).toContainText('Upscaler, float32');
   await sheet.getByRole('button', { name: 'Import' }).click();
-  await expect(page.getByRole('article', { name: '4x-tiny' })).toContainText('press Upscale');
+  await expect(page.getByRole('article', { name: '4x-tiny' })).toContainText('Choose Upscale');
 
   await page.getByRole('link', { name: 'Create', exact: true }).click();
   await page.getByLabel('Prompt', { exact: true }).fill('yellow star');
-  await page.getByLabel('Steps').first().fill('1');
+  await setSteps(page, 1);
   await page.getByRole('button', { name: /generate/i }).click();
   const images = page.getByRole('button', { name: /^View large: yellow star, seed/ });
   await expect(images).toHaveCount(1, { timeout: 120_000 });
   await images.click();
   await page.getByRole('dialog').getByRole('button', { name: 'Upscale' }).click();
+  await page.getByText('4 ×').click();
+  await page.getByRole('form', { name: 'What to create' }).getByRole('button', { name: 'Upscale' }).click();
   await expect(images).toHaveCount(2, { timeout: 120_000 });
   await expect(page.getByText('Upscaled · 1024 × 1024')).toBeVisible();
   await images.first().click();

@@ -80,7 +80,7 @@ export function parseRecord(text: string | undefined): Record<string, unknown> |
   }
 }
 
-/** A member that is an object; an empty one where it is none. */
+/** A member that is an object; an empty one otherwise. */
 export function memberOf(record: Record<string, unknown>, key: string): Record<string, unknown> {
   const value = record[key];
   return isRecord(value) ? value : {};

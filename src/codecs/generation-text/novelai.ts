@@ -29,7 +29,7 @@ export function novelAiInfotext(
   return `${description}\nNegative prompt: ${textOf(facts['uc'])}\n${pairs.join(', ')}`;
 }
 
-/** A number as it is written: Python tells 11 from 11.0, JSON.parse does not. */
+/** A number as it is written: Python distinguishes 11 from 11.0, JSON.parse does not. */
 function numberIn(json: string, key: string): string {
   return new RegExp(`"${key}"\\s*:\\s*(-?[\\d.eE+-]+)`).exec(json)?.[1] ?? '';
 }

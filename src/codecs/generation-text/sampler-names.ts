@@ -40,8 +40,8 @@ const LABELS: ReadonlyMap<string, string> = new Map(INFOTEXT_SAMPLERS.map(({ id,
 const SCHEDULE_LABELS: ReadonlyMap<string, string> = new Map(Object.entries(INFOTEXT_SCHEDULES));
 
 /**
- * A sampler's name of ComfyUI, Fooocus, InvokeAI, Draw Things or NovelAI as infotexts name it; the name itself where it is
- * none that is known. Schedules that are part of the name come apart.
+ * A sampler's name of ComfyUI, Fooocus, InvokeAI, Draw Things or NovelAI as infotexts name it; the name itself if it is
+ * unknown. Schedules that are part of the name are split off.
  */
 export function samplerNames(name: string, schedule = ''): { sampler: string; schedule: string } {
   const plain = name

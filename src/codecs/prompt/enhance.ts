@@ -6,7 +6,7 @@ const QUALITY_WORDS = [
   'high quality',
 ];
 
-/** A prompt with those quality words behind it that it lacks: what `enhance_prompt: yes` asks for. */
+/** A prompt with the quality words it lacks appended, for `enhance_prompt: yes`. */
 export function enhancePrompt(prompt: string): string {
   const lower = prompt.toLowerCase();
   const missing = QUALITY_WORDS.filter((word) => !lower.includes(word));

@@ -23,7 +23,7 @@ export class PythonRandom {
     return item;
   }
 
-  /** An integer in [0, limit): bits are drawn until they fit. */
+  /** An integer in [0, limit): bits are drawn until the value fits. */
   #below(limit: number): number {
     const bits = 32 - Math.clz32(limit);
     if (bits === 0) return 0;

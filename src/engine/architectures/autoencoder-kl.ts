@@ -129,6 +129,7 @@ function open(
     graph: new Graph({
       ...options,
       ...(upcast && { precision: 'float32' }),
+      winograd: false,
       name,
       circular: options.tiling ?? false,
     }),

@@ -22,7 +22,12 @@ export function buildAutoencoderTinyEncoder(json: ConfigJson, options: Autoencod
   const blocks = config.numbers('num_encoder_blocks', [1, 3, 3, 3]);
   const channels = config.perBlock('encoder_block_out_channels', blocks.length, 64);
   const factor = 2 ** (blocks.length - 1);
-  const graph = new Graph({ ...options, name: 'vae_encoder', circular: options.tiling ?? false });
+  const graph = new Graph({
+    ...options,
+    winograd: false,
+    name: 'vae_encoder',
+    circular: options.tiling ?? false,
+  });
   const sample = graph.input('sample', 'float32', [
     options.size?.batch ?? 'batch',
     config.number('in_channels', 3),
@@ -57,7 +62,12 @@ export function buildAutoencoderTinyDecoder(json: ConfigJson, options: Autoencod
   const blocks = config.numbers('num_decoder_blocks', [3, 3, 3, 1]);
   const channels = config.perBlock('decoder_block_out_channels', blocks.length, 64);
   const factor = config.number('upsampling_scaling_factor', 2);
-  const graph = new Graph({ ...options, name: 'vae_decoder', circular: options.tiling ?? false });
+  const graph = new Graph({
+    ...options,
+    winograd: false,
+    name: 'vae_decoder',
+    circular: options.tiling ?? false,
+  });
   const latents = graph.input('latent_sample', 'float32', [
     options.size?.batch ?? 'batch',
     config.number('latent_channels', 4),

@@ -9,6 +9,9 @@ export interface BuildOptions {
   precision?: FloatType;
   /** See `GraphOptions` of graph/graph.ts. */
   slicesAttention?: boolean;
-  /** See `GraphOptions` of graph/graph.ts. */
+  /**
+   * See `GraphOptions` of graph/graph.ts. Not for networks that convolve images at their full size, which autoencoders and
+   * upscalers do: four times their activations would be gigabytes.
+   */
   winograd?: boolean;
 }

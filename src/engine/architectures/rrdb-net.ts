@@ -24,7 +24,7 @@ export interface RrdbNetOptions extends BuildOptions {
 export function buildRrdbNet(json: ConfigJson, options: RrdbNetOptions): BuiltGraph {
   const config = new ConfigReader(json, 'RRDBNet');
   const factor = config.number('scale', 4);
-  const graph = new Graph({ ...options, name: 'upscaler' });
+  const graph = new Graph({ ...options, winograd: false, name: 'upscaler' });
   const doublings: string[] = [];
   while (graph.weights.has(`conv_up${doublings.length + 1}.weight`)) {
     doublings.push(`conv_up${doublings.length + 1}`);
@@ -52,7 +52,10 @@ export function buildRrdbNet(json: ConfigJson, options: RrdbNetOptions): BuiltGr
     body = residualInResidual(graph, body, `body.${blocks}`, { features, growth });
   }
   if (blocks !== config.number('num_block', blocks)) {
-    throw new AppError('invalid_request', `RRDBNet: num_block is not the ${blocks} blocks of the weights.`);
+    throw new AppError(
+      'invalid_request',
+      `RRDBNet: num_block must be ${blocks}, the number of blocks in the weights.`,
+    );
   }
   let hidden = add(graph, first, conv2d(graph, body, 'conv_body', { out: features }));
   for (const name of doublings) {

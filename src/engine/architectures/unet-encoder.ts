@@ -42,7 +42,7 @@ export interface UnetSizes {
   sinusoid: Sinusoid;
 }
 
-/** Where an image's latents are as large as the session's inputs say, or as large as told here. */
+/** Where an image's latents are as large as the session's inputs say, or as large as given here. */
 export interface LatentSize {
   batch?: number;
   /** Cells. */

@@ -41,7 +41,7 @@ export function halve(dimension: Dimension): Dimension {
   const half = /^ceil\((\w+)\/(\d+)\)$/.exec(dimension);
   if (half) return `ceil(${half[1] ?? ''}/${Number(half[2]) * 2})`;
   if (/^\w+$/.test(dimension)) return `ceil(${dimension}/2)`;
-  throw new AppError('internal', `Half of ${dimension} has no name.`);
+  throw new AppError('internal', `Half of ${dimension} cannot be expressed.`);
 }
 
 /** The dimension divided by a number that divides it. */
@@ -56,7 +56,7 @@ export function divide(dimension: Dimension, divisor: number): Dimension {
 
 /**
  * The number a dimension is when its symbols are these.
- * @throws AppError `internal` for a symbol that is none of them
+ * @throws AppError `internal` for an unknown symbol
  */
 export function evaluate(dimension: Dimension, symbols: Readonly<Record<string, number>>): number {
   return String(dimension)
@@ -64,7 +64,7 @@ export function evaluate(dimension: Dimension, symbols: Readonly<Record<string, 
     .map((factor) => {
       const [, symbol = factor, divisor = '1'] = /^ceil\((\w+)\/(\d+)\)$/.exec(factor) ?? [];
       const value = /^\d+$/.test(symbol) ? Number(symbol) : symbols[symbol];
-      if (value === undefined) throw new AppError('internal', `Nobody tells how large ${dimension} is.`);
+      if (value === undefined) throw new AppError('internal', `The size of ${dimension} is not known.`);
       return Math.ceil(value / Number(divisor));
     })
     .reduce((product, factor) => product * factor, 1);

@@ -32,7 +32,7 @@ export interface BuiltGraph {
   parameters: readonly TensorInfo[];
   /** Tensors of the source that the graph does not use. */
   unused: readonly string[];
-  /** Names of the user's files that hold weights as they are. */
+  /** Names of the user's files whose weights are used unchanged. */
   files: readonly string[];
   /** The file to make of those weights that have no place in a user's file. */
   generated: GeneratedFile | undefined;
@@ -109,7 +109,7 @@ export class Graph {
     return this.#remember({ name, type, shape });
   }
 
-  /** A float32 graph input that stays float32 whatever the graph's precision: timesteps and sizes. */
+  /** A float32 graph input that stays float32 at any precision of the graph: timesteps and sizes. */
   preciseInput(name: string, shape: Shape): Value {
     this.#inputs.push({ name, type: 'float32', shape });
     return this.#remember({ name, type: 'float32', shape });
@@ -132,7 +132,7 @@ export class Graph {
     this.#outputs.push({ name, type, shape: value.shape });
   }
 
-  /** Small numbers written into the graph, in the graph's precision unless told otherwise. */
+  /** Small numbers written into the graph, in the graph's precision unless stated otherwise. */
   floats(
     values: readonly number[] | Float32Array,
     shape: readonly number[] = [values.length],
@@ -162,7 +162,7 @@ export class Graph {
     if (storage === 'int4-blocks' || storage === 'int8-blocks') {
       throw new AppError(
         'unsupported_feature',
-        `"${name}" is quantised in blocks, which its layer cannot read.`,
+        `"${name}" is quantised in blocks, which this layer cannot read.`,
       );
     }
     const stored = this.storedParameter(name, shape, as);
@@ -173,7 +173,7 @@ export class Graph {
     return this.cast(stored, this.precision);
   }
 
-  /** A weight exactly as it is stored, whatever its type. */
+  /** A weight exactly as stored, of any type. */
   storedParameter(name: string, shape: readonly number[], as: readonly number[] = shape): Value {
     const { info, location } = this.weights.take(name, shape);
     this.#initializers.push({ name, type: info.type, shape: as, data: location });
@@ -290,7 +290,7 @@ export class Graph {
     const known = this.#shapeTensors.get(key);
     if (known) return known;
     const found = this.#symbols.get(side);
-    if (!found) throw new AppError('internal', `No value of the graph "${this.#name}" has a side ${side}.`);
+    if (!found) throw new AppError('internal', `No value of the graph "${this.#name}" has an axis of size ${side}.`);
     const tensor = this.node(
       'Shape',
       [found.value],

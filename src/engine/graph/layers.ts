@@ -24,7 +24,7 @@ import { suitsWinograd, winogradConvolution } from './winograd.ts';
 
 /*
  * Layers as torch names them: each takes its weights by name (`<name>.weight`, `<name>.bias`) in the layout torch
- * stores them, so that a checkpoint's bytes serve as they are.
+ * stores them, so that a checkpoint's bytes can be used unchanged.
  */
 
 /** Activation functions by the names diffusers and transformers configurations use. */
@@ -59,7 +59,7 @@ export function linear(
 ): Value {
   const width = input.shape.at(-1);
   if (typeof width !== 'number')
-    throw new AppError('internal', `${name}: the last side of its input is not a number.`);
+    throw new AppError('internal', `${name}: the size of the input's last axis is not a number.`);
   const shape = [...input.shape.slice(0, -1), out];
   const weightName = `${name}.weight`;
   const biasName = `${name}.bias`;
@@ -97,7 +97,7 @@ export function conv2d(
   const [before, after] = typeof padding === 'number' ? [padding, padding] : padding;
   const side = (size: Dimension) => convolvedSide(size, { kernel, stride, borders: before + after, name });
   const shape = [batch, out, side(height), side(width)];
-  // A1111 tiles by making the padding of every Conv2d circular; the VAE encoder's one-sided padding is no part of it.
+  // A1111 tiles by making the padding of every Conv2d circular; the VAE encoder's one-sided padding is not affected.
   const wraps = graph.circular && before > 0;
   const source = wraps ? wrapBorders(graph, input, before) : input;
   if (
@@ -146,7 +146,7 @@ export function groupNorm(
 export function layerNorm(graph: Graph, input: Value, name: string, epsilon: number): Value {
   const width = input.shape.at(-1);
   if (typeof width !== 'number')
-    throw new AppError('internal', `${name}: the last side of its input is not a number.`);
+    throw new AppError('internal', `${name}: the size of the input's last axis is not a number.`);
   return layerNormalization(graph, input, {
     scale: graph.parameter(`${name}.weight`, [width]),
     shift: graph.parameter(`${name}.bias`, [width]),
@@ -206,7 +206,7 @@ function groupNormWithoutAffine(
   if (typeof channels !== 'number' || channels % groups !== 0) {
     throw new AppError(
       'invalid_request',
-      `${name}: ${channels ?? 0} channels do not part into ${groups} groups.`,
+      `${name}: ${channels ?? 0} channels cannot be split into ${groups} groups.`,
     );
   }
   const grouped = graph.reshape(input, [batch, groups, product([channels / groups, ...sides])]);
@@ -290,6 +290,6 @@ function convolvedSide(
   if (stride === 2 && (borders === kernel - 1 || borders === kernel - 2)) return halve(size);
   throw new AppError(
     'internal',
-    `${name}: kernel ${kernel}, stride ${stride}, borders ${borders} of ${size} has no name.`,
+    `${name}: kernel ${kernel}, stride ${stride}, borders ${borders} of ${size} cannot be expressed.`,
   );
 }

@@ -106,7 +106,7 @@ export function softmax(graph: Graph, value: Value): Value {
 /** Values joined along an axis. */
 export function concat(graph: Graph, values: readonly Value[], axis: number): Value {
   const [first] = values;
-  if (!first) throw new AppError('internal', 'Concat of nothing.');
+  if (!first) throw new AppError('internal', 'Concat needs at least one input.');
   const rank = first.shape.length;
   const at = axis < 0 ? axis + rank : axis;
   let size: Dimension = 0;

@@ -8,7 +8,7 @@ import {
 } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 
-/** A file that does not exist yet: the tensors whose bytes no user's file holds as they are. */
+/** A file that does not exist yet: the tensors whose bytes are in none of the user's files. */
 export interface GeneratedFile {
   /** The `location` the graph's external-data entries name. */
   path: string;
@@ -53,7 +53,7 @@ export class WeightBinder {
     return info;
   }
 
-  /** How a weight is kept: as it is, or quantised. */
+  /** How a weight is stored: unchanged, or quantised. */
   storage(name: string): Storage {
     return storageOf(this.#source, name);
   }

@@ -4,9 +4,9 @@ import { add, concat, gemmTransposed, matmul, transpose } from './operators.ts';
 
 /*
  * Winograd's minimal filtering F(2×2, 3×3) (Lavin and Gray 2015, arXiv 1509.09308): of every 4 × 4 square of the image, two
- * cells apart, 16 numbers are made, which 16 matrices in place of the 3 × 3 kernels turn into as many for 2 × 2 cells of the
+ * cells apart, 16 numbers are made, which 16 matrices, instead of the 3 × 3 kernels, turn into as many for 2 × 2 cells of the
  * result: 16 multiplications instead of 36. Written in plain operators; it pays on the CPU, whose kernels are bound by
- * arithmetic.
+ * arithmetic. The transformed squares take four times the image's memory, and the transformed kernels 16/9 of theirs.
  */
 
 /** Kernel to 4 × 4, by rows and columns alike. */
@@ -62,11 +62,7 @@ export function winogradConvolution(graph: Graph, image: Value, weight: Value, w
   const squares = cutSquares(graph, wrapped ?? image, { height, width, border: wrapped ? 0 : 1 });
   const cells = product([batch, rows, columns]);
   const flat = graph.reshape(squares, [16, product([channels, cells])]);
-  // Squares come quarter by quarter: see cutSquares.
-  const quarters = [0, 1].flatMap((p) =>
-    [0, 1].flatMap((q) => [0, 1].flatMap((a) => [0, 1].map((b) => [2 * p + a, 2 * q + b] as const))),
-  );
-  const transformed = matmul(graph, matrix(graph, IMAGE, natural(4), quarters), flat);
+  const transformed = matmul(graph, matrix(graph, IMAGE, natural(4), quarterByQuarter()), flat);
   const products = matmul(graph, factors, graph.reshape(transformed, [16, channels, cells]));
   const summed = matmul(
     graph,
@@ -92,29 +88,12 @@ function cutSquares(
 ): Value {
   const [batch = 1, channels = 1] = image.shape;
   const [rows, columns] = [halve(height), halve(width)];
-  const ends = [height, width].map((side) => parity(graph, side));
-  const isEven = ends.every((end) => end === 0);
-  const around = [0, 0, border, border, 0, 0, border, border];
-  const zeros = graph.int64s([0]);
-  const pads = ends.every((end) => typeof end === 'number')
-    ? graph.int64s(around.map((pad, i) => pad + (i > 5 ? Number(ends[i - 6]) : 0)))
-    : add(
-        graph,
-        graph.int64s(around),
-        concat(
-          graph,
-          [
-            ...Array.from({ length: 6 }, () => zeros),
-            ...ends.map((end) => (typeof end === 'number' ? graph.int64s([end]) : end)),
-          ],
-          0,
-        ),
-      );
   const sides: [Dimension, Dimension] = [beyond(rows), beyond(columns)];
+  const isEven = [height, width].every(isKnownEven);
   const padded =
     border === 0 && isEven
       ? image
-      : graph.node('Pad', [image, pads], {
+      : graph.node('Pad', [image, padsOf(graph, [height, width], border)], {
           type: image.type,
           shape: [batch, channels, ...sides.map((side) => product([2, side]))],
         });
@@ -125,16 +104,9 @@ function cutSquares(
     { blocksize: 2 },
   );
   const byChannel = transpose(graph, deep, [1, 0, 2, 3]);
-  const quarters = [0, 1].flatMap((p) =>
-    [0, 1].map((q) =>
-      cut(
-        graph,
-        byChannel,
-        [rows, columns],
-        graph.int64s([p, q]),
-        graph.int64s([p === 0 ? -1 : LAST, q === 0 ? -1 : LAST]),
-      ),
-    ),
+  const end = (start: number) => (start === 0 ? -1 : LAST);
+  const quarters = natural(2).map(([p, q]) =>
+    cut(graph, byChannel, [rows, columns], graph.int64s([p, q]), graph.int64s([end(p), end(q)])),
   );
   return graph.node(
     'Concat',
@@ -144,9 +116,9 @@ function cutSquares(
   );
 }
 
-/** The first cells of both sides, as many as there are to be. */
+/** The first cells of both sides, as many as are needed. */
 function cropTo(graph: Graph, image: Value, sides: readonly [Dimension, Dimension]): Value {
-  if (sides.every((side) => parity(graph, side) === 0)) {
+  if (sides.every(isKnownEven)) {
     return { ...image, shape: [...image.shape.slice(0, 2), ...sides] };
   }
   const ends = sides.map((side) =>
@@ -161,11 +133,21 @@ function cut(graph: Graph, image: Value, sides: readonly Dimension[], starts: Va
   return graph.node('Slice', [image, starts, ends, graph.int64s([2, 3])], { type: image.type, shape });
 }
 
-/** What a side leaves when it is halved: a number where that is known, else an int64 vector of one. */
-function parity(graph: Graph, side: Dimension): number | Value {
-  if (typeof side === 'number') return side % 2;
-  if (/^\d*[02468]\*/.test(side)) return 0;
-  return graph.node('Mod', [graph.sideTensor(side), graph.int64s([2])], { type: 'int64', shape: [1] });
+/** The borders around an image of these sides, and one cell more behind odd ones. */
+function padsOf(graph: Graph, sides: readonly Dimension[], border: number): Value {
+  const borders = graph.int64s([0, 0, border, border, 0, 0, border, border]);
+  if (sides.every(isKnownEven)) return borders;
+  const odd = sides.map((side) =>
+    typeof side === 'number'
+      ? graph.int64s([side % 2])
+      : graph.node('Mod', [graph.sideTensor(side), graph.int64s([2])], { type: 'int64', shape: [1] }),
+  );
+  return add(graph, borders, concat(graph, [graph.int64s([0, 0, 0, 0, 0, 0]), ...odd], 0));
+}
+
+/** Whether a side is even for all values of its symbols. */
+function isKnownEven(side: Dimension): boolean {
+  return typeof side === 'number' ? side % 2 === 0 : /^\d*[02468]\*/.test(side);
 }
 
 /** Whether half of a side has a name. */
@@ -181,6 +163,11 @@ function beyond(side: Dimension): Dimension {
 /** Rows and columns of a square, row by row. */
 function natural(side: number): (readonly [number, number])[] {
   return Array.from({ length: side ** 2 }, (_, i) => [Math.floor(i / side), i % side] as const);
+}
+
+/** Rows and columns of a square of 4 in the order of {@link cutSquares}: each quarter's cells of the four quarters in turn. */
+function quarterByQuarter(): (readonly [number, number])[] {
+  return natural(2).flatMap(([p, q]) => natural(2).map(([a, b]) => [2 * p + a, 2 * q + b] as const));
 }
 
 /** A transform of rows and columns at once, as a matrix from cells in the order `from` to cells in the order `to`. */

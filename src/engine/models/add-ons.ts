@@ -21,9 +21,9 @@ export interface AddOns {
   find(kind: AddOnKind, name: string): AddOnPack | undefined;
   ofKind(kind: AddOnKind): readonly AddOnPack[];
   files(pack: AddOnPack): PackFiles;
-  /** @throws AppError `unsupported_feature`, `invalid_request` for what is none; `model_not_found`, `integrity_failed` */
+  /** @throws AppError `unsupported_feature`, `invalid_request` for another kind of file; `model_not_found`, `integrity_failed` */
   readLora(pack: AddOnPack): Promise<Lora>;
-  /** @throws AppError `invalid_request` for what is none; `model_not_found`, `integrity_failed` */
+  /** @throws AppError `invalid_request` for another kind of file; `model_not_found`, `integrity_failed` */
   readEmbedding(pack: AddOnPack): Promise<TextualInversion>;
   /** The embeddings bundled with a LoRA, by their words. @throws AppError as {@link readLora} */
   readBundled(lora: Lora): Promise<ReadonlyMap<string, TextualInversion>>;
@@ -34,7 +34,7 @@ export function namesOf({ id, title }: AddOnPack): readonly string[] {
   return sameName(id, title) ? [id] : [id, title];
 }
 
-/** Tells a pack from another that had the same name before. */
+/** Distinguishes a pack from an earlier one of the same name. */
 export function packKey(pack: AnyPack): string {
   return `${pack.id}@${packHash(pack)}:${String(sumBytes(pack.files))}`;
 }

@@ -38,7 +38,7 @@ export async function builtNetworks(
   if (textEncoders.length > 1 && !weights.networks.has('text_encoder')) {
     throw new AppError(
       'unsupported_feature',
-      `${pack.title} is no whole ${shortTitle} model: it lacks the first text encoder.`,
+      `${pack.title} is not a complete ${shortTitle} model: the first text encoder is missing.`,
     );
   }
   return networksOf(pack, weights, runtime, foldedBytes);

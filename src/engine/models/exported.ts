@@ -7,7 +7,7 @@ import { sumBytes, type ModelPack } from '#protocol/model.ts';
 import type { Networks } from './networks.ts';
 import type { PackFiles } from './pack-files.ts';
 
-/** Inputs the engine knows how to feed. Networks with one input take it whatever it is called. */
+/** Inputs the engine knows how to feed. A network's only input may have any name. */
 const KNOWN_INPUTS: readonly string[] = [
   'sample',
   'timestep',
@@ -32,7 +32,7 @@ export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Run
     tokenTables: [],
     has: (name) => graphOf(name) !== undefined,
     matchLora(lora) {
-      throw new AppError('invalid_request', `${pack.title} takes no LoRA, such as ${lora.name}.`);
+      throw new AppError('invalid_request', `${pack.title} cannot use LoRAs: its graphs are fixed. Remove ${lora.name} from the prompt, or choose another checkpoint.`);
     },
     prepare(name) {
       const graph = graphOf(name);

@@ -20,7 +20,7 @@ export async function externalDataOf(
 ): Promise<ExternalData[]> {
   const externalData = graph.files.map((path) => {
     const data = files.get(path);
-    if (!data) throw new AppError('internal', `The graph reads a file ${path} that nobody gave it.`);
+    if (!data) throw new AppError('internal', `The graph reads a file ${path} that it was not given.`);
     return { path, data };
   });
   if (!graph.generated) return externalData;

@@ -24,7 +24,7 @@ export interface TextEncoder {
 /** A ControlNet ready to steer. */
 export interface LoadedControlNet {
   session: Session;
-  /** Whether it looks at its image as a whole (Shuffle), and is to have no part in what guidance leads away from. */
+  /** Whether it looks at its image as a whole (Shuffle), and must not affect the unconditional row of guidance. */
   isPooled: boolean;
 }
 
@@ -50,7 +50,7 @@ export interface LoadedModel {
   tinyDecoder(): Promise<Session | undefined>;
   /** Latents are divided by this before the VAE's decoder and multiplied behind its encoder. */
   scalingFactor: number;
-  /** Whether UNet and VAE take latents as they are in GPU buffers: in float32. */
+  /** Whether UNet and VAE take latents in float32, as they are in GPU buffers. */
   takesBuffers: boolean;
   noiseModel: NoiseModel;
 }
@@ -58,7 +58,7 @@ export interface LoadedModel {
 /** What a job changes of a model. */
 export interface ModelChanges {
   loras?: readonly ChosenLora[];
-  /** In place of the model's own. */
+  /** Instead of the model's own. */
   vae?: AddOnPack | undefined;
   controlNets?: readonly AddOnPack[];
   /** Only for networks the engine writes itself. */
@@ -124,7 +124,7 @@ export async function openModel(
       if (pack.weights === 'onnx' && isWrittenOtherwise) {
         throw new AppError(
           'unsupported_feature',
-          `${pack.title} is made of finished graphs: no ControlNet, tiling, FreeU, token merging or self-attention guidance can be added to them.`,
+          `${pack.title} consists of exported ONNX graphs, which cannot take a ControlNet, tiling, FreeU, token merging or self-attention guidance. Turn these off, or choose a .safetensors checkpoint.`,
         );
       }
       const changes = {
@@ -167,7 +167,7 @@ export async function openModel(
           }
           throw new AppError(
             'unsupported_feature',
-            `${(vae ?? pack).title} has no VAE encoder: it generates from texts, not from images.`,
+            `${(vae ?? pack).title} has no VAE encoder, so it cannot start from an image. Choose another checkpoint.`,
           );
         },
         async tinyDecoder() {

@@ -47,7 +47,7 @@ export function createModels(runtime: Runtime, filesOf: (pack: ModelPack) => Rea
         await release([...before].flatMap(([key, model]) => (now.has(key) ? [] : model)));
         return await Promise.all(opening);
       } catch (thrown) {
-        // The next attempt is to read the files again.
+        // The next attempt reads the files again.
         if (open === now) open = new Map();
         await release(now.values());
         throw thrown;

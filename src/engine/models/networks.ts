@@ -22,7 +22,7 @@ export interface NetworkChanges {
 export interface PreparedNetwork {
   /** The same for what would be the same session. */
   key: string;
-  /** Of its weights as they are stored. */
+  /** Of its weights as stored. */
   bytes: number;
   /** @throws AppError `unsupported_feature`, `integrity_failed`, `model_not_found`, and what the runtime throws */
   open(): Promise<Session>;
@@ -46,14 +46,14 @@ export interface TokenTable {
 export interface Networks {
   has(name: NetworkName): boolean;
   /**
-   * Tells what a network is opened from; nothing of its weights is read.
+   * Finds out what a network is opened from; its weights are not read.
    * @throws AppError `invalid_request` when a LoRA does not fit
    */
   prepare(name: NetworkName, changes: NetworkChanges): PreparedNetwork;
   /**
    * Looks whether a LoRA fits, by names and shapes.
-   * @returns its modules that are none here, and are left out
-   * @throws AppError `invalid_request` when nothing of it fits
+   * @returns its modules that do not exist here and are left out
+   * @throws AppError `invalid_request` when no module fits
    */
   matchLora(lora: Lora): readonly string[];
   /**

@@ -25,7 +25,7 @@ export function openPackFiles(pack: AnyPack, readFile: ReadFile): PackFiles {
   const configs = pack.kind === 'model' ? pack.configs : undefined;
 
   const missing = (path: string) =>
-    new AppError('model_not_found', `${pack.title} is not complete: ${path} is missing. Install it again.`, {
+    new AppError('model_not_found', `${pack.title} is incomplete: ${path} is missing. Install it again.`, {
       detail: { model: pack.id, file: path },
     });
 

@@ -29,7 +29,7 @@ interface PreparedUpscaler extends Omit<LoadedUpscaler, 'session'> {
   network: PreparedNetwork;
 }
 
-/** Opens upscalers on a runtime as they are asked for, and keeps them as far as memory allows. */
+/** Opens upscalers on a runtime on demand, and keeps them as far as memory allows. */
 export function createUpscalers(runtime: Runtime): Upscalers {
   const cache = createSessionCache();
 
@@ -39,7 +39,7 @@ export function createUpscalers(runtime: Runtime): Upscalers {
     const factor = config?.['scale'];
     const sideMultiple = config?.['pixel_unshuffle'];
     if (typeof factor !== 'number' || typeof sideMultiple !== 'number' || !isForColours(config ?? {})) {
-      throw new AppError('unsupported_feature', `${pack.title} is no upscaler of images in colour.`, {
+      throw new AppError('unsupported_feature', `${pack.title} is not an upscaler for colour images. Choose another one.`, {
         detail: { model: pack.id },
       });
     }

@@ -70,7 +70,7 @@ export async function openWeightFiles(
       if (!source) {
         throw new AppError(
           'integrity_failed',
-          `The files in ${folder} of ${pack.title} hold no network that this engine knows.`,
+          `The files in ${folder} of ${pack.title} contain no network that is supported here.`,
         );
       }
       await add(folder, source, `${folder}/config.json`);
@@ -89,7 +89,7 @@ function configOf(
   const config = inferConfig(component, dequantiseTensors(source));
   if (component === 'vae' && family !== null && families[family].upcastsVae)
     return { ...config, force_upcast: true };
-  // Only the name tells these apart; lllyasviel/ControlNet-v1-1, control_v11e_sd15_shuffle.yaml.
+  // Only the name distinguishes these; lllyasviel/ControlNet-v1-1, control_v11e_sd15_shuffle.yaml.
   if (component === 'controlnet' && /shuffle/i.test(id)) return { ...config, global_pool_conditions: true };
   return config;
 }

@@ -22,7 +22,7 @@ const { fround } = Math;
 
 /**
  * A Brownian path over sigma for each number of an image's latents: the noise of the SDE samplers. Noise over
- * a long step is the sum of the noises over the short steps within it, whatever steps a run takes, so that more
+ * a long step is the sum of the noises over the short steps within it, for any steps of a run, so that more
  * steps refine an image instead of changing it.
  *
  * The path is a virtual tree (Li et al. 2020, arXiv 2001.01328): the middle of each interval is drawn between its

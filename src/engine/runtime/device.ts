@@ -53,7 +53,7 @@ async function openDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 /**
  * Chooses between WebGPU and the CPU and opens the device. `auto` takes the GPU unless its adapter is a
  * software one.
- * @throws AppError `unsupported_feature` when WebGPU is demanded and there is none
+ * @throws AppError `unsupported_feature` when WebGPU is required and there is none
  */
 export async function chooseBackend(choice: BackendChoice): Promise<ChosenBackend> {
   if (choice === 'wasm') return { device: null, description: 'CPU, as chosen' };
@@ -61,7 +61,7 @@ export async function chooseBackend(choice: BackendChoice): Promise<ChosenBacken
   const adapter = (await gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
   if (adapter === null) {
     if (choice === 'webgpu') {
-      throw new AppError('unsupported_feature', 'WebGPU was demanded, but this browser offers no adapter.');
+      throw new AppError('unsupported_feature', 'This browser has no WebGPU adapter. Choose Automatic or CPU (wasm) in Settings.');
     }
     return { device: null, description: 'CPU: no WebGPU adapter' };
   }

@@ -34,7 +34,7 @@ export interface SessionOptions {
   externalData?: readonly ExternalData[];
   /**
    * Whether weights are widened and dequantised once at load, for faster runs and up to eight times the memory, or layer
-   * by layer in each run. ONNX Runtime's own way, where nothing is said, is to widen at load and not to dequantise.
+   * by layer in each run. ONNX Runtime's default is to widen at load and not to dequantise.
    */
   foldWeights?: boolean;
   /** Fail where the graph cannot run wholly on the chosen provider; for tests. */
@@ -86,7 +86,7 @@ export interface RuntimeSetup {
   description: string;
 }
 
-// Overlapping create, run and release calls abort the wasm module, whatever session they are for: one queue
+// Overlapping create, run and release calls abort the wasm module, even for different sessions: one queue
 // for the whole realm, not one per runtime.
 const queue = createTaskQueue();
 

@@ -21,7 +21,7 @@ export interface CpuMachineOptions {
   init?: Float32Array;
   /** For programs that blend: of every number, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
-  /** In place of a linear blend, at a level. */
+  /** Replaces a linear blend, at a level. */
   blendAt?: ((inside: Float32Array, outside: Float32Array, level: number) => Float32Array) | undefined;
   /**
    * The network with guidance. `input` is already scaled and is reused for the next call; the outputs are

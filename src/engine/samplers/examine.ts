@@ -3,7 +3,7 @@ import type { SamplerProgram } from './program.ts';
 
 /** What a sampler program does, found out by running it without a machine. */
 export interface ProgramFacts {
-  /** What the network is told at each of its evaluations. */
+  /** The timestep given to the network at each of its evaluations. */
   timesteps: number[];
   /** How often the program shows its estimate. */
   steps: number;

@@ -27,7 +27,7 @@ export interface Machine {
   brownian(to: Register, sigmaFrom: number, sigmaTo: number): void | Promise<void>;
   clamp(register: Register, limit: number): void | Promise<void>;
   /**
-   * Dynamic thresholding of each image by itself: s is the `ratio` quantile of its magnitudes, at least 1 and
+   * Dynamic thresholding of each image separately: s is the `ratio` quantile of its magnitudes, at least 1 and
    * at most `maximum`; values are clamped to ±s and divided by s (Saharia et al. 2022).
    */
   threshold(register: Register, ratio: number, maximum: number): void | Promise<void>;
@@ -49,8 +49,8 @@ export interface ExecutionHooks {
 /**
  * Carries out a sampler program on a machine, which must hold the registers the program starts from.
  * @returns whether the program ran to its end; if not, the machine holds unfinished latents
- * @throws AppError `internal` when the program reads a register nobody has written or writes a reserved one,
- *   and whatever the machine throws
+ * @throws AppError `internal` when the program reads a register that was never written or writes a reserved one,
+ *   and what the machine throws
  */
 export async function execute(
   program: SamplerProgram,

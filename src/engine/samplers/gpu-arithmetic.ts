@@ -7,7 +7,7 @@ export interface WeightedSlice {
 }
 
 const WORKGROUP_SIZE = 64;
-/** One binding each; devices promise eight storage buffers, one of which is written. */
+/** One binding each; devices guarantee eight storage buffers, and one is written. */
 const SLICES_PER_PASS = 7;
 const EACH_SLICE = Array.from({ length: SLICES_PER_PASS }, (_, k) => k);
 /** Length, target offset, slices, padding; then eight offsets, weights and rests of weights, one unused. */
@@ -94,7 +94,7 @@ export interface GpuArithmetic {
    * does not read and write a buffer in one pass.
    */
   combine(target: GPUBuffer, offset: number, length: number, slices: readonly WeightedSlice[]): void;
-  /** `target[i] = mask[i] · inside[i] + (1 − mask[i]) · outside[i]` for i < length. The target is none of the others. */
+  /** `target[i] = mask[i] · inside[i] + (1 − mask[i]) · outside[i]` for i < length. The target must differ from the others. */
   blend(target: GPUBuffer, length: number, mask: GPUBuffer, inside: GPUBuffer, outside: GPUBuffer): void;
 }
 

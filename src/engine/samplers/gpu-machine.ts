@@ -22,7 +22,7 @@ export interface GpuMachineOptions {
   init?: Float32Array;
   /** For programs that blend: of every number, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
-  /** In place of a linear blend, at a level; on arrays. */
+  /** Replaces a linear blend, at a level; on arrays. */
   blendAt?: ((inside: Float32Array, outside: Float32Array, level: number) => Float32Array) | undefined;
   /** The network with guidance: reads `from`, which is not scaled yet, and fills the other buffers. */
   denoise(

@@ -24,7 +24,7 @@ export function planSampling(
     );
   }
   if (start.from === 'init' && !(start.strength >= 0 && start.strength <= 1)) {
-    throw new AppError('invalid_request', `The strength must lie between 0 and 1, not at ${start.strength}.`);
+    throw new AppError('invalid_request', `The strength must be between 0 and 1, not ${start.strength}.`);
   }
   if (choice.family === 'k-diffusion') return planKDiffusion(choice, model, steps, start);
   // diffusers has no way to ask for the steps after the cut: ask for so many that they are left.

@@ -72,7 +72,7 @@ export function readTrainingProcess(model: NoiseModel, zeroTerminalSnr: boolean)
   if (prediction === 'epsilon') {
     throw new AppError(
       'unsupported_feature',
-      'Zero terminal SNR needs a model that predicts v or the sample: from pure noise, predicted noise says nothing about the image.',
+      'Zero terminal SNR needs a model that predicts v or the sample, and this one predicts noise. Turn it off, or choose another checkpoint.',
     );
   }
   const alphasCumprod = cumulativeAlphas(rescaleZeroTerminalSnr(betas));
@@ -86,14 +86,14 @@ function trainedBetas(value: unknown): Float32Array | null {
     return Float32Array.from(value);
   throw new AppError(
     'invalid_request',
-    "The model's scheduler configuration has no list of numbers at 'trained_betas'.",
+    "'trained_betas' in the model's scheduler configuration is not a list of numbers.",
   );
 }
 
 function numberOf(config: NoiseModel['schedulerConfig'], key: string, fallback: number): number {
   const value = config[key] ?? fallback;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new AppError('invalid_request', `The model's scheduler configuration has no number at '${key}'.`);
+  throw new AppError('invalid_request', `'${key}' in the model's scheduler configuration is not a number.`);
 }
 
 function oneOf<T extends string>(

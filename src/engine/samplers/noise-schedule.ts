@@ -166,7 +166,7 @@ function betaQuantile(p: number, alpha: number, beta: number): number {
   if (p >= 1) return 1;
   let low = 0;
   let high = 1;
-  // Bisection down to adjacent doubles near 0 needs many halvings; near 1 it stops by itself.
+  // Bisection down to adjacent doubles near 0 needs many halvings; near 1 it stops early.
   for (let i = 0; i < 200; i++) {
     const middle = (low + high) / 2;
     if (middle === low || middle === high) break;

@@ -21,7 +21,7 @@ export interface DenoiseInstruction {
   op: 'denoise';
   from: Register;
   to: Register;
-  /** What the network is told, 0 … 999 for Stable Diffusion; not always whole. */
+  /** The timestep given to the network, 0 … 999 for Stable Diffusion; not always whole. */
   timestep: number;
   inputScale: number;
   /** Where the output without guidance is wanted as well (CFG++). */
@@ -32,7 +32,7 @@ export interface DenoiseInstruction {
 
 /**
  * `to = mask · inside + (1 − mask) · outside`, with the run's mask: 1 where it generates again, 0 where the image
- * stays as it is. Only in programs planned for a mask.
+ * stays unchanged. Only in programs planned for a mask.
  */
 export interface BlendInstruction {
   op: 'blend';

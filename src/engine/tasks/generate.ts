@@ -14,7 +14,7 @@ import { writeGenerationText } from '#engine/stages/write/infotext.ts';
 import { writeImage, writeMasks } from '#engine/stages/write/write-image.ts';
 import type { GenerateJob } from '#protocol/job.ts';
 
-/** Images from prompts, batch by batch; each is handed over as it is finished. @throws AppError what its stages throw */
+/** Images from prompts, batch by batch; each is handed over when it is finished. @throws AppError what its stages throw */
 export const generate: Stage<GenerateJob, void> = async (run, job) => {
   const post = preparePost(run, job.post);
   const plan = await resolve(run, job);

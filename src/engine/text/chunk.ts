@@ -69,8 +69,8 @@ export function chunkKey(chunk: PromptChunk): string {
 }
 
 /**
- * A text as it stands, as diffusers reads it: no syntax, one chunk. What does not fit is cut off and handed back
- * so that it can be told.
+ * A text taken literally, as diffusers reads it: no syntax, one chunk. What does not fit is cut off and handed back
+ * so that it can be reported.
  */
 export function chunkPlainText(
   text: string,

@@ -1,9 +1,9 @@
 import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 
-/** A textual inversion embedding: learned vectors that stand in the prompt where its name is written. */
+/** A textual inversion embedding: learned vectors that replace its name in the prompt. */
 export interface Embedding {
   name: string;
-  /** Tells it from another of the same name. */
+  /** Distinguishes it from another of the same name. */
   key: string;
   /** Rows, which are the tokens it takes up. */
   count: number;

@@ -20,7 +20,7 @@ export interface EncodedChunk {
  * Runs the text encoder.
  *
  * @param ids [77] token ids
- * @param embeddings vectors to put in place of token embeddings; usually none
+ * @param embeddings vectors that replace token embeddings; usually none
  */
 export type EncodeChunk = (
   ids: Int32Array<ArrayBuffer>,
@@ -35,7 +35,7 @@ export interface Context {
   width: number;
   /** The sum over the texts of the pooled output of their first chunk; null if the encoder has none. */
   pooled: Float32Array | null;
-  /** What else the UNet is told with it, by the names of its inputs: one vector each. */
+  /** Further conditioning of the UNet, by the names of its inputs: one vector each. */
   added?: Readonly<Record<string, Float32Array>>;
 }
 
@@ -83,7 +83,7 @@ export function cacheChunks(
 /**
  * Encodes all that a plan asks for, one chunk at a time.
  *
- * @throws whatever `encodeChunk` throws
+ * @throws what `encodeChunk` throws
  */
 export async function encodePrompt(
   plan: PromptPlan,
@@ -222,7 +222,7 @@ function sumPooled(texts: readonly WeighedText[]): Float32Array | null {
 
 function entryAt(contexts: readonly ScheduledContext[], call: number): ScheduledContext {
   const entry = contexts.find(({ until }) => call <= until) ?? contexts[0];
-  if (!entry) throw new AppError('internal', 'A prompt without any text to encode.');
+  if (!entry) throw new AppError('internal', 'The prompt has no text to encode.');
   return entry;
 }
 

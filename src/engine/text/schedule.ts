@@ -28,7 +28,7 @@ const NUMBER = /^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*$/;
 
 /**
  * The texts a prompt with `[from:to:when]` and `[a|b]` stands for, in order. Malformed brackets are text, and a prompt
- * the grammar cannot read (a `|` outside of alternatives, a backslash with nothing behind it) is taken as it stands.
+ * the grammar cannot read (a `|` outside of alternatives, a backslash with nothing behind it) is taken literally.
  * Source: A1111 1.10 modules/prompt_parser.py, `get_learned_conditioning_prompt_schedules` and its grammar.
  */
 export function parseSchedule(prompt: string, span: ScheduleSpan): ScheduledText[] {

@@ -53,7 +53,7 @@ export function createClipTokenizer(
     if (id === undefined) {
       throw new AppError(
         'integrity_failed',
-        `This is not the vocabulary of a CLIP tokenizer: it lacks "${token}".`,
+        `This is not the vocabulary of a CLIP tokenizer: "${token}" is missing.`,
         {
           detail: { token },
         },

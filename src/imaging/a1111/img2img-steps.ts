@@ -3,7 +3,7 @@ export interface Img2imgStepsRequest {
   steps: number;
   /** 0…1. */
   strength: number;
-  /** `img2img_fix_steps`: run as many steps as asked for, whatever the strength. */
+  /** `img2img_fix_steps`: run as many steps as requested at any strength. */
   fixedSteps: boolean;
   /** Steps of hires fix's second pass, which are always run in full. */
   hiresSteps?: number;
@@ -11,7 +11,7 @@ export interface Img2imgStepsRequest {
 
 /** How a run from an image is cut out of a schedule. */
 export interface Img2imgSteps {
-  /** Steps of the whole schedule; 0 means that nothing is run and the latents stay as they are. */
+  /** Steps of the whole schedule; 0 means that nothing runs and the latents stay unchanged. */
   scheduleSteps: number;
   /** A1111's `t_enc`: steps to run less one. */
   tEnc: number;

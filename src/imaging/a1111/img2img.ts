@@ -21,7 +21,7 @@ export interface Img2imgRequest {
 
 /** How a part of an image is generated again. */
 export interface Inpaint extends InpaintMaskRequest {
-  /** What is filled and what the latents' mask is made of, where that is not the mask: `latent_mask`, as large as what is generated. */
+  /** The mask for the fill and the latents, if it differs from the mask: `latent_mask`, of the generated size. */
   latentMask?: Pixels;
   /** `inpainting_fill`: what the masked part starts from. */
   maskedContent: MaskedContent;

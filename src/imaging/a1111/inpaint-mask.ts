@@ -61,7 +61,7 @@ export function boundedMode(mode: ResizeMode): 0 | 1 | 2 {
   return mode === 3 ? 2 : mode;
 }
 
-/** Blurs across, then down, in 8 bits. A deviation of 0 leaves its direction as it is. */
+/** Blurs across, then down, in 8 bits. A deviation of 0 leaves its direction unchanged. */
 function blurMask(mask: Pixels, { x, y }: { x: number; y: number }): Pixels {
   const across = x > 0 ? gaussianBlur(mask, { width: kernelSize(x), height: 1, sigmaX: x, sigmaY: x }) : mask;
   return y > 0 ? gaussianBlur(across, { width: 1, height: kernelSize(y), sigmaX: y, sigmaY: y }) : across;

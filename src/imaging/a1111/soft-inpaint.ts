@@ -11,7 +11,7 @@ import { resizeImage } from './resize.ts';
 export interface SoftInpaintSettings {
   /** `mask_blend_power`: above 1 the image is kept more at the beginning. */
   scheduleBias: number;
-  /** `mask_blend_scale`: how strongly what is partly masked is kept. */
+  /** `mask_blend_scale`: how strongly partly masked areas are kept. */
   preservationStrength: number;
   /** `inpaint_detail_preservation`: contrast of what is blended. */
   transitionContrastBoost: number;
@@ -34,7 +34,7 @@ export const DEFAULT_SOFT_INPAINT: SoftInpaintSettings = {
 };
 
 /**
- * The mask of the latents for a noise level: what is partly masked is generated more as the noise falls.
+ * The mask of the latents for a noise level: partly masked areas are generated more as the noise falls.
  * Source: A1111 extensions-builtin/soft-inpainting, `get_modified_nmask`.
  * @param mask 1 where the image is generated … 0 where it stays
  */

@@ -14,7 +14,7 @@ export function thresholdTones(rgb: Pixels, threshold: number): Pixels {
   return mapPixels(rgb, (red, green, blue) => (Math.min(red, green, blue) > threshold ? 255 : 0));
 }
 
-/** Rates below this leave the image as it is. */
+/** Rates below this leave the image unchanged. */
 const LEAST_RATE = 1.1;
 
 /** An image made smaller by a rate, for tile models. Source: legacy/processor.py, `tile_resample`. */

@@ -57,7 +57,7 @@ function boundsOf({ width, height, data }: Pixels): Region {
   if (bounds.x2 === 0) {
     throw new AppError(
       'invalid_request',
-      'The mask is black everywhere, so there is no region to crop. Make white what is to be inpainted.',
+      'The mask is black everywhere, so there is no region to crop. Make the area to inpaint white.',
     );
   }
   return bounds;

@@ -15,10 +15,10 @@ const MODES = { default: 0, crop: 1, fill: 2 } as const;
 
 /** What becomes of an image before it is encoded. */
 export interface PreprocessOptions {
-  /** Both sides are cut down to multiples of 8. The image's own where there is none. */
+  /** Both sides are rounded down to multiples of 8. The image's own size if not given. */
   size?: Size;
   resizeMode?: ResizeMode;
-  /** Cut out before anything else; what is outside of the image is black. */
+  /** Cropped first; areas outside the image are black. */
   region?: Region;
 }
 

@@ -8,7 +8,7 @@ const FACTOR = 8;
 export interface ViewOptions {
   windowSize?: number;
   stride?: number;
-  /** The panorama's right end goes on at its left. */
+  /** The panorama's right end continues at its left. */
   circular?: boolean;
 }
 

@@ -13,7 +13,7 @@ export interface MaskOptions {
   invert: boolean;
 }
 
-/** An image and its mask of the same size; white is to be generated. */
+/** An image and its mask of the same size; white is generated. */
 export interface MaskedImage {
   image: Pixels;
   mask: Pixels;
@@ -68,7 +68,7 @@ const SYNTHETIC_REFINER_SWITCH = 0.8;
 export interface InpaintTask {
   prompt: string;
   refinerSwitch: number;
-  /** The base model without the inpaint patch goes on from the switch. */
+  /** The base model without the inpaint patch continues from the switch. */
   useSyntheticRefiner: boolean;
 }
 

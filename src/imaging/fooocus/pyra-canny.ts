@@ -7,7 +7,7 @@ import { spreadPercentiles } from './normalise.ts';
 const SCALES = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
 
 /**
- * Edges of each channel by itself: 0 and 255. Source: Fooocus extras/preprocessors.py, `centered_canny_color`, which
+ * Edges of each channel separately: 0 and 255. Source: Fooocus extras/preprocessors.py, `centered_canny_color`, which
  * has 1 for 255.
  */
 export function cannyOfChannels(rgb: Pixels, thresholds: readonly [number, number]): Pixels {

@@ -22,7 +22,7 @@ export function findMaskRegion(mask: Pixels): Region {
   if (rows.length === 0) {
     throw new AppError(
       'invalid_request',
-      'The mask is black everywhere. Make white what is to be inpainted.',
+      'The mask is black everywhere. Make the area to inpaint white.',
     );
   }
   const [top, bottom] = [rows.indexOf(1), rows.length - 1];

@@ -30,7 +30,7 @@ export function sizeOfShapeCeil({ width, height }: Size, wanted: number): Size {
     if (size.width === 0 || size.height === 0) {
       throw new AppError(
         'invalid_request',
-        `An image of ${width} × ${height} pixels is too narrow to be scaled. Use one with a less extreme aspect.`,
+        `An image of ${width} × ${height} pixels is too narrow to be scaled. Use one with a less extreme aspect ratio.`,
       );
     }
   }

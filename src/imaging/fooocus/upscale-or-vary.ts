@@ -2,7 +2,7 @@ import type { Size } from '#protocol/job.ts';
 import { UPSCALER_FACTOR } from './inpaint.ts';
 import { shapeCeil, sizeOfShapeCeil } from './sizes.ts';
 
-/** What is done to an image before it is encoded, and how strongly it is denoised. */
+/** How an image is prepared before encoding, and the denoising strength. */
 export interface VaryPlan {
   /** The image is resized to this by Lanczos. */
   resized: Size;

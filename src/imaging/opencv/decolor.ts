@@ -14,7 +14,7 @@ const TERMS = [0, 1, 2].flatMap((red) =>
   ),
 );
 
-/** Largest half circumference that is looked at as it is, in pixels. */
+/** Largest half circumference that is not scaled down first, in pixels. */
 const LARGEST = 800;
 const MOST_ROUNDS = 16;
 /** The least change of energy that asks for another round. */
@@ -83,7 +83,7 @@ function termOf({ data }: FloatPixels, [red, green, blue]: readonly [number, num
   );
 }
 
-/** Each pixel less its right neighbour, then less its lower one; 0 where there is none. */
+/** Each pixel less its right neighbour, then less its lower one; 0 at the edge. */
 function gradientsOf({ width, height }: Size, plane: Float32Array): Float32Array {
   const area = width * height;
   const gradients = new Float32Array(2 * area);

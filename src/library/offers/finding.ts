@@ -72,7 +72,7 @@ export function refusedFinding(
   };
 }
 
-/** The networks as they are kept in a storage. */
+/** The networks in a storage format. */
 export function storedComponents(components: Components, storage: WeightStorage): Components {
   if (storage === 'exact') return components;
   const bits = storage === 'int8' ? 8 : 4;
@@ -125,7 +125,7 @@ function weightMemory(network: TensorSource, hasFloat16: boolean): number {
 }
 
 /**
- * Memory a model's networks take while it runs, about: quantised weights as they are stored, others 2 bytes a number, or 4
+ * Memory a model's networks take while it runs, about: quantised weights as stored, others 2 bytes a number, or 4
  * where the device does not compute in float16 and the file has float32 or the network is small enough to be widened; and
  * the activations of the largest layer.
  */
@@ -143,7 +143,7 @@ export function estimateMemory(
 
 /**
  * What each way of keeping safetensors costs.
- * @param exactBytes of the files as they are
+ * @param exactBytes of the unchanged files
  * @param otherBytes of files that come along in any case
  */
 export async function storageOptions(

@@ -30,7 +30,7 @@ const WEIGHT_NAMES = [
 ];
 
 /**
- * Tells what a folder or repository is: a pipeline in the layout of diffusers, as safetensors or as ONNX graphs, or a
+ * Recognises a folder or repository: a pipeline in the layout of diffusers, as safetensors or as ONNX graphs, or a
  * single file of weights beside what goes with it.
  * @throws AppError `integrity_failed` for damaged files, `download_failed`
  */

@@ -5,7 +5,7 @@ import { inspectFolder } from './folder.ts';
 import { refusedFinding, type Finding } from './finding.ts';
 import { inspectSafetensors } from './single-file.ts';
 
-/** Files by themselves that are no use here, by how they end. */
+/** Single files that cannot be used here, by their extensions. */
 const REFUSED: readonly (readonly [name: RegExp, problem: string])[] = [
   [
     /\.(?:ckpt|pt|pth|bin|pkl)$/i,
@@ -20,7 +20,7 @@ const REFUSED: readonly (readonly [name: RegExp, problem: string])[] = [
 ];
 
 /**
- * Tells what a listing holds.
+ * Recognises what a listing holds.
  * @param device what it would run on, where that is known
  * @throws AppError `integrity_failed` for damaged files, `download_failed`, `cancelled`
  */

@@ -33,7 +33,7 @@ async function openOnnx(file: SourceFile): Promise<OnnxHeader> {
 }
 
 /**
- * Tells what a folder of ONNX graphs in the layout of diffusers is: `unet/model.onnx` and the others, with their
+ * Recognises a folder of ONNX graphs in the layout of diffusers: `unet/model.onnx` and the others, with their
  * weights inside or in files beside them.
  * @param configs the folder's configuration files, by path
  * @throws AppError `integrity_failed` for a damaged graph, `download_failed`
@@ -73,7 +73,7 @@ export async function inspectOnnxPipeline(
         );
       files.set(beside.path, beside);
     }
-    // Of a graph that was not read to its end, whatever lies beside it may be its weights.
+    // If a graph was not read to its end, any file beside it may hold its weights.
     if (!header.isComplete) {
       for (const beside of listing.files.filter(({ path }) => isBeside(path, folder))) {
         files.set(beside.path, beside);

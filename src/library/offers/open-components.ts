@@ -43,7 +43,7 @@ export async function openComponents(
     if (shards.length === 0) continue;
     const [network] = openCheckpoint(joinShards(shards)).components.values();
     if (!network) {
-      throw new AppError('integrity_failed', `The folder ${folder} does not hold the network it should.`, {
+      throw new AppError('integrity_failed', `The folder ${folder} does not contain the expected network.`, {
         detail: { file: folder },
       });
     }

@@ -52,7 +52,7 @@ const KIND_TITLES: Readonly<Record<WeightKind, string>> = {
   unknown: 'file of weights',
 };
 
-/** Kinds that are known but cannot be imported by themselves. */
+/** Kinds that are known but cannot be imported on their own. */
 const NOT_ALONE: Partial<Readonly<Record<WeightKind, string>>> = {
   unet: 'It is a UNet without text encoder and VAE. Drop the whole checkpoint, or the folder of the pipeline it belongs to.',
   'text-encoder':
@@ -64,7 +64,7 @@ const NOT_ALONE: Partial<Readonly<Record<WeightKind, string>>> = {
 const EDITING = 'It changes images by instructions (InstructPix2Pix), which this engine does not run yet.';
 
 /**
- * Tells what one `.safetensors` file is, from its header alone.
+ * Recognises a single `.safetensors` file from its header alone.
  * @param title what people call it; names say what headers do not
  * @throws AppError `integrity_failed` for a damaged file, `download_failed`
  */

@@ -6,7 +6,7 @@ export function publicAddress(address: string): string {
   return address.replace(/[?#].*$/s, '').replace(/^(\w+:\/\/)[^/]*@/, '$1');
 }
 
-/** The same for the same file, whoever asks for it: without keys and signatures. */
+/** The same for the same file, whoever requests it: without keys and signatures. */
 export function fileAddress(address: string): string {
   if (!URL.canParse(address)) return address;
   const url = new URL(address);
@@ -14,7 +14,7 @@ export function fileAddress(address: string): string {
   return `${publicAddress(address)}${url.search}`;
 }
 
-/** A part of an address as text; as it stands where it is no proper encoding. */
+/** A part of an address as text; unchanged if it is not properly encoded. */
 export function decodePathPart(part: string): string {
   try {
     return decodeURIComponent(part);

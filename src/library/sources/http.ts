@@ -3,7 +3,7 @@ import { AppError } from '#protocol/error.ts';
 import { downloadName } from './download-name.ts';
 import type { SourceFile } from './source-file.ts';
 
-/** What is fetched at least when something is looked up in a file; the next look is often close by. */
+/** The least that is fetched when a file is read; the next read is often close by. */
 const WINDOW_BYTES = 64 * 1024;
 
 /** Servers without ranges send everything from the start: so far that is borne. */
@@ -30,7 +30,7 @@ function refusal(url: string, status: number, file: string): AppError {
 /**
  * A GET that is not cached: model files have a better place than the browser's HTTP cache.
  * @param what names the thing in messages
- * @throws AppError `download_failed` where nobody answers, or not with success, or with a web page; `cancelled`
+ * @throws AppError `download_failed` when there is no answer, an error status, or a web page instead of the file; `cancelled`
  */
 export async function get(
   url: string,
@@ -50,7 +50,7 @@ export async function get(
     if (signal?.aborted) throw new AppError('cancelled', 'The download was stopped.', { cause: thrown });
     throw new AppError(
       'download_failed',
-      `${new URL(url).host} cannot be reached, or does not let other sites read ${what}. Check the connection, or download it in a browser and drop it here.`,
+      `${new URL(url).host} cannot be reached, or does not let other sites read ${what} (CORS). Check the connection, or download it in a browser and drop it here.`,
       { detail: { file: what }, cause: thrown },
     );
   }
@@ -64,7 +64,7 @@ export async function get(
 function webPage(url: string, file: string): AppError {
   return new AppError(
     'download_failed',
-    `${new URL(url).host} answered with a web page in place of ${file}: it may want a login or a key. Download it in a browser where you are logged in, and drop it here.`,
+    `${new URL(url).host} sent a web page instead of ${file}: it may need a login or a key. Download it in a browser where you are logged in, and drop it here.`,
     { detail: { file } },
   );
 }
@@ -117,7 +117,7 @@ export function remoteFile(file: Pick<SourceFile, 'path' | 'size' | 'sha256'> & 
         await response.body?.cancel();
         throw new AppError(
           'download_failed',
-          `${new URL(url).host} does not hand out parts of ${path}. Download it in a browser and drop it here.`,
+          `${new URL(url).host} does not serve parts of ${path} (HTTP ranges). Download it in a browser and drop it here.`,
           { detail: { file: path, status: response.status } },
         );
       }
@@ -150,7 +150,7 @@ export async function measureRemote(url: string, path: string): Promise<{ name: 
   if (length !== null && !whole.headers.has('Content-Encoding')) return { name, size: Number(length) };
   throw new AppError(
     'download_failed',
-    `${new URL(url).host} does not tell how large ${path} is. Download it in a browser and drop it here.`,
+    `${new URL(url).host} does not say how large ${path} is. Download it in a browser and drop it here.`,
     { detail: { file: path } },
   );
 }

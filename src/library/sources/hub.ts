@@ -68,7 +68,7 @@ function readCardLicence(card: unknown, repositoryUrl: string): Licence | null {
 
 /**
  * The files at an address of the hub, at the commit it stands for now, so that a download that is resumed next week
- * goes on with the same files.
+ * resumes with the same files.
  * @throws AppError `download_failed`, `invalid_request` for a file that is not there
  */
 export async function listHub(address: HubAddress, hub: string): Promise<Listing> {

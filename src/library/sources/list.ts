@@ -19,7 +19,7 @@ export async function listSource(source: ImportSource, hub: string): Promise<Lis
   if (url.origin === hub) {
     throw new AppError(
       'invalid_request',
-      `${publicAddress(url.href)} is no address of a model, its folder or its file.`,
+      `${publicAddress(url.href)} is not the address of a model, its folder or its file.`,
     );
   }
   const asked = decodePathPart(url.pathname.split('/').pop() ?? '') || url.host;

@@ -31,7 +31,7 @@ export function stemOf(path: string): string {
   return (path.split('/').pop() ?? path).replace(/\.[a-z]\w*$/i, '');
 }
 
-/** Configuration files are a few kilobytes; nothing of this size is one. */
+/** Configuration files are a few kilobytes; a larger file is not one. */
 const MAX_JSON_BYTES = 8 * 1024 * 1024;
 
 /**
@@ -49,7 +49,7 @@ export async function readJsonFile(file: SourceFile): Promise<Readonly<Record<st
     }
     if (isRecord(json)) return json;
   }
-  throw new AppError('integrity_failed', `${file.path} is not the JSON object it should be.`, {
+  throw new AppError('integrity_failed', `${file.path} is not a JSON object.`, {
     detail: { file: file.path },
   });
 }

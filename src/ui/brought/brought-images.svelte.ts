@@ -69,7 +69,7 @@ async function readSettings(file: File): Promise<FoundSettings | null> {
     const found = await readGenerationText(new Uint8Array(await file.arrayBuffer()));
     return found && { program: found.program, fields: readGenerationFields(found.infotext) };
   } catch {
-    // The browser can show it all the same: AVIF, BMP, a damaged text.
+    // The browser can still show it: AVIF, BMP, a damaged text.
     return null;
   }
 }

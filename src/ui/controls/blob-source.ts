@@ -16,7 +16,7 @@ function show(blob: Blob, image: HTMLImageElement): () => void {
   };
 }
 
-/** Pixels up to which a small image is shown from a large one as it is: decoded it takes four bytes each. */
+/** Up to this many pixels a large image is shown scaled without a copy: decoded, each pixel takes four bytes. */
 const SHOWN_AS_IT_IS = 1024 * 1024;
 
 /** Pixels of a thumbnail's shorter side. */

@@ -25,7 +25,7 @@ export class AppStatus {
 
   /** The engine's host; null until connected, replaced when another tab takes over. */
   get host(): Remote<EngineHost> | null {
-    // Read for its effect: whoever reads the host is told of its changes.
+    // Read for its effect: reading the host subscribes to its changes.
     return this.#hostChanges >= 0 ? this.#host : null;
   }
 

@@ -13,7 +13,7 @@ import { fitsModel, isInstalled, type AnyPackInfo } from './packs.ts';
 import { Paced } from './paced.ts';
 
 /**
- * A live mirror of the engine's host, and the way to ask it for things. Whatever a request fails with is
+ * A live mirror of the engine's host, and the way to ask it for things. Any error of a request is
  * shown as a notice, so that callers need not.
  */
 export class Engine {
@@ -120,7 +120,7 @@ export class Engine {
     this.#host = host;
     for (const tell of this.#whenConnected.splice(0)) tell(host);
     const start = async (): Promise<void> => {
-      // Watching starts before the first reading, so that nothing falls between the two.
+      // Watching starts before the first reading, so that no change is missed in between.
       const stopWatching = await host.watch(
         proxy((event: HostEvent) => {
           if (!ended) this.#apply(event);

@@ -1,15 +1,16 @@
 import { SvelteSet } from 'svelte/reactivity';
 import type { StoredImage } from '#protocol/job.ts';
 import type { Engine } from './engine.svelte.ts';
-import type { Notices } from './notices.svelte.ts';
-
-const UNDO_MS = 6000;
+import { UNDO_MS, type Notices } from './notices.svelte.ts';
 
 /** The kept images as they are shown: a deleted one is hidden at once, and gone when undoing has passed. */
 export class Gallery {
   readonly #engine: Engine;
   readonly #notices: Notices;
   readonly #hidden = new SvelteSet<string>();
+  /** Hidden, and not yet deleted. */
+  #pending: readonly string[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Newest first, as far as they have been read: see {@link readMore}. */
   readonly items: readonly StoredImage[] = $derived.by(() =>
@@ -42,21 +43,25 @@ export class Gallery {
     return this.#engine.images.readMore();
   }
 
-  /** Deletes an image, with a few seconds to think again. */
+  /** Deletes an image, with some seconds to think again: of it and of those deleted in the same while. */
   remove(item: StoredImage): void {
     this.#hidden.add(item.id);
-    const timer = setTimeout(() => {
-      void this.#delete(item.id);
+    this.#pending = [...this.#pending, item.id];
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      for (const id of this.#pending) void this.#delete(id);
+      this.#pending = [];
     }, UNDO_MS);
-    this.#notices.show('Image deleted.', {
-      action: {
-        label: 'Undo',
-        run: () => {
-          clearTimeout(timer);
-          this.#hidden.delete(item.id);
-        },
-      },
+    const count = this.#pending.length;
+    this.#notices.show(count === 1 ? 'Image deleted.' : `${count} images deleted.`, {
+      action: { label: 'Undo', run: () => this.#undo() },
     });
+  }
+
+  #undo(): void {
+    clearTimeout(this.#timer);
+    for (const id of this.#pending) this.#hidden.delete(id);
+    this.#pending = [];
   }
 
   async #delete(id: string): Promise<void> {

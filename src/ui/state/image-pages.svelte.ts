@@ -80,7 +80,7 @@ export class ImagePages {
   async #read(run: number, after?: string): Promise<void> {
     const page = await this.#readPage(PAGE, after);
     if (!page || run !== this.#run) return;
-    // The first page replaces what an earlier host has told.
+    // The first page replaces what an earlier host reported.
     const kept = after === undefined ? this.#items.filter(({ id }) => this.#added.has(id)) : this.#items;
     this.#items = [
       ...kept,

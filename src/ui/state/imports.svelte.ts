@@ -78,7 +78,7 @@ export class Imports {
     return this.#started.has(id);
   }
 
-  /** Goes on with an import that this tab started, or with a download. */
+  /** Resumes an import that this tab started, or a download. */
   async resume({ id }: AnyPack): Promise<void> {
     const started = this.#started.get(id);
     if (started) await this.#run(id, started.source, started.choice);

@@ -30,7 +30,7 @@ export function isArriving({ stage }: ModelState): boolean {
   return stage === 'downloading' || stage === 'verifying' || stage === 'quantising';
 }
 
-/** Whether its files came from the user's disk, so that nobody but the user can bring them again. */
+/** Whether its files came from the user's disk, so that only the user can provide them again. */
 export function isFromDisk({ importedFrom }: AnyPack): boolean {
   return importedFrom === null;
 }
@@ -56,7 +56,7 @@ export function loraTag(id: ModelId, strength: number): string {
   return `<lora:${id}:${strength}>`;
 }
 
-/** Where a prompt names an add-on, a LoRA at whatever strength. */
+/** Where a prompt names an add-on, a LoRA at any strength. */
 export function mentionPattern({ kind, id }: AnyPack): RegExp {
   const name = id.replaceAll(/[^\w]/g, '\\$&');
   return kind === 'lora'

@@ -124,6 +124,23 @@ test('a deleted image can be taken back', async () => {
   expect((await host.gallery(9)).total).toBe(1);
 });
 
+test('several deleted images are taken back together, from the viewer where they were deleted', async () => {
+  const host = await open();
+  for (const [count, text] of ['first', 'second', 'third'].entries()) {
+    await generate(text);
+    await expect.poll(() => images.elements(), PATIENCE).toHaveLength(count + 1);
+  }
+  await images.first().click();
+  const dialog = page.getByRole('dialog');
+  await userEvent.keyboard('{Delete}');
+  await expect.element(dialog).toHaveAccessibleName('Image: second');
+  await userEvent.keyboard('{Delete}');
+  await expect.element(dialog.getByText('2 images deleted.')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Undo' }).click();
+  await expect.poll(() => images.elements(), PATIENCE).toHaveLength(3);
+  expect((await host.gallery(9)).total).toBe(3);
+});
+
 test('a failure says why and offers another attempt', async () => {
   await open();
   await generate('failure');

@@ -57,7 +57,7 @@ async function maskAt(
   init: MaskedInit,
   ...points: readonly (readonly [number, number])[]
 ): Promise<number[]> {
-  if (init.mask.kind !== 'image') throw new Error('There is no mask.');
+  if (init.mask.kind !== 'image') throw new Error('There is no mask. Send one, or choose sides to outpaint.');
   const { width, channels, data } = decodePng(new Uint8Array(await init.mask.mask.arrayBuffer()));
   return points.map(([x, y]) => data[(y * width + x) * channels] ?? -1);
 }

@@ -81,7 +81,7 @@ test('the costs of each way of keeping a model are told, and the chosen one is k
 test('what a model predicts is asked only where its file does not say', async () => {
   await open();
   drop('plain.safetensors', 'sd-768.safetensors');
-  await expect.element(dialog.getByText('How to keep it')).toBeVisible();
+  await expect.element(dialog.getByText('Storage format')).toBeVisible();
   expect(dialog.getByText('What it predicts').elements()).toEqual([]);
   await dialog.getByRole('button', { name: 'Skip' }).click();
   await expect.element(dialog.getByText('What it predicts')).toBeVisible();
@@ -116,7 +116,7 @@ test('a model of the catalogue is fetched once its licence is accepted', async (
 
 test('an address is looked at; what is none is refused at once', async () => {
   await open();
-  const address = page.getByRole('textbox', { name: 'Or an address at Hugging Face' });
+  const address = page.getByRole('textbox', { name: 'Or a Hugging Face address' });
   await address.fill('ftp://example.com/a');
   await userEvent.keyboard('{Enter}');
   await expect.element(page.getByText(/An address begins with https/)).toBeVisible();

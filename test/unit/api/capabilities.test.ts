@@ -64,6 +64,11 @@ const BY_REQUEST: readonly { needs: Capability; path: string; body: object }[] =
     path: '/sdapi/v1/txt2img',
     body: { alwayson_scripts: { 'extra options': { args: [true] } } },
   },
+  {
+    needs: 'img2img-alternative',
+    path: '/sdapi/v1/img2img',
+    body: { init_images: ['AAAA'], script_name: 'img2img alternative test' },
+  },
 ];
 
 describe('a capability', () => {

@@ -127,7 +127,7 @@ describe('an image by its address', () => {
   });
 
   it.each([
-    ['http://127.0.0.1:1/image.png', 'Its server cannot be reached.'],
+    ['http://127.0.0.1:1/image.png', 'The server cannot be reached.'],
     [
       'http://localhost/files/2026-01-31/gone.png',
       'There is no file 2026-01-31/gone.png here, or it has expired.',

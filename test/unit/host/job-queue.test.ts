@@ -349,7 +349,7 @@ describe('cancelling', () => {
     await tab.queue.submit('1', apple, ofApp);
     const run = await tab.run(0);
     run.send(image(0));
-    run.fail(new AppError('cancelled', 'Cancelled; the engine did not stop by itself.'));
+    run.fail(new AppError('cancelled', 'Cancelled. The engine did not stop by itself and was restarted.'));
     const record = await tab.queue.wait('1');
     expect(record).toMatchObject({ stage: 'cancelled', result: { interrupted: true } });
     expect(indices(record)).toEqual([0]);

@@ -131,7 +131,7 @@ it.each([
 describe('a page in place of a file', () => {
   const wantsLogin = {
     code: 'download_failed',
-    message: expect.stringContaining('may want a login') as string,
+    message: expect.stringContaining('may need a login') as string,
   };
 
   it.each(['/login-after-redirect?token=hidden', '/login'])('is named as such: %s', async (address) => {
@@ -172,7 +172,7 @@ it('the same file with another key is the same import', async () => {
 it.each([
   ['ftp://example.com/a.safetensors?token=hidden', 'not an https address'],
   ['https://me:hidden@example.com/a.safetensors', 'user name or a password'],
-  ['https://hub.example/docs/x?token=hidden', 'no address of a model'],
+  ['https://hub.example/docs/x?token=hidden', 'not the address of a model'],
 ])('says what is wrong with %s, without the key in it', async (url, sentence) => {
   const inspecting = openLibrary().inspect({ from: 'url', url }, null);
   await expect(inspecting).rejects.toMatchObject({

@@ -471,7 +471,7 @@ test('a module under both of its names counts once', async () => {
 test('a LoRA without its up tensor is called incomplete', () => {
   const parse = (tensors: Parameters<typeof tensorsOf>[0]) => () => parseLora(tensorsOf(tensors), 'half');
   expect(parse({ [`${FLAT}.lora_down.weight`]: some([2, 5]) })).toThrow(
-    /half is incomplete.*lacks its up tensor/,
+    /half is incomplete: the up tensor of .* is missing/,
   );
   expect(parse({ [`${CONV_PATH}.alpha`]: [[], [4]] })).toThrow(/half is incomplete/);
 });

@@ -72,7 +72,7 @@ export function alwaysOnScripts(isImg2img: boolean): AlwaysOnScript[] {
 
 /** What the always-on scripts of a request ask for. */
 export interface AlwaysOn {
-  /** Fields in place of the request's own. */
+  /** Fields that replace the request's own. */
   changes: Partial<GenerationBody>;
   /** Soft inpainting, where it is switched on. */
   soft: SoftInpainting | null;

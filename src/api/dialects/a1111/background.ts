@@ -1,6 +1,7 @@
 import { decodeImage, type DecodedImage } from '#codecs/decode-image.ts';
-import { encodePng } from '#codecs/png.ts';
 import { flatten } from '#imaging/a1111/resize.ts';
+import { readColour } from './colours.ts';
+import { pngOf } from './pixel-files.ts';
 
 /** What is under transparent parts anyway. */
 const WHITE = '#ffffff';
@@ -14,16 +15,14 @@ const OPAQUE = 255;
  * @returns the file itself where nothing shows through, or where it cannot be read here
  */
 export async function onBackground(file: Blob, colour: string): Promise<Blob> {
-  const [, ...digits] = /^#([\da-f]{2})([\da-f]{2})([\da-f]{2})$/i.exec(colour) ?? [];
-  if (colour.toLowerCase() === WHITE || digits.length === 0) return file;
+  const below = readColour(colour);
+  if (colour.toLowerCase() === WHITE || !below) return file;
   const image = await decode(file);
   if (!image || image.data.every((value, index) => index % 4 !== 3 || value === OPAQUE)) return file;
-  const [red = 0, green = 0, blue = 0] = digits.map((digit) => Number.parseInt(digit, 16));
-  const flat = flatten({ ...image, channels: 4 }, [red, green, blue]);
-  return new Blob([encodePng({ ...flat, channels: 3 })], { type: 'image/png' });
+  return pngOf(flatten({ ...image, channels: 4 }, below));
 }
 
-/** The engine says what is wrong with a file that cannot be read, and where there is no canvas reads only PNG files. */
+/** The engine reports files that cannot be read. Without a canvas only PNG files are read here. */
 async function decode(file: Blob): Promise<DecodedImage | null> {
   try {
     return await decodeImage(file);

@@ -10,7 +10,7 @@ export interface Installed {
   addOns: readonly AddOnInfo[];
 }
 
-/** The checkpoint of the options, or else the selected one. @throws AppError `model_not_found` where there is none at all */
+/** The checkpoint of the options, or else the selected one. @throws AppError `model_not_found` if there is none */
 export function chosenCheckpoint(
   { sd_model_checkpoint: name }: Options,
   models: readonly ModelInfo[],

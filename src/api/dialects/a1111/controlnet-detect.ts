@@ -26,7 +26,7 @@ const detectBody = parameters({
 export const controlNetDetect = route({
   method: 'POST',
   path: '/controlnet/detect',
-  summary: 'What a preprocessor makes of images',
+  summary: 'Run a preprocessor on images',
   body: detectBody,
   answer: v.object({ info: v.string(), images: v.array(v.string()) }),
   run: async ({ body }) => {

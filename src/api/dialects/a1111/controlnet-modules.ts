@@ -14,7 +14,7 @@ export interface ControlModule {
   /** In the API; the page has labels. */
   name: string;
   label: string;
-  /** What runs it: `inpaint` hides what is masked of the init image; null leaves the image as it is. */
+  /** What runs it: `inpaint` hides the masked area of the init image; null leaves the image unchanged. */
   preprocessor: PreprocessorName | 'inpaint' | null;
   /** Whether its resolution can be set. */
   hasResolution: boolean;

@@ -29,10 +29,10 @@ import { f } from './fields.ts';
 export const CONTROLNET = 'controlnet';
 
 const ofMemory = noEffect('memory is managed here');
-const ofThePage = noEffect('a part of the page of the extension');
+const ofThePage = noEffect("part of the extension's page");
 const ofMasks = needs('control-mask');
-const noCrop = noEffect('images are always cut to the masked area that is generated');
-const noMaps = noEffect('maps are not in the answer', (value) => value === true);
+const noCrop = noEffect('control images are always cropped to the inpainted area');
+const noMaps = noEffect('the answer has no control maps', (value) => value === true);
 
 const unitBody = parameters({
   enabled: param(f.boolean(), true, honoured, 'Whether the unit takes part'),
@@ -40,17 +40,17 @@ const unitBody = parameters({
   model: param(f.string(), 'None', honoured, 'ControlNet'),
   weight: param(f.number({ min: 0, max: 2 }), 1, honoured, 'Strength'),
   image: param(f.json(), null, honoured, 'ControlNet image in base64'),
-  mask: param(f.json(), null, honoured, 'Scribble in place of the image'),
-  resize_mode: param(f.json(), 'Crop and Resize', honoured, 'How the image is brought to size'),
+  mask: param(f.json(), null, honoured, 'Scribble instead of the image'),
+  resize_mode: param(f.json(), 'Crop and Resize', honoured, 'Resize mode of the init image'),
   processor_res: param(f.integer(), -1, honoured, 'Resolution of the preprocessor'),
   threshold_a: param(f.number(), -1, honoured, 'First slider of the preprocessor'),
   threshold_b: param(f.number(), -1, honoured, 'Second slider of the preprocessor'),
-  guidance_start: param(f.number({ min: 0, max: 1 }), 0, honoured, 'Share of the run at which it begins'),
-  guidance_end: param(f.number({ min: 0, max: 1 }), 1, honoured, 'Share of the run at which it ends'),
-  pixel_perfect: param(f.boolean(), false, honoured, 'Preprocessor at the size of the image'),
+  guidance_start: param(f.number({ min: 0, max: 1 }), 0, honoured, 'Fraction of the steps at which it starts'),
+  guidance_end: param(f.number({ min: 0, max: 1 }), 1, honoured, 'Fraction of the steps at which it ends'),
+  pixel_perfect: param(f.boolean(), false, honoured, 'Preprocess at the size of the image'),
   control_mode: param(f.json(), 'Balanced', honoured, 'Control mode'),
   advanced_weighting: param(f.json(), null, ofMasks, 'Weights by layer'),
-  effective_region_mask: param(f.json(), null, ofMasks, 'Mask of where it counts'),
+  effective_region_mask: param(f.json(), null, ofMasks, 'Area where the unit has an effect'),
   ipadapter_input: param(f.json(), null, needs('image-prompt'), 'Input of an IP-Adapter'),
   hr_option: param(
     f.string(),
@@ -69,7 +69,7 @@ const unitBody = parameters({
   input_mode: param(f.string(), null, ofThePage, 'Mode of the page'),
   batch_images: param(f.json(), '', ofThePage, 'Images of a batch'),
   output_dir: param(f.string(), '', ofThePage, 'Folder of the batch'),
-  loopback: param(f.boolean(), false, ofThePage, 'Feed the image back'),
+  loopback: param(f.boolean(), false, ofThePage, 'Feed the result back as the init image'),
 });
 
 type UnitBody = BodyOf<typeof unitBody>;
@@ -100,7 +100,7 @@ const CONTROL_MODES: readonly Choice<ControlSpec['balance']>[] = [
   { names: [CONTROL_MODE_LABELS.control], meaning: 'control' },
 ];
 
-/** A unit that takes part, and how the infotext tells of it. */
+/** A unit that takes part, and how it appears in the infotext. */
 export interface ControlUnit {
   spec: ControlSpec;
   pair: InfotextPair;

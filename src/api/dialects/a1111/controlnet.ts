@@ -38,7 +38,7 @@ function describeModules(areAliases: boolean): Record<string, unknown> {
   return Object.fromEntries(namesOf(MODULES, areAliases).map((name, index) => [name, details[index]]));
 }
 
-/** What names of ControlNets of a type may have in place of the type (`tag_to_filters`). */
+/** Other words for a type in the names of ControlNets (`tag_to_filters`). */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   InstructP2P: ['ip2p'],
   Scribble: ['sketch'],
@@ -63,7 +63,7 @@ function describeType(type: string, models: readonly string[]) {
 }
 
 const moduleQuery = parameters({
-  alias_names: param(f.boolean(), false, honoured, 'Labels in place of names'),
+  alias_names: param(f.boolean(), false, honoured, 'Labels instead of names'),
 });
 
 export const controlNetRoutes: readonly Route[] = [
@@ -93,7 +93,7 @@ export const controlNetRoutes: readonly Route[] = [
   route({
     method: 'GET',
     path: '/controlnet/control_types',
-    summary: 'Preprocessors and ControlNets by what they go by',
+    summary: 'Preprocessors and ControlNets by control type',
     run: async (call) => {
       const models = modelNames(await call.ask((host) => host.addOns()));
       const all = {
@@ -109,7 +109,7 @@ export const controlNetRoutes: readonly Route[] = [
   route({
     method: 'GET',
     path: '/controlnet/settings',
-    summary: 'How many units the page shows',
+    summary: 'Number of units on the page',
     run: () =>
       Promise.resolve({
         control_net_unit_count: UNITS,

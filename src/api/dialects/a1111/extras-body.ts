@@ -17,7 +17,7 @@ const ofFaces = needs('face-restoration');
 
 const extrasRows = {
   resize_mode: param(f.oneOf([0, 1]), 0, honoured, '0 by a factor, 1 to a size'),
-  show_extras_results: param(f.boolean(), true, noEffect('nor has it in the original'), 'Show the results'),
+  show_extras_results: param(f.boolean(), true, noEffect('as in the original'), 'Show the results'),
   gfpgan_visibility: param(share(), 0, ofFaces, 'Visibility of GFPGAN'),
   codeformer_visibility: param(share(), 0, ofFaces, 'Visibility of CodeFormer'),
   codeformer_weight: param(share(), 0, partOf('codeformer_visibility'), 'Weight of CodeFormer'),
@@ -26,7 +26,7 @@ const extrasRows = {
   upscaling_resize_h: param(f.integer({ min: 1 }), 512, honoured, 'Height in pixels'),
   upscaling_crop: param(f.boolean(), true, honoured, 'Crop to the size'),
   upscaler_1: param(f.string(), 'None', honoured, 'Upscaler'),
-  upscaler_2: param(f.string(), 'None', honoured, 'Second upscaler, laid over the first'),
+  upscaler_2: param(f.string(), 'None', honoured, 'Second upscaler, blended with the first'),
   extras_upscaler_2_visibility: param(share(), 0, honoured, 'Visibility of the second upscaler'),
   upscale_first: param(f.boolean(), false, partOf('gfpgan_visibility'), 'Upscale before faces are restored'),
 };

@@ -50,7 +50,7 @@ async function runOnce<Body extends GenerationBody>(generation: Generation<Body>
   };
 }
 
-/** Each image, and behind it its mask and its masked part where they are asked for. */
+/** Each image, followed by its mask and its masked part if requested. */
 function filesOf({ images, masks }: Generated): Blob[] {
   return images.flatMap(({ index, blob }) => [
     blob,
@@ -77,10 +77,6 @@ async function keepOverrides(
 /** All images in one, in front of them: only for those who also want them saved. */
 function gridOf({ body, options, job }: Plan, images: readonly FinishedImage[]): Promise<Blob> | null {
   const enough = images.length > (options.grid_only_if_multiple ? 1 : 0);
-  if (!options.return_grid || !body.save_images || !enough || job.output.format !== 'png') return null;
-  return composeGrid(
-    images.map((image) => image.blob),
-    options.n_rows,
-    job.batchSize,
-  );
+  if (!options.return_grid || !body.save_images || !enough) return null;
+  return composeGrid(images, options, job.batchSize);
 }

@@ -33,7 +33,7 @@ export function sizesOfHires(body: Txt2imgBody, options: Options): HiresSizes {
   });
 }
 
-/** Pixels of the second pass's images: what is left of the upscaled latents once their surplus is cut off. */
+/** Pixels of the second pass's images: the upscaled latents after cropping. */
 function finalSize({ upscaleTo, truncate }: HiresSizes): Size {
   const side = (name: keyof Size) => (Math.floor(upscaleTo[name] / CELL) - truncate[name]) * CELL;
   return { width: side('width'), height: side('height') };

@@ -6,7 +6,7 @@ import type { Options } from './options.ts';
 /**
  * An image of a request: base64, a data URI or a URL (A1111, modules/api/api.py, `decode_base64_to_image`).
  * @param field the parameter's name, for the error
- * @throws AppError as the original for what is no image that can be read, and for URLs where the options forbid them
+ * @throws AppError as the original for unreadable images, and for URLs if the options forbid them
  */
 export async function readImage(
   call: ImageCall,
@@ -21,7 +21,7 @@ export async function readImage(
   } catch (thrown) {
     if (!(thrown instanceof AppError) || thrown.code !== 'invalid_request') throw thrown;
     if (isUrl) throw httpException(500, 'Invalid image url', thrown.message);
-    // What can be read and is too large is no error of the original's.
+    // The original has no error for images that are readable but too large.
     const isTooLarge = thrown.cause === undefined && text.trim() !== '';
     throw isTooLarge ? httpException(422, thrown.message) : httpException(500, 'Invalid encoded image');
   }

@@ -14,7 +14,7 @@ import { txt2img } from './txt2img.ts';
 const interrupt = route({
   method: 'POST',
   path: '/sdapi/v1/interrupt',
-  summary: 'End the running job; it answers with what it has made',
+  summary: 'Stop the running job, which answers with the images it has finished',
   run: (call) =>
     call.ask(async (host) => {
       const running = await runningJob(host);
@@ -26,7 +26,7 @@ const interrupt = route({
 const skip = route({
   method: 'POST',
   path: '/sdapi/v1/skip',
-  summary: 'End the running batch and go on with the next',
+  summary: 'Stop the running batch and continue with the next',
   run: (call) =>
     call.ask(async (host) => {
       const running = await runningJob(host);

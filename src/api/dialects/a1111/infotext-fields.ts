@@ -107,7 +107,7 @@ const OVERRIDES: Readonly<Record<string, string>> = {
   'UniPC lower order final': 'uni_pc_lower_order_final',
 };
 
-/** Entries of which one is in every infotext of an image that was made with a mask. */
+/** Every infotext of an image made with a mask has one of these. */
 const MASK_SIGNS = ['Mask blur', 'Mask mode', 'Masked content', 'Inpaint area'];
 
 /** Of an image that was made with a mask, what is not written has the default of the original's page, not of its API. */

@@ -18,7 +18,7 @@ export function titleOf(model: ModelInfo): string {
   return hash === '' ? fileName(model) : `${fileName(model)} [${hash}]`;
 }
 
-/** The original says 4 of every ESRGAN file, whatever is in it. */
+/** The original reports 4 for every ESRGAN file. */
 const UPSCALER_SCALE = 4;
 
 const upscalerPath = (upscaler: AddOnInfo) => `models/ESRGAN/${fileName(upscaler)}`;
@@ -42,7 +42,7 @@ const fixed: Readonly<Record<string, { summary: string; answer: unknown }>> = {
   '/sdapi/v1/scripts': { summary: 'Scripts', answer: SCRIPTS },
   '/sdapi/v1/script-info': { summary: "Scripts and their arguments' controls", answer: SCRIPT_INFO },
   '/sdapi/v1/memory': {
-    summary: 'Memory, of which browsers do not tell',
+    summary: 'Memory, which browsers do not report',
     answer: { ram: { error: 'browsers do not tell' }, cuda: { error: 'unavailable' } },
   },
   '/internal/ping': { summary: 'Whether the server answers', answer: {} },
@@ -55,7 +55,7 @@ const fixed: Readonly<Record<string, { summary: string; answer: unknown }>> = {
     summary: 'Names of options',
     answer: Object.keys(OPTIONS).map((name) => ({ name, label: labelOf(name) })),
   },
-  '/internal/profile-startup': { summary: 'Times of the start', answer: { total: 0, records: {} } },
+  '/internal/profile-startup': { summary: 'Start-up times', answer: { total: 0, records: {} } },
 };
 
 const fixedRoutes: readonly Route[] = Object.entries(fixed).map(([path, { summary, answer }]) =>
@@ -129,7 +129,7 @@ function describeEmbedding({ pack, sizeBytes }: AddOnInfo, family: ModelFamily) 
 const embeddings = route({
   method: 'GET',
   path: '/sdapi/v1/embeddings',
-  summary: 'The installed textual inversions: those that the selected model can read, and the others',
+  summary: 'The installed textual inversion embeddings: those that fit the selected model, and the others',
   run: async (call) => {
     const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
     const current = selectedModel(models)?.pack.family ?? 'sd1';
@@ -162,7 +162,7 @@ const loadRoutes: readonly Route[] = ['unload-checkpoint', 'reload-checkpoint'].
   route({
     method: 'POST',
     path: `/sdapi/v1/${what}`,
-    summary: 'Models loaded and freed, which the engine does itself',
+    summary: 'Load or unload models, which the engine does by itself',
     status: 'no-effect',
     run: () => Promise.resolve({}),
   }),

@@ -76,7 +76,7 @@ export interface SecondPass {
   unknown: string[];
 }
 
-/** A request as it is understood: everything that the job and the answer are made of. */
+/** A request as understood: everything that the job and the answer need. */
 export interface Plan {
   body: GenerationBody;
   options: Options;
@@ -97,7 +97,7 @@ export interface Plan {
 
 /**
  * The job that a request asks for.
- * @param planSecond plans the pass that follows the first one, if there is to be one
+ * @param planSecond plans the pass after the first, if there is one
  * @throws AppError `invalid_request` for sizes and counts that cannot be generated, `model_not_found` when there is no model at all
  */
 export function planJob(

@@ -10,7 +10,7 @@ interface OptionRow<T> {
 
 const used = <T>(initial: T): OptionRow<T> => ({ initial, rule: honoured });
 
-const ofThePage = noEffect('a setting of the original program or its page, without a counterpart here');
+const ofThePage = noEffect('a setting of the original program or its page that does not exist here');
 const unused = <T>(initial: T): OptionRow<T> => ({ initial, rule: ofThePage });
 
 const lacking = <T>(
@@ -30,13 +30,13 @@ export const OPTIONS = {
   grid_format: unused('png'),
   grid_extended_filename: unused(false),
   grid_only_if_multiple: used(true),
-  grid_prevent_empty_spots: unused(false),
+  grid_prevent_empty_spots: used(false),
   grid_zip_filename_pattern: unused(''),
   n_rows: used(-1),
   font: unused(''),
-  grid_text_active_color: unused('#000000'),
-  grid_text_inactive_color: unused('#999999'),
-  grid_background_color: unused('#ffffff'),
+  grid_text_active_color: used('#000000'),
+  grid_text_inactive_color: used('#999999'),
+  grid_background_color: used('#ffffff'),
   save_images_before_face_restoration: unused(false),
   save_images_before_highres_fix: unused(false),
   save_images_before_color_correction: unused(false),
@@ -47,7 +47,7 @@ export const OPTIONS = {
   export_for_4chan: unused(true),
   img_downscale_threshold: unused(4),
   target_side_length: unused(4000),
-  img_max_size_mp: unused(200),
+  img_max_size_mp: used(200),
   use_original_name_batch: unused(true),
   use_upscaler_name_as_suffix: unused(false),
   save_selected_only: unused(true),

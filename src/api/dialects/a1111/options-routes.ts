@@ -31,7 +31,7 @@ const changeOptions = route({
   body: changesOf(optionParameters),
   run: async (call) => {
     const settable = Object.entries(call.body).filter(([name]) => !NOT_SET_BY_API.test(name));
-    // Their fields let nothing else pass.
+    // Their fields allow nothing else.
     const changes = Object.fromEntries(settable) as Record<string, SettingValue>;
     const { sd_model_checkpoint: checkpoint, ...rest } = changes;
     await call.ask(async (host) => {

@@ -49,7 +49,7 @@ export function isOption(name: string): name is OptionName {
 }
 
 /**
- * A value as the option holds it; null stands for its default.
+ * A value in the option's type; null means its default.
  * @throws AppError `invalid_request` when it is of another type
  */
 export function readOption(name: OptionName, value: unknown): SettingValue {

@@ -13,7 +13,7 @@ import { extractStyles } from './styles.ts';
 export const pngInfo = route({
   method: 'POST',
   path: '/sdapi/v1/png-info',
-  summary: 'What an image tells of how it was made',
+  summary: 'The generation parameters stored in an image',
   body: pngInfoBody,
   run: async (call) => {
     const options = effectiveOptions(await call.ask((host) => host.settings()));

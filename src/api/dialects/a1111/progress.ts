@@ -7,7 +7,7 @@ import { timestamp } from './describe-run.ts';
 import { effectiveOptions } from './options.ts';
 import { progressAnswer, progressQuery, taskProgressBody } from './schema.ts';
 
-/** The job that is running now, whoever asked for it. */
+/** The job that is running now, from any client. */
 export async function runningJob(host: ApiHost): Promise<JobRecord | undefined> {
   return (await host.unfinishedJobs()).find((record) => record.stage === 'running');
 }

@@ -5,7 +5,7 @@ import { findStyles } from './styles.ts';
 export const EXTRA_NETWORK = /<(\w+):([^:>]+)[^>]*>/g;
 
 /**
- * A prompt without its comments: whatever follows a `#` up to the end of the line.
+ * A prompt without its comments: everything from a `#` to the end of the line.
  * Source: A1111 modules/processing_scripts/comments.py.
  */
 export function stripComments(prompt: string): string {
@@ -41,7 +41,7 @@ export interface PromptReading {
   withoutNetworks: boolean;
 }
 
-/** The prompts as they are encoded: styles applied, comments and unwanted tags taken out. */
+/** The prompts to encode: styles applied, comments and unwanted tags removed. */
 export function readPrompts(sent: SentPrompts, reading: PromptReading): PromptOverride {
   const strip = (text: string) => (reading.comments ? stripComments(text) : text);
   const styles = findStyles(sent.styles ?? []);

@@ -141,8 +141,8 @@ export interface ResolvedSampler {
 
 /**
  * The sampler and schedule a request means (A1111, modules/sd_samplers.py, `get_sampler_and_scheduler`). A schedule at
- * the end of the sampler's name wins over the field. A name that is none becomes the first sampler, a schedule that
- * is none becomes `Automatic`: the sampler's own or, without one, the model's.
+ * the end of the sampler's name wins over the field. An unknown name becomes the first sampler, an unknown schedule
+ * becomes `Automatic`: the sampler's own or, without one, the model's.
  */
 export function resolveSampler(name: string, schedulerName: string | null): ResolvedSampler {
   const joint = splitJointName(name);

@@ -12,12 +12,12 @@ export const pngInfoBody = parameters({
 });
 
 export const progressQuery = parameters({
-  skip_current_image: param(f.boolean(), false, honoured, 'Leave the preview out'),
+  skip_current_image: param(f.boolean(), false, honoured, 'Omit the preview'),
 });
 
 export const taskProgressBody = parameters({
   id_task: param(f.string(), null, honoured, 'The `force_task_id` of a request'),
-  id_live_preview: param(f.integer(), -1, honoured, 'The preview that the client has'),
+  id_live_preview: param(f.integer(), -1, honoured, 'Id of the last preview received'),
   live_preview: param(f.boolean(), true, honoured, 'Send a newer preview'),
 });
 

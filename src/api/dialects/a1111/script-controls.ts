@@ -59,6 +59,18 @@ export class ScriptArguments {
     throw this.#unreadable(place);
   }
 
+  /** The texts of a list. One text stands for a list of it; what is empty is left out. */
+  texts(place: number): string[] {
+    const value = this.#values[place] ?? this.#controls[place]?.value;
+    const items: unknown[] = Array.isArray(value) ? value : [value];
+    return items
+      .filter((item) => item !== '')
+      .map((item) => {
+        if (typeof item === 'string') return item;
+        throw this.#unreadable(place);
+      });
+  }
+
   /**
    * One of the control's choices, by its name or its number: which of them the original takes depends on the control.
    * @returns the number

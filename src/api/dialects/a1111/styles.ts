@@ -45,7 +45,7 @@ export function extractStyles(prompts: Prompts): Prompts & { styles: string[] } 
   }
 }
 
-/** The text without the style around or behind it; null when it was not written with that style. */
+/** The text without the style around or after it; null when it was not written with that style. */
 function withoutStyle(style: string, text: string): string | null {
   const trimmed = text.trim();
   const [before = '', after] = style.trim().split('{prompt}');

@@ -53,7 +53,7 @@ async function plan(request: GenerationRequest<Txt2imgBody>): Promise<Plan> {
   );
 }
 
-/** An image in place of the first pass: with a strength of 0 its latents come out as they went in. */
+/** An image instead of the first pass: with a strength of 0 its latents stay unchanged. */
 async function firstImage({
   body: { firstpass_image: image },
   read,

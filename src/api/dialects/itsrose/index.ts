@@ -54,7 +54,7 @@ const img2img = route({
 const inpaint = route({
   method: 'POST',
   path: '/sdapi/inpaint',
-  summary: 'Part of an image generated again',
+  summary: 'Inpainting: part of an image generated again',
   body: inpaintBody,
   answer: txt2imgAnswer,
   late: true,

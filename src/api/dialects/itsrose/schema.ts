@@ -39,18 +39,18 @@ const common = {
   height: param(f.integer({ min: 1, max: 1024 }), 512, honoured, 'Pixels'),
   samples: param(f.integer({ min: 1, max: 1 }), 1, honoured, 'How many images'),
   num_inference_steps: param(f.integer({ min: 5, max: 25 }), 21, honoured, 'Steps'),
-  safety_checker: param(yesNo(), 'yes', unjudged, 'Hide images that are not safe for work'),
+  safety_checker: param(yesNo(), 'yes', unjudged, 'Hide NSFW images'),
   safety_checker_type: param(
     f.oneOf(SAFETY_CHECKER_TYPES),
     'sensitive_content_text',
     unjudged,
     'How they are hidden',
   ),
-  enhance_prompt: param(yesNo(), 'yes', honoured, 'Add words of quality to the prompt'),
+  enhance_prompt: param(yesNo(), 'yes', honoured, 'Add quality words to the prompt'),
   seed: param(f.string(), null, honoured, 'Seed; null for a random one'),
   guidance_scale: param(f.number({ min: 0, max: 20 }), null, honoured, 'CFG scale'),
   cfg_scale: param(f.number({ min: 0, max: 20 }), null, honoured, 'The same'),
-  panorama: param(yesNo(), 'no', honoured, 'Windows of the trained size that overlap, for wide images'),
+  panorama: param(yesNo(), 'no', honoured, 'Overlapping windows of the trained size, for wide images'),
   self_attention: param(yesNo(), 'no', honoured, 'Self-attention guidance'),
   upscale: param(yesNo(), 'no', honoured, 'Double the sides of the image'),
   highres_fix: param(
@@ -59,9 +59,9 @@ const common = {
     honoured,
     'A first pass at the trained size, a second one at the size asked for',
   ),
-  embeddings_model: param(f.string(), null, honoured, 'Installed embeddings, a list with commas'),
+  embeddings_model: param(f.string(), null, honoured, 'Installed embeddings, separated by commas'),
   tomesd: param(yesNo(), 'yes', honoured, 'Merge tokens of large images: faster'),
-  use_karras_sigmas: param(yesNo(), 'yes', honoured, 'Karras sigmas, where the scheduler takes them'),
+  use_karras_sigmas: param(yesNo(), 'yes', honoured, 'Karras sigmas, if the scheduler supports them'),
   algorithm_type: param(
     f.oneOf(['dpmsolver+++']),
     'dpmsolver+++',
@@ -69,17 +69,17 @@ const common = {
     'Variant of DPMSolverMultistepScheduler',
   ),
   vae: param(f.string(), null, honoured, 'An installed VAE'),
-  lora_strength: param(f.string(), '1', honoured, 'Strengths of the LoRAs, a list with commas'),
-  lora_model: param(f.string(), null, honoured, 'Installed LoRAs, a list with commas'),
+  lora_strength: param(f.string(), '1', honoured, 'Strengths of the LoRAs, separated by commas'),
+  lora_model: param(f.string(), null, honoured, 'Installed LoRAs, separated by commas'),
   scheduler: requiredParam(f.string(), honoured, 'The sampler'),
   clip_skip: param(
     f.integer({ min: 1, max: 10 }),
     null,
     honoured,
-    'Which of the text encoder’s last layers is used',
+    'Clip skip: which of the text encoder’s last layers is used',
   ),
   server_id: param(f.string(), null, noEffect('there is one server'), 'Which server'),
-  nsfw_filter: param(f.json(), null, unjudged, 'Hide images that are not safe for work'),
+  nsfw_filter: param(f.json(), null, unjudged, 'Hide NSFW images'),
 };
 
 /** `POST /sdapi/txt2img`. */
@@ -102,7 +102,7 @@ export const img2imgBody = parameters({ ...common, init_image: initImage, streng
 export const inpaintBody = parameters({
   ...common,
   init_image: initImage,
-  mask_image: requiredParam(f.string(), honoured, 'White is generated again'),
+  mask_image: requiredParam(f.string(), honoured, 'White is inpainted'),
   strength,
 });
 

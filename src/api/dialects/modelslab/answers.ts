@@ -109,7 +109,7 @@ function wordWebhook(record: JobRecord, reply: Reply, output: readonly string[])
   return { status, id, output, generationTime, ...track, meta };
 }
 
-/** What a job's end tells `webhook`. */
+/** What `webhook` receives when a job ends. */
 export async function writeWebhook(call: WebhookCall, record: JobRecord): Promise<Webhook | null> {
   const reply = readReply(record);
   if (reply.webhook === null) return null;

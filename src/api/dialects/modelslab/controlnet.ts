@@ -29,7 +29,7 @@ const PREPROCESSORS: Readonly<Partial<Record<ControlType, ControlPreprocessor>>>
     thresholdA: -1,
     thresholdB: -1,
   },
-  // Control images of these are taken as they are.
+  // Control images of these are used without a preprocessor.
   tile: { kind: 'none' },
   qrcode: { kind: 'none' },
 };
@@ -82,11 +82,11 @@ function chooseControlNet(name: string, model: ModelInfo, addOns: readonly AddOn
   if (fits(found)) return found;
   throw new AppError(
     'invalid_request',
-    `The ControlNet ${found.pack.id} is for ${found.pack.family} models, and ${model.pack.id} is a ${model.pack.family} model.`,
+    `The ControlNet ${found.pack.id} is for ${found.pack.family} models, but ${model.pack.id} is a ${model.pack.family} model.`,
   );
 }
 
-/** The type that a file's name tells. */
+/** The type that a file's name states. */
 function typeIn(name: string): ControlType | undefined {
   return CONTROL_TYPES.find((type) => name.toLowerCase().includes(NAME_PARTS[type] ?? type));
 }

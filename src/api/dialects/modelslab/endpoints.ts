@@ -52,7 +52,7 @@ export function missingEndpoints<Body extends Parameters>(
 /** Setting: the only key accepted; empty accepts every key. */
 const KEY_SETTING = 'modelslab.key';
 
-/** Lets requests with a key pass. @throws AppError `unauthorized` */
+/** Checks a request's key. @throws AppError `unauthorized` */
 export async function checkKey({ body, request, ask }: Call<unknown, unknown>): Promise<void> {
   const sent = typeof body === 'object' && body !== null && 'key' in body ? body.key : undefined;
   // Images are fetched by their URLs alone.

@@ -20,7 +20,7 @@ const operations = [
     run: () => Promise.resolve({ status: 'success', schedulers: DIFFUSERS_SCHEDULERS }),
   }),
   ...endpoints([`${BASE}/clear_queue`, `${BASE}/images/clear_queue`], {
-    summary: 'Cancels the requests that wait',
+    summary: 'Cancels the waiting requests',
     body: schema.keyBody,
     run: async (call) => {
       const records = await call.ask((host) => host.unfinishedJobs());
@@ -39,7 +39,7 @@ const operations = [
       ),
     ],
     {
-      summary: 'There is no server whose state this could change',
+      summary: 'Nothing to do: there is no server',
       status: 'no-effect',
       body: schema.keyBody,
       run: () => Promise.resolve(done(OPERATION_DONE)),

@@ -43,7 +43,7 @@ export interface ChosenModel {
 }
 
 /**
- * The model that a request names, or the selected one; also in place of one that is not installed, where the setting says so.
+ * The model that a request names, or the selected one, which also replaces one that is not installed if the setting says so.
  * @throws AppError `model_not_found`
  */
 export function chooseModel(id: string | null, { models, settings }: Installed): ChosenModel {

@@ -48,7 +48,7 @@ interface Import {
 }
 
 /**
- * Looks at what is at an address and begins to bring it here; the download goes on after the answer.
+ * Looks at what is at an address and begins to bring it here; the download continues after the answer.
  * @throws AppError as the host's `inspectImport`; `invalid_request` when it is something else
  */
 async function beginImport({ ask }: Asking, { name, url, kind }: Import): Promise<Done> {

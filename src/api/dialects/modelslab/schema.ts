@@ -26,41 +26,41 @@ const side = integer(256, 1024);
 /** What every generation endpoint takes, but for the prompt. */
 const common = {
   ...key,
-  model_id: param(text(), null, honoured, 'The model; without it the selected one'),
+  model_id: param(text(), null, honoured, 'The model; the selected one by default'),
   negative_prompt: param(text(), null, honoured, 'What not to generate'),
   width: param(side, 512, honoured, 'Pixels, a multiple of 8'),
   height: param(side, 512, honoured, 'Pixels, a multiple of 8'),
   samples: param(integer(1, 4), 1, honoured, 'How many images'),
-  num_inference_steps: param(integer(1, 1000), 21, honoured, 'Steps; more than 50 count as 50'),
-  safety_checker: param(yesNo(), true, noEffect(unjudged, says), 'Hide images that are not safe for work'),
+  num_inference_steps: param(integer(1, 1000), 21, honoured, 'Steps, at most 50; more are treated as 50'),
+  safety_checker: param(yesNo(), true, noEffect(unjudged, says), 'Hide NSFW images'),
   safety_checker_type: param(
     oneOf(SAFETY_CHECKER_TYPES),
     'sensitive_content_text',
     noEffect(unjudged),
     'How they are hidden',
   ),
-  enhance_prompt: param(yesNo(), true, honoured, 'Add words of quality to the prompt'),
+  enhance_prompt: param(yesNo(), true, honoured, 'Add quality words to the prompt'),
   seed: param(seed(), null, honoured, 'Seed of the first image; the next ones count up'),
   guidance_scale: param(number(1, 20), 7.5, honoured, 'CFG scale'),
   tomesd: param(yesNo(), true, honoured, 'Merge tokens of large images: faster'),
-  use_karras_sigmas: param(yesNo(), true, honoured, 'Karras sigmas, where the scheduler takes them'),
+  use_karras_sigmas: param(yesNo(), true, honoured, 'Karras sigmas, if the scheduler supports them'),
   algorithm_type: param(oneOf(ALGORITHM_TYPES), 'none', honoured, 'Variant of DPMSolverMultistepScheduler'),
   vae: param(text(), null, honoured, 'An installed VAE'),
-  lora_model: param(text(), null, honoured, 'Installed LoRAs, a list with commas'),
-  lora_strength: param(text(), null, honoured, 'Their strengths, a list with commas'),
+  lora_model: param(text(), null, honoured, 'Installed LoRAs, separated by commas'),
+  lora_strength: param(text(), null, honoured, 'Their strengths, separated by commas'),
   scheduler: param(oneOf(DIFFUSERS_SCHEDULERS), 'UniPCMultistepScheduler', honoured, 'The sampler'),
-  clip_skip: param(integer(1, 8), 1, honoured, 'Which of the text encoder’s last layers is used'),
-  webhook: param(text(), null, honoured, 'URL that is called at the end'),
+  clip_skip: param(integer(1, 8), 1, honoured, 'Clip skip: which of the text encoder’s last layers is used'),
+  webhook: param(text(), null, honoured, 'URL to call at the end'),
   track_id: param(text(), null, honoured, 'Repeated to the webhook'),
   base64: param(yesNo(), false, honoured, 'Images as base64 text'),
-  temp: param(yesNo(), false, honoured, 'URLs that end after 24 hours'),
+  temp: param(yesNo(), false, honoured, 'URLs that expire after 24 hours'),
   multi_lingual: param(
     yesNo(),
     false,
-    noEffect('prompts are read as they stand', says),
+    noEffect('prompts are not translated', says),
     'Translate the prompt',
   ),
-  embeddings_model: param(text(), null, honoured, 'Installed embeddings, a list with commas'),
+  embeddings_model: param(text(), null, honoured, 'Installed embeddings, separated by commas'),
   loadbalancer: param(text(), null, noEffect('there is one server'), 'Which server'),
 };
 
@@ -71,7 +71,7 @@ const upscale = param(yesNo(), false, honoured, 'Double the sides of the images'
 export const text2img = body({
   ...common,
   prompt,
-  panorama: param(yesNo(), false, honoured, 'Windows of the trained size that overlap, for wide images'),
+  panorama: param(yesNo(), false, honoured, 'Overlapping windows of the trained size, for wide images'),
   self_attention: param(yesNo(), false, honoured, 'Self-attention guidance'),
   upscale,
   highres_fix: param(
@@ -97,7 +97,7 @@ export const inpaint = body({
   ...common,
   prompt,
   init_image: initImage,
-  mask_image: requiredParam(text(), honoured, 'White is generated again'),
+  mask_image: requiredParam(text(), honoured, 'White is inpainted'),
   strength,
 });
 
@@ -124,21 +124,21 @@ export const CONTROL_TYPES = [
 /** `POST controlnet`. */
 export const controlnet = body({
   ...common,
-  prompt: param(text(), '', honoured, 'What to generate; need not be sent with guess_mode'),
+  prompt: param(text(), '', honoured, 'What to generate; optional with guess_mode'),
   init_image: requiredParam(
     text(),
     honoured,
     'The control image; with control_image or mask_image where to start: a URL, a data URI or base64',
   ),
   control_image: param(text(), null, honoured, 'A control image other than init_image'),
-  mask_image: param(text(), null, honoured, 'White is generated again'),
+  mask_image: param(text(), null, honoured, 'White is inpainted'),
   controlnet_model: requiredParam(
     text(),
     honoured,
     'Installed ControlNets, or their types, a list with commas',
   ),
-  controlnet_type: param(listOf(CONTROL_TYPES), null, honoured, 'Their types, a list with commas'),
-  auto_hint: param(yesNo(), false, honoured, 'Find the lines of the control image: canny, scribble, lineart'),
+  controlnet_type: param(listOf(CONTROL_TYPES), null, honoured, 'Their types, separated by commas'),
+  auto_hint: param(yesNo(), false, honoured, 'Preprocess the control image: canny, scribble, lineart'),
   guess_mode: param(yesNo(), false, honoured, 'Follow the control image more than the prompt'),
   controlnet_conditioning_scale: param(number(0, 10), 1, honoured, 'Strength of the ControlNets'),
   strength: param(number(0, 1), 0.7, partOf('control_image'), 'Denoising strength, also with mask_image'),
@@ -152,9 +152,9 @@ export const superResolution = body({
   ...key,
   url: requiredParam(text(), honoured, 'The image: a URL, a data URI or base64'),
   scale: requiredParam(number(1, 4), honoured, 'Factor'),
-  model_id: param(text(), null, honoured, 'An installed upscaler'),
+  model_id: param(text(), null, honoured, 'Name of an installed upscaler'),
   face_enhance: param(yesNo(), false, needs('face-restoration'), 'Restore faces'),
-  webhook: param(text(), null, honoured, 'URL that is called at the end'),
+  webhook: param(text(), null, honoured, 'URL to call at the end'),
 });
 
 export type SuperResolutionBody = BodyOf<typeof superResolution>;
@@ -176,8 +176,8 @@ const loading = {
   webhook: param(
     text(),
     null,
-    noEffect('get_all_models shows how far it is'),
-    'URL that is called at the end',
+    noEffect('get_all_models shows the progress'),
+    'URL to call at the end',
   ),
 };
 
@@ -185,7 +185,7 @@ const loading = {
 export const loadModelBody = body({
   ...key,
   model_id: modelId,
-  url: param(text(), null, honoured, 'Where it is: a file, or a repository of the Hugging Face hub'),
+  url: param(text(), null, honoured, 'Its URL: a file, or a Hugging Face repository'),
   model_type: param(text(), null, found, 'What it is'),
   model_category: param(text(), null, found, 'What it is'),
   model_format: param(text(), null, found, 'Its format'),
@@ -198,7 +198,7 @@ export const loadModelBody = body({
 export const loadVaeBody = body({
   ...key,
   vae_id: requiredParam(text(), honoured, 'What requests call the VAE'),
-  vae_url: param(text(), null, honoured, 'Where it is; without it an installed VAE becomes the default'),
+  vae_url: param(text(), null, honoured, 'Its URL; without it an installed VAE becomes the default'),
   vae_type: param(text(), null, found, 'Its format'),
   ...loading,
 });

@@ -23,7 +23,7 @@ export function upscaleJob(
   };
 }
 
-/** The upscaler that a request names; without a name the service's default, or whatever is installed. */
+/** The upscaler that a request names; without a name the service's default, or any installed one. */
 function chooseUpscaler(name: string | null, { addOns, settings }: Installed): ModelId {
   const installed = installedAddOns(addOns, 'upscaler');
   const wanted = name ?? DEFAULT_UPSCALER;

@@ -29,18 +29,18 @@ const seed: Field<bigint> = v.pipe(
   v.bigint(),
 );
 
-/** What both generations take. Sizes and guidance that are not sent are not the gateway's 8×8 and 1, but usable. */
+/** What both generations take. Missing sizes and guidance get usable defaults instead of the gateway's 8×8 and 1. */
 const common = {
   prompt: param(text(), '', honoured, 'What to generate'),
   negative_prompt: param(text(), '', honoured, 'What not to generate'),
-  loras: param(v.unknown(), null, honoured, 'Pairs of a LoRA and its weight'),
+  loras: param(v.unknown(), null, honoured, 'LoRAs with their weights'),
   seed: param(seed, -1n, honoured, 'Seed; -1 for a random one'),
   sampler_name: param(text(), '', honoured, 'The sampler'),
   steps: param(clamped(20, 60, 20), 20, honoured, 'Steps'),
   cfg_scale: param(clamped(1, 30, 7), 7, honoured, 'CFG scale'),
   width: param(clamped(8, 1024, 512), 512, honoured, 'Pixels'),
   height: param(clamped(8, 1024, 512), 512, honoured, 'Pixels'),
-  model: param(v.unknown(), null, honoured, 'The model; without it the selected one'),
+  model: param(v.unknown(), null, honoured, 'The model; the selected one by default'),
 };
 
 /** `upscale` of `/txt2img`. */
@@ -75,7 +75,7 @@ export type Txt2imgBody = BodyOf<typeof txt2imgBody>;
 /** `POST /img2img`. */
 export const img2imgBody = parameters({
   ...common,
-  init_image: param(text(), '', honoured, 'Where to start, in base64'),
+  init_image: param(text(), '', honoured, 'Init image, in base64'),
   denoising_strength: param(clamped(0, 1, 0.5), 0.5, honoured, 'Denoising strength'),
 });
 

@@ -95,7 +95,7 @@ export function entryAt(table: Float32Array, timestep: number): number {
   if (value !== undefined) return value;
   throw new AppError(
     'invalid_request',
-    `The schedule asks for timestep ${timestep}; the model knows 0 to ${table.length - 1}. Use fewer steps or another spacing.`,
+    `The schedule needs timestep ${timestep}, but the model was trained on 0 to ${table.length - 1}. Use fewer steps or another spacing.`,
   );
 }
 

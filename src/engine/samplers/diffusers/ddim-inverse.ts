@@ -50,7 +50,7 @@ export const ddimInverse = defineScheduler(
     return {
       initNoiseSigma: 1,
       sigmas: noiseRatios([...timesteps.map(alphaBefore), entryAt(table, timesteps.at(-1) ?? 0)]),
-      // An image is inverted as it is, and over all steps.
+      // An image is inverted without added noise, over all steps.
       levelAt: (index) => (index === 0 ? { alpha: 1, sigma: 0 } : undefined),
       steps,
       sample,

@@ -44,7 +44,7 @@ export const flowMatchEulerDiscrete = defineScheduler(
     // Inverted, sigma is the share of the clean latents.
     const inverted = config.invert_sigmas;
     if (inverted && config.stochastic_sampling) {
-      throw new AppError('invalid_request', 'stochastic_sampling does not go with invert_sigmas.');
+      throw new AppError('invalid_request', 'stochastic_sampling and invert_sigmas cannot be used together.');
     }
     sigmas = [...sigmas, 0].map((sigma) => Math.fround(inverted ? 1 - sigma : sigma));
 

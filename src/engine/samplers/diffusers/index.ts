@@ -78,7 +78,7 @@ export function planDiffusers(
   if (!flow && name.startsWith('FlowMatch')) {
     throw new AppError(
       'unsupported_feature',
-      `${name} runs flow-matching models; this is a diffusion model.`,
+      `${name} only runs flow-matching models, and this is a diffusion model. Choose another scheduler.`,
     );
   }
   for (const [key, value] of Object.entries(model)) {
@@ -110,7 +110,7 @@ function adaptToFlow(name: DiffusersSchedulerName, model: SchedulerConfig): Reco
   if (!Object.hasOwn(defaults, 'use_flow_sigmas')) {
     throw new AppError(
       'unsupported_feature',
-      `${name} runs diffusion models; this is a flow-matching model.`,
+      `${name} only runs diffusion models, and this is a flow-matching model. Choose another scheduler.`,
     );
   }
   return { use_flow_sigmas: true, prediction_type: 'flow_prediction', flow_shift: model.shift ?? 1 };

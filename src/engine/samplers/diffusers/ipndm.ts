@@ -8,8 +8,8 @@ import { CLEAN, noiseTerms, OUTPUT, type NoiseLevel } from './prediction.ts';
 import { defineScheduler } from './scheduler.ts';
 
 /**
- * Fourth-order pseudo linear multistep method on a schedule of its own, made for networks that predict v and are
- * told a time from 1 to 0. Other networks are told the timestep of their training with the same noise, and begin
+ * Fourth-order pseudo linear multistep method on a schedule of its own, made for networks that predict v and take
+ * a time from 1 to 0. Other networks are given the timestep of their training with the same noise, and begin
  * at the noisiest one.
  * Source: Liu et al. 2022; crowsonkb's v-diffusion-pytorch; diffusers' IPNDMScheduler.
  */
@@ -19,7 +19,7 @@ export const ipndm = defineScheduler(
     if (config.trained_betas && config.trained_betas.length !== steps + 1) {
       throw new AppError(
         'invalid_request',
-        `IPNDM takes one beta per step and a final one: ${steps + 1} trained_betas.`,
+        `IPNDM needs one beta per step and a final one: send ${steps + 1} trained_betas.`,
       );
     }
     const trainingSigmas = network ? sigmasOf(network.alphas) : undefined;
@@ -51,7 +51,7 @@ export const ipndm = defineScheduler(
           terms: noiseTerms(network?.prediction ?? 'v_prediction', level, 'x'),
         };
         yield { op: 'combine', to: 'eps', terms: adamsBashforth(slopes) };
-        // Pure noise holds nothing of the image.
+        // Pure noise contains nothing of the image.
         const clean: Term[] =
           level.alpha === 0
             ? []

@@ -96,7 +96,7 @@ function distilledTimesteps(train: number, original: number, steps: number): num
   if (original > train || steps > original) {
     throw new AppError(
       'invalid_request',
-      `LCM runs at most original_inference_steps (${original}) steps, and those at most ${train}; ${steps} were asked for.`,
+      `LCM allows at most original_inference_steps (${original}) steps, which must not be above ${train}. This run has ${steps}.`,
     );
   }
   const stride = Math.floor(train / original);

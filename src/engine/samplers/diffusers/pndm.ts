@@ -59,7 +59,7 @@ export const pndm = defineScheduler(
       if (index > 0 && rungeKutta.length > 0) {
         throw new AppError(
           'unsupported_feature',
-          'The Runge–Kutta start of PNDM cannot begin at an image: set skip_prk_steps.',
+          'The Runge–Kutta start of PNDM cannot start from an image: set skip_prk_steps.',
         );
       }
       const outputs: Register[] = [];

@@ -17,7 +17,7 @@ export type SchedulerConfig = Readonly<Record<string, unknown>>;
 /** Where a run begins: at pure noise, or at clean latents made noisy (image-to-image). */
 export type DiffusersStart = { from: 'noise' } | { from: 'init'; strength: number; masked?: boolean };
 
-/** What a run is told besides the scheduler's configuration. */
+/** What a run is given besides the scheduler's configuration. */
 export interface DiffusersRunOptions {
   start: DiffusersStart;
   /** DDIM's share of fresh noise, 0 (none, the default) … 1 (DDPM's). */
@@ -91,7 +91,7 @@ export function defineScheduler<Entries extends v.ObjectEntries>(
     defaults: v.getDefaults(schema),
     plan(config, steps, options) {
       if (!Number.isInteger(steps) || steps < 1) {
-        throw new AppError('invalid_request', `A run has 1 or more whole steps, not ${steps}.`);
+        throw new AppError('invalid_request', `The number of steps must be a whole number above 0, not ${steps}.`);
       }
       const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null));
       const parsed = v.safeParse(schema, given);
@@ -165,13 +165,13 @@ function* keepOutside(run: SchedulerRun, index: number): SamplerProgram {
 function firstStep(run: SchedulerRun, start: DiffusersStart): number {
   if (start.from === 'noise') return 0;
   if (!(start.strength >= 0 && start.strength <= 1)) {
-    throw new AppError('invalid_request', `Strength is a number from 0 to 1, not ${start.strength}.`);
+    throw new AppError('invalid_request', `The strength must be between 0 and 1, not ${start.strength}.`);
   }
   const index = run.steps - Math.floor(run.steps * start.strength);
   if (index < run.steps) return index;
   throw new AppError(
     'invalid_request',
-    `Strength ${start.strength} leaves none of the ${run.steps} steps to run. Raise the strength or the steps.`,
+    `Strength ${start.strength} leaves no step of ${run.steps} to run. Raise the strength or the steps.`,
   );
 }
 
@@ -183,7 +183,7 @@ function refusal(issue: v.BaseIssue<unknown>): AppError {
   if (key === 'prediction_type') {
     return new AppError(
       'unsupported_feature',
-      `This scheduler cannot run a model that predicts ${issue.received}: it takes ${issue.expected ?? ''}.`,
+      `This scheduler cannot run a model that predicts ${issue.received}: it supports ${issue.expected ?? ''}.`,
     );
   }
   return new AppError('invalid_request', `${key}: ${issue.message}.`);

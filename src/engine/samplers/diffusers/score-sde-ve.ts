@@ -33,7 +33,7 @@ export const scoreSdeVe = defineScheduler(
     const levels = times.map((time) => {
       const index = Math.trunc(fround(time * (steps - 1)));
       return {
-        // The network is told the sigma of the time, the step goes between sigmas of the table.
+        // The network is given the sigma of the time; the step goes between sigmas of the table.
         told: options.network ? (discrete[index] ?? NaN) : fround(min * fround((max / min) ** time)),
         sigma: discrete[index] ?? NaN,
         next: index === 0 ? 0 : (discrete[index - 1] ?? NaN),

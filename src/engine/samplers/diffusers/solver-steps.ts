@@ -33,7 +33,7 @@ export interface SolverConfig extends TrainingConfig, SpacingConfig, SigmaCurveC
   final_sigmas_type: 'zero' | 'sigma_min';
 }
 
-/** What tells the solvers of this family apart when they choose their steps. */
+/** How the solvers of this family differ when they choose their steps. */
 export interface SolverTraits {
   /** A cosine schedule keeps Karras' timesteps unrounded. */
   cosineKeepsFractions?: boolean;
@@ -83,7 +83,7 @@ export function spaceSolverSteps(
     if (config.use_flow_sigmas) {
       throw new AppError(
         'invalid_request',
-        'use_flow_sigmas does not go with Karras, exponential, beta or Lu sigmas.',
+        'use_flow_sigmas cannot be used with Karras, exponential, beta or Lu sigmas.',
       );
     }
     sigmas = curve;
@@ -137,7 +137,7 @@ export interface DynamicShiftConfig {
 
 /**
  * Logarithm of the shift for an image's size. Source: `calculate_shift` of diffusers' Flux pipeline.
- * @throws AppError `invalid_request` where the size is not told
+ * @throws AppError `invalid_request` where the size is not given
  */
 export function timeShift(config: DynamicShiftConfig, { imageTokens }: DiffusersRunOptions): number {
   if (imageTokens === undefined) {

@@ -76,7 +76,7 @@ function requireTrained(train: number, steps: number): void {
   if (steps > train) {
     throw new AppError(
       'invalid_request',
-      `The model was trained on ${train} timesteps: it cannot run ${steps} steps.`,
+      `The model was trained on ${train} timesteps and cannot run ${steps} steps. Use fewer.`,
     );
   }
 }

@@ -43,7 +43,7 @@ export function adaptNetwork({ prediction, alphas }: NetworkTraining): VeNetwork
 }
 
 /**
- * A network trained on the variance-exploding process, which is told sigma.
+ * A network trained on the variance-exploding process, which takes sigma as its timestep.
  * @param slope weight of its output in the derivative of the latents by sigma
  */
 export function trainedNetwork(range: VeNetwork['range'], slope: (sigma: number) => number): VeNetwork {

@@ -2,7 +2,7 @@ import type { TrainingProcess } from '#engine/samplers/noise-model.ts';
 import { interpolate, sigmasOf, timestepOfSigma } from '#engine/samplers/noise-schedule.ts';
 
 /**
- * A network seen as a denoiser of `image + sigma · noise`, whatever it was trained to predict.
+ * A network seen as a denoiser of `image + sigma · noise`, for any prediction type.
  * Source: Karras et al. 2022, table 1; k-diffusion external.py; ComfyUI model_sampling.py.
  */
 export interface Denoiser {
@@ -14,7 +14,7 @@ export interface Denoiser {
   timestepOfSigma(sigma: number): number;
   /** The inverse of `timestepOfSigma`. */
   sigmaOfTimestep(timestep: number): number;
-  /** What the network is told at this sigma, and how its output becomes the denoised image. */
+  /** The timestep given to the network at this sigma, and how its output becomes the denoised image. */
   at(sigma: number): Preconditioning;
   /** ᾱ of the training timesteps; empty where there is none. */
   readonly alphasCumprod: ArrayLike<number>;

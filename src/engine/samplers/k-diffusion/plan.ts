@@ -25,7 +25,7 @@ import { alphaOf, ddimLevels, levelOfSigma, levelOfTime, timeOfSigma } from './t
 import type { Level } from './timestep-run.ts';
 
 interface PlannedRun {
-  /** @param watch is told the sigma of each evaluation */
+  /** @param watch receives the sigma of each evaluation */
   program(watch?: (sigma: number) => void): SamplerProgram;
   /** Sigmas at the steps' beginnings and at the end, given those at which each step first ran the network. */
   sigmas(visited: readonly number[]): number[];
@@ -86,7 +86,7 @@ export function planKDiffusion(
 
 function planRun(setup: Setup, schedule: SigmaSchedule, model: NoiseModel): PlannedRun {
   const { definition, reference, start } = setup;
-  // All of no steps: the webui's schedule has no level then, and the image stays as it is.
+  // With all of zero steps the webui's schedule has no level, and the image stays unchanged.
   if (reference === 'a1111' && start.from === 'init' && start.exactSteps && start.strength <= 0) {
     return UNTOUCHED;
   }
@@ -95,7 +95,7 @@ function planRun(setup: Setup, schedule: SigmaSchedule, model: NoiseModel): Plan
     : planSigmas(setup, definition, schedule, model);
 }
 
-/** A run that leaves the image's latents as they are. */
+/** A run that leaves the image's latents unchanged. */
 const UNTOUCHED: PlannedRun = {
   *program() {
     yield combine('x', [1, INIT_LATENTS]);
@@ -186,7 +186,7 @@ function createDenoiser(
   if (patch) {
     throw new AppError(
       'unsupported_feature',
-      'LCM and TCD sampling need a diffusion model; this is a flow-matching model.',
+      'LCM and TCD do not work with flow-matching models. Choose another sampler.',
     );
   }
   return createFlowDenoiser(process.timesteps, process.shift);
@@ -201,13 +201,13 @@ function refuseImpossible(
   if (denoiser.flow && (definition.over === 'timesteps' || definition.diffusionOnly)) {
     throw new AppError(
       'unsupported_feature',
-      `The sampler '${choice.sampler}' is defined for diffusion models only; flow-matching models run with euler, heun or dpmpp_2m.`,
+      `The sampler '${choice.sampler}' does not work with flow-matching models. Use euler, heun or dpmpp_2m.`,
     );
   }
   if (denoiser.flow && (options.sChurn ?? 0) > 0) {
     throw new AppError(
       'unsupported_feature',
-      'Sigma churn is defined for diffusion models only, not for flow matching.',
+      'Sigma churn does not work with flow-matching models. Set s_churn to 0.',
     );
   }
   const needsTimesteps =
@@ -404,7 +404,7 @@ function refuseTooFewForUniPc(steps: number, { uniPcOrder = 3 }: KDiffusionOptio
   if (steps >= uniPcOrder) return;
   throw new AppError(
     'invalid_request',
-    `UniPC of order ${uniPcOrder} needs at least ${uniPcOrder} steps; this run has ${steps}. Ask for more steps, or for a lower order.`,
+    `UniPC of order ${uniPcOrder} needs at least ${uniPcOrder} steps; this run has ${steps}. Use more steps or a lower order.`,
   );
 }
 

@@ -24,7 +24,7 @@ export interface SamplerRun {
 
 /**
  * Whose way of keeping the image outside a mask, if there is one. ComfyUI shows the network the image at the
- * latents' noise level there (samplers.py, `KSamplerX0Inpaint`); A1111 leaves the latents as they are, or with the
+ * latents' noise level there (samplers.py, `KSamplerX0Inpaint`); A1111 leaves the latents unchanged, or with the
  * samplers over timesteps shows it the clean image (sd_samplers_cfg_denoiser.py, `mask_before_denoising`). Both put
  * the image back into the denoised one.
  */
@@ -104,7 +104,7 @@ export function* addBrownianNoise(
 }
 
 /**
- * Raises the noise of `x` before a step, and tells the sigma reached.
+ * Raises the noise of `x` before a step and returns the sigma reached.
  * Source: Karras et al. 2022, algorithm 2. Noise is drawn on every step, wanted or not, as k-diffusion does.
  */
 export function* churn(run: SamplerRun, sigma: number): Subroutine<number> {

@@ -10,7 +10,7 @@ import type { KDiffusionOptions } from '#protocol/sampler.ts';
 import type { Denoiser } from './denoiser.ts';
 import { combine, type Masked } from './run.ts';
 
-/** A noise level with the timestep the network is told there. */
+/** A noise level with the timestep given to the network there. */
 export interface Level {
   timestep: number;
   sigma: number;

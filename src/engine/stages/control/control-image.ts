@@ -71,7 +71,7 @@ async function readControlImage(
     if (init) return init.image;
     throw new AppError(
       'invalid_request',
-      'The ControlNet has no image. Add a control image, or an init image that it can take.',
+      'The ControlNet has no image. Add a control image or an init image.',
     );
   }
   const own = toRgb(await readImage(image, BLACK));
@@ -91,7 +91,7 @@ function preprocessBy(
   if (!isPreprocessorName(name)) {
     throw new AppError(
       'invalid_request',
-      `There is no preprocessor “${name}” that needs no model of its own. Choose another, or none.`,
+      `The preprocessor “${name}” does not exist here, or needs a model of its own. Choose another one or none.`,
     );
   }
   return toRgb(preprocess(name, image, settings));

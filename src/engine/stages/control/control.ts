@@ -57,7 +57,7 @@ export async function prepareControls(
     if (!wanted.every((name) => residuals.get(name) === unet.inputDims(name)[1])) {
       throw new AppError(
         'invalid_request',
-        `The ControlNet “${spec.id}” was made for another UNet than that of ${pack.title}.`,
+        `The ControlNet “${spec.id}” does not fit the UNet of ${pack.title}. Choose another ControlNet.`,
       );
     }
     const [, , height = 8, width = 8] = net.inputDims('controlnet_cond');
@@ -76,7 +76,7 @@ export async function prepareControls(
   return controls;
 }
 
-/** What a ControlNet is given besides what the UNet is, but for its image. How much counts for which row is decided behind it. */
+/** A ControlNet's inputs besides the UNet's and its image. The weight of each row is applied to its output. */
 export const FULL_SCALE: Readonly<Record<string, TensorValue>> = {
   conditioning_scale: { type: 'float32', data: Float32Array.of(1), dims: [1] },
 };

@@ -5,7 +5,7 @@ import { cropPixels, type Pixels } from '#imaging/pixels.ts';
 const COLUMNS = 8;
 
 /**
- * Decodes latents whose right end goes on at their left, so that the image's ends meet: with each end continued by the
+ * Decodes latents whose right end continues at their left, so that the image's ends meet: with each end continued by the
  * other, which is cut off again. Source: diffusers, StableDiffusionPanoramaPipeline.decode_latents_with_padding.
  * @param decode makes pixels of latents
  */

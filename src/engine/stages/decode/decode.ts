@@ -16,7 +16,7 @@ import { decodeLatents } from './decode-latents.ts';
 /** A batch and its latents, which are let go behind the stage. */
 export interface DecodeInput extends LoadedBatch {
   denoised: Denoised;
-  /** The pass that goes on from it. */
+  /** The pass that continues from it. */
   next: PlannedPass | undefined;
   /** What the batch started from. */
   latents: StartLatents;
@@ -28,7 +28,7 @@ export interface Made {
   isComplete: boolean;
   /** RGB at the size of the pass. */
   images: readonly Pixels[];
-  /** In place of the images, where the next pass upscales latents: at the scale of the UNet. */
+  /** Instead of the images, if the next pass upscales latents: at the scale of the UNet. */
   latents: readonly Planes[];
   /** What became of each image's latents, for soft inpainting. */
   changes: readonly LatentChange[];

@@ -14,6 +14,7 @@ import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
 import { toPng } from '#engine/stages/write/encode-image.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { panoramaOf } from './panorama.ts';
+import { previewOf } from './preview.ts';
 import { openSamplingRun, type NextNetwork, type SamplingRun } from './sampling-run.ts';
 import { selfAttentionGuidance } from './self-attention.ts';
 import { latentLength, type GuidedUnet } from './unet.ts';

@@ -13,7 +13,7 @@ interface View {
 
 /** How a panorama is generated. */
 export interface Panorama {
-  /** The right end goes on at the left. */
+  /** The right end continues at the left. */
   circular: boolean;
   /** Latent cells of a window's side; the windows are an eighth of it apart. */
   window: number;

@@ -137,7 +137,7 @@ function openCpuRun(setup: SamplingSetup): SamplingRun {
     ...(brownian && { brownian }),
     async show(latents, step) {
       if (!latents.every(Number.isFinite)) {
-        throw new AppError('not_a_number', 'The latents came out as numbers that are none.');
+        throw new AppError('not_a_number', 'The latents came out as NaN (not a number). Try another sampler, or run on the CPU.');
       }
       estimated = latents;
       await show(step);

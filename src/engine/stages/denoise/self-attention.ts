@@ -31,7 +31,7 @@ export function selfAttentionGuidance(scale: number, model: NoiseModel): SelfAtt
   if (process.kind === 'flow') {
     throw new AppError(
       'unsupported_feature',
-      'Self-attention guidance needs a diffusion model; this is a flow-matching model.',
+      'Self-attention guidance does not work with flow-matching models. Turn it off, or choose another checkpoint.',
     );
   }
   const { prediction, alphasCumprod } = process;
@@ -63,7 +63,7 @@ export function degradeRows(
   const alpha = alphaAt(timestep);
   for (const { row, output, attention } of chosen.values()) {
     if (!attention) {
-      throw new AppError('unsupported_feature', 'This UNet has no attention that could guide itself.');
+      throw new AppError('unsupported_feature', 'This UNet has no attention layer for self-attention guidance. Turn it off, or choose another checkpoint.');
     }
     const sample = latentsOf(row);
     const predicted = { ...shape, data: predictOriginal(sample, output, alpha, prediction) };

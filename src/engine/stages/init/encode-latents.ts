@@ -7,7 +7,7 @@ import type { Planes } from '#imaging/planes.ts';
 /** What a VAE encoder says of an image's latents: a normal distribution for each, at the VAE's own scale. */
 export interface Posterior {
   mean: Float32Array;
-  /** Null where the encoder only tells the mean. */
+  /** Null where the encoder only gives the mean. */
   deviation: Float32Array | null;
 }
 

@@ -74,7 +74,7 @@ function wholeCells(image: Pixels, cell: number): Pixels {
 }
 
 /**
- * Latents of each image of a batch, scaled for the UNet: drawn from their distributions.
+ * Latents of each image of a batch, scaled for the UNet: sampled from their distributions.
  * @param noise unit noise, image after image; without it they are the means
  */
 export function sampleLatents(

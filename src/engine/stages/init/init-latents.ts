@@ -17,7 +17,7 @@ export interface EncodedImages {
   hidden: WeakMap<object, Hidden>;
 }
 
-/** What a batch begins with, and the generators that its sampler goes on with. */
+/** What a batch begins with, and the generators that its sampler continues with. */
 export interface StartLatents {
   start: BatchStart;
   noise: NoiseStream;

@@ -42,7 +42,7 @@ export function sizeOfRegion(
   init: MaskedInit,
   asked: Size,
 ): Required<Pick<Pass, 'size' | 'resizeTo'>> {
-  if (!mask) throw new AppError('invalid_request', 'There is no mask.');
+  if (!mask) throw new AppError('invalid_request', 'There is no mask. Send one, or choose sides to outpaint.');
   const { size } = planInpaintArea(stretchMask(mask, image), fieldOf(init), shapeCeil(asked));
   const cut = (side: number) => Math.max(CELL, Math.floor(side / CELL) * CELL);
   return { resizeTo: size, size: { width: cut(size.width), height: cut(size.height) } };

@@ -4,7 +4,7 @@ import type { Planes } from '#imaging/planes.ts';
 import type { ImageInit, MaskedInit, Pass, Size } from '#protocol/job.ts';
 import type { InitSource } from './read-init.ts';
 
-/** An init image and how it is to be prepared. */
+/** An init image and how to prepare it. */
 export interface PrepareRequest {
   source: InitSource;
   init: ImageInit | MaskedInit;

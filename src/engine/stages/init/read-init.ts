@@ -61,7 +61,7 @@ function checkLatentFit({ width, height }: Size, { fit, rules }: Pick<ImageInit,
   if (fit !== 'latent' || rules !== 'a1111' || (width >= CELL && height >= CELL)) return;
   throw new AppError(
     'invalid_request',
-    `An image of ${width} × ${height} pixels is too small to be resized in the latent space. Choose another resize mode, or an image of at least ${CELL} × ${CELL} pixels.`,
+    `An image of ${width} × ${height} pixels is too small to be resized in latent space. Choose another resize mode, or an image of at least ${CELL} × ${CELL} pixels.`,
   );
 }
 
@@ -83,7 +83,7 @@ async function readMask({ mask: source, round, expand: sides }: MaskedInit): Pro
     if (sides && Object.values(sides).some((pixels) => pixels > 0)) return null;
     throw new AppError(
       'invalid_request',
-      'There is nothing to inpaint. Send a mask, or say how far the image is to grow on its sides.',
+      'There is nothing to inpaint. Send a mask, or set how far to extend the image on each side.',
     );
   }
   return shapeMask(createBinaryMask(await readPixels(source.mask), round), source);
@@ -102,14 +102,14 @@ function shapeMask(
   return isInverted ? invert(grown) : grown;
 }
 
-/** The image grown on its sides by repeating its edge; what is new is masked. Source: Fooocus, `apply_outpaint`. */
+/** The image extended on its sides by repeating its edge; the new area is masked. Source: Fooocus, `apply_outpaint`. */
 function expand({ image, mask }: InitSource, { expand: sides }: MaskedInit): InitSource {
   if (!sides) return { image, mask };
   const size = grownSize(image, sides);
   if (size.width * size.height > MOST_PIXELS) {
     throw new AppError(
       'invalid_request',
-      `With its new sides the image would have ${size.width} × ${size.height} pixels, more than ${MOST_PIXELS / 2 ** 20} megapixels. Choose smaller sides.`,
+      `The extended image would have ${size.width} × ${size.height} pixels, more than ${MOST_PIXELS / 2 ** 20} megapixels. Extend it by less.`,
     );
   }
   const own = mask ? stretchMask(mask, image) : createPixels(image, 1);

@@ -14,7 +14,7 @@ export function isInpaintingModel(unet: Session, { channels }: Pick<LatentShape,
   if (taken === 2 * channels + 1) return true;
   throw new AppError(
     'unsupported_feature',
-    `A UNet that takes ${taken} channels for latents of ${channels} cannot run.`,
+    `This UNet takes ${taken} input channels, which does not fit latents of ${channels} channels. Choose another checkpoint.`,
   );
 }
 

@@ -9,7 +9,7 @@ import type { Batch, PlannedPass } from '#engine/stages/resolve/resolve.ts';
 import type { Stage } from '#engine/stages/run/context.ts';
 import type { GenerateJob, Pass } from '#protocol/job.ts';
 
-/** A pass that is to run over a batch. */
+/** A pass to run over a batch. */
 export interface PlannedBatch {
   job: GenerateJob;
   batch: Batch;

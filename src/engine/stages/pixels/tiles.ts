@@ -91,7 +91,7 @@ export async function runInTiles(
     }
     above = row;
   }
-  if (!output) throw new AppError('internal', 'There is nothing to run in tiles.');
+  if (!output) throw new AppError('internal', 'There are no tiles to run.');
   return output;
 }
 

@@ -10,7 +10,7 @@ import { planTiles } from './upscale-tiles.ts';
 
 /**
  * What makes an image larger on its way to a pass: a filter, or a network that is loaded for it.
- * @returns null for `None`, which leaves it to the resizer. A network that is stopped leaves the image as it is.
+ * @returns null for `None`, which leaves the work to the resizer. A network that is stopped leaves the image unchanged.
  * @throws AppError `model_not_found` for an upscaler that is not installed, `unsupported_feature` for one that cannot run
  */
 export async function openUpscalePass(run: RunContext, name: UpscalerName): Promise<UpscalePass | null> {

@@ -10,7 +10,7 @@ import { cutTile, placeTile, type UpscaleTile } from './upscale-tiles.ts';
 const MOST_PIXELS = 8192 * 8192;
 
 /**
- * Sides of tiles in pixels. On the CPU a tile of 64 takes seconds, and whoever stops a job waits for the tile; on the GPU
+ * Sides of tiles in pixels. On the CPU a tile of 64 takes seconds, and stopping a job waits for the tile; on the GPU
  * larger ones waste less on overlaps, and the network's widest tensor stays within 128 MB, the least a WebGPU binding has.
  */
 const TILE_SIDE: Readonly<Record<BackendInfo['provider'], number>> = { wasm: 64, webgpu: 128 };
@@ -40,11 +40,11 @@ export function checkSize({ width, height }: Size): void {
   const megapixels = (pixels: number) => String(Math.round(pixels / 2 ** 20));
   throw new AppError(
     'invalid_request',
-    `On its way the image would have ${String(width)} × ${String(height)} pixels: more than ${megapixels(MOST_PIXELS)} megapixels are too many. Choose a smaller size.`,
+    `The upscaler's output would have ${String(width)} × ${String(height)} pixels; the limit is ${megapixels(MOST_PIXELS)} megapixels. Choose a smaller size.`,
   );
 }
 
-/** @param goOn called after each tile; answers whether the job goes on. @returns RGB; null when it does not */
+/** @param goOn called after each tile; returns whether the job continues. @returns RGB; null when it does not */
 export async function runInTiles(
   { session, factor }: LoadedUpscaler,
   image: Pixels,
@@ -59,7 +59,7 @@ export async function runInTiles(
     });
     const planes = toPlanes(upscaled, 'upscaler');
     if (!planes.data.every(Number.isFinite))
-      throw new AppError('not_a_number', 'The image came out as numbers that are none.');
+      throw new AppError('not_a_number', 'The image came out as NaN (not a number). Try another VAE, or run on the CPU.');
     placeTile(planes, tile, factor, output);
     if (!(await goOn())) return null;
   }

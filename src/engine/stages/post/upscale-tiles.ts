@@ -2,7 +2,7 @@ import type { Size } from '#protocol/job.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import type { Planes } from '#imaging/planes.ts';
 
-/** A part of an image that is upscaled by itself, in pixels of the image before. */
+/** A part of an image that is upscaled separately, in pixels of the original image. */
 export interface UpscaleTile extends Size {
   left: number;
   top: number;

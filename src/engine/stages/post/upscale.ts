@@ -120,7 +120,7 @@ function targetOf(source: Size, size: UpscaleSize): Target {
     height: Math.max(round(source.height), cropped?.height ?? 0),
   };
   if (scaled.width === 0 || scaled.height === 0) {
-    throw new AppError('invalid_request', 'The image would have a side of less than 8 pixels.');
+    throw new AppError('invalid_request', 'The upscaled image would have a side below 8 pixels. Choose a larger size.');
   }
   checkSize(scaled);
   return { factor, scaled, cropped };

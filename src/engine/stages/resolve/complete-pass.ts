@@ -42,7 +42,7 @@ export function checkPasses(passes: readonly PlannedPass[]): void {
     if (resizeTo.width < size.width || resizeTo.height < size.height) {
       throw new AppError(
         'invalid_request',
-        `${size.width} × ${size.height} pixels cannot be cut out of an image of ${resizeTo.width} × ${resizeTo.height}. Resize it to more.`,
+        `${size.width} × ${size.height} pixels cannot be cropped from an image of ${resizeTo.width} × ${resizeTo.height}. Resize to a larger size.`,
       );
     }
     if (isLatentUpscaler(resizeBy) && model.pack.family !== before.model.pack.family) {

@@ -56,7 +56,7 @@ export interface GeneratePlan {
 }
 
 /**
- * Finds all that a job names, reads its images and prompts, and plans its passes, so that what is wrong is said before
+ * Finds all that a job names, reads its images and prompts, and plans its passes, so that errors are reported before
  * anything is generated.
  * @throws AppError `model_not_found` for what is not installed, `invalid_request` for images, prompts and samplers that are
  *   none, `unsupported_feature` for what sampler, model or LoRAs cannot do

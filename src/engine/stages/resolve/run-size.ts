@@ -8,7 +8,7 @@ const ASPECT_TOLERANCE = 0.02;
 const SMALLEST_SHARE = 0.5;
 
 /**
- * The pixels that a model's networks run at for an image of a size. That size itself, to which networks of finished graphs
+ * The pixels that a model's networks run at for an image of a size. That size itself, to which exported ONNX graphs
  * add what their halvings need; or, of models that know only what they were trained for, that size where it is near, else
  * the one with the trained number of pixels that comes closest to its aspect.
  */

@@ -62,7 +62,7 @@ export function createProgress(images: number, tell: (progress: JobProgress) => 
   }
 
   return {
-    /** Tells how many passes there are to be, and their steps as far as they are known. */
+    /** Sets how many passes there will be, and their steps as far as they are known. */
     expect(passes: readonly ExpectedPass[]): void {
       parts = passes.map(({ steps, size }) => ({ steps, work: size.width * size.height }));
       state = { ...state, passes: passes.length };
@@ -73,7 +73,7 @@ export function createProgress(images: number, tell: (progress: JobProgress) => 
     /** A pass over a batch begins: `steps` for each of its images at once. */
     sampling: (pass: number, steps: number) => begin('sampling', pass, steps),
     step,
-    /** Sampling goes on behind the loading of another model, which counts for no step. */
+    /** Sampling continues after loading another model, which counts for no step. */
     resumed(): void {
       stepStarted = performance.now();
       change({ phase: 'sampling' });

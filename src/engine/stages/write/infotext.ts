@@ -15,8 +15,8 @@ const ADD_ON_HASH_DIGITS = 12;
 
 /**
  * A1111's infotext of a generated image: prompt, negative prompt, and pairs in A1111's order (modules/processing.py,
- * `create_infotext`). Of several passes it tells the first one's model, size and sampler, as A1111 does with hires fix; what
- * there is to say of the others is the dialect's. Where the networks ran at another size than asked for it says so.
+ * `create_infotext`). Of several passes it states the first one's model, size and sampler, as A1111 does with hires fix; what
+ * the other passes need is up to the dialect. If the networks ran at another size than requested, it says so.
  *
  * @param index the image's position in the job
  * @param post the steps that were run on it

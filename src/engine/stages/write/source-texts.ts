@@ -36,7 +36,7 @@ export async function readSourceTexts(
   };
 }
 
-/** Files of which no texts can be read have none. */
+/** Files whose texts cannot be read count as having none. */
 async function readTexts(image: Blob): Promise<Record<string, string>> {
   try {
     return await readImageText(new Uint8Array(await image.arrayBuffer()));

@@ -4,7 +4,7 @@ import type { Pixels } from '#imaging/pixels.ts';
 import type { GeneratedImage, MaskArtifact, OutputSpec } from '#protocol/job.ts';
 import { encodeImage, toPng } from './encode-image.ts';
 
-/** A finished image and how its file is to be. */
+/** A finished image and the format of its file. */
 export interface WriteInput {
   pixels: Pixels;
   /** What is known of it besides its size. */

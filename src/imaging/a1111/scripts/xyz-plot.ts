@@ -91,7 +91,7 @@ export function checkXyzValues({ axis, values }: XyzAxisValues, isKnown: (name: 
     if (none || isKnown(name)) continue;
     throw new AppError(
       'invalid_request',
-      `The X/Y/Z plot's axis "${axis.label}" has no value "${name}". Take one of its choices.`,
+      `The X/Y/Z plot's axis "${axis.label}" has no value "${name}". Use one of its choices.`,
     );
   }
 }
@@ -179,7 +179,7 @@ function searchAndReplace(request: XyzRequest, search: string, replacement: stri
   if (!prompt.includes(search) && !negative.includes(search)) {
     throw new AppError(
       'invalid_request',
-      `Prompt S/R did not find "${search}" in the prompt or the negative prompt. The first value must be a text that is in one of them.`,
+      `Prompt S/R did not find "${search}" in the prompt or the negative prompt. The first value must be text that occurs in one of them.`,
     );
   }
   const replace = (text: string) => text.replaceAll(search, () => replacement);

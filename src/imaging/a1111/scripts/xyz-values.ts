@@ -102,7 +102,7 @@ function readFloat(text: string): number {
 function notANumber(text: string): AppError {
   return new AppError(
     'invalid_request',
-    `"${text}" is no number and no range such as 1-5, 1-5 (+2) or 1-10 [5]. Correct the values of the axis.`,
+    `"${text}" is neither a number nor a range such as 1-5, 1-5 (+2) or 1-10 [5]. Correct the values of the axis.`,
   );
 }
 

@@ -8,7 +8,7 @@ const BASE64_IMAGES = [
   ['UklGR', 'image/webp'],
 ] as const;
 
-/** An answer's JSON for reading: images and other long data are cut, with their length told. */
+/** An answer's JSON for reading: images and other long data are cut and their length is given. */
 export function shortenData(value: unknown): unknown {
   if (typeof value === 'string' && value.length > LONGEST_WORD && !value.includes(' ')) {
     return `${value.slice(0, 40)}… (${value.length.toLocaleString('en')} characters)`;

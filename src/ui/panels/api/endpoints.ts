@@ -19,7 +19,7 @@ interface OpenApi {
 
 const METHODS = new Set(['get', 'post', 'put', 'delete', 'patch']);
 
-/** The served endpoints by dialect, from the API's own description. @throws Error when nobody answers it */
+/** The served endpoints by dialect, from the API's own description. @throws Error when the service worker does not answer */
 export async function readEndpoints(): Promise<EndpointGroup[]> {
   const response = await fetch(apiPath('/openapi.json'));
   if (!response.ok || !response.headers.get('Content-Type')?.includes('json')) {

@@ -1,4 +1,4 @@
-/** A request that can be sent as it is. */
+/** A request that can be sent unchanged. */
 export interface ApiExample {
   dialect: string;
   path: string;

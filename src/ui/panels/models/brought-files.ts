@@ -8,10 +8,10 @@ export interface BroughtFile {
   file: File;
 }
 
-/** Nobody's model has more; a whole disk dropped by mistake has. */
+/** No model has more; a whole disk dropped by mistake does. */
 const MOST_FILES = 2000;
 
-/** Files of weights that are each something by themselves. */
+/** Weight files that are each complete on their own. */
 const WEIGHTS = /\.(?:safetensors|ckpt|pt|pth|bin|gguf|onnx)$/i;
 
 /** Paths that make a folder one model: its index, or a network's own folder. */

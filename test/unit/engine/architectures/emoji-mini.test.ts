@@ -23,16 +23,19 @@ test('the files the app serves are those of the pack', () => {
     expect(bytes.length, file).toBe(sizeBytes);
     expect(createHash('sha256').update(bytes).digest('hex'), file).toBe(sha256);
   }
+  expect(packs['emoji-mini'].files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)).toBeLessThanOrEqual(
+    25_000_000,
+  );
 });
 
 /*
- * The reference is an export of the networks with int8 weights of its own, rounded apart from ours. Measured: 0.038 for the
- * UNet, less than 0.005 for the others.
+ * The reference is an export of the networks with int8 weights of its own, rounded apart from ours. Measured: 0.039 for the
+ * UNet, 0.010 for the decoder (0.037 and 0.021 with the float16 weights), less than 0.005 for the others.
  */
 const TOLERANCE: Readonly<Record<EmojiNetwork, number>> = {
   unet: 0.05,
   text_encoder: 0.008,
-  vae_decoder: 0.008,
+  vae_decoder: 0.015,
   vae_encoder: 0.008,
 };
 

@@ -205,7 +205,7 @@ test('takes no LoRAs or embeddings, and says so', async () => {
   const base = { ...job, promptOptions: { ...job.promptOptions, syntax: 'a1111' as const, clipSkip: 2 } };
   const images = base.images.map((image) => ({ ...image, prompt: ['a cat <lora:style:1>'] }));
   const { notes } = await generate(engine, exported, { ...base, images }, [lora, embedding]);
-  const reason = 'Tiny sd1 is made of finished graphs, which take nothing in.';
+  const reason = 'Tiny sd1 consists of exported ONNX graphs, which take no add-ons.';
   expect(notes).toEqual([
     `The LoRA “style” had no effect: ${reason}`,
     `The embedding “cat” had no effect: ${reason}`,

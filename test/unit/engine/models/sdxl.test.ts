@@ -186,7 +186,7 @@ describe('SDXL', () => {
     };
     packs.push(half);
     const refused = generate(engine, half, jobOf('a cat'));
-    await expect(refused).rejects.toThrow('lacks the first text encoder');
+    await expect(refused).rejects.toThrow('the first text encoder is missing');
     await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature' });
   });
 });

@@ -87,7 +87,7 @@ describe('sizes', () => {
     ['Nearest', 400, 'too many'],
     // Twice by four: the result on the way is 16 times as large.
     ['tiny-4x', 300, 'too many'],
-    ['Lanczos', 0.1, 'less than 8 pixels'],
+    ['Lanczos', 0.1, 'a side below 8 pixels'],
   ])('%s by %d is refused', async (upscaler, factor, message) => {
     await expect(upscaleOne(upscale({ upscaler, size: { factor } }))).rejects.toMatchObject({
       code: 'invalid_request',

@@ -46,7 +46,7 @@ function splitWords(line: string): string[] | null {
     if (!piece) return null;
     const [, single, double, escaped, plain] = piece;
     const text = single ?? double?.replace(/\\(["\\])/g, '$1') ?? escaped ?? plain;
-    if (text !== undefined && isOpen) words[words.length - 1] += text;
+    if (text !== undefined && isOpen) words[words.length - 1] = `${words.at(-1) ?? ''}${text}`;
     else if (text !== undefined) words.push(text);
     isOpen = text !== undefined;
   }

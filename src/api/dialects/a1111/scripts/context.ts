@@ -13,7 +13,7 @@ import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
 import type { Plan } from '#api/dialects/a1111/map.ts';
 import { effectiveOptions } from '#api/dialects/a1111/options.ts';
 import { ScriptArguments, type ScriptControl } from '#api/dialects/a1111/script-controls.ts';
-import { encodePixels, pngOf, readPixels } from './pixel-files.ts';
+import { encodePixels, pngOf, readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { ScriptContext, Variation } from './script.ts';
 
 /**
@@ -39,7 +39,7 @@ export function openContext<Body extends GenerationBody>(
       batches.all = all;
     },
     generate: async (variation) => {
-      const varied = await vary(generation, variation);
+      const varied = vary(generation, variation);
       const revise = (plan: Plan) => revisePlan(plan, variation);
       const generated = await generate(varied, { revise, batches: { ...batches } });
       const { images, batchSize } = generated.plan.job;
@@ -56,10 +56,10 @@ export function openContext<Body extends GenerationBody>(
   };
 }
 
-async function vary<Body extends GenerationBody>(
+function vary<Body extends GenerationBody>(
   generation: Generation<Body>,
   { changes = {}, overrides = {}, images }: Variation<Body>,
-): Promise<Generation<Body>> {
+): Generation<Body> {
   const { request } = generation;
   screenOverrides(generation.call, overrides);
   const files = images ? filesOf(images) : null;

@@ -1,8 +1,30 @@
+import { gridBackground } from '#api/dialects/a1111/grid.ts';
+import type { Options } from '#api/dialects/a1111/options.ts';
 import type { LegendPart } from '#imaging/a1111/scripts/prompt-matrix.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import { crop, filled, pasteInto } from '#imaging/pillow/paste.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import type { Size } from '#protocol/job.ts';
+
+/** How a grid with legends looks. */
+export interface LegendStyle {
+  /** Pixels between two cells. */
+  margin: number;
+  background: readonly [red: number, green: number, blue: number];
+  /** `#rrggbb` of texts, and of those that are crossed out. */
+  active: string;
+  inactive: string;
+}
+
+/** The style that the options ask for. */
+export function legendStyle(options: Options, margin: number): LegendStyle {
+  return {
+    margin,
+    background: gridBackground(options),
+    active: options.grid_text_active_color,
+    inactive: options.grid_text_inactive_color,
+  };
+}
 
 /** Lines of text above each column and before each row. */
 export interface Legends {
@@ -20,9 +42,6 @@ interface Block {
   room: number;
 }
 
-const BACKGROUND = [255, 255, 255] as const;
-const ACTIVE = '#000000';
-const INACTIVE = '#999999';
 /** Pixels of the line through a part that is not in the prompt. */
 const STRIKE = 4;
 
@@ -35,11 +54,16 @@ export function canWriteText(): boolean {
  * A grid with margins between its cells and its legends. Sizes and places are A1111's (modules/images.py,
  * `draw_grid_annotations`); the letters are those of the browser's sans-serif.
  * @param cell size of the grid's cells
- * @param margin pixels between two cells
  */
-export function withLegends(grid: Pixels, cell: Size, { columns, rows }: Legends, margin = 0): Pixels {
+export function withLegends(
+  grid: Pixels,
+  cell: Size,
+  { columns, rows }: Legends,
+  style: LegendStyle,
+): Pixels {
+  const { margin } = style;
   const isBlank = ![...columns, ...rows].flat().some(({ text }) => text !== '');
-  const writer = isBlank || !canWriteText() ? null : new TextWriter(cell);
+  const writer = isBlank || !canWriteText() ? null : new TextWriter(cell, style);
   const hasRowTexts = rows.flat().some(({ text }) => text !== '');
   const left = writer && hasRowTexts ? Math.floor((cell.width * 3) / 4) : 0;
   const above = writer ? columns.map((parts) => writer.layOut(parts, cell.width)) : [];
@@ -54,7 +78,7 @@ export function withLegends(grid: Pixels, cell: Size, { columns, rows }: Legends
     writer?.write(size, [
       ...above.map((block, i) => ({ block, x: left + step * i + cell.width / 2, y: top / 2 })),
       ...before.map((block, i) => ({ block, x: left / 2, y: top + down * i + cell.height / 2 })),
-    ]) ?? filled(size, BACKGROUND);
+    ]) ?? filled(size, style.background);
   for (const row of rows.keys()) {
     for (const column of columns.keys()) {
       const [x, y] = [cell.width * column, cell.height * row];
@@ -69,8 +93,10 @@ export function withLegends(grid: Pixels, cell: Size, { columns, rows }: Legends
 class TextWriter {
   readonly #fontSize: number;
   readonly #ruler: OffscreenCanvasRenderingContext2D;
+  readonly #style: LegendStyle;
 
-  constructor({ width, height }: Size) {
+  constructor({ width, height }: Size, style: LegendStyle) {
+    this.#style = style;
     this.#fontSize = Math.max(Math.floor((width + height) / 25), 1);
     this.#ruler = contextOf({ width: 1, height: 1 });
   }
@@ -96,7 +122,7 @@ class TextWriter {
   /** An image with blocks of text around their middles. */
   write(size: Size, blocks: readonly { block: Block; x: number; y: number }[]): Pixels {
     const context = contextOf(size);
-    context.fillStyle = '#ffffff';
+    context.fillStyle = `rgb(${this.#style.background.join(' ')})`;
     context.fillRect(0, 0, size.width, size.height);
     context.textAlign = 'center';
     context.textBaseline = 'middle';
@@ -122,10 +148,10 @@ class TextWriter {
     let fontSize = this.#fontSize;
     while (fontSize > 1 && this.#measure(text, fontSize).width > room) fontSize -= 1;
     context.font = fontOf(fontSize);
-    context.fillStyle = active ? ACTIVE : INACTIVE;
+    context.fillStyle = active ? this.#style.active : this.#style.inactive;
     context.fillText(text, x, y);
     if (active) return;
-    context.strokeStyle = INACTIVE;
+    context.strokeStyle = this.#style.inactive;
     context.beginPath();
     context.moveTo(x - width / 2, y);
     context.lineTo(x + width / 2, y);

@@ -2,13 +2,13 @@ import { missingCapability } from '#api/parameters.ts';
 import type { FinishedImage } from '#api/run-job.ts';
 import { pythonFloat } from '#codecs/infotext.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
+import { composeGrid } from '#api/dialects/a1111/grid.ts';
 import { strengthOf } from '#api/dialects/a1111/hires.ts';
 import type { Img2imgBody } from '#api/dialects/a1111/img2img-body.ts';
 import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { dropdown, slider } from '#api/dialects/a1111/script-controls.ts';
-import { gridShape, imageGrid } from '#imaging/a1111/grid.ts';
 import { planLoopback } from '#imaging/a1111/scripts/loopback.ts';
-import { readPixels } from './pixel-files.ts';
+import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { RunnableScript } from './script.ts';
 
 const CURVES = ['Aggressive', 'Linear', 'Lazy'] as const;
@@ -70,11 +70,9 @@ export const loopback: RunnableScript<Img2imgBody> = {
     const files = returned.map(({ blob }) => blob);
     const infotexts = returned.map(({ infotext }) => infotext);
     if (returned.length < 2 || !options.return_grid) return { files, infotexts, specs: returned };
-    const tiles = await Promise.all(files.map(readPixels));
-    const grid = imageGrid(tiles, gridShape({ images: tiles.length, rows: 1 }));
     const [infotext = ''] = infotexts;
     return {
-      files: [await context.encode(grid, infotext), ...files],
+      files: [await composeGrid(returned, options, 1, 1), ...files],
       infotexts: [infotext, ...infotexts],
       specs: returned,
       firstImage: 1,

@@ -1,4 +1,3 @@
-import { f } from '#api/dialects/a1111/fields.ts';
 import { slider, type ScriptArguments, type ScriptControl } from '#api/dialects/a1111/script-controls.ts';
 import type { OutpaintDirection } from '#imaging/a1111/scripts/outpaint-size.ts';
 
@@ -12,7 +11,8 @@ export const directionControl: ScriptControl = {
   choices: DIRECTIONS,
 };
 
-/** The sides of an argument. @throws AppError for what is no list of names */
+/** The sides of an argument. Names that are none have no effect, as in the original. */
 export function readDirections(args: ScriptArguments, place: number): OutpaintDirection[] {
-  return args.get(place, f.list(f.oneOf(DIRECTIONS)));
+  const names = args.texts(place);
+  return DIRECTIONS.filter((direction) => names.includes(direction));
 }

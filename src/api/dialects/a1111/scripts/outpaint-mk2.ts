@@ -1,5 +1,6 @@
 import type { FinishedImage } from '#api/run-job.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
+import { gridBackground } from '#api/dialects/a1111/grid.ts';
 import type { Img2imgBody } from '#api/dialects/a1111/img2img-body.ts';
 import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { slider, textbox } from '#api/dialects/a1111/script-controls.ts';
@@ -12,7 +13,7 @@ import {
 } from '#imaging/a1111/scripts/outpaint-mk2.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import { directionControl, pixelsControl, readDirections } from './outpaint-controls.ts';
-import { readPixels } from './pixel-files.ts';
+import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { RunnableScript, ScriptContext } from './script.ts';
 
 const INFO = 'Recommended: 80 to 100 sampling steps, the sampler Euler a, a denoising strength of 0.8.';
@@ -53,10 +54,16 @@ export const outpaintMk2: RunnableScript<Img2imgBody> = {
     const specs = made.map(({ spec }) => spec);
     const infotexts = specs.map(({ infotext }) => infotext);
     if (made.length < 2 || !options.return_grid) return { files, infotexts, specs };
-    const shape = gridShape({ images: made.length, nRows: options.n_rows, batchSize: body.batch_size });
+    const shape = gridShape({
+      images: made.length,
+      nRows: options.n_rows,
+      batchSize: body.batch_size,
+      preventEmptySpots: options.grid_prevent_empty_spots,
+    });
     const grid = imageGrid(
       made.map(({ pixels }) => pixels),
       shape,
+      gridBackground(options),
     );
     const [infotext = ''] = infotexts;
     return {

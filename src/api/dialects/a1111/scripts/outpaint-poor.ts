@@ -5,7 +5,7 @@ import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { dropdown, slider } from '#api/dialects/a1111/script-controls.ts';
 import { combineOutpaintPoor, planOutpaintPoor } from '#imaging/a1111/scripts/outpaint-poor.ts';
 import { directionControl, pixelsControl, readDirections } from './outpaint-controls.ts';
-import { readPixels } from './pixel-files.ts';
+import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { RunnableScript } from './script.ts';
 
 /** Inpainting of new margins, tile by tile (A1111 scripts/poor_mans_outpainting.py). */

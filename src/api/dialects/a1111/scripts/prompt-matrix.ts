@@ -1,12 +1,13 @@
 import { f } from '#api/dialects/a1111/fields.ts';
 import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
+import { gridBackground } from '#api/dialects/a1111/grid.ts';
 import { readPrompts } from '#api/dialects/a1111/prompt.ts';
 import { checkbox, dropdown, slider } from '#api/dialects/a1111/script-controls.ts';
 import { imageGrid } from '#imaging/a1111/grid.ts';
 import { planPromptMatrix, type PromptMatrixPlan } from '#imaging/a1111/scripts/prompt-matrix.ts';
 import type { ImageSpec } from '#protocol/job.ts';
-import { canWriteText, withLegends } from './legends.ts';
-import { readPixels } from './pixel-files.ts';
+import { canWriteText, legendStyle, withLegends } from './legends.ts';
+import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { RunnableScript, ScriptContext } from './script.ts';
 
 const DELIMITERS = ['comma', 'space'] as const;
@@ -46,7 +47,12 @@ export const promptMatrix: RunnableScript<GenerationBody> = {
     const [cell = { width: 0, height: 0 }] = tiles;
     if (!canWriteText()) context.ignore('script_args.legend');
     const legends = { columns: plan.horizontal, rows: plan.vertical };
-    const grid = withLegends(imageGrid(tiles, plan), cell, legends, margin);
+    const grid = withLegends(
+      imageGrid(tiles, plan, gridBackground(context.options)),
+      cell,
+      legends,
+      legendStyle(context.options, margin),
+    );
     const [infotext = ''] = infotexts;
     return {
       files: [await context.encode(grid, infotext), ...files],

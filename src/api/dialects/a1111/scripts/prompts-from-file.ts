@@ -101,7 +101,7 @@ function variationOf(line: string, body: GenerationBody, atEnd: boolean): Variat
     }),
   };
   return {
-    changes: changes as Partial<GenerationBody>,
+    changes,
     ...(model !== undefined && { overrides: { sd_model_checkpoint: model } }),
   };
 }

@@ -9,7 +9,7 @@ import { combineGrid } from '#imaging/a1111/grid.ts';
 import { planSdUpscale } from '#imaging/a1111/scripts/sd-upscale.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import { PLAIN_UPSCALERS } from '#protocol/job.ts';
-import { pngOf, readPixels } from './pixel-files.ts';
+import { pngOf, readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { RunnableScript, ScriptContext } from './script.ts';
 
 const INFO =

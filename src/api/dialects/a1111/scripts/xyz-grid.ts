@@ -4,13 +4,12 @@ import type { XyzPlot } from '#imaging/a1111/scripts/xyz-plot.ts';
 import { filled } from '#imaging/pillow/paste.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import type { Size } from '#protocol/job.ts';
-import { canWriteText, withLegends } from './legends.ts';
-import { readPixels } from './pixel-files.ts';
+import { canWriteText, withLegends, type LegendStyle } from './legends.ts';
+import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
 
 interface DrawOptions {
   hasLegend: boolean;
-  /** Pixels between two cells. */
-  margin: number;
+  style: LegendStyle;
 }
 
 /** The grids of a plot. */
@@ -30,7 +29,7 @@ export interface DrawnPlot {
 export async function drawPlot(
   { columns, rows, grids: count, labels }: XyzPlot,
   cells: ReadonlyMap<number, FinishedImage>,
-  { hasLegend, margin }: DrawOptions,
+  { hasLegend, style }: DrawOptions,
 ): Promise<DrawnPlot> {
   const images = new Map<number, Pixels>();
   for (const [place, { blob }] of cells) images.set(place, await readPixels(blob));
@@ -42,14 +41,19 @@ export async function drawPlot(
       (__, i) => images.get(z * columns * rows + i) ?? filled(first, [0, 0, 0]),
     );
     const legends = { columns: labels.x.map(legendOf), rows: labels.y.map(legendOf) };
-    const grid = imageGrid(tiles, { columns, rows });
-    return hasLegend ? withLegends(grid, largest(tiles), legends, margin) : grid;
+    const grid = imageGrid(tiles, { columns, rows }, style.background);
+    return hasLegend ? withLegends(grid, largest(tiles), legends, style) : grid;
   });
-  const row = imageGrid(grids, { columns: count, rows: 1 });
+  const row = imageGrid(grids, { columns: count, rows: 1 }, style.background);
   return {
     grids,
     all: hasLegend
-      ? withLegends(row, largest(grids), { columns: labels.z.map(legendOf), rows: [legendOf('')] })
+      ? withLegends(
+          row,
+          largest(grids),
+          { columns: labels.z.map(legendOf), rows: [legendOf('')] },
+          { ...style, margin: 0 },
+        )
       : row,
     isLegible: canWriteText(),
   };

@@ -3,6 +3,7 @@ import { f } from '#api/dialects/a1111/fields.ts';
 import { pythonException } from '#api/dialects/a1111/errors.ts';
 import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
 import { fixedSeed } from '#api/dialects/a1111/map.ts';
+import type { Options } from '#api/dialects/a1111/options.ts';
 import {
   checkbox,
   dropdown,
@@ -12,11 +13,9 @@ import {
 } from '#api/dialects/a1111/script-controls.ts';
 import { planXyzPlot, xyzReturned, type XyzPlot, type XyzRequest } from '#imaging/a1111/scripts/xyz-plot.ts';
 import type { RunnableScript, ScriptContext, ScriptResult } from './script.ts';
+import { legendStyle } from './legends.ts';
 import { drawPlot } from './xyz-grid.ts';
 import { addPairs, axesOf, axisPairs, readAxis, type AxisRequest } from './xyz-values.ts';
-
-/** Megapixels that a grid must stay below: the usual `img_max_size_mp`. */
-const MOST_MEGAPIXELS = 200;
 
 /** Places of the arguments behind those of the three axes. */
 const PLACES = {
@@ -57,12 +56,12 @@ function controlsOf(isImg2img: boolean): ScriptControl[] {
 }
 
 async function run(context: ScriptContext<GenerationBody>): Promise<ScriptResult> {
-  const { args, body, isImg2img, installed } = context;
+  const { args, body, isImg2img, installed, options } = context;
   const isOn = (place: number) => args.get(place, f.boolean());
   const keepsRandom = isOn(PLACES.random);
   const how = { isImg2img, isText: isOn(PLACES.text), keepsRandom, models: installed.models };
   const [x, y, z] = [readAxis(args, 0, how), readAxis(args, 3, how), readAxis(args, 6, how)];
-  checkSize(body, [x, y, z]);
+  checkSize(body, options, [x, y, z]);
   const plot = planXyzPlot({
     x,
     y,
@@ -80,7 +79,7 @@ async function run(context: ScriptContext<GenerationBody>): Promise<ScriptResult
   const cells = await runCells(context, plot, { keepsRandom, setsSeed });
   const [first] = cells.values();
   if (!first) return { files: [], infotexts: [], specs: [] };
-  const drawn = await drawPlot(plot, cells, { hasLegend, margin });
+  const drawn = await drawPlot(plot, cells, { hasLegend, style: legendStyle(options, margin) });
   if (hasLegend && !drawn.isLegible) context.ignore('script_args.Draw legend');
   const ofGrid = (place: number) =>
     addPairs(cells.get(place)?.infotext ?? first.infotext, [
@@ -111,13 +110,17 @@ async function run(context: ScriptContext<GenerationBody>): Promise<ScriptResult
 }
 
 /** @throws AppError as the original for grids that are too large */
-function checkSize({ width, height }: GenerationBody, axes: readonly AxisRequest[]): void {
+function checkSize(
+  { width, height }: GenerationBody,
+  { img_max_size_mp: most }: Options,
+  axes: readonly AxisRequest[],
+): void {
   const cells = axes.reduce((count, { values }) => count * values.length, 1);
   const megapixels = Math.round((cells * width * height) / 1e6);
-  if (megapixels < MOST_MEGAPIXELS) return;
+  if (megapixels < most) return;
   throw pythonException(
     'AssertionError',
-    `Error: Resulting grid would be too large (${megapixels} MPixels) (max configured size is ${MOST_MEGAPIXELS} MPixels)`,
+    `Error: Resulting grid would be too large (${megapixels} MPixels) (max configured size is ${most} MPixels)`,
   );
 }
 

@@ -47,7 +47,7 @@ export function readAxis(args: ScriptArguments, place: number, options: ReadOpti
     ];
   if (!axis || axis.effect === 'nothing') return { axis: NOTHING, values: [0], written: '' };
   const text = args.get(place + 1, f.string());
-  const chosen = args.get(place + 2, f.list(f.string()));
+  const chosen = args.texts(place + 2);
   const isChosen = axis.choices !== undefined && !options.isText && chosen.length > 0;
   const values = isChosen ? convertXyzValues(axis.kind, chosen) : readXyzValues(axis.kind, text);
   if (values.length === 0) throw httpException(422, `script_args: the axis '${axis.label}' has no values`);

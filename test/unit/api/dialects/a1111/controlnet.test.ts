@@ -175,7 +175,7 @@ describe('units of the ControlNet extension', () => {
   it('are refused for models of finished graphs', async () => {
     const { status, answer } = await generate([{ image, model: 'depth' }], { model: TEST_MODEL });
     expect(status).toBe(422);
-    expect(answer.detail).toContain('finished graphs');
+    expect(answer.detail).toContain('exported ONNX graphs');
   });
 });
 

@@ -31,7 +31,7 @@ describe('lists', () => {
     ['realesrgan-models', 0, undefined],
     ['loras', 0, undefined],
     ['extensions', 0, undefined],
-    ['script-info', 11, { name: 'comments', is_alwayson: true, is_img2img: false, args: [] }],
+    ['script-info', 21, { name: 'comments', is_alwayson: true, is_img2img: false, args: [] }],
   ])('%s', async (path, length, first) => {
     const list = await jsonOf<unknown[]>(createApi(createFakeHost()).request(`/sdapi/v1/${path}`));
     expect(list).toHaveLength(length);

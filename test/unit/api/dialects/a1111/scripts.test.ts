@@ -223,6 +223,13 @@ describe('X/Y/Z plot', () => {
     expect(JSON.stringify(jobs[1]?.passes[0].sampler)).toContain('"uniform"');
   });
 
+  it('takes an empty text for an empty list, and yes and no in words', async () => {
+    const args = ['Prompt S/R', 'red, green', '', 0, '', '', 0, '', '', 'false', 'true', 'false', 'false'];
+    const { answer, jobs } = await xyz(args);
+    expect(promptsOf(jobs)).toEqual(['a red apple', 'a green apple']);
+    expect(answer.images).toHaveLength(3);
+  });
+
   it.each([
     ['Sampler', 'Euler, Nobody'],
     ['Checkpoint name', 'nowhere'],

@@ -48,7 +48,7 @@ describe('refused requests', () => {
     expect(response.status).toBe(501);
     expect(await jsonOf<Json>(response)).toEqual({
       detail:
-        "'advanced_params.freeu_enabled' needs a model from .safetensors files: Emoji Mini is made of finished graphs.",
+        "'advanced_params.freeu_enabled' needs a model from .safetensors files: Emoji Mini consists of exported ONNX graphs.",
     });
   });
 });

@@ -5,8 +5,8 @@ import { encodePng } from '#codecs/png.ts';
 import { flatten } from '#imaging/a1111/resize.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import type { Pixels } from '#imaging/pixels.ts';
-import { planFile } from '#api/dialects/a1111/map.ts';
-import type { Options } from '#api/dialects/a1111/options.ts';
+import { planFile } from './map.ts';
+import type { Options } from './options.ts';
 
 /** RGB of an image file, on white where it is transparent. @throws TypeError, RangeError as {@link decodeImage} */
 export async function readPixels(file: Blob): Promise<Pixels> {

@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decodePng } from '#codecs/png.ts';
+import { createEngine } from '#engine/engine.ts';
+import type { Runtime } from '#engine/runtime/runtime.ts';
+import { previewByMap } from '#engine/stages/denoise/preview.ts';
+import { packs } from '#library/packs/index.ts';
+import type { EngineWorker } from '#protocol/engine-worker.ts';
+import { families } from '#protocol/families.ts';
+import type { GenerateJob } from '#protocol/job.ts';
+import { buildEmoji, readEmoji } from '../../../support/emoji-weights.ts';
+import { textToImage } from '../../../support/jobs.ts';
+import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
+import { openGraph, type Session } from '../../../support/onnx-session.ts';
+
+/** Levels of 255 that a preview's mean colours may be off. */
+const TOLERANCE = 8;
+
+function meanColours({ data, channels }: { data: ArrayLike<number>; channels: number }): number[] {
+  const sums = [0, 0, 0];
+  for (let i = 0; i < data.length; i += channels)
+    for (let colour = 0; colour < 3; colour++) sums[colour] = (sums[colour] ?? 0) + (data[i + colour] ?? 0);
+  return sums.map((sum) => sum / (data.length / channels));
+}
+
+test('the map shows the mean colours of the image that the VAE decodes', async () => {
+  const image = decodePng(
+    readFileSync(path.resolve(import.meta.dirname, '../../../fixtures/emoji-mini/euler.png')),
+  );
+  const area = image.width * image.height;
+  const sample = Float32Array.from(
+    { length: 3 * area },
+    (_, i) => ((image.data[(i % area) * image.channels + Math.floor(i / area)] ?? 0) / 255) * 2 - 1,
+  );
+  const open = async (network: 'vae_encoder' | 'vae_decoder'): Promise<Session> => {
+    const weights = await readEmoji(network, 'float32');
+    return openGraph(buildEmoji(network, weights), weights, {});
+  };
+  const [encoder, decoder] = [await open('vae_encoder'), await open('vae_decoder')];
+  const { latent_sample: latents } = await encoder.run({
+    sample: { data: sample, shape: [1, 3, image.height, image.width] },
+  });
+  if (!latents) throw new Error('There are no latents.');
+  const { sample: decoded } = await decoder.run({ latent_sample: latents });
+  await encoder.release();
+  await decoder.release();
+  const [, , height = 0, width = 0] = latents.shape;
+  const preview = previewByMap(families['emoji-mini'].previewMap, latents.data, { height, width });
+  expect([preview.width, preview.height]).toEqual([image.width / 16, image.height / 16]);
+
+  const planes = decoded?.data ?? new Float32Array();
+  const pixels = Uint8ClampedArray.from(
+    { length: 3 * area },
+    (_, i) => ((planes[(i % 3) * area + Math.floor(i / 3)] ?? 0) / 2 + 0.5) * 255,
+  );
+  const expected = meanColours({ data: pixels, channels: 3 });
+  meanColours(preview).forEach((mean, colour) => {
+    expect(Math.abs(mean - (expected[colour] ?? 0))).toBeLessThan(TOLERANCE);
+  });
+});
+
+describe('previews of a running job', () => {
+  let engine: EngineWorker;
+  /** The first input of every run, in order: which network it was. */
+  const runs: string[] = [];
+  beforeAll(() => {
+    engine = createEngine(
+      async () => watched(await openNodeRuntime()),
+      () => readFrom(EMOJI_MINI),
+    );
+  });
+  afterAll(() => engine.unload());
+
+  function watched(runtime: Runtime): Runtime {
+    return {
+      ...runtime,
+      runMilliseconds: runtime.runMilliseconds,
+      async createSession(...made) {
+        const session = await runtime.createSession(...made);
+        return {
+          ...session,
+          run(inputs) {
+            runs.push(session.inputNames[0] ?? '');
+            return session.run(inputs);
+          },
+        };
+      },
+    };
+  }
+
+  async function previewsOf(changes: Partial<GenerateJob>) {
+    const previews: Blob[] = [];
+    runs.length = 0;
+    const job = { ...textToImage({ prompt: 'red apple', seeds: [5n], steps: 20 }), ...changes };
+    await engine.run([packs['emoji-mini']], job, (event) => {
+      if (event.type === 'preview') previews.push(event.blob);
+    });
+    const sides = new Set<number>();
+    for (const blob of previews) sides.add(decodePng(new Uint8Array(await blob.arrayBuffer())).width);
+    return { sides: [...sides], decoded: runs.filter((input) => input === 'latent_sample').length };
+  }
+
+  test('come from the map: the VAE runs once, for the image', async () => {
+    expect(await previewsOf({})).toEqual({ sides: [16], decoded: 1 });
+  });
+
+  test('come from the map where TAESD is asked for and none is installed', async () => {
+    expect(await previewsOf({ previewBy: 'taesd' })).toEqual({ sides: [16], decoded: 1 });
+  });
+
+  test('come from the VAE where it is asked for', async () => {
+    const { sides, decoded } = await previewsOf({ previewBy: 'vae' });
+    expect(sides).toEqual([256]);
+    expect(decoded).toBeGreaterThan(1);
+  });
+});
