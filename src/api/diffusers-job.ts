@@ -42,7 +42,7 @@ export interface DiffusersExtras {
   /** MultiDiffusion: windows of the trained size that overlap. */
   panorama?: boolean;
   selfAttention?: boolean;
-  /** A first pass at the size the model was trained at, a second one at the size asked for. */
+  /** A first pass at the size the model was trained at, a second one at the requested size. */
   highresFix?: boolean;
 }
 
@@ -66,7 +66,7 @@ const SAG_SCALE = 0.75;
 const HIGHRES_STRENGTH = 0.55;
 
 /**
- * Where image-to-image and inpainting start: init image and mask are stretched to the size asked for, as these services
+ * Where image-to-image and inpainting start: init image and mask are stretched to the requested size, as these services
  * document; unmasked areas stay unchanged.
  * @param mask white is generated again; null for image-to-image
  */
@@ -137,7 +137,7 @@ function planPasses(request: DiffusersRequest, chosen: Pick<Pass, 'vae'>): Gener
   ];
 }
 
-/** The size asked for, with no more pixels than the model was trained at. */
+/** The requested size, with no more pixels than the model was trained at. */
 function firstPassSize({ pack }: ModelInfo, size: Size): Size {
   const trained = Math.max(...pack.trainedSizes.map(([width, height]) => width * height));
   const scale = Math.min(1, Math.sqrt(trained / (size.width * size.height)));

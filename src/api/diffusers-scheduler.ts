@@ -24,7 +24,7 @@ export const DIFFUSERS_SCHEDULERS = [
 
 export type DiffusersSchedulerName = (typeof DIFFUSERS_SCHEDULERS)[number];
 
-/** Classes made for other models than latent text-to-image ones, and what is run in their place. */
+/** Classes made for other models than latent text-to-image ones, and their replacements. */
 const NEAREST: Partial<Record<DiffusersSchedulerName, DiffusersSchedulerName>> = {
   DDIMInverseScheduler: 'DDIMScheduler',
   KarrasVeScheduler: 'HeunDiscreteScheduler',

@@ -52,7 +52,7 @@ export class Exchange {
   /** What the jobs of this request had no effect with, as sentences. */
   readonly #notes = new Set<string>();
   readonly #line: HostLine;
-  /** Jobs that this request asked for. */
+  /** Jobs that this request started. */
   readonly #jobs: JobId[] = [];
   #requestBytes = 0;
 

@@ -3,7 +3,7 @@ import { AppError } from '#protocol/error.ts';
 /** Bytes of a file that a request may name. */
 export const MOST_BYTES = 64 * 2 ** 20;
 
-/** A server that does not answer would hold its request for ever. */
+/** Without a limit, a server that does not answer would block its request for ever. */
 const TIMEOUT_MS = 30_000;
 
 const FAILED = 'Unable to fetch image from provided URL';
@@ -27,7 +27,8 @@ export async function fetchFile(address: string, signal: AbortSignal): Promise<B
     return new Blob(await readLimited(response));
   } catch (thrown) {
     if (thrown instanceof AppError) throw thrown;
-    if (timeout.aborted) throw fetchFailure(`The server did not answer within ${TIMEOUT_MS / 1000} s.`, thrown);
+    if (timeout.aborted)
+      throw fetchFailure(`The server did not answer within ${TIMEOUT_MS / 1000} s.`, thrown);
     if (signal.aborted) throw new AppError('cancelled', 'The request was cancelled.', { cause: thrown });
     throw fetchFailure('The connection was lost.', thrown);
   }

@@ -7,7 +7,7 @@ import { route, type Call } from './route.ts';
 /** What a canvas can write. */
 const TYPES: readonly string[] = ['image/png', 'image/jpeg', 'image/webp'];
 
-/** An image by the URL a dialect gave it; converted when exactly one other type is asked for. */
+/** An image by the URL a dialect gave it; converted if exactly one other type is accepted. */
 export const filesRoute = route({
   method: 'GET',
   path: '/files/:date/:name',

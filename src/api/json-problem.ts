@@ -18,7 +18,7 @@ function skip(pattern: RegExp, text: string, position: number): number {
   return pattern.test(text) ? pattern.lastIndex : position;
 }
 
-/** @returns the position behind the string whose quote is at `start` */
+/** @returns the position after the string whose quote is at `start` */
 function scanString(text: string, start: number): number {
   for (let position = start + 1; position < text.length; position++) {
     const character = text.charAt(position);
@@ -37,7 +37,7 @@ function scanString(text: string, start: number): number {
   throw new Malformed('Unterminated string starting at', start);
 }
 
-/** Scans `item`, `item` … up to `close`; `position` is behind the opening bracket. */
+/** Scans `item`, `item` … up to `close`; `position` is after the opening bracket. */
 function scanItems(
   text: string,
   start: number,

@@ -119,7 +119,7 @@ function operation(dialect: Dialect, route: Route): JsonObject {
   };
 }
 
-/** The OpenAPI 3.1 document of what is served, from the very tables that serve it. */
+/** The OpenAPI 3.1 document of the routes, from the tables that serve them. */
 export function describeApi(dialects: readonly Dialect[], serverUrl: string): JsonObject {
   const paths: Record<string, JsonObject> = {};
   for (const dialect of dialects) {

@@ -2,7 +2,7 @@ import { stringifyJson } from '#codecs/json.ts';
 import type { JobRecord } from '#protocol/job.ts';
 import type { Call, Dialect } from './route.ts';
 
-/** A client's server that wants to hear of a job's end, and what it receives. */
+/** A client's server to notify at a job's end, and what it receives. */
 export interface Webhook {
   url: string;
   body: unknown;
@@ -16,7 +16,7 @@ const TIMEOUT_MS = 15_000;
 
 /**
  * Notifies the client's server that a job has ended, if its request asked for that. It is tried once; whether the
- * server liked it is not looked at. To be called once a job has ended, by the service worker: pages may reach no other
+ * server accepted it is not checked. The service worker calls this when a job has ended, because pages may reach no other
  * server.
  * @param dialects those whose jobs may have webhooks
  */

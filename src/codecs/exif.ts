@@ -107,7 +107,7 @@ function writeWebpExif(file: Uint8Array, tiff: Uint8Array): Bytes {
   return webpChunk('RIFF', body);
 }
 
-/** Bytes a JPEG segment holds besides its length. */
+/** Bytes in a JPEG segment besides its length. */
 const MOST_SEGMENT_BYTES = 0xffff - 2;
 
 /**

@@ -7,7 +7,7 @@ export function widenFloat16(source: Uint16Array): Float32Array<ArrayBuffer> {
 }
 
 /**
- * Rounds to IEEE 754 binary16, to nearest and ties to even. Beyond 65504 lies infinity, NaN stays NaN.
+ * Rounds to IEEE 754 binary16, to nearest and ties to even. Values beyond 65504 become infinity; NaN stays NaN.
  */
 export function narrowToFloat16(source: Float32Array): Uint16Array<ArrayBuffer> {
   const target = new Uint16Array(source.length);

@@ -5,7 +5,7 @@ export const MASKED_CONTENTS = ['fill', 'original', 'latent noise', 'latent noth
 
 export type MaskedContent = (typeof MASKED_CONTENTS)[number];
 
-/** An infotext's pairs as values. What the text leaves out is left out here, but for masks, whose defaults it leaves out. */
+/** An infotext's pairs as values. What the text omits is omitted here, except for masks, whose defaults it omits. */
 export interface GenerationFields {
   prompt: string;
   negativePrompt: string;

@@ -13,7 +13,7 @@ export interface OnnxHeader {
   outputs: readonly OnnxValue[];
   /** Numbers of the initializers, by element type. */
   numbers: ReadonlyMap<string, number>;
-  /** Names of the files beside it that hold weights. */
+  /** Names of the files beside it with weights. */
   externalFiles: ReadonlySet<string>;
   /** Whether the whole file was gone through; else the limit of reads came first. */
   isComplete: boolean;
@@ -21,7 +21,7 @@ export interface OnnxHeader {
 
 /**
  * Where the file that a graph calls so lies, relative to the folder that `folder` names: `./weights.pb` and
- * `data\\weights.pb` are names as well. Undefined for what lies outside of everything.
+ * `data\\weights.pb` are names as well. Undefined for paths outside the folder.
  */
 export function resolveExternalFile(folder: string, name: string): string | undefined {
   const parts = folder === '' ? [] : folder.split('/');
@@ -177,7 +177,7 @@ class FieldReader {
 
 /**
  * Reads what an ONNX file says of its inputs, outputs and weights, skipping over the bytes of weights and nodes. Any
- * bytes are answered, in bounded time: a file is damaged where a part reaches out of what holds it.
+ * bytes are answered, in bounded time: a file is damaged if a part is longer than the part around it.
  *
  * @param limits Where they do not suffice, what is known so far is returned.
  */

@@ -19,7 +19,7 @@ const ADAM7: readonly Pass[] = [
 
 const ALL: readonly Pass[] = [{ x: 0, y: 0, stepX: 1, stepY: 1 }];
 
-/** How the samples of a PNG image lie in its bytes. */
+/** How the samples of a PNG image are laid out in its bytes. */
 export interface SampleLayout {
   width: number;
   height: number;

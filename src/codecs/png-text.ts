@@ -59,7 +59,7 @@ export async function readPngText(png: Uint8Array): Promise<Record<string, strin
   if (!isPng(png)) throw new TypeError('Not a PNG file.');
   const texts: Record<string, string> = {};
   for (const chunk of chunksOf(png)) {
-    // One text that is broken hides neither the others nor the image.
+    // A broken text must hide neither the others nor the image.
     const text = await readChunk(chunk).catch(() => null);
     if (text) texts[text[0]] = text[1];
   }

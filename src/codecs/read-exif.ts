@@ -3,7 +3,7 @@ import { ASCII, EXIF_HEADER, EXIF_TAG, LONG, UNDEFINED, type ExifText } from './
 import { isJpeg, isWebp, jpegSegments, webpChunks } from './image-parts.ts';
 import { chunksOf, isPng } from './png-chunks.ts';
 
-// Read by hand: the service worker has 90 kB, of which it needs 85.5. Gzipped, exifreader 4.46 takes 36.3 kB, and hands over a
+// Parsed by hand: the service worker may have 90 kB and needs 85.5. Gzipped, exifreader 4.46 takes 36.3 kB, and hands over a
 // UserComment in UNICODE undecoded; exifr 7.1 takes 14.5 kB and knows no WebP; tiff 7.1 takes 6.6 kB; this takes about 1.
 
 /** Bytes per value of each TIFF field type; others are not read. */

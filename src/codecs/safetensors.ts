@@ -160,7 +160,7 @@ export function parseSafetensorsHeader(
 
 /**
  * The start of a safetensors file whose tensors' bytes then follow one another in the order given. The JSON is padded
- * with spaces so that the first tensor lies at a multiple of 8.
+ * with spaces so that the first tensor starts at a multiple of 8.
  */
 export function encodeSafetensorsHeader(
   tensors: Iterable<Pick<SafetensorsEntry, 'name' | 'dtype' | 'shape'>>,

@@ -12,7 +12,7 @@ import { planSampling } from './samplers/index.ts';
 import { createRunContext, type Device, type Stop } from './stages/run/context.ts';
 import { runJob } from './tasks/index.ts';
 
-/** Failures after which the same job may well succeed on a new device. */
+/** Failures after which the same job may succeed on a new device. */
 const WORTH_REPEATING: readonly AppError['code'][] = ['device_lost', 'not_a_number'];
 
 /**

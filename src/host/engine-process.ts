@@ -93,7 +93,10 @@ export function createEngineProcess(
           if (signal.aborted) throw new AppError('cancelled', 'Cancelled.');
           const stop = () => {
             void engine.cancel();
-            const error = new AppError('cancelled', 'Cancelled. The engine did not stop by itself and was restarted.');
+            const error = new AppError(
+              'cancelled',
+              'Cancelled. The engine did not stop by itself and was restarted.',
+            );
             force = setTimeout(() => kill(error), stopWithinMs);
           };
           signal.addEventListener('abort', stop, { once: true, signal: ended.signal });

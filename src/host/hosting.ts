@@ -29,7 +29,7 @@ export function standForHost(open: (hostId: string) => Promise<HostingTab>): Can
   void navigator.locks.request(hostLockName(hostId), () =>
     navigator.locks.request(ENGINE_LOCK, async () => {
       hosting = open(hostId);
-      // A tab that cannot open the engine leaves the line, and is no host.
+      // A tab that cannot open the engine leaves the queue and does not host.
       hosting.catch(() => (hosting = null));
       const tab = await hosting;
       elected.resolve(undefined);

@@ -60,7 +60,7 @@ export function createJobQueue(
   const line: Live[] = [];
   const endedJobs = createEndedJobs(jobs, images, emit);
   const requests = createOpenRequests();
-  /** Who asked for each job there is, in the order they came. */
+  /** The client of each job, in order of arrival. */
   const clients = new Map<JobId, string>();
   let working = false;
   let writes: Promise<unknown> = Promise.resolve();
@@ -189,7 +189,7 @@ export function createJobQueue(
     return live.get(id)?.record ?? endedJobs.find(id);
   }
 
-  /** The job that a restarted fetch had asked for before, and that now answers it instead of a second one. */
+  /** The job that a restarted fetch had started before, which now answers it instead of a second one. */
   function adopt(origin: JobOrigin): JobId | undefined {
     for (const entry of live.values()) {
       const { record, stop } = entry;
@@ -245,7 +245,7 @@ export function createJobQueue(
       throw new AppError('not_found', 'There is no job with this id.', { detail: { job: id } });
     },
 
-    /** The request that asked for a job has its answer: the next one like it asks for another job. */
+    /** The request that started a job has its answer: the next one like it starts another job. */
     async answered(id: JobId): Promise<void> {
       await ready;
       requests.close(id);

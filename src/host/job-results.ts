@@ -71,6 +71,9 @@ export function endOfFailure({ result }: JobRecord, thrown: unknown): Partial<Jo
 
 /** How a job ends that took tab after tab down with it. */
 export function endOfAttempts(): Partial<JobRecord> {
-  const error = new AppError('engine_crashed', 'This job crashed the engine each time it was tried. Try a smaller size, or another checkpoint.');
+  const error = new AppError(
+    'engine_crashed',
+    'This job crashed the engine each time it was tried. Try a smaller size, or another checkpoint.',
+  );
   return { stage: 'failed', error: error.toData() };
 }

@@ -24,7 +24,7 @@ export function createOpenRequests() {
       if (origin.requestKey !== null && stage !== 'cancelled') open.set(id, { origin, endedAt: Date.now() });
     },
     close: (id: JobId): boolean => open.delete(id),
-    /** The ended job that a restarted fetch had asked for, and that now answers it instead of a second one. */
+    /** The ended job that a restarted fetch had started, which now answers it instead of a second one. */
     adopt(origin: JobOrigin): JobId | undefined {
       for (const [id, ended] of open) {
         if (Date.now() - ended.endedAt > ADOPT_ENDED_WITHIN_MS) {

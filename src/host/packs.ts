@@ -38,15 +38,23 @@ export async function createPacks(
   function find(id: ModelId): Known {
     const found = known.get(id);
     if (found) return found;
-    throw new AppError('model_not_found', `The model “${id}” is not installed. Install it in Models, or choose another.`, { detail: { model: id } });
+    throw new AppError(
+      'model_not_found',
+      `The model “${id}” is not installed. Install it in Models, or choose another.`,
+      { detail: { model: id } },
+    );
   }
 
   function findModel(id: ModelId): ModelPack {
     const { pack } = find(id);
     if (pack.kind === 'model') return pack;
-    throw new AppError('model_not_found', `“${id}” is a ${pack.kind}, not a checkpoint. Choose a checkpoint.`, {
-      detail: { model: id },
-    });
+    throw new AppError(
+      'model_not_found',
+      `“${id}” is a ${pack.kind}, not a checkpoint. Choose a checkpoint.`,
+      {
+        detail: { model: id },
+      },
+    );
   }
 
   function selected(): ModelId | undefined {
@@ -139,7 +147,7 @@ export async function createPacks(
       if (isInstalled(id)) return;
       await (runningFor(id) ?? begin(new Set([id]), (onState) => library.install(id, onState)));
     },
-    /** Jobs may be asked for as soon as the first news of it has come. */
+    /** Jobs may be queued as soon as its first news has arrived. */
     importPack: (source: ImportSource, choice: ImportChoice, device: BackendInfo | null): Promise<ModelId> =>
       begin(new Set(), (onState) => library.importPack(source, choice, device, onState)),
     async remove(id: ModelId): Promise<void> {

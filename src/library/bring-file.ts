@@ -7,7 +7,7 @@ import { openPieceWriter } from './piece-writer.ts';
 /** The bytes of a file from somewhere in it to its end. */
 export interface OpenedBytes {
   stream: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** Where the stream begins: as asked for, or 0 where the other side cannot begin elsewhere. */
+  /** Where the stream begins: as requested, or 0 if the server cannot resume. */
   from: number;
 }
 
@@ -27,7 +27,7 @@ export interface FileTransfer {
 }
 
 /**
- * Brings one file into storage: what an earlier try left is kept and the rest asked for. The file counts only once
+ * Stores one file: what an earlier try left is kept and the rest is requested. The file counts only once
  * its SHA-256 is right; if none was stated, it is the one computed.
  * @returns the SHA-256
  * @throws AppError `download_failed`, `integrity_failed`, `cancelled`; and what storage throws
@@ -62,7 +62,7 @@ export async function bringFile(transfer: FileTransfer): Promise<string> {
         );
       }
       if (bytes.from === 0 && received > 0) {
-        // The server does not do ranges and sends everything again.
+        // The server does not support ranges and sends everything again.
         writer = openPieceWriter(files, model, file.path, await files.begin(model, file));
         hash.init();
         received = 0;
@@ -81,16 +81,24 @@ export async function bringFile(transfer: FileTransfer): Promise<string> {
       if (signal.aborted) throw new AppError('cancelled', 'The download was stopped.', { cause: thrown });
       if (thrown instanceof AppError || (thrown instanceof Error && thrown.name === 'QuotaExceededError'))
         throw thrown;
-      throw new AppError('download_failed', `The download of ${file.path} was interrupted. Try again to resume it.`, {
-        detail: { file: file.path, receivedBytes: received },
-        cause: thrown,
-      });
+      throw new AppError(
+        'download_failed',
+        `The download of ${file.path} was interrupted. Try again to resume it.`,
+        {
+          detail: { file: file.path, receivedBytes: received },
+          cause: thrown,
+        },
+      );
     }
     stored = await writer.finish();
     if (received < file.sizeBytes) {
-      throw new AppError('download_failed', `The download of ${file.path} ended early. Try again to resume it.`, {
-        detail: { file: file.path, receivedBytes: received },
-      });
+      throw new AppError(
+        'download_failed',
+        `The download of ${file.path} ended early. Try again to resume it.`,
+        {
+          detail: { file: file.path, receivedBytes: received },
+        },
+      );
     }
   }
 

@@ -24,7 +24,7 @@ const HUB = 'https://huggingface.co';
 
 const UNKNOWN_LICENCE: Licence = { name: 'unknown' };
 
-/** What a library is made of. */
+/** The parts of a library. */
 export interface LibraryParts extends PackStorage {
   /** The packs that can be installed by name; the first is the built-in one. */
   packs: readonly ModelPack[];
@@ -63,7 +63,11 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
     if (known) return builtIn(known);
     const record = await imported.get(id);
     if (record) return fromRecord(record);
-    throw new AppError('model_not_found', `The model “${id}” is not installed. Install it in Models, or choose another.`, { detail: { model: id } });
+    throw new AppError(
+      'model_not_found',
+      `The model “${id}” is not installed. Install it in Models, or choose another.`,
+      { detail: { model: id } },
+    );
   }
 
   function urlOf(pack: AnyPack, file: PackFile): string | undefined {
@@ -139,7 +143,7 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
     cancel: (id) => running.get(id)?.abort.abort(),
 
     async remove(id) {
-      // Before anything is waited for, or it might come to its end meanwhile.
+      // Before the first await, or it might end in the meantime.
       const install = running.get(id);
       install?.abort.abort();
       const { record } = await find(id);
@@ -155,7 +159,10 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
       const { listing, finding, print, offer } = await look(source, device);
       if (offer.problem !== null) throw new AppError('unsupported_feature', offer.problem);
       if (offer.options.every(({ storage }) => storage !== choice.storage)) {
-        throw new AppError('invalid_request', `${offer.title} cannot be stored as ${choice.storage}. Choose another format.`);
+        throw new AppError(
+          'invalid_request',
+          `${offer.title} cannot be stored as ${choice.storage}. Choose another format.`,
+        );
       }
       const { id } = offer;
       if (running.has(id))

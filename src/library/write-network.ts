@@ -7,7 +7,7 @@ import type { ModelFiles } from '#storage/model-files.ts';
 import { openPieceWriter } from './piece-writer.ts';
 
 /**
- * Writes a network to storage as one safetensors file, tensor by tensor. A file of which a part is there already is
+ * Writes a network to storage as one safetensors file, tensor by tensor. A file that is already partly written is
  * begun again.
  * @param network in the form to store
  * @param onProgress called with the bytes written or on their way to be

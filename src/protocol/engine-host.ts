@@ -99,7 +99,7 @@ export interface EngineHost {
   watch(listener: (event: HostEvent) => void): StopWatching | Promise<StopWatching>;
 
   models(): Promise<ModelInfo[]>;
-  /** What goes with models: LoRAs, embeddings, VAEs … They are installed and removed like models. */
+  /** Add-ons: LoRAs, embeddings, VAEs … They are installed and removed like models. */
   addOns(): Promise<AddOnInfo[]>;
   /** Well-known models to import by their `url`. */
   catalogue(): Promise<CatalogueEntry[]>;

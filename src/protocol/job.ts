@@ -273,7 +273,7 @@ export const PLAIN_UPSCALERS = ['None', 'Lanczos', 'Nearest'] as const;
 export type UpscalerName = (typeof PLAIN_UPSCALERS)[number] | (ModelId & {});
 
 /**
- * How large images become: by a factor; or to cover a size, in which case `crop` cuts off what goes beyond. But for what
+ * How large images become: by a factor; or to cover a size, where `crop` cuts off the excess. But for what
  * is cropped, sides are rounded down to multiples of 8, as A1111 does. `stretch` resizes to exactly that size, ignoring the aspect ratio.
  */
 export type UpscaleSize =
@@ -406,7 +406,7 @@ export interface JobResult {
   interrupted: boolean;
   /** Seconds of engine work. */
   seconds: number;
-  /** What was asked for and had no effect, as sentences: a prompt cut off, a LoRA that does not fit. */
+  /** What was requested and had no effect, as sentences: a prompt cut off, a LoRA that does not fit. */
   notes: readonly string[];
 }
 
@@ -418,7 +418,7 @@ export function imagesOf(result: JobResult | null): GeneratedImage[] {
 /** `<job id>/<index>`. */
 export type ImageId = string;
 
-/** A finished image with its file, as stored; what galleries show. Its job may be asked for by `jobId`. */
+/** A finished image with its file, as stored; what galleries show. Its job can be looked up by `jobId`. */
 export interface StoredImage {
   id: ImageId;
   jobId: JobId;
@@ -495,7 +495,7 @@ export interface JobRecord {
   error: ErrorData | null;
 }
 
-/** What watchers receive. Previews are not part of the record: the newest is asked for with `preview()`. */
+/** What watchers receive. Previews are not part of the record: `preview()` returns the newest. */
 export type JobEvent =
   | { type: 'record'; record: JobRecord }
   | { type: 'preview'; id: JobId; blob: Blob }

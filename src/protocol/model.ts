@@ -61,7 +61,7 @@ export interface ModelPack extends Pack {
   defaults: ModelDefaults;
 }
 
-/** What goes with a model. */
+/** A pack that is used with a checkpoint. */
 export type AddOnKind = 'lora' | 'embedding' | 'vae' | 'controlnet' | 'upscaler';
 
 /** Everything that can be required by a job. */

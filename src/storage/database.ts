@@ -1,6 +1,6 @@
 import { AppError } from '#protocol/error.ts';
 
-/** Opens a transaction on the one store of a database and resolves with what `work` asked for, once it is committed. */
+/** Opens a transaction on the one store of a database and resolves with the result of `work`, once it is committed. */
 export type Transact = <T>(
   mode: IDBTransactionMode,
   work: (store: IDBObjectStore) => Promise<T>,

@@ -37,7 +37,7 @@ interface OldGenerateJob
 
 interface OldUpscaleJob extends Omit<UpscaleJob, 'post'>, Omit<UpscaleStep, 'kind'> {}
 
-/** A record of today, and its images, which are kept apart from it. @throws TypeError for what is no record */
+/** A current record, and its images, which are stored apart from it. @throws TypeError for anything that is not a record */
 function convertRecord({ job, result, ...record }: OldRecord): {
   record: JobRecord;
   images: StoredImage[];
@@ -148,7 +148,10 @@ export async function moveOldRecords(
       await jobs.put(converted.record);
     } catch (thrown) {
       if (toAppError(thrown).code === 'storage_full') {
-        console.warn('Images of an earlier version stay hidden until there is enough storage to move them.', thrown);
+        console.warn(
+          'Images of an earlier version stay hidden until there is enough storage to move them.',
+          thrown,
+        );
         return;
       }
       console.warn(`The job ${stored.id} was dropped: this version of Vitrine cannot read it.`, thrown);

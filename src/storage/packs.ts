@@ -8,7 +8,7 @@ export interface ImportedPack {
   pack: AnyPack;
   storage: WeightStorage;
   from: 'disk' | 'url';
-  /** Files that quantised ones are still to be made of; they go when those are there. */
+  /** Source files of quantised ones that are not made yet; they are deleted once those exist. */
   sources: readonly PackFile[];
   /** Equal for the same files, so that a file dropped again is not confused with another of the same name. */
   fingerprint: string;

@@ -260,7 +260,10 @@ function readPart({ file }: AdapterModule, { name }: TensorInfo): Promise<Float3
 function need({ parts, lora, module }: AdapterModule, part: LoraPart): TensorInfo {
   const info = parts.get(part);
   if (!info) {
-    throw new AppError('invalid_request', `${lora} is incomplete: the ${part} tensor of "${module}" is missing.`);
+    throw new AppError(
+      'invalid_request',
+      `${lora} is incomplete: the ${part} tensor of "${module}" is missing.`,
+    );
   }
   return info;
 }

@@ -58,7 +58,7 @@ export async function readFloat32(source: TensorSource, name: string): Promise<F
 }
 
 /**
- * A source whose floating-point tensors have the type asked for; others pass unchanged, as do tensors that have it
+ * A source whose floating-point tensors have the requested type; others pass unchanged, as do tensors that have it
  * already, with their location in the file.
  *
  * @param to One type, or one for each tensor: norms and the VAE stay in float32 where float16 overflows.

@@ -36,7 +36,7 @@ export function inferConfig(component: Component, network: TensorSource): Inferr
   }
 }
 
-/** More than any side of a known network; CLIP's 49,408 tokens are the most. Tables are made of such sizes. */
+/** More than any side of a known network; CLIP's 49,408 tokens are the most. Bounds the tables made from such sizes. */
 const LARGEST_SIDE = 65_536;
 
 /** What every CLIP text encoder reads at once, and prompts are cut for. */

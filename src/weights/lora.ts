@@ -42,7 +42,7 @@ const UNSUPPORTED: readonly (readonly [part: LoraPart, kind: string])[] = [
  *
  * @param name What errors call it.
  * @throws AppError `unsupported_feature` for DoRA and other kinds that change weights in other ways, and for files of which
- *   most is for other kinds of models; `invalid_request` for files that are no LoRA or have no complete module
+ *   most is for other kinds of models; `invalid_request` for files that are not LoRAs or have no complete module
  */
 export function parseLora(
   file: TensorSource & { metadata?: Readonly<Record<string, string>> },

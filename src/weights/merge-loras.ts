@@ -18,7 +18,7 @@ export interface WeightedLora {
 
 /**
  * The networks of a model with LoRAs merged in: to each weight is added, for each LoRA, its strength times the change
- * {@link adapterChanges} describes, in float32. Nothing is read before a tensor is asked for, and the networks given
+ * {@link adapterChanges} describes, in float32. Nothing is read before a tensor is requested, and the networks given
  * stay unchanged: removing a LoRA means using them again. Tensors a LoRA changes become float32, or are quantised
  * as they were; cast the result for others.
  *

@@ -63,7 +63,7 @@ export function quantiseTensors(
     }
   }
 
-  // The parts of a weight are asked for one after another, and one pass makes them all.
+  // The parts of a weight are requested one after another, and one pass makes them all.
   let latest: { name: string; quantised: Promise<Map<Part, Uint8Array<ArrayBuffer>>> } | undefined;
 
   return {
@@ -175,7 +175,7 @@ function bitsOf(storage: Storage): 4 | 8 {
   return storage === 'int4-blocks' ? 4 : 8;
 }
 
-/** @throws AppError `invalid_request` for a weight that the storage cannot hold */
+/** @throws AppError `invalid_request` for a weight that the format cannot store */
 function layoutOf(
   { name, shape }: TensorInfo,
   storage: Storage,

@@ -62,7 +62,7 @@ const OTHER_FAMILIES: readonly (readonly [mark: RegExp, name: string])[] = [
   [/^(?:model\.diffusion_model\.)?down_blocks\.\d+\.\d+\.(?:channelwise|mapper)/, 'Stable Cascade'],
 ];
 
-/** Numbers that go with weights other programs quantised (ComfyUI's scaled float8, bitsandbytes' nf4). */
+/** Tensors that accompany weights quantised by other programs (ComfyUI's scaled float8, bitsandbytes' nf4). */
 const FOREIGN_SCALES = /\.(?:scale_weight|weight_scale|absmax|quant_map)$|^scaled_fp8$/;
 
 /** Networks in files of their own. */

@@ -31,7 +31,7 @@ const TYPES: Readonly<Record<SafetensorsDtype, TensorType>> = {
 const DTYPES = new Map<TensorType, SafetensorsDtype>();
 for (const dtype of Object.keys(TYPES) as SafetensorsDtype[]) DTYPES.set(TYPES[dtype], dtype);
 
-/** Bytes that can be read in parts: a Blob, or a file of a server that knows ranges. */
+/** Bytes that can be read in parts: a Blob, or a file on a server that supports ranges. */
 export interface ByteSource {
   readonly size: number;
   slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
@@ -46,9 +46,9 @@ export interface SafetensorsFile extends TensorSource {
 }
 
 /**
- * Opens a safetensors file by reading its header only. A tensor's bytes are read when asked for, and
- * `location` says where they lie, so that ONNX Runtime can take them without this program touching them. Compressed tensors
- * (deflated-tensors.ts) are shown as they were before and lie nowhere.
+ * Opens a safetensors file by reading its header only. A tensor's bytes are read on demand, and
+ * `location` says where they are, so that ONNX Runtime can take them without this program touching them. Compressed tensors
+ * (deflated-tensors.ts) appear decompressed and have no location.
  *
  * @param name What `location` calls the file, and what errors call it.
  * @throws AppError `unsupported_feature` for other formats (pickles, GGUF), `integrity_failed` for a damaged file

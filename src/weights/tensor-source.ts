@@ -43,7 +43,7 @@ export interface TensorInfo {
   shape: readonly number[];
 }
 
-/** Where a tensor lies unchanged in a file: an ONNX external-data entry. */
+/** Where a tensor is stored unchanged in a file: an ONNX external-data entry. */
 export interface TensorLocation {
   file: string;
   /** Bytes from the start of the file. */
@@ -63,7 +63,7 @@ export interface TensorSource {
    * @throws AppError `not_found` for a name the source does not have, `integrity_failed` when the file ends early
    */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** Where these very bytes lie in a file, or undefined where they are computed. */
+  /** Where exactly these bytes are in a file, or undefined if they are computed. */
   location?(name: string): TensorLocation | undefined;
 }
 

@@ -19,7 +19,7 @@ const SINGLE_ENCODER_WIDTHS: readonly number[] = Object.values(families).flatMap
 /** The prompt's tokens that a text encoder reads at once, without start and end. */
 const MAX_TOKENS = 75;
 
-/** The tensors of a learned word and the text encoder of each, or undefined if the file holds something else. */
+/** The tensors of a learned word and the text encoder of each, or undefined if the file contains something else. */
 export function findTextualInversion(file: TensorSource): Map<Component, TensorInfo> | undefined {
   const names = [...file.names()];
   const clipL = file.info('clip_l');
@@ -60,10 +60,7 @@ export async function readTextualInversion(file: TensorSource, name: string): Pr
   }
   const [tokens = 0, ...different] = counts;
   if (tokens === 0 || different.length > 0) {
-    throw new AppError(
-      'invalid_request',
-      `${name} has a different number of vectors for each text encoder.`,
-    );
+    throw new AppError('invalid_request', `${name} has a different number of vectors for each text encoder.`);
   }
   return { tokens, vectors };
 }

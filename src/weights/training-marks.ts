@@ -34,7 +34,7 @@ const OTHER_TRAINING: readonly (readonly [mark: RegExp, what: string])[] = [
   [/^edm_vpred\./, "EDM's noise levels with v-prediction"],
 ];
 
-/** Why a model cannot be sampled from, as far as its file says how it was trained. */
+/** Why a model cannot generate images, if its file says how it was trained. */
 export function trainingProblem(file: Described, names: readonly string[]): string | null {
   const other = OTHER_TRAINING.find(([mark]) => names.some((name) => mark.test(name)));
   if (other) return `It was trained for ${other[1]}, which this engine does not run.`;

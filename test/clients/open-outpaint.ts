@@ -34,9 +34,9 @@ export const openOutpaint: Client = {
       for (const [key, value] of entries) localStorage.setItem(`openoutpaint/${key}`, String(value));
     }, settings);
     await page.reload();
-    await attempt('connect, and read models, samplers, schedulers, upscalers, styles and LoRAs', async () => {
+    await attempt('connect, and read models and samplers', async () => {
       await page.waitForFunction('global.connection === "online"');
-      await page.waitForFunction('modelAutoComplete.value && stableDiffusionData.scheduler');
+      await page.waitForFunction('modelAutoComplete.value && samplerAutoComplete.value');
     });
     await page.locator('#prompt').evaluate((area: HTMLTextAreaElement) => (area.value = 'red apple, 3d'));
 
@@ -101,7 +101,7 @@ export const openOutpaint: Client = {
 
 /** Clicks a square with a tool, waits for the image, and accepts it. */
 async function dream(page: Page, tool: string, square: Square): Promise<void> {
-  const answered = page.waitForResponse(({ url }) => /\/sdapi\/v1\/(txt2img|img2img)$/.test(url()));
+  const answered = page.waitForResponse((response) => /\/sdapi\/v1\/(txt2img|img2img)$/.test(response.url()));
   await page.keyboard.press(tool);
   const { x, y } = await onScreen(page, square);
   // It listens to movements to know what a click is on.

@@ -17,7 +17,7 @@ import { openOutpaint } from './open-outpaint.ts';
 
 const clients: readonly Client[] = [openOutpaint, koboldLite, a1111Client];
 /** One image on a slow machine that does other things too. */
-const TIMEOUT = 180_000;
+const TIMEOUT = 120_000;
 
 function fail(message: string): never {
   console.error(message);

@@ -55,7 +55,11 @@ export function startFakeLibrary({
     list: () => Promise.resolve([...known.values()]),
     async install(id, onState) {
       const pack = known.get(id)?.pack;
-      if (!pack) throw new AppError('model_not_found', `The model “${id}” is not installed. Install it in Models, or choose another.`);
+      if (!pack)
+        throw new AppError(
+          'model_not_found',
+          `The model “${id}” is not installed. Install it in Models, or choose another.`,
+        );
       await bring(pack, onState);
     },
     cancel: (id) => stops.get(id)?.abort(),

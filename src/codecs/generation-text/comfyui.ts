@@ -8,7 +8,7 @@ type Inputs = Readonly<Record<string, unknown>>;
 /** The nodes of a graph: their class and what goes into them, links as `[node, output]`. */
 type Graph = ReadonlyMap<string, { type: string; inputs: Inputs }>;
 
-/** Inputs that hold what a primitive node hands on. */
+/** Inputs with the value that a primitive node passes on. */
 const LITERALS = ['value', 'text', 'string', 'seed', 'noise_seed', 'int', 'float', 'number', 'Text', 'Value'];
 
 /**

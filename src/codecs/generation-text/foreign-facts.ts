@@ -69,7 +69,7 @@ export function stemOf(path: string): string {
   return path.replace(/^.*[\\/]/, '').replace(/\.(?:safetensors|ckpt|pt|pth|bin|gguf|sft)$/i, '');
 }
 
-/** The object that a text of JSON holds, with Python's NaN read as null; null where it holds none. */
+/** The object that a text of JSON holds, with Python's NaN read as null; null if it has none. */
 export function parseRecord(text: string | undefined): Record<string, unknown> | null {
   if (!text?.trimStart().startsWith('{')) return null;
   try {

@@ -7,7 +7,7 @@ import { embedTokens, giveTextOutputs, type TextEncoderOptions, type TextOutput 
 
 /**
  * Transformers' CLIPTextModel and CLIPTextModelWithProjection: the text encoders of SD 1, SD 2 and SDXL.
- * Input `input_ids` int32 [batch, max_position_embeddings]; outputs float32 as asked for.
+ * Input `input_ids` int32 [batch, max_position_embeddings]; outputs float32 as requested.
  * Source: transformers, models/clip/modeling_clip.py.
  *
  * @throws AppError `unsupported_feature` for configurations it cannot build, `invalid_request` for wrong ones

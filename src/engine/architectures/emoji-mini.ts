@@ -28,7 +28,7 @@ const EPSILON = 1e-5;
 
 /**
  * A small causal transformer over CLIP's tokens, with a factorised token table. Input `input_ids` int32 [batch, 77];
- * outputs as asked for, by default `last_hidden_state` [batch, 77, width] and `text_embeds` [batch, width], float32.
+ * outputs as requested, by default `last_hidden_state` [batch, 77, width] and `text_embeds` [batch, width], float32.
  */
 export function buildEmojiTextEncoder(json: ConfigJson, options: TextEncoderOptions): BuiltGraph {
   const config = new ConfigReader(json, 'The text encoder of emoji-mini');

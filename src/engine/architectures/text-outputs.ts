@@ -73,7 +73,7 @@ export function embedTokens(
   return { embedded, known };
 }
 
-/** What a text encoder's outputs are made of. */
+/** What a text encoder's outputs are computed from. */
 interface EncodedText {
   /** Every hidden state, the embeddings first. */
   states: readonly Value[];
@@ -85,7 +85,7 @@ interface EncodedText {
   project: (pooled: Value) => Value;
 }
 
-/** Makes the outputs that are asked for. @throws AppError `invalid_request` for a layer that is not there */
+/** Makes the requested outputs. @throws AppError `invalid_request` for a layer that does not exist */
 export function giveTextOutputs(
   graph: Graph,
   outputs: readonly TextOutput[],

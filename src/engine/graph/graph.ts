@@ -257,7 +257,7 @@ export class Graph {
 
   /**
    * An int64 vector that holds this shape when the graph runs. `Reshape`'s own abbreviations (0 for an
-   * unchanged side, -1 for one computed side) serve where `reshaped` is given and they suffice; else the shape of
+   * unchanged side, -1 for one computed side) are used if `reshaped` is given and they suffice; otherwise the shape of
    * a value that has it, which costs nothing, for ONNX Runtime keeps shapes on the CPU.
    */
   shapeTensor(shape: Shape, reshaped?: Value): Value {
@@ -290,7 +290,8 @@ export class Graph {
     const known = this.#shapeTensors.get(key);
     if (known) return known;
     const found = this.#symbols.get(side);
-    if (!found) throw new AppError('internal', `No value of the graph "${this.#name}" has an axis of size ${side}.`);
+    if (!found)
+      throw new AppError('internal', `No value of the graph "${this.#name}" has an axis of size ${side}.`);
     const tensor = this.node(
       'Shape',
       [found.value],

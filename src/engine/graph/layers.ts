@@ -191,7 +191,7 @@ export function tokensToImage(graph: Graph, tokens: Value, like: Value): Value {
 
 /**
  * The one epsilon given to InstanceNormalization. ONNX Runtime's WebGPU kernel (1.30) keeps compiled shaders by sizes
- * only, with the epsilon of whichever norm came first written into them. Others are had by scaling: norm(c·x) with
+ * only, with the epsilon of whichever norm came first written into them. Others are made by scaling: norm(c·x) with
  * epsilon c²·ε is norm(x) with ε.
  */
 const KERNEL_EPSILON = 1e-5;

@@ -21,7 +21,7 @@ const ALIGNMENT = 64;
 
 /**
  * Finds the tensors that a graph asks for by their diffusers names and says where ONNX Runtime will read them:
- * in the user's own file where it holds these very bytes, else in a generated file. Keeps count of what was taken.
+ * in the user's own file if it has exactly these bytes, else in a generated file. Keeps track of the tensors used.
  */
 export class WeightBinder {
   readonly #source: TensorSource;
@@ -82,7 +82,7 @@ export class WeightBinder {
     return [...this.#taken.values()];
   }
 
-  /** The source's tensors that no part of the graph asked for. */
+  /** The source's tensors that no part of the graph used. */
   get left(): readonly string[] {
     return [...this.#source.names()].filter((name) => !this.#taken.has(name));
   }

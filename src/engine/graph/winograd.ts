@@ -133,7 +133,7 @@ function cut(graph: Graph, image: Value, sides: readonly Dimension[], starts: Va
   return graph.node('Slice', [image, starts, ends, graph.int64s([2, 3])], { type: image.type, shape });
 }
 
-/** The borders around an image of these sides, and one cell more behind odd ones. */
+/** The borders around an image of these sides, and one cell more after odd ones. */
 function padsOf(graph: Graph, sides: readonly Dimension[], border: number): Value {
   const borders = graph.int64s([0, 0, border, border, 0, 0, border, border]);
   if (sides.every(isKnownEven)) return borders;

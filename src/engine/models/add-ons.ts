@@ -39,7 +39,7 @@ export function packKey(pack: AnyPack): string {
   return `${pack.id}@${packHash(pack)}:${String(sumBytes(pack.files))}`;
 }
 
-/** Opens what is installed; files are read when they are asked for, headers of LoRAs once. */
+/** Opens installed add-ons; files are read on demand, headers of LoRAs once. */
 export function openAddOns(packs: readonly AddOnPack[], filesOf: (pack: AddOnPack) => ReadFile): AddOns {
   const loras = new Map<string, Promise<Lora>>();
   const files = (pack: AddOnPack) => openPackFiles(pack, filesOf(pack));

@@ -50,7 +50,7 @@ export interface BuiltAddOn {
   configs: ReadonlyMap<Component, ConfigJson>;
 }
 
-/** A VAE, a ControlNet or an upscaler. @param family of the model it is for; null for what goes with none */
+/** A VAE, a ControlNet or an upscaler. @param family of the model it is for; null for add-ons of no family */
 export async function builtAddOn(
   pack: AddOnPack,
   files: PackFiles,

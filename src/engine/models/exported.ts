@@ -32,7 +32,10 @@ export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Run
     tokenTables: [],
     has: (name) => graphOf(name) !== undefined,
     matchLora(lora) {
-      throw new AppError('invalid_request', `${pack.title} cannot use LoRAs: its graphs are fixed. Remove ${lora.name} from the prompt, or choose another checkpoint.`);
+      throw new AppError(
+        'invalid_request',
+        `${pack.title} cannot use LoRAs: its graphs are fixed. Remove ${lora.name} from the prompt, or choose another checkpoint.`,
+      );
     },
     prepare(name) {
       const graph = graphOf(name);

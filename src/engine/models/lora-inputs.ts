@@ -24,7 +24,7 @@ const openInputs = new WeakMap<Session, LoraInputs>();
 
 /**
  * A UNet built with `loraInputs` as a UNet with LoRAs, or with none: one session, opened once, serves every combination.
- * Factors are read when they change, and are kept on the device until other LoRAs are asked for.
+ * Factors are read when they change, and are kept on the device until other LoRAs are requested.
  *
  * @param device what the network runs on; null where it takes arrays
  */

@@ -13,7 +13,7 @@ import { openPackFiles, type PackFiles, type ReadFile } from './pack-files.ts';
 import { createSessionCache } from './session-cache.ts';
 import { openTokenizer } from './tokenizers.ts';
 
-/** A text encoder and what fills its runs behind the end of the text. */
+/** A text encoder and its padding after the end of the text. */
 export interface TextEncoder {
   session: Session;
   padId: number;
@@ -35,20 +35,20 @@ export interface LoadedModel {
   /** One, or SDXL's two. The same list for the same sessions. */
   textEncoders: readonly TextEncoder[];
   unet: Session;
-  /** Those asked for, in order. */
+  /** Those requested, in order. */
   controlNets: readonly LoadedControlNet[];
   vaeDecoder: Session;
   /**
-   * The VAE's other half, opened when it is first asked for.
-   * @throws AppError `unsupported_feature` where there is none, and what the runtime throws
+   * The VAE's other half, opened on first use.
+   * @throws AppError `unsupported_feature` if there is none, and what the runtime throws
    */
   vaeEncoder(): Promise<Session>;
   /**
-   * The decoder of a TAESD that is installed for the model, opened when it is first asked for; undefined where none is.
+   * The decoder of a TAESD that is installed for the model, opened on first use; undefined if none is.
    * @throws what the runtime throws
    */
   tinyDecoder(): Promise<Session | undefined>;
-  /** Latents are divided by this before the VAE's decoder and multiplied behind its encoder. */
+  /** Latents are divided by this before the VAE's decoder and multiplied after its encoder. */
   scalingFactor: number;
   /** Whether UNet and VAE take latents in float32, as they are in GPU buffers. */
   takesBuffers: boolean;
@@ -65,7 +65,7 @@ export interface ModelChanges {
   unet?: UnetOptions;
 }
 
-/** A model on a runtime. Its networks exist once for each way they are asked for, as far as memory allows. */
+/** A model on a runtime. Its networks exist once for each requested variant, as far as memory allows. */
 export interface Model {
   pack: ModelPack;
   tokenizer: ClipTokenizer;
@@ -73,7 +73,7 @@ export interface Model {
   /** See {@link Networks.tokenTables}. */
   tokenTables: Networks['tokenTables'];
   /**
-   * The networks, changed as asked for; those given out before may be released by it.
+   * The networks, changed as requested; this may release those returned earlier.
    * @throws AppError `invalid_request` for LoRAs, ControlNets or a VAE that do not fit, `unsupported_feature` for finished
    *   graphs that would have to be written otherwise, and what the runtime throws
    */

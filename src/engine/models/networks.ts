@@ -27,7 +27,7 @@ export interface PreparedNetwork {
   /** @throws AppError `unsupported_feature`, `integrity_failed`, `model_not_found`, and what the runtime throws */
   open(): Promise<Session>;
   /**
-   * The open session as this network, where one session serves several. Valid until it is asked for another of them.
+   * The open session as this network, where one session serves several. Valid until another of them is requested.
    * @throws AppError `integrity_failed`
    */
   adapt?(session: Session): Promise<Session>;
@@ -57,8 +57,8 @@ export interface Networks {
    */
   matchLora(lora: Lora): readonly string[];
   /**
-   * The token embeddings of the text encoders, in order, to which words can be added; none where graphs were exported
-   * elsewhere, which take no LoRAs either.
+   * The token embeddings of the text encoders, in order, to which words can be added; none for exported graphs,
+   * which take no LoRAs either.
    */
   tokenTables: readonly TokenTable[];
 }

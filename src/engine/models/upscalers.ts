@@ -39,9 +39,13 @@ export function createUpscalers(runtime: Runtime): Upscalers {
     const factor = config?.['scale'];
     const sideMultiple = config?.['pixel_unshuffle'];
     if (typeof factor !== 'number' || typeof sideMultiple !== 'number' || !isForColours(config ?? {})) {
-      throw new AppError('unsupported_feature', `${pack.title} is not an upscaler for colour images. Choose another one.`, {
-        detail: { model: pack.id },
-      });
+      throw new AppError(
+        'unsupported_feature',
+        `${pack.title} is not an upscaler for colour images. Choose another one.`,
+        {
+          detail: { model: pack.id },
+        },
+      );
     }
     return {
       pack,

@@ -34,7 +34,7 @@ const isWeights = ({ path }: { path: string }) => path.endsWith('.safetensors');
  * Opens the `.safetensors` files of a pack by their headers: a whole checkpoint, a folder for each network (in one or
  * several files), or the one file of an add-on.
  *
- * @param family of the model they are for; null for what goes with none
+ * @param family of the model they are for; null for add-ons of no family
  * @throws AppError `model_not_found` for a missing file, `integrity_failed` for a damaged one, `unsupported_feature` for
  *   networks of no known kind
  */
@@ -79,7 +79,7 @@ export async function openWeightFiles(
   return { networks, files: blobs };
 }
 
-/** A network's configuration as far as its tensors, its name and the family tell it. */
+/** A network's configuration as far as its tensors, its name and the family determine it. */
 function configOf(
   component: Component,
   source: TensorSource,

@@ -49,7 +49,7 @@ export function createBrownianPath(
     increment: draw([]).map((value) => value * deviation),
     halves: null,
   };
-  /** Intervals whose halves are kept: those around the last points asked for. */
+  /** Intervals whose halves are kept: those around the last points requested. */
   let kept: Interval[] = [];
 
   function halvesOf(interval: Interval): readonly [Interval, Interval] {
@@ -76,7 +76,7 @@ export function createBrownianPath(
     return interval.halves;
   }
 
-  /** The intervals of the tree that make up a span, in order, and on the way to them those above. */
+  /** The intervals of the tree that make up a span, in order, and their ancestors. */
   function collect(interval: Interval, from: number, to: number, found: Interval[], above: Interval[]): void {
     if (from <= interval.start && to >= interval.end) {
       found.push(interval);
@@ -127,14 +127,14 @@ interface Interval {
   place: bigint;
   depth: bigint;
   increment: Float32Array;
-  /** Made when first asked for. */
+  /** Made on first use. */
   halves: readonly [Interval, Interval] | null;
 }
 
 /** Python's `round(time, 6)`: to the nearest, and halfway to the even digit. */
 function roundTime(time: number): number {
   const [down, up] = [Math.floor(time * 10 ** DECIMALS), Math.ceil(time * 10 ** DECIMALS)];
-  // Exactly halfway lie only multiples of 2^-7: the product is exact there.
+  // Only multiples of 2^-7 are exactly halfway: the product is exact there.
   const isHalfway = time * 10 ** DECIMALS - down === 0.5 && (time * 128) % 1 === 0;
   if (isHalfway) return (down % 2 === 0 ? down : up) / 10 ** DECIMALS;
   return Number(time.toFixed(DECIMALS));

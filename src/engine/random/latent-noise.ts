@@ -42,7 +42,7 @@ export function createNoiseStream(
   const resized = drawn[1] !== size[1] || drawn[2] !== size[2];
 
   const firstOf = ({ seed, subseed }: Pick<ImageSpec, 'seed' | 'subseed'>, generator: NormalGenerator) => {
-    // Noise of another size comes from a generator of its own; the image's own one then fills the frame.
+    // Noise of another size has its own generator; the image's generator then fills the frame.
     const source = resized ? create(seed) : generator;
     const own = source.randn(drawn[0] * drawn[1] * drawn[2]);
     const noise =

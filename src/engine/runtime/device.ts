@@ -18,7 +18,7 @@ function wantedFeatures({ features, info }: GPUAdapter): GPUFeatureName[] {
   return wanted;
 }
 
-/** Limits below which large weights and images do not fit; asked for at the adapter's maximum. */
+/** Limits below which large weights and images do not fit; requested at the adapter's maximum. */
 const RAISED_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
@@ -61,7 +61,10 @@ export async function chooseBackend(choice: BackendChoice): Promise<ChosenBacken
   const adapter = (await gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
   if (adapter === null) {
     if (choice === 'webgpu') {
-      throw new AppError('unsupported_feature', 'This browser has no WebGPU adapter. Choose Automatic or CPU (wasm) in Settings.');
+      throw new AppError(
+        'unsupported_feature',
+        'This browser has no WebGPU adapter. Choose Automatic or CPU (wasm) in Settings.',
+      );
     }
     return { device: null, description: 'CPU: no WebGPU adapter' };
   }

@@ -1,5 +1,5 @@
 /**
- * A Blob for ONNX Runtime's builds without JSPI, which hold every external file in JavaScript's memory as a whole while a
+ * A Blob for ONNX Runtime's builds without JSPI, which keep every external file in JavaScript's memory as a whole while a
  * session is made: an array that reads the parts they copy out of it, one at a time. They (1.30) ask it for nothing but
  * `byteLength` and `subarray`, from the thread that makes the session.
  */

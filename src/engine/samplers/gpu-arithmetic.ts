@@ -15,7 +15,7 @@ const PARAMETER_BYTES = 16 + 3 * 32;
 
 /*
  * The CPU machine sums in float64. Here a pair of float32 numbers does as well: each product and sum is kept with
- * what its rounding left out, and a weight with what float32 could not hold of it. An adaptive sampler takes its step
+ * what its rounding left out, and a weight with its float32 rounding error. An adaptive sampler takes its step
  * sizes from differences of nearly equal sums, so that plain float32 would end in another image.
  * Source: Dekker 1971, "A floating-point technique for extending the available precision".
  */

@@ -64,7 +64,7 @@ export class GpuMachine implements Machine {
     return this.#registers.has(register);
   }
 
-  /** A register's buffer; it may serve another register after the next instruction. */
+  /** A register's buffer; another register may use it after the next instruction. */
   buffer(register: Register): GPUBuffer {
     const buffer = this.#registers.get(register);
     if (!buffer) throw new AppError('internal', `Register "${register}" holds nothing yet.`);

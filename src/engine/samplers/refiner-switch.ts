@@ -31,7 +31,7 @@ function roundHalfToEven(value: number): number {
 /** Where a run changes from its model to the refiner. */
 type RefinerSwitch =
   | {
-      /** By noise, the default: the share of the training timesteps that is left behind. */
+      /** By noise, the default: the fraction of the training timesteps that is done. */
       by: 'noise';
       /** Sigmas of the training timesteps, rising; null for samplers that go by whole timesteps (DDIM, PLMS). */
       sigmas: ArrayLike<number> | null;

@@ -9,7 +9,7 @@ export type SamplingStart =
       from: 'init';
       /** 0 … 1: how much of the way back to pure noise. */
       strength: number;
-      /** Run all the steps asked for from there on, instead of `strength` of them. */
+      /** Run all requested steps from there on, instead of `strength` of them. */
       exactSteps?: boolean;
       /** Generate again only where the run's mask is 1. The result is still to be blended with `init` there. */
       masked?: boolean;

@@ -11,7 +11,7 @@ const BACKGROUND = 255;
 
 /**
  * Post steps on images that exist already, one after the other, as A1111's extras (modules/postprocessing.py).
- * @throws AppError `invalid_request` for what is no image, and what its stages throw
+ * @throws AppError `invalid_request` for files that are not images, and what its stages throw
  */
 export const upscale: Stage<UpscaleJob, void> = async (run, job) => {
   const post = preparePost(run, job.post);

@@ -4,8 +4,8 @@ import { emptyContent, sealChunk, type ChunkContent, type PromptChunk } from './
 import type { EmbeddingFinder } from './embeddings.ts';
 
 /**
- * Cuts a prompt into as many chunks as it needs, at least one. A chunk that would overflow is cut behind its last
- * comma if that lies within `commaBacktrack` tokens; `BREAK` closes a chunk; embeddings are never cut.
+ * Cuts a prompt into as many chunks as it needs, at least one. A chunk that would overflow is cut after its last
+ * comma if that is within `commaBacktrack` tokens; `BREAK` closes a chunk; embeddings are never cut.
  * Source: A1111 modules/sd_hijack_clip.py, `tokenize_line`.
  *
  * @param commaBacktrack tokens; 0 cuts where the chunk is full

@@ -21,7 +21,7 @@ export interface EmphasisBatchEntry {
   hidden: Float32Array;
   /** [tokens] */
   weights: Float32Array;
-  /** How often the batch holds this text. */
+  /** How often the batch contains this text. */
   count: number;
 }
 

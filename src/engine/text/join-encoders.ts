@@ -1,7 +1,7 @@
 import type { Conditioning, Context, EncodedPrompt } from './encode.ts';
 
 /**
- * One prompt out of what several text encoders made of the same plan, and of what else its contexts carry. Calls of
+ * Joins what several text encoders made of the same plan, and the other conditioning of its contexts. Calls of
  * the denoiser that share a conditioning go on sharing one.
  *
  * @param complete makes the final context of those of the encoders; called once for each

@@ -18,7 +18,7 @@ export function isLoraTag({ kind }: ExtraNetwork): boolean {
 
 /**
  * `<lora:name>`, `<lora:name:both>`, `<lora:name:text encoder:unet>`, or with `te=` and `unet=` by name, which win.
- * Undefined where a strength is no number or the name is missing.
+ * Undefined if a strength is not a number or the name is missing.
  * Source: A1111 extensions-builtin/Lora/extra_networks_lora.py, `activate`.
  */
 export function readLoraTag({ positional, named }: ExtraNetwork): LoraTag | undefined {

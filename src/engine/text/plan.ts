@@ -28,7 +28,7 @@ export interface PromptPlan {
   empty: PromptChunk;
   /** Removed from the prompt; for loading the weights. */
   extraNetworks: readonly ExtraNetwork[];
-  /** What the prompt asked for that could not be done. */
+  /** What the prompt requested that could not be done. */
   notes: readonly PromptNote[];
 }
 
@@ -70,7 +70,10 @@ const A1111_EMPHASIS: Readonly<Record<PromptOptions['emphasis'], Emphasis>> = {
 function planA1111(request: PromptRequest, tokenizer: ClipTokenizer, embeddings: Embeddings): PromptPlan {
   const { texts, negativeTexts, options } = request;
   if (texts.length > 1 || negativeTexts.length > 1) {
-    throw new AppError('invalid_request', 'Prompts in this syntax cannot be split in several texts. Send one.');
+    throw new AppError(
+      'invalid_request',
+      'Prompts in this syntax cannot be split in several texts. Send one.',
+    );
   }
   const findEmbedding = createEmbeddingFinder(embeddings, tokenizer);
   const empty = sealChunk(emptyContent(), tokenizer);

@@ -1,4 +1,4 @@
-/** A text and the last call of the denoiser, counted as the reference does, it holds for. */
+/** A text and the last call of the denoiser that it applies to, counted as in the reference. */
 export interface ScheduledText {
   until: number;
   text: string;
@@ -28,7 +28,7 @@ const NUMBER = /^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*$/;
 
 /**
  * The texts a prompt with `[from:to:when]` and `[a|b]` stands for, in order. Malformed brackets are text, and a prompt
- * the grammar cannot read (a `|` outside of alternatives, a backslash with nothing behind it) is taken literally.
+ * the grammar cannot read (a `|` outside of alternatives, a trailing backslash) is taken literally.
  * Source: A1111 1.10 modules/prompt_parser.py, `get_learned_conditioning_prompt_schedules` and its grammar.
  */
 export function parseSchedule(prompt: string, span: ScheduleSpan): ScheduledText[] {
@@ -126,7 +126,7 @@ function closeFrame(frame: Frame, closer: ')' | ']'): Node[] | null {
   ];
 }
 
-/** The last call of `when`; may lie outside of the span. */
+/** The last call of `when`; may be outside the span. */
 function endOf(when: string, { steps, firstPassSteps }: ScheduleSpan): number {
   const value = Number(when);
   const end = when.includes('.')

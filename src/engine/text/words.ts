@@ -9,7 +9,7 @@ export const BREAK_PATTERN = new RegExp(`${SPACE}*${NOT_AFTER_WORD}BREAK${NOT_BE
 /** `AND` as a whole word. */
 export const AND_PATTERN = new RegExp(`${NOT_AFTER_WORD}AND${NOT_BEFORE_WORD}`, 'u');
 
-/** The weight behind a colon that may end a part of an `AND` prompt. */
+/** The weight after a colon that may end a part of an `AND` prompt. */
 export const PART_WEIGHT_PATTERN = new RegExp(
   `(?:${SPACE}*:${SPACE}*([-+]?(?:\\d+\\.?|\\d*\\.\\d+)))?${SPACE}*$`,
   'u',

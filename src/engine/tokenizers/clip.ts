@@ -13,7 +13,7 @@ const END = '<|endoftext|>';
 export interface ClipTokenizer {
   readonly startId: number;
   readonly endId: number;
-  /** What fills a run behind its end token. SD 1.x uses the end token itself, OpenCLIP encoders 0. */
+  /** The padding after the end token. SD 1.x uses the end token itself, OpenCLIP encoders 0. */
   readonly padId: number;
   /** The token of a lone comma, where A1111 prefers to break. */
   readonly commaId: number;
@@ -89,7 +89,7 @@ export function createClipTokenizer(
       pre_tokenizer: {
         type: 'Sequence',
         pretokenizers: [
-          // Special tokens in capitals are no tokens, but the reference still cuts around them before it splits them.
+          // Special tokens in capitals are plain text, but the reference still cuts around them before it splits them.
           split(`<\\|startoftext\\|>|<\\|endoftext\\|>|${WORDS}`),
           split(WORDS),
           { type: 'ByteLevel', add_prefix_space: false, use_regex: false },

@@ -32,7 +32,7 @@ function luminosity(data: Uint8ClampedArray, pixel: number): number {
   return (0.299 * (data[pixel] ?? 0) + 0.587 * (data[pixel + 1] ?? 0) + 0.114 * (data[pixel + 2] ?? 0)) / 255;
 }
 
-/** Moves a colour towards its grey until it lies in 0…1. */
+/** Moves a colour towards its grey until it is in 0…1. */
 function clipColour(colour: readonly number[], grey: number): readonly number[] {
   const [lowest, highest] = [Math.min(...colour), Math.max(...colour)];
   let clipped = colour;

@@ -29,7 +29,7 @@ export function getCropRegion({ width, height, data }: Pixels, padding: number):
  * Widens a box to the ratio of the size it will be generated at, then moves it inside the image and cuts what does
  * not fit. Source: A1111 modules/masking.py, `expand_crop_region`.
  * @param processing size at which the box will be generated
- * @param image size of the image the box lies in
+ * @param image size of the image that contains the box
  */
 export function expandCropRegion({ x1, y1, x2, y2 }: Region, processing: Size, image: Size): Region {
   const width = x2 - x1;

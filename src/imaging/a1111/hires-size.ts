@@ -4,7 +4,7 @@ import type { Size } from '#protocol/job.ts';
 /** Pixels on a side of one latent cell. */
 const CELL = 8;
 
-/** What hires fix is asked for. */
+/** The settings of hires fix. */
 export interface HiresRequest {
   /** Size of the first pass, or, with `firstPass` or `oldBehaviour`, of the result. */
   size: Size;
@@ -30,7 +30,7 @@ export interface HiresSizes {
 }
 
 /**
- * The sizes of hires fix. Sides are floored. Where both sides are asked for, the image covers them and its surplus is
+ * The sizes of hires fix. Sides are floored. If both sides are given, the image covers them and its surplus is
  * cut in latents. Source: A1111 modules/processing.py, `calculate_target_resolution` and `sample_hr_pass`.
  */
 export function hiresSizes(request: HiresRequest): HiresSizes {

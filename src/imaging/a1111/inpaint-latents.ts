@@ -21,7 +21,7 @@ export function latentMask(mask: Pixels, cells: Size, rounded: boolean): Planes 
 }
 
 /**
- * What latents begin as under a mask: the image's, with noise or nothing in the masked part where that is asked for.
+ * What latents begin as under a mask: the image's, with noise or nothing in the masked part if requested.
  * Source: A1111 modules/processing.py, `inpainting_fill` 2 and 3.
  * @param noise the first draw of the seeds of the first batch, as large as `latents`
  */

@@ -79,7 +79,7 @@ function lengthAt({ channels, height, width, data }: Planes, cell: number): numb
   return Math.sqrt(squares);
 }
 
-/** What an adaptive mask is made of. */
+/** The inputs of an adaptive mask. */
 export interface AdaptiveMaskRequest {
   /** One plane: 1 where the image was generated … 0 where it stayed. */
   mask: Planes;

@@ -20,10 +20,7 @@ export function findMaskRegion(mask: Pixels): Region {
     columns[i % width] = 1;
   });
   if (rows.length === 0) {
-    throw new AppError(
-      'invalid_request',
-      'The mask is black everywhere. Make the area to inpaint white.',
-    );
+    throw new AppError('invalid_request', 'The mask is black everywhere. Make the area to inpaint white.');
   }
   const [top, bottom] = [rows.indexOf(1), rows.length - 1];
   const [left, right] = [columns.indexOf(1), columns.length - 1];

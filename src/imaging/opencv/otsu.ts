@@ -9,7 +9,7 @@ export function binariseByOtsu(grey: Pixels): Pixels {
   return mapSamples(grey, (sample) => (sample > threshold ? 255 : 0));
 }
 
-/** Shares this near to 0 or 1 are no side. */
+/** Fractions this close to 0 or 1 do not count as a class. */
 const NO_SIDE = 2 ** -23;
 
 function otsuThreshold(samples: Uint8ClampedArray): number {

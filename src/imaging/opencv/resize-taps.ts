@@ -1,4 +1,4 @@
-/** What each new pixel of a row or column is made of: taps `starts[i]` up to `starts[i + 1]`. */
+/** The weights of each new pixel of a row or column: taps `starts[i]` up to `starts[i + 1]`. */
 export interface Taps {
   starts: Int32Array;
   /** Old pixels. */
@@ -45,7 +45,7 @@ export function linearTaps(from: number, to: number, { betweenAreas = false } = 
   });
 }
 
-/** The pixel a new pixel begins in, plus how much of the new pixel lies in the next one. */
+/** The pixel a new pixel begins in, plus how much of the new pixel is in the next one. */
 function betweenAreasPosition(i: number, scale: number, inverse: number): number {
   const first = Math.floor(i * scale);
   const beyond = fround(i + 1 - (first + 1) * inverse);

@@ -7,7 +7,7 @@ const { fround } = Math;
 
 /**
  * `cv2.resize` with INTER_NEAREST. This and the others: OpenCV `modules/imgproc/src/resize.cpp`; equal to its 8-bit
- * results but for rounding of halves by its vector units.
+ * results except for the rounding of halves by its vector units.
  */
 export function resizeNearest(pixels: Pixels, size: Size): Pixels {
   const { width, height, channels, data } = pixels;

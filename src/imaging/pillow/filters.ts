@@ -10,7 +10,7 @@ export const pillowFilters = {
 /** Name of a filter that averages. */
 export type PillowFilter = keyof typeof pillowFilters;
 
-/** What each sample of a resized line is made of. */
+/** The weights of each sample of a resized line. */
 export interface ResampleTaps {
   /** First source sample, by target sample. */
   from: Int32Array;

@@ -45,7 +45,7 @@ export function pasteInto(target: Pixels, above: Pixels, { x, y }: Place, mask?:
   }
 }
 
-/** A region of an image; what lies outside of the image is black and, with alpha, transparent. Pillow's `Image.crop`. */
+/** A region of an image; pixels outside the image are black and, with alpha, transparent. Pillow's `Image.crop`. */
 export function crop(pixels: Pixels, { x1, y1, x2, y2 }: Region): Pixels {
   return paste(createPixels({ width: x2 - x1, height: y2 - y1 }, pixels.channels), pixels, {
     x: -x1,

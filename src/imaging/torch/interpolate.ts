@@ -73,7 +73,7 @@ function tapsOf(
   ]);
 }
 
-/** Pillow's rule: filters are as wide as a target cell, their weights add up to 1, and nothing lies outside. */
+/** Pillow's rule: filters are as wide as a target cell, their weights add up to 1, and none are outside. */
 function averagedTaps(place: number, source: number, scale: number, mode: 'bilinear' | 'bicubic'): Taps {
   const stretch = Math.max(scale, 1);
   const reach = (mode === 'bilinear' ? 1 : 2) * stretch;

@@ -61,7 +61,7 @@ const DISTILLED: readonly (readonly [
 
 const USUAL = { steps: 25, guidanceScale: 7, sampler: 'dpmpp_2m', schedule: 'karras' } as const;
 
-/** CLIP's tokenizer, which every family uses, as it lies beside the app; its vocabulary follows from it. */
+/** CLIP's tokenizer, which every family uses, as stored beside the app; its vocabulary is derived from it. */
 const TOKENIZER_FILES: readonly PackFile[] = [
   {
     path: 'tokenizer/merges.txt',

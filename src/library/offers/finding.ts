@@ -84,7 +84,7 @@ export function storedComponents(components: Components, storage: WeightStorage)
   );
 }
 
-/** Where a network that was quantised here lies in its pack; one that comes alone lies at the top. */
+/** The path of a network quantised here in its pack; a single network is at the top. */
 function quantisedPath(component: Component): string {
   return component === 'controlnet' ? 'model.safetensors' : `${component}/model.safetensors`;
 }

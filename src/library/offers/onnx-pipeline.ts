@@ -17,7 +17,7 @@ import { ACTIVATION_BYTES, countInWords, refusedFinding, toPackFile, type Findin
 const NEEDED = ['unet', 'text_encoder', 'vae_decoder'] as const;
 const OPTIONAL = ['text_encoder_2', 'vae_encoder'] as const;
 
-/** On the disk a seek costs nothing; from a server each look is a request. */
+/** On disk a seek costs nothing; on a server each read is a request. */
 const DISK_LIMITS = { windowBytes: 64 * 1024, maxReads: 100_000 };
 const SERVER_LIMITS = { windowBytes: 1024 * 1024, maxReads: 16 };
 

@@ -164,7 +164,7 @@ function addOnWarnings({ unknown }: RecognisedWeights): string[] {
     : [`${unknown.length} of its tensors, such as “${first}”, are not understood and will have no effect.`];
 }
 
-/** What a model is made of, from one file or from a folder. */
+/** The parts of a model, from one file or from a folder. */
 interface ModelParts {
   family: ImportedFamily;
   components: Components;

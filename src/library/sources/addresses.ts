@@ -1,4 +1,4 @@
-/** Parameters of addresses by which servers know who asks; a signature counts for some minutes. */
+/** URL parameters that identify the user; a signature is valid for some minutes. */
 const SECRET = /token|key|secret|auth|passw|signature|^sig$|credential|expires|policy|^x-amz-|^x-goog-/i;
 
 /** An address as people may see it in titles, credits, listings and logs: without user name, query and fragment. */

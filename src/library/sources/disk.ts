@@ -25,7 +25,8 @@ export function listDisk({ files }: Extract<ImportSource, { from: 'files' }>): L
     .map(({ path, file }) => ({ path: path.replace(/^\/+/, ''), file }))
     .filter(({ path }) => !HIDDEN.test(path));
   const [first] = seen;
-  if (!first) throw new AppError('invalid_request', 'Nothing that was dropped is a file. Drop files or a folder.');
+  if (!first)
+    throw new AppError('invalid_request', 'Nothing that was dropped is a file. Drop files or a folder.');
   const folder = /^[^/]+\//.exec(first.path)?.[0] ?? '';
   const isShared = folder !== '' && seen.every(({ path }) => path.startsWith(folder));
   const strip = isShared ? folder.length : 0;

@@ -11,7 +11,7 @@ const EXTENSION = /\.[a-z]\w{1,11}$/i;
 
 /**
  * What a download is called: as the server says (RFC 6266), else by the address it was redirected to, else by the address
- * that was asked for. A bare number in a path, as sites have it that count their files, comes last.
+ * that was asked for. A bare number in a path, as on sites that number their files, comes last.
  * @param asked the address that was given
  */
 export function downloadName(asked: string, { headers, url }: Pick<Response, 'headers' | 'url'>): string {
@@ -56,7 +56,7 @@ function decodeExtended(charset: string, encoded: string): string | undefined {
   }
 }
 
-/** Headers come as Latin-1, and many servers write UTF-8 into them. */
+/** Headers arrive as Latin-1, but many servers send UTF-8. */
 function asUtf8(text: string): string {
   if (!/[\u0080-\u00ff]/.test(text) || /[^\0-\u00ff]/.test(text)) return text;
   try {

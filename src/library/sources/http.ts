@@ -9,7 +9,7 @@ const WINDOW_BYTES = 64 * 1024;
 /** Servers without ranges send everything from the start: so far that is borne. */
 const MAX_PASSED_OVER_BYTES = 128 * 1024 * 1024;
 
-/** Why a server did not answer as hoped, and what to do. */
+/** Why a server did not answer as expected, and what to do. */
 function refusal(url: string, status: number, file: string): AppError {
   const { host } = new URL(url);
   const sentences: Readonly<Record<number, string>> = {
@@ -101,7 +101,7 @@ async function cutOut(
   return found.buffer.slice(0, filled);
 }
 
-/** A file on a server, looked into by `Range` requests. Its size must be known. */
+/** A file on a server, read by `Range` requests. Its size must be known. */
 export function remoteFile(file: Pick<SourceFile, 'path' | 'size' | 'sha256'> & { url: string }): SourceFile {
   const { url, path, size } = file;
   let window: { start: number; bytes: ArrayBuffer } = { start: 0, bytes: new ArrayBuffer(0) };
@@ -134,9 +134,9 @@ export function remoteFile(file: Pick<SourceFile, 'path' | 'size' | 'sha256'> & 
 }
 
 /**
- * What a file on a server is called and how large it is.
+ * The name and size of a file on a server.
  * @param path names it in messages
- * @throws AppError `download_failed`, also where the server does not tell
+ * @throws AppError `download_failed`, also if the server does not say
  */
 export async function measureRemote(url: string, path: string): Promise<{ name: string; size: number }> {
   const ranged = await get(url, path, { range: 'bytes=0-0' });

@@ -38,7 +38,7 @@ export async function listSource(source: ImportSource, hub: string): Promise<Lis
 function toAddress(text: string): URL {
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
   const isLocal = url?.hostname === 'localhost' || url?.hostname === '127.0.0.1';
-  // Pages served by https may read nothing else, but from their own machine.
+  // Pages served by https may only read https, or their own machine.
   if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal))) {
     throw new AppError('invalid_request', `“${publicAddress(text)}” is not an https address.`);
   }

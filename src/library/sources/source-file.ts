@@ -4,7 +4,7 @@ import type { OpenBytes } from '#library/bring-file.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Licence } from '#protocol/model.ts';
 
-/** A file where the user has it: on the disk or on a server. It can be looked into before it is brought here. */
+/** A file on the user's disk or on a server. It can be read before it is imported. */
 export interface SourceFile extends ByteSource {
   /** Relative to what was given: a folder, a repository. */
   path: string;

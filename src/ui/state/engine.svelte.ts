@@ -49,7 +49,7 @@ export class Engine {
     this.#models?.find((model) => model.selected) ?? this.#models?.[0] ?? null,
   );
   readonly installedModels = $derived((this.#models ?? []).filter(isInstalled));
-  /** The add-ons that go with the selected model. */
+  /** The add-ons that fit the selected model. */
   readonly fittingAddOns = $derived.by(() => {
     const pack = this.selectedModel?.pack;
     return pack ? this.#addOns.filter((addOn) => fitsModel(addOn, pack)) : [];
@@ -70,7 +70,7 @@ export class Engine {
   /** What images are upscaled with where nothing else is chosen. */
   readonly bestUpscaler: UpscalerName = $derived(this.upscalers[0]?.pack.id ?? 'Lanczos');
 
-  /** The finished images, as far as they have been asked for. */
+  /** The finished images loaded so far. */
   readonly images = new ImagePages((limit, after) => this.ask((host) => host.gallery(limit, after)));
 
   constructor(notices: Notices) {

@@ -39,7 +39,7 @@ export class Imports {
     return this.#candidates[0] ?? null;
   }
 
-  /** How many wait behind the current one. */
+  /** How many wait after the current one. */
   get behind(): number {
     return Math.max(this.#candidates.length - 1, 0);
   }

@@ -16,7 +16,7 @@ export const UNDO_MS = 10_000;
 /** The message at the foot of the window; the newest replaces the one before. */
 export class Notices {
   #current = $state.raw<Notice | null>(null);
-  /** Open dialogs; what lies beneath them cannot be clicked. */
+  /** Open dialogs; nothing beneath them can be clicked. */
   #dialogs = $state(0);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #nextId = 0;

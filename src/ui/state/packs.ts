@@ -35,7 +35,7 @@ export function isFromDisk({ importedFrom }: AnyPack): boolean {
   return importedFrom === null;
 }
 
-/** Whether an add-on is here and goes with a model. */
+/** Whether an add-on is installed and fits a model. */
 export function fitsModel(addOn: AddOnInfo, model: ModelPack): boolean {
   return isInstalled(addOn) && (addOn.pack.family === null || addOn.pack.family === model.family);
 }

@@ -55,7 +55,7 @@ test('a dropped image of A1111 fills the form; what is not installed is named', 
   await dialog.getByRole('button', { name: 'Use its settings' }).click();
   await expect.poll(() => location.hash).toBe('#/create');
   await expect.element(prompt).toHaveValue('a harbour at noon');
-  await expect.element(page.getByText('Not installed here, and left out: lost.safetensors.')).toBeVisible();
+  await expect.element(page.getByText('Left out because not installed: lost.safetensors.')).toBeVisible();
   await page.getByRole('button', { name: /^Generate/ }).click();
   await expect
     .poll(async () => (await host.jobs())[0]?.job, PATIENCE)

@@ -131,7 +131,7 @@ test('an image is extended by numbers, and by nothing but keys a part of it is m
 test('without a mask nothing is queued, and what to do is said', async () => {
   const host = await openEditor();
   await generate.click();
-  await expect.element(page.getByText(/^Mark what to generate again with the brush/)).toBeVisible();
+  await expect.element(page.getByText(/^Mark the area to inpaint with the brush/)).toBeVisible();
   expect(await host.jobs()).toEqual([]);
 });
 
@@ -142,6 +142,10 @@ test('the result is compared with the image before, and the mask is still there'
   await page.getByRole('button', { name: 'Compare with the image before' }).click();
   await expect.element(page.getByRole('slider', { name: 'Before and after' })).toBeVisible();
   await page.getByRole('button', { name: 'Back to the mask' }).click();
+  await expect.element(editor).toBeVisible();
+  await page.getByRole('button', { name: 'Show the last result' }).click();
+  await page.getByRole('radio', { name: 'Image', exact: true }).click({ force: true });
+  await page.getByRole('radio', { name: 'Edit', exact: true }).click({ force: true });
   await expect.element(page.getByRole('button', { name: 'Undo (Ctrl+Z)' })).toBeEnabled();
   const { violations } = await axe.run(document.body, { rules: { region: { enabled: false } } });
   expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);

@@ -127,6 +127,27 @@ test('the button says at once that a job is stopping', async () => {
   await expect.element(page.getByRole('button', { name: 'Stopping…' })).not.toBeInTheDocument();
 });
 
+test('progress is shown at most four times a second', async () => {
+  await open({ stepMs: 8 });
+  await prompt.fill('a red apple');
+  await page.getByText('Advanced').click();
+  await page.getByRole('spinbutton', { name: 'Steps' }).fill('150');
+  const shown = new Set<string>();
+  const observer = new MutationObserver(() => {
+    const [step] = /Step \d+ of 150/.exec(document.body.textContent) ?? [];
+    if (step !== undefined) shown.add(step);
+  });
+  observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+  const start = performance.now();
+  await generate.click();
+  await expect.element(images).toBeInTheDocument();
+  observer.disconnect();
+  const quarters = (performance.now() - start) / 250;
+  expect(shown.size).toBeGreaterThan(1);
+  // The first one comes at once.
+  expect(shown.size).toBeLessThanOrEqual(quarters + 2);
+});
+
 for (const mode of modeNames) {
   test(`${modes[mode].label}: the button is in sight on a small laptop and on a phone, and axe finds nothing`, async () => {
     await open({ packs: [demoModel, demoAddOn('lora', 'ink')] });

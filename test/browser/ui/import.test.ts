@@ -119,7 +119,7 @@ test('an address is looked at; what is none is refused at once', async () => {
   const address = page.getByRole('textbox', { name: 'Or a Hugging Face address' });
   await address.fill('ftp://example.com/a');
   await userEvent.keyboard('{Enter}');
-  await expect.element(page.getByText(/An address begins with https/)).toBeVisible();
+  await expect.element(page.getByText(/^Enter an address that starts with https/)).toBeVisible();
   await address.fill('huggingface.co/owner/some-vae');
   await userEvent.keyboard('{Enter}');
   await expect.element(dialog).toHaveAccessibleName('some-vae');

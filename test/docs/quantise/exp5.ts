@@ -12,8 +12,8 @@ const pk = async (d: string) => ({
   unet: await rd(`${d}/unet/model.safetensors`),
   vae: await rd(`${d}/vae/model.safetensors`),
 });
-for (let i = 0; i < 3; i++)
-  for (const d of ['/tmp/pack39', 'public/models/emoji-mini']) {
+for (let i = 0; i < 0; i++)
+  for (const d of process.argv.slice(2)) {
     const blobs = ['text_encoder', 'unet', 'vae'].map(
       (n) => new Blob([readFileSync(`${d}/${n}/model.safetensors`)]),
     );
@@ -30,7 +30,7 @@ const c = await calibrate({
   unetConfig: JSON.parse(await readFile(`${F}/unet/config.json`, 'utf8')),
   merges: await readFile(`${F}/tokenizer/merges.txt`, 'utf8'),
 });
-for (const d of ['/tmp/pack39', 'public/models/emoji-mini']) {
+for (const d of process.argv.slice(2)) {
   const w = await pk(d);
   for (const n of ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'] as const)
     console.log(d, n, Math.sqrt(await c.errorOf(n, n.startsWith('vae') ? w.vae : w[n as 'unet'])).toFixed(5));

@@ -9,10 +9,13 @@ export interface Matrix {
 
 /** int8 levels reach this far. */
 const LARGEST_LEVEL = 127;
-/** Weights of more numbers are quantised in any case: exact, they would take the bytes of many others. */
-const SMALL = 32_768;
 /** Bytes of a number that is not quantised: float16. */
 const EXACT_BYTES = 2;
+/**
+ * Where int8 makes a weight's mean squared error so many times what its step would make it, float16 is worth its bytes: that is
+ * 2·ln 2 for each of the eight or nine bits between them.
+ */
+const EXACT_PAYS = 12;
 /** Steps are 2^(n / this): a last digit that differs between machines changes no file. */
 const STEPS_PER_OCTAVE = 16;
 /** The search for the size is as fine as this; the rounding of the steps makes each weight follow in its turn. */
@@ -33,18 +36,28 @@ export interface Rounded {
   scales: Float32Array<ArrayBuffer>;
 }
 
-/** Numbers of a weight as multiples of a step; of a coarser one in channels that int8 would not reach the ends of. */
-export function roundTo({ rows, data }: Pick<Matrix, 'rows' | 'data'>, step: number): Rounded {
+/** The finest scale of each output channel: int8 must reach its ends. */
+function finestScales({ rows, data }: Pick<Matrix, 'rows' | 'data'>): Float32Array<ArrayBuffer> {
   const columns = data.length / rows;
-  const levels = new Int8Array(data.length);
   const scales = new Float32Array(rows);
   for (let row = 0; row < rows; row++) {
-    const end = (row + 1) * columns;
     let largest = 0;
-    for (let i = end - columns; i < end; i++) largest = Math.max(largest, Math.abs(data[i] ?? 0));
-    const scale = Math.fround(Math.max(step, largest / LARGEST_LEVEL));
-    scales[row] = scale;
-    for (let i = end - columns; i < end; i++) levels[i] = Math.round((data[i] ?? 0) / scale);
+    for (let i = row * columns; i < (row + 1) * columns; i++)
+      largest = Math.max(largest, Math.abs(data[i] ?? 0));
+    scales[row] = largest / LARGEST_LEVEL;
+  }
+  return scales;
+}
+
+/** Numbers of a weight as multiples of a step; of a coarser one in channels that int8 would not reach the ends of. */
+export function roundTo(matrix: Pick<Matrix, 'rows' | 'data'>, step: number): Rounded {
+  const { rows, data } = matrix;
+  const scales = finestScales(matrix).map((finest) => Math.max(step, finest));
+  const columns = data.length / rows;
+  const levels = new Int8Array(data.length);
+  for (let row = 0, i = 0; row < rows; row++) {
+    const scale = scales[row] ?? 1;
+    for (const end = i + columns; i < end; i++) levels[i] = Math.round((data[i] ?? 0) / scale);
   }
   return { levels, scales };
 }
@@ -72,30 +85,30 @@ export function bytesOf(
 }
 
 /**
- * The step for each weight with which all of them take about so many bytes and the networks' errors are least. Small
- * weights that need a finer step than int8 has levels for are not in the result: they stay as they are.
+ * The step for each weight with which all of them take about so many bytes and the networks' errors are least. Weights that
+ * need much finer steps than int8 has levels for are not in the result: they stay as they are.
  *
  * Rounding to multiples of a step d changes a number by d²/12 in the mean square, and entropy coding pays log2(1/d) bits for
  * each of n numbers. The sum of errors s·d² is least for a number of bits where s·d² is proportional to n (reverse water-filling:
  * Cover and Thomas, Elements of Information Theory, 10.3.3).
  */
 export function chooseSteps(matrices: ReadonlyMap<string, Matrix>, maxBytes: number): Map<string, number> {
-  const facts = [...matrices].map(([name, { data, sensitivity }]) => {
-    const rms = rmsOf(data);
+  const facts = [...matrices].map(([name, matrix]) => {
+    const rms = rmsOf(matrix.data);
     return {
       name,
-      isSmall: data.length <= SMALL,
-      finest: data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / LARGEST_LEVEL,
+      finest: finestScales(matrix),
       coarsest: rms * COARSEST,
-      even: rms * Math.sqrt(data.length / sensitivity),
+      even: rms * Math.sqrt(matrix.data.length / matrix.sensitivity),
     };
   });
   const stepsAt = (trial: number): Map<string, number> => {
     const steps = new Map<string, number>();
-    for (const { name, isSmall, finest, coarsest, even } of facts) {
+    for (const { name, finest, coarsest, even } of facts) {
       const ideal = Math.min(even * 2 ** (trial / TRIALS_PER_OCTAVE), coarsest);
       const step = 2 ** (Math.round(Math.log2(ideal) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE);
-      if (step >= finest || !isSmall) steps.set(name, step);
+      const excess = finest.reduce((sum, scale) => sum + Math.max(1, scale / step) ** 2, 0) / finest.length;
+      if (excess < EXACT_PAYS) steps.set(name, step);
     }
     return steps;
   };

@@ -118,10 +118,10 @@ describe('an image by its address', () => {
   });
 
   it.each([
-    ['/nothing', 'Unable to fetch image from provided URL. Its server answers 404.'],
+    ['/nothing', 'Unable to fetch image from provided URL. The server answered 404.'],
     ['/page', 'The image is not a PNG, JPEG, WebP or GIF file.'],
-    ['/broken', 'Unable to fetch image from provided URL. The connection broke off.'],
-    ['/endless', 'Unable to fetch image from provided URL. The file has more than 64 MB.'],
+    ['/broken', 'Unable to fetch image from provided URL. The connection was lost.'],
+    ['/endless', 'Unable to fetch image from provided URL. The file is larger than 64 MB.'],
   ])('is refused at %s', async (path, message) => {
     expect(await refusalOf(readImageInput(call, origin + path))).toBe(message);
   });

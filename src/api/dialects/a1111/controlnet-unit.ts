@@ -45,7 +45,12 @@ const unitBody = parameters({
   processor_res: param(f.integer(), -1, honoured, 'Resolution of the preprocessor'),
   threshold_a: param(f.number(), -1, honoured, 'First slider of the preprocessor'),
   threshold_b: param(f.number(), -1, honoured, 'Second slider of the preprocessor'),
-  guidance_start: param(f.number({ min: 0, max: 1 }), 0, honoured, 'Fraction of the steps at which it starts'),
+  guidance_start: param(
+    f.number({ min: 0, max: 1 }),
+    0,
+    honoured,
+    'Fraction of the steps at which it starts',
+  ),
   guidance_end: param(f.number({ min: 0, max: 1 }), 1, honoured, 'Fraction of the steps at which it ends'),
   pixel_perfect: param(f.boolean(), false, honoured, 'Preprocess at the size of the image'),
   control_mode: param(f.json(), 'Balanced', honoured, 'Control mode'),

@@ -41,7 +41,12 @@ export const leadingRows = {
   override_settings: param(f.dictionary(f.json()), null, honoured, 'Options for this request'),
   override_settings_restore_afterwards: param(f.boolean(), true, honoured, 'Restore the options afterwards'),
   refiner_checkpoint: param(f.string(), null, honoured, 'Checkpoint that takes over the denoising'),
-  refiner_switch_at: param(f.number(), null, partOf('refiner_checkpoint'), 'Fraction of the steps at which it takes over, 0 to 1'),
+  refiner_switch_at: param(
+    f.number(),
+    null,
+    partOf('refiner_checkpoint'),
+    'Fraction of the steps at which it takes over, 0 to 1',
+  ),
   disable_extra_networks: param(f.boolean(), false, honoured, 'Ignore LoRAs'),
   firstpass_image: param(f.string(), null, ofHires, 'Image to use instead of the first pass'),
   comments: param(f.dictionary(f.json()), null, noEffect("the client's own notes"), 'Notes'),

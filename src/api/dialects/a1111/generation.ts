@@ -95,7 +95,7 @@ export async function openGeneration<Body extends GenerationBody>(
   );
   screenOverrides(call, overrides);
   const options = effectiveOptions(settings, overrides);
-  // What was switched on by POST /options earlier is asked for as much as what the request says.
+  // An option set earlier by POST /options counts like a field of the request.
   screenParameters(optionParameters, options, options);
   const unitsFor = (context: UnitContext) => readControlUnits(controlNet, addOns, call.ignore, context);
   const read = (image: string, field: string) => readImage(call, image, options, field);

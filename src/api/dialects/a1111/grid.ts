@@ -4,7 +4,7 @@ import { readColour } from './colours.ts';
 import type { Options } from './options.ts';
 import { encodePixels, readPixels } from './pixel-files.ts';
 
-/** What is behind the images of a grid: the option `grid_background_color`. */
+/** The background of a grid: the option `grid_background_color`. */
 export function gridBackground({ grid_background_color: colour }: Options): [number, number, number] {
   return readColour(colour) ?? [255, 255, 255];
 }

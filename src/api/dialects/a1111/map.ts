@@ -44,7 +44,7 @@ export interface PlanRequest {
 /** What a route starts its run from. */
 export interface Start {
   init: Init;
-  /** Of the first pass, in pixels, as asked for. */
+  /** Of the first pass, in pixels, as requested. */
   size: Size;
   /** 1 for pure noise. */
   strength: number;
@@ -84,7 +84,7 @@ export interface Plan {
   /** The replacement VAE; null is the model's own. */
   vae: AddOnInfo | null;
   resolved: ResolvedSampler;
-  /** Pixels of the first pass, as asked for. */
+  /** Pixels of the first pass, as requested. */
   size: Size;
   /** Null where no pass starts from an image. */
   denoisingStrength: number | null;

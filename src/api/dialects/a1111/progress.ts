@@ -72,7 +72,7 @@ function previewType(blob: Blob): string {
 export const progress = route({
   method: 'GET',
   path: '/sdapi/v1/progress',
-  summary: 'How far the running job is',
+  summary: 'Progress of the running job',
   query: progressQuery,
   answer: progressAnswer,
   run: (call) =>
@@ -118,7 +118,7 @@ function findTask(records: readonly JobRecord[], taskId: string | null): JobReco
 export const taskProgress = route({
   method: 'POST',
   path: '/internal/progress',
-  summary: 'How far the job of a force_task_id is',
+  summary: 'Progress of a job by its force_task_id',
   body: taskProgressBody,
   run: (call) =>
     call.ask(async (host) => {
@@ -146,7 +146,7 @@ export const taskProgress = route({
 export const pendingTasks = route({
   method: 'GET',
   path: '/internal/pending-tasks',
-  summary: 'The names of waiting jobs',
+  summary: 'The ids of waiting jobs',
   run: (call) =>
     call.ask(async (host) => {
       const waiting = (await host.unfinishedJobs()).filter((record) => record.stage === 'queued');

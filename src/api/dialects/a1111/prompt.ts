@@ -37,7 +37,7 @@ export interface SentPrompts {
 export interface PromptReading {
   /** Take comments out. */
   comments: boolean;
-  /** Take the tags of LoRAs and the like out. */
+  /** Remove the tags of LoRAs and the like. */
   withoutNetworks: boolean;
 }
 

@@ -133,7 +133,7 @@ export interface ResolvedSampler {
   sampler: SamplerEntry;
   /** The schedule that is really used. */
   schedule: SchedulerEntry;
-  /** What was asked for, `Automatic` also where that is the sampler's own by name: what a second pass is asked for too. */
+  /** The requested schedule, `Automatic` also if the sampler's own was named; a second pass uses the same. */
   asked: SchedulerEntry;
   /** Names that led nowhere and were replaced. */
   unknown: ('sampler_name' | 'scheduler')[];

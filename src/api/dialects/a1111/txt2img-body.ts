@@ -12,7 +12,12 @@ export const txt2imgBody = parameters({
   firstphase_height: param(f.integer(), 0, ofHires, 'Height of the first pass'),
   hr_scale: param(f.number(), 2, ofHires, 'Scale factor'),
   hr_upscaler: param(f.string(), null, ofHires, 'Upscaler or latent upscale mode'),
-  hr_second_pass_steps: param(f.integer(), 0, ofHires, 'Steps of the second pass; 0 means as many as the first'),
+  hr_second_pass_steps: param(
+    f.integer(),
+    0,
+    ofHires,
+    'Steps of the second pass; 0 means as many as the first',
+  ),
   hr_resize_x: param(f.integer(), 0, ofHires, 'Width to upscale to'),
   hr_resize_y: param(f.integer(), 0, ofHires, 'Height to upscale to'),
   hr_checkpoint_name: param(f.string(), null, ofHires, 'Checkpoint of the second pass'),

@@ -44,7 +44,7 @@ export function jsonPart<T>(field: Field<T>): Field<T> {
 /** Parts that may be empty lists. */
 const LISTS = ['style_selections', 'outpaint_selections'];
 
-/** Parameters of a form: empty parts count as not sent, but for those that are lists. */
+/** Parameters of a form: empty parts count as not sent, except for lists. */
 export function form<const R extends Rows>(rows: R) {
   return parameters(rows, { isAbsent: (value, name) => value === '' && !LISTS.includes(name) });
 }

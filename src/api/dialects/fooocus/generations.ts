@@ -24,13 +24,13 @@ const ANSWERED_AS_ERRORS: ReadonlySet<ErrorCode> = new Set([
   'cancelled',
 ]);
 
-/** The image itself is the answer, in place of JSON about it. */
+/** The answer is the image itself instead of JSON. */
 function wantsPng(request: Request): boolean {
   const accept = new URL(request.url).searchParams.get('accept') || request.headers.get('Accept');
   return accept === 'image/png';
 }
 
-/** The image of a generation, or its fate, in the form the client asked for. */
+/** The images of a generation, or what became of it, in the form the client requested. */
 async function generate(call: GenerationCall, images: sent.SentImages, jobType: string): Promise<unknown> {
   const png = wantsPng(call.request);
   const request = png ? { ...call.body, image_number: 1 } : call.body;
@@ -130,7 +130,7 @@ export const generations: readonly Route[] = [
   generation({
     path: '/v1/generation/image-inpaint-outpaint',
     jobType: 'Image Inpaint or Outpaint',
-    summary: 'Part of an image generated again, or what is around it (form)',
+    summary: 'Inpainting and outpainting (form)',
     body: bodies.inpaintOrOutpaintForm,
     images: sent.ofInpaint,
     encoding: 'form',
@@ -138,14 +138,14 @@ export const generations: readonly Route[] = [
   generation({
     path: '/v2/generation/image-inpaint-outpaint',
     jobType: 'Image Inpaint or Outpaint',
-    summary: 'Part of an image generated again, or what is around it',
+    summary: 'Inpainting and outpainting',
     body: bodies.inpaintOrOutpaint,
     images: sent.ofInpaint,
   }),
   generation({
     path: '/v1/generation/image-prompt',
     jobType: 'Image Prompt',
-    summary: 'Images in the likeness of images (form)',
+    summary: 'Images from image prompts (form)',
     body: bodies.imagePromptForm,
     images: sent.ofImagePromptForm,
     encoding: 'form',
@@ -153,7 +153,7 @@ export const generations: readonly Route[] = [
   generation({
     path: '/v2/generation/image-prompt',
     jobType: 'Image Prompt',
-    summary: 'Images in the likeness of images',
+    summary: 'Images from image prompts',
     body: bodies.imagePromptRequest,
     images: sent.ofImagePrompts,
   }),

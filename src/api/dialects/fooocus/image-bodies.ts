@@ -60,7 +60,7 @@ const outpaintDistances = (initial: number) => ({
 });
 
 const INIT_IMAGE = 'Image to start from';
-const MASK = 'Mask: white is generated again';
+const MASK = 'Mask: white is inpainted';
 const METHOD = 'Upscale or vary, and how much';
 const FACTOR = 'Factor of Upscale (Custom)';
 const OUTPAINT = 'Sides to outpaint';
@@ -127,9 +127,9 @@ function formImagePrompt<Index extends 1 | 2 | 3 | 4>(index: Index) {
   const ofThis = partOf(`cn_img${index}`);
   const rows = {
     cn_img: param(formImage, null, honoured, `Image prompt ${index}`),
-    cn_stop: param(number({ min: 0, max: 1 }), null, ofThis, 'Share of the run at which it ends'),
+    cn_stop: param(number({ min: 0, max: 1 }), null, ofThis, 'Fraction of the steps at which it ends'),
     cn_weight: param(number({ min: 0, max: 2 }), null, ofThis, 'Weight'),
-    cn_type: param(oneOf(imagePromptTypes), 'ImagePrompt', ofThis, 'What is taken from it'),
+    cn_type: param(oneOf(imagePromptTypes), 'ImagePrompt', ofThis, 'What is used of it'),
   };
   const named = Object.entries(rows).map(([name, row]) => [`${name}${index}`, row]);
   return Object.fromEntries(named) as Numbered<typeof rows, Index>;

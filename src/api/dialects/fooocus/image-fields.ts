@@ -2,12 +2,12 @@ import type { Field } from '#api/fields.ts';
 import * as v from 'valibot';
 import { fields } from './fields.ts';
 
-/** An image as it is sent: a file of a form, or in JSON its bytes in base64 or its address. */
+/** An image as sent: a file of a form, or in JSON its bytes in base64 or its URL. */
 export type SentImage = Blob | string;
 
 const NO_IMAGE = ['', 'None', 'none', 'null', 'string'];
 
-/** An image in a JSON string: base64 without blanks, or an address; null where there is none. */
+/** An image in a JSON string: base64 without blanks, or a URL; null if there is none. */
 export const jsonImage: Field<string | null> = v.pipe(
   fields.string(),
   v.rawTransform(({ dataset, addIssue, NEVER }): string | null => {

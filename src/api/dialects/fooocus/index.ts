@@ -17,7 +17,7 @@ const unavailable = [
   missingRoute({
     method: 'POST',
     path: '/v1/generation/image-enhance',
-    summary: 'What is found in an image, generated again (form)',
+    summary: 'Regions found in an image, generated again (form)',
     needs: 'enhance',
     body: tools.enhanceImageForm,
     encoding: 'form',
@@ -26,7 +26,7 @@ const unavailable = [
   missingRoute({
     method: 'POST',
     path: '/v2/generation/image-enhance',
-    summary: 'What is found in an image, generated again',
+    summary: 'Regions found in an image, generated again',
     needs: 'enhance',
     body: tools.enhanceImage,
     query: generationQuery,
@@ -34,7 +34,7 @@ const unavailable = [
   missingRoute({
     method: 'POST',
     path: '/v1/tools/describe-image',
-    summary: 'An image in words (form)',
+    summary: 'A caption for an image (form)',
     needs: 'interrogate',
     body: tools.describeImageForm,
     encoding: 'form',
@@ -43,7 +43,7 @@ const unavailable = [
   missingRoute({
     method: 'POST',
     path: '/v1/tools/generate_mask',
-    summary: 'The mask of a thing in an image',
+    summary: 'A mask of an object in an image',
     needs: 'find-mask',
     body: tools.generateMask,
   }),
@@ -74,7 +74,7 @@ const constants = [
   route({
     method: 'GET',
     path: '/ping',
-    summary: 'Whether the service is there',
+    summary: 'Whether the service is running',
     run: () => Promise.resolve('pong'),
   }),
   route({
@@ -86,7 +86,7 @@ const constants = [
   route({
     method: 'GET',
     path: '/v1/engines/clean_vram',
-    summary: 'Memory cleaned, which happens as needed',
+    summary: 'Free memory, which happens automatically',
     status: 'no-effect',
     run: () => Promise.resolve({ message: 'ok' }),
   }),

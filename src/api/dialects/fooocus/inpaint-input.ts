@@ -33,7 +33,7 @@ export interface InpaintInput {
 
 /**
  * Image and mask of a request to inpaint or outpaint.
- * @throws AppError a refusal where there is no image, or nothing to do: neither a mask with some white nor a side that grows
+ * @throws AppError if there is no image, or nothing to do: no white in the mask and no side to extend
  */
 export async function readInpaintInput(
   read: (image: SentImage, field: string) => Promise<InputImage>,
@@ -48,7 +48,7 @@ export async function readInpaintInput(
   if (!isInpaintTask(mask, sent.sides.length)) {
     throw wrongValue(
       'input_mask',
-      'There is nothing to inpaint. Send a mask that is white where the image is to be generated again, or sides to outpaint.',
+      'There is nothing to inpaint. Send a mask that is white in the area to inpaint, or sides to outpaint.',
     );
   }
   const { inpaint_respective_field: field } = options;
@@ -82,7 +82,7 @@ async function decode(file: Blob): Promise<Pixels> {
   }
 }
 
-/** The mask as it is seen here, so that all agree on what is masked. */
+/** The mask as decoded here, so that all stages agree on it. */
 function maskSource(mask: Pixels): MaskSource {
   if (!isInpaintTask(mask, 0)) return { kind: 'none' };
   const { width, height, data } = toRgb(mask);
@@ -95,7 +95,7 @@ function checkGrown({ width, height }: Size, { left, top, right, bottom }: Sides
   if (grown.width * grown.height <= MOST_PIXELS) return;
   throw wrongValue(
     'outpaint_selections',
-    `With its new sides the image would have ${grown.width} × ${grown.height} pixels. Choose smaller distances.`,
+    `The extended image would have ${grown.width} × ${grown.height} pixels. Choose smaller distances.`,
   );
 }
 

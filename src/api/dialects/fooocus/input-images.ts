@@ -17,7 +17,7 @@ export interface InputImage {
 
 /** The images of a request, read. */
 export interface InputImages {
-  /** Null where there is none, or its method is `Disabled`. */
+  /** Null if there is none, or its method is `Disabled`. */
   upscaleOrVary: { image: InputImage; method: Exclude<UovMethod, { kind: 'disabled' }> } | null;
   inpaint: InpaintInput | null;
   prompts: readonly ImagePrompt[];

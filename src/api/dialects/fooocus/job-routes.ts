@@ -20,7 +20,7 @@ async function findJob(call: Asking, id: JobId): Promise<JobRecord | undefined> 
 const queryJob = route({
   method: 'GET',
   path: '/v1/generation/query-job',
-  summary: 'How far a job is, and its images',
+  summary: 'The progress of a job, and its images',
   query: schema.queryJob,
   answer: schema.asyncJob,
   run: async (call) => {
@@ -35,7 +35,7 @@ const jobQueue = ['/v1/generation/job-queue', '/v1/engines/job-queue'].map((path
   route({
     method: 'GET',
     path,
-    summary: 'How many jobs there are',
+    summary: 'Number of jobs in the queue',
     run: async (call) => {
       const [ids, unfinished] = await call.ask((host) =>
         Promise.all([host.jobIds(NAME), host.unfinishedJobs()]),
@@ -53,7 +53,7 @@ const jobQueue = ['/v1/generation/job-queue', '/v1/engines/job-queue'].map((path
 const jobHistory = route({
   method: 'GET',
   path: '/v1/generation/job-history',
-  summary: 'Jobs waiting and done; deletes one',
+  summary: 'Waiting and finished jobs; deletes one',
   query: schema.jobHistory,
   run: async (call) => {
     const { job_id: id } = call.query;
@@ -73,7 +73,7 @@ const jobHistory = route({
 const stop = route({
   method: 'POST',
   path: '/v1/generation/stop',
-  summary: 'Stops the running job; it keeps the images it has',
+  summary: 'Stops the running job, which keeps its finished images',
   run: async (call) => {
     await call.ask(async (host) => {
       const running = (await host.unfinishedJobs()).find(
@@ -85,5 +85,5 @@ const stop = route({
   },
 });
 
-/** The routes that ask for jobs and stop them. */
+/** The routes that query jobs and stop them. */
 export const jobRoutes: readonly Route[] = [queryJob, ...jobQueue, jobHistory, stop];

@@ -9,14 +9,14 @@ import type { AsyncJob, ImageResult } from './schema.ts';
 /** The dialect's name, which its jobs have as their client. */
 export const NAME = 'fooocus';
 
-/** What is kept with a job for its later answers. */
+/** Stored with a job for its later answers. */
 const replySchema = v.object({
   jobType: v.string(),
   /** File name stem, or empty for the job's id. */
   saveName: v.string(),
   extension: v.string(),
   requireBase64: v.boolean(),
-  /** Whether previews may be asked for. */
+  /** Whether previews may be requested. */
   preview: v.boolean(),
   webhookUrl: v.string(),
 });
@@ -79,7 +79,7 @@ const STAGES = {
   failed: 'ERROR',
 } as const;
 
-/** A job as it stands, with the newest look at a running one if wanted. */
+/** The current state of a job, with the newest preview of a running one if requested. */
 export async function toAsyncJob(
   call: Pick<Call<unknown, unknown>, 'ask' | 'url'>,
   record: JobRecord,
@@ -99,7 +99,7 @@ export async function toAsyncJob(
   };
 }
 
-/** An image as PNG, whatever it was saved as. */
+/** An image as PNG, in whatever format it was saved. */
 export async function toPng(blob: Blob): Promise<Blob> {
   return blob.type === 'image/png' ? blob : convertImage(blob, 'image/png');
 }

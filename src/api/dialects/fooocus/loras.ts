@@ -22,7 +22,7 @@ export function readLoras(
   return { loras, missing };
 }
 
-/** LoRAs as metadata tells of them. */
+/** LoRAs as written in metadata. */
 export function describeLoras(loras: readonly LoraChoice[], addOns: readonly AddOnInfo[]): DescribedLora[] {
   return loras.map((lora) => {
     const installed = findAddOn(addOns, 'lora', lora.name);

@@ -27,7 +27,7 @@ export interface Installed {
   addOns: readonly AddOnInfo[];
 }
 
-/** A job, and what was asked for without effect. */
+/** A job, and the parameters without effect. */
 export interface JobPlan {
   job: Job;
   /** Parameters, and after a colon which part of them. */
@@ -176,7 +176,7 @@ function toGenerateJob(
       batchSize: 1,
       init: start.init,
       passes: [pass],
-      // Fooocus draws the SDE samplers' paths on the card, whatever the sampler's name says.
+      // Fooocus generates the SDE samplers' noise on the GPU, whatever the sampler's name says.
       noise: { ...TORCH_NOISE, brownianSource: 'philox' },
       promptOptions: {
         syntax: 'fooocus',
@@ -200,7 +200,7 @@ function promptOf(
 ): string {
   if (!inpaint) return prompt;
   const { additionalPrompt } = inpaint;
-  // Fooocus's patch of the model is not used here, nor the refiner that it brings with it.
+  // Fooocus' patch of the model and the refiner that belongs to it are not used here.
   return planInpaintTask({ prompt, additionalPrompt, refinerSwitch, hasRefiner: false, usesPatch: false })
     .prompt;
 }
@@ -210,7 +210,7 @@ function namesVae(name: string): boolean {
   return !['', 'None', DEFAULT_VAE].includes(name);
 }
 
-/** What is kept with the job for its later answers. */
+/** Stored with the job for its later answers. */
 export function toReply(request: CommonRequest, jobType: string): Reply {
   return {
     jobType,
@@ -222,7 +222,7 @@ export function toReply(request: CommonRequest, jobType: string): Reply {
   };
 }
 
-/** -1 and whatever is out of range leave the seed to chance. */
+/** -1 and values out of range mean a random seed. */
 function chooseSeed(seed: bigint): bigint {
   if (seed >= 0n && seed < SEEDS) return seed;
   const [random = 0n] = crypto.getRandomValues(new BigUint64Array(1));

@@ -12,7 +12,7 @@ export interface DescribedLora {
 
 /** What Fooocus writes into an image about how it was made. */
 export interface ImageFacts {
-  /** As asked for, its lines after wildcards and arrays. */
+  /** As requested, its lines after wildcards and arrays. */
   prompt: string;
   negativePrompt: string;
   /** As encoded, styles and all. */
@@ -24,7 +24,7 @@ export interface ImageFacts {
   size: Size;
   guidanceScale: number;
   sharpness: number;
-  /** Positive and negative scale, and the share of steps they hold for. */
+  /** Positive and negative scale, and the fraction of steps they apply to. */
   admGuidance: readonly [number, number, number];
   /** File name without its ending, and the first 10 hexadecimal digits of its SHA-256. */
   model: string;
@@ -34,7 +34,7 @@ export interface ImageFacts {
   /** The refiner's name and hash; null without one. */
   refiner: { name: string; hash: string } | null;
   refinerSwitch: number;
-  /** What was given in its place; above 0. */
+  /** The replacement value; above 0. */
   overwriteSwitch: number;
   /** Of images from images; null otherwise. Fooocus does not write it. */
   denoisingStrength: number | null;

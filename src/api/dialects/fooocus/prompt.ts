@@ -1,6 +1,6 @@
 import { PythonRandom } from '#codecs/prompt/python-random.ts';
 
-/** A style's texts; `{prompt}` is where the prompt goes. Each line is encoded by itself. */
+/** A style's texts; `{prompt}` is where the prompt goes. Each line is encoded separately. */
 export interface FooocusStyle {
   prompt: string;
   negative: string;
@@ -12,7 +12,7 @@ export interface LoraChoice {
   weight: number;
 }
 
-/** What the user asked for, and what the words in it stand for. */
+/** The user's prompt, and what the words in it stand for. */
 export interface FooocusPromptRequest {
   prompt: string;
   negativePrompt: string;
@@ -38,7 +38,7 @@ export interface FooocusImageTexts {
   /** The main prompts after wildcards and arrays. */
   prompt: string;
   negativePrompt: string;
-  /** All texts to encode, each by itself. */
+  /** All texts to encode, each separately. */
   positive: string[];
   negative: string[];
   /** The styles applied, random ones by their names. */
@@ -133,7 +133,7 @@ export function pickFromArrays(text: string, image: number): string {
 }
 
 /**
- * Replaces each `__name__` by a line of that wildcard, in several rounds, as lines may hold wildcards. Unknown names
+ * Replaces each `__name__` by a line of that wildcard, in several rounds, as lines may contain wildcards. Unknown names
  * stand for themselves. Source: Fooocus modules/util.py, `apply_wildcards`.
  */
 export function fillWildcards(
@@ -189,7 +189,7 @@ export function takeLoras(
   };
 }
 
-/** As Python's `str.splitlines`: any line end of Unicode, and no empty line behind the last. */
+/** As Python's `str.splitlines`: any line end of Unicode, and no empty line after the last. */
 function splitLines(text: string): string[] {
   const lines = text.split(/\r\n|[\n\r\v\f\x85\u2028\u2029]/);
   if (lines.at(-1) === '') lines.pop();

@@ -12,7 +12,7 @@ export interface RefinerPlan {
 }
 
 /**
- * The refiner of a request. As in the original, a file that is not there is none, nor is the base model itself, nor any
+ * The refiner of a request. As in the original, these are ignored: a file that is not installed, the base model itself, and any refiner
  * with the fast performance modes.
  */
 export function readRefiner(

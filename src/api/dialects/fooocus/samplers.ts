@@ -2,7 +2,7 @@ import type { KDiffusionSampler } from '#protocol/sampler.ts';
 
 /**
  * All sampler names, in Fooocus's order, with A1111's names for them where it has one. The engine knows them under
- * the same names; the `_gpu` ones only say where their noise is drawn.
+ * the same names; the `_gpu` ones only say where their noise is generated.
  */
 export const samplers = {
   euler: 'Euler',

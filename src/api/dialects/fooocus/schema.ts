@@ -28,11 +28,11 @@ const lora = model({
   weight: optional(number({ min: -2, max: 2 }), 0.5),
 });
 
-const ofAdm = noEffect('scales a conditioning that SDXL models have');
+const ofAdm = noEffect('scales a conditioning of SDXL models');
 const ofImage = partOf('input_image');
-const noDebugging = noEffect('the original never answers then');
+const noDebugging = noEffect('with it the original never answers');
 const noPatch = noEffect("Fooocus's patch for its own SDXL models", (value) => value !== 'None');
-const anyMask = noEffect('a mask that is sent counts with it and without');
+const anyMask = noEffect('a mask is used whenever one is sent');
 const ofImagePrompts = partOf('image_prompts');
 const ofEnhance = partOf('enhance_input_image');
 
@@ -42,7 +42,7 @@ const advancedParams = parameters({
   disable_intermediate_results: param(
     boolean(),
     false,
-    noEffect('images are answered with when all are finished, with it or without'),
+    noEffect('the answer always comes when all images are finished'),
     'No intermediate results',
   ),
   disable_seed_increment: param(boolean(), false, honoured, 'The same seed for each image'),
@@ -52,7 +52,7 @@ const advancedParams = parameters({
   adaptive_cfg: param(
     number({ min: 1, max: 30 }),
     7,
-    noEffect("Fooocus's own tempering of high guidance"),
+    noEffect("Fooocus' own damping of high guidance"),
     'CFG that is mimicked',
   ),
   clip_skip: param(integer({ min: 1, max: 12 }), 2, honoured, 'Clip skip'),
@@ -114,7 +114,7 @@ const advancedParams = parameters({
   freeu_s1: param(number(), 0.99, honoured, 'FreeU s1'),
   freeu_s2: param(number(), 0.95, honoured, 'FreeU s2'),
   debugging_inpaint_preprocessor: param(boolean(), false, noDebugging, 'Answer with the preprocessed image'),
-  inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from noise alone'),
+  inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from pure noise'),
   inpaint_engine: param(string(), 'v2.6', noPatch, 'Inpaint model'),
   inpaint_strength: param(number({ min: 0, max: 1 }), 1, ofImage, 'Denoising strength of inpainting'),
   inpaint_respective_field: param(
@@ -195,19 +195,24 @@ const shared = {
   sharpness: param(
     number({ min: 0, max: 30 }),
     2,
-    noEffect("Fooocus's own sharpening between the steps"),
+    noEffect("Fooocus' own sharpening between the steps"),
     'Sharpness',
   ),
   base_model_name: param(string(), 'juggernautXL_v8Rundiffusion.safetensors', honoured, 'Checkpoint'),
   refiner_model_name: param(string(), 'None', honoured, 'Refiner'),
-  refiner_switch: param(number({ min: 0.1, max: 1 }), 0.5, honoured, 'Share of steps before the refiner'),
-  meta_scheme: param(metaScheme, 'fooocus', honoured, 'What is written into the image'),
+  refiner_switch: param(
+    number({ min: 0.1, max: 1 }),
+    0.5,
+    honoured,
+    'Fraction of the steps before the refiner',
+  ),
+  meta_scheme: param(metaScheme, 'fooocus', honoured, 'Text to write into the image'),
   save_extension: param(saveExtension, 'png', honoured, 'File format'),
   save_name: param(saveName, '', honoured, 'Name of the files'),
   read_wildcards_in_order: param(boolean(), false, honoured, 'Wildcards line by line'),
   require_base64: param(boolean(), false, honoured, 'Images in the answer'),
-  async_process: param(boolean(), false, honoured, 'Answer at once'),
-  webhook_url: param(string(), '', honoured, 'Address to call when the job has ended'),
+  async_process: param(boolean(), false, honoured, 'Answer immediately with a job'),
+  webhook_url: param(string(), '', honoured, 'URL to call when the job has ended'),
 };
 
 const STYLES = 'Names of styles';
@@ -245,12 +250,12 @@ export const commonForm = {
 /** `POST /v1/generation/text-to-image`. */
 export const textToImage = parameters(commonJson);
 
-/** What every generation asks for. */
+/** The parameters of every generation. */
 export type CommonRequest = BodyOf<typeof textToImage>;
 
 /** Overrides the `Accept` header of a generation. */
 export const generationQuery = parameters({
-  accept: param(string(), '', honoured, 'In place of the Accept header'),
+  accept: param(string(), '', honoured, 'Replaces the Accept header'),
 });
 
 export const queryJob = parameters({
@@ -274,7 +279,7 @@ const imageResult = v.object({
   finish_reason: v.picklist(['SUCCESS', 'QUEUE_IS_FULL', 'USER_CANCEL', 'ERROR']),
 });
 
-/** An image, or why there is none. */
+/** An image, or the reason why there is none. */
 export type ImageResult = v.InferOutput<typeof imageResult>;
 
 /** The answer of `query-job` and of asynchronous generations. */

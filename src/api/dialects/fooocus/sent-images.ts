@@ -10,14 +10,14 @@ import type {
 } from './image-bodies.ts';
 import type { SentImage } from './image-fields.ts';
 
-/** The images of a request and what is to be done with them, whatever its route. */
+/** The images of a request and how to use them, for any route. */
 export interface SentImages {
   upscaleOrVary?: { image: SentImage | null; method: string; factor: number | null };
   inpaint?: SentInpaint;
   prompts: readonly SentPrompt[];
 }
 
-/** What is to be inpainted or outpainted. */
+/** What to inpaint or outpaint. */
 export interface SentInpaint {
   image: SentImage | null;
   mask: SentImage | null;

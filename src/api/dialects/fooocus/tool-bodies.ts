@@ -32,10 +32,10 @@ const enhanceOrder = {
     'Upscale or vary, and how much',
   ),
   enhance_uov_processing_order: param(string(), 'Before First Enhancement', ofImage, 'When that is done'),
-  enhance_uov_prompt_type: param(string(), 'Original Prompts', ofImage, 'With which prompts'),
+  enhance_uov_prompt_type: param(string(), 'Original Prompts', ofImage, 'Which prompts to use'),
 };
 
-/** The parameters of one enhancement; a form puts its number behind each name. */
+/** The parameters of one enhancement; a form appends its number to each name. */
 const enhancement = (maskPrompt: string) => ({
   enhance_enabled: param(boolean(), false, ofImage, 'Whether it is done'),
   enhance_mask_dino_prompt: param(string(), maskPrompt, ofImage, 'What to find'),
@@ -52,7 +52,7 @@ const enhancement = (maskPrompt: string) => ({
     ofImage,
     'Most things to find; 0 all',
   ),
-  enhance_inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from noise alone'),
+  enhance_inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from pure noise'),
   enhance_inpaint_engine: param(string(), 'v2.6', ofImage, 'Inpaint model'),
   enhance_inpaint_strength: param(share(), 1, ofImage, 'Denoising strength'),
   enhance_inpaint_respective_field: param(share(), 0.618, ofImage, 'How much around it is looked at'),
@@ -75,7 +75,7 @@ export const enhanceImage = parameters({
   ...commonJson,
   ...enhanceOrder,
   enhance_input_image: param(jsonImage, '', honoured, 'Image to enhance'),
-  save_final_enhanced_image_only: param(boolean(), true, ofImage, 'Answer with the last image alone'),
+  save_final_enhanced_image_only: param(boolean(), true, ofImage, 'Answer with the last image only'),
   enhance_ctrlnets: requiredParam(list(parameters(enhancement('face')).schema), ofImage, 'Enhancements'),
 });
 
@@ -104,7 +104,7 @@ export const describeImageQuery = parameters({
 
 /** `POST /v1/tools/generate_mask`. */
 export const generateMask = parameters({
-  image: requiredParam(jsonImage, honoured, 'Image to look at'),
+  image: requiredParam(jsonImage, honoured, 'Image to check'),
   mask_model: param(oneOf(maskModels), 'isnet-general-use', honoured, 'Model that finds things'),
   cloth_category: param(string(), 'full', honoured, 'Clothes to find'),
   dino_prompt_text: param(string(), '', honoured, 'What to find'),

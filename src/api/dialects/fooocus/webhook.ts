@@ -2,7 +2,7 @@ import type { Webhook, WebhookCall } from '#api/webhooks.ts';
 import type { JobRecord } from '#protocol/job.ts';
 import { readReply, toImageResults } from './jobs.ts';
 
-/** What a job's end tells `webhook_url`: no images when it failed. */
+/** What `webhook_url` receives when a job ends: no images if it failed. */
 export async function writeWebhook(call: WebhookCall, record: JobRecord): Promise<Webhook | null> {
   const { webhookUrl } = readReply(record);
   if (webhookUrl === '') return null;

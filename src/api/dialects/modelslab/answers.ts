@@ -81,7 +81,7 @@ export function wordProcessing(
   };
 }
 
-/** The answer to a fetch that comes too early. */
+/** The answer to a fetch before the result is ready. */
 export function wordStillProcessing(record: JobRecord) {
   return {
     status: 'processing',

@@ -86,7 +86,7 @@ const img2img = endpoints(inGenerationBases('img2img'), {
 });
 
 const inpaint = endpoints([...inGenerationBases('inpaint'), ...inEditingBases('inpaint')], {
-  summary: 'Part of an image generated again',
+  summary: 'Inpainting: part of an image generated again',
   body: schema.inpaint,
   answer: schema.generationAnswer,
   run: (call) => {
@@ -159,14 +159,14 @@ const FETCHES = [...inGenerationBases('fetch'), ...inEditingBases('fetch'), `${B
 
 const fetching = [
   ...endpoints(FETCHES, {
-    summary: 'The images of a request that took longer',
+    summary: 'The images of an earlier request',
     body: schema.fetchBody,
     run: (call) => answerFetch(call, CLIENT, call.body.request_id),
   }),
   ...endpoints(
     FETCHES.map((path) => `${path}/:id`),
     {
-      summary: 'The images of a request that took longer, by its id',
+      summary: 'The images of an earlier request, by its id',
       body: schema.keyBody,
       run: (call) => answerFetch(call, CLIENT, call.params['id'] ?? ''),
     },

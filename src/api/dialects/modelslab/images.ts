@@ -37,7 +37,7 @@ export function repeatAddress(image: string | null): string | null {
 
 /** Keeps images for requests that take URLs. */
 export const uploadRoutes = endpoints([`${BASE}/upload_image`], {
-  summary: 'A URL for an image, for 24 hours',
+  summary: 'Stores an image for 24 hours under a URL',
   body: schema.uploadBody,
   run: async (call) => {
     const image = await readImage(call, call.body.base64_image, 'base64_image');

@@ -66,7 +66,7 @@ async function beginImport({ ask }: Asking, { name, url, kind }: Import): Promis
 
 const loading = [
   ...endpoints([`${BASE}/load_model`, `${BASE}/load_model_v2`], {
-    summary: 'Installs a model of the app, or whatever is at an address',
+    summary: 'Installs a model of the app, or the file at a URL',
     body: schema.loadModelBody,
     run: async (call) => {
       const { model_id: id, url } = call.body;
@@ -82,7 +82,7 @@ const loading = [
     },
   }),
   ...endpoints([`${BASE}/load_vae`], {
-    summary: 'Makes a VAE the default, or installs one from an address',
+    summary: 'Makes a VAE the default, or installs one from a URL',
     body: schema.loadVaeBody,
     run: async (call) => {
       const { vae_id: name, vae_url: url } = call.body;

@@ -23,7 +23,7 @@ const key = { key: param(text(), null, honoured, 'Any key, or the one that was s
 
 const side = integer(256, 1024);
 
-/** What every generation endpoint takes, but for the prompt. */
+/** What every generation endpoint takes, except for the prompt. */
 const common = {
   ...key,
   model_id: param(text(), null, honoured, 'The model; the selected one by default'),
@@ -54,12 +54,7 @@ const common = {
   track_id: param(text(), null, honoured, 'Repeated to the webhook'),
   base64: param(yesNo(), false, honoured, 'Images as base64 text'),
   temp: param(yesNo(), false, honoured, 'URLs that expire after 24 hours'),
-  multi_lingual: param(
-    yesNo(),
-    false,
-    noEffect('prompts are not translated', says),
-    'Translate the prompt',
-  ),
+  multi_lingual: param(yesNo(), false, noEffect('prompts are not translated', says), 'Translate the prompt'),
   embeddings_model: param(text(), null, honoured, 'Installed embeddings, separated by commas'),
   loadbalancer: param(text(), null, noEffect('there is one server'), 'Which server'),
 };
@@ -162,7 +157,7 @@ export type SuperResolutionBody = BodyOf<typeof superResolution>;
 /** `POST fetch`. */
 export const fetchBody = body({ ...key, request_id: requiredParam(text(), honoured, 'The id of a request') });
 
-/** Bodies that hold the key alone. */
+/** Bodies with only the key. */
 export const keyBody = body(key);
 
 const modelId = requiredParam(text(), honoured, 'What requests call the model');
@@ -173,12 +168,7 @@ export const modelBody = body({ ...key, model_id: modelId });
 const found = noEffect('read from the file');
 const loading = {
   revision: param(text(), null, found, 'Number format'),
-  webhook: param(
-    text(),
-    null,
-    noEffect('get_all_models shows the progress'),
-    'URL to call at the end',
-  ),
+  webhook: param(text(), null, noEffect('get_all_models shows the progress'), 'URL to call at the end'),
 };
 
 /** `POST load_model` and `load_model_v2`. */

@@ -66,7 +66,7 @@ async function wordEnded(call: Answering, record: JobRecord) {
   return output.length > 0 ? wordSuccess(record, reply, output) : wordFailure(record);
 }
 
-/** The answer for a job asked for by its integer id. @param client whose jobs are looked at @throws AppError `not_found` */
+/** The answer for a job looked up by its integer id. @param client whose jobs are searched @throws AppError `not_found` */
 export async function answerFetch(call: Answering, client: string, requestId: string): Promise<unknown> {
   const ids = await call.ask((host) => host.jobIds(client));
   const id = ids.find((own) => String(toRequestId(own)) === requestId || own === requestId);

@@ -99,7 +99,7 @@ function chooseModel(name: unknown, models: readonly ModelInfo[]): ModelInfo {
 const LATENT = 'Latent';
 const NETWORK = 'ESRGAN 4x';
 
-/** The upscaler of a second pass; null where the one that is asked for is a network and none is installed. */
+/** The upscaler of a second pass; null if it is a network and none is installed. */
 function chooseUpscaler({ upscaler }: UpscaleBody, addOns: readonly AddOnInfo[]): string | null {
   if (upscaler !== NETWORK) return LATENT;
   const named = findAddOn(addOns, 'upscaler', NETWORK) ?? findAddOn(addOns, 'upscaler', 'ESRGAN_4x');

@@ -8,7 +8,7 @@ export interface NoiseLevel {
   sigma: number;
 }
 
-/** What a program meets past the ends of its schedule: no weight made of it is finite. */
+/** A level beyond the ends of a schedule: every weight computed from it is not finite. */
 export const NO_LEVEL: NoiseLevel = { alpha: NaN, sigma: NaN };
 
 /** The level of a cumulative alpha: α² + σ² = 1. */
@@ -64,7 +64,7 @@ export function cleanTerms(
   }
 }
 
-/** The noise that a prediction means; `from` and `scale` as for {@link cleanTerms}. */
+/** The noise that a prediction stands for; `from` and `scale` as for {@link cleanTerms}. */
 export function noiseTerms(
   type: PredictionType,
   { alpha, sigma }: NoiseLevel,

@@ -91,7 +91,10 @@ export function defineScheduler<Entries extends v.ObjectEntries>(
     defaults: v.getDefaults(schema),
     plan(config, steps, options) {
       if (!Number.isInteger(steps) || steps < 1) {
-        throw new AppError('invalid_request', `The number of steps must be a whole number above 0, not ${steps}.`);
+        throw new AppError(
+          'invalid_request',
+          `The number of steps must be a whole number above 0, not ${steps}.`,
+        );
       }
       const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null));
       const parsed = v.safeParse(schema, given);

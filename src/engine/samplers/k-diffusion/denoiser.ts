@@ -16,7 +16,7 @@ export interface Denoiser {
   sigmaOfTimestep(timestep: number): number;
   /** The timestep given to the network at this sigma, and how its output becomes the denoised image. */
   at(sigma: number): Preconditioning;
-  /** ᾱ of the training timesteps; empty where there is none. */
+  /** ᾱ of the training timesteps; empty if there is none. */
   readonly alphasCumprod: ArrayLike<number>;
 }
 

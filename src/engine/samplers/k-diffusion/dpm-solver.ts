@@ -7,7 +7,7 @@ import type { SamplerRun } from './run.ts';
  * Source: Lu et al. 2022 (arXiv 2206.00927); k-diffusion sampling.py, class DPMSolver.
  */
 
-/** DPM-Solver-fast: steps of orders 3, 2 and 1 that add up to the evaluations asked for. `sample_dpm_fast`. */
+/** DPM-Solver-fast: steps of orders 3, 2 and 1 that add up to the requested evaluations. `sample_dpm_fast`. */
 export function* dpmFast(run: SamplerRun): SamplerProgram {
   const { eta = 1 } = run.options;
   const { from: sigmaMax, to: sigmaMin, evaluations } = run.range;

@@ -279,7 +279,7 @@ function chooseSigmas(
     alignYourSteps: model.alignYourSteps ?? 'sd1',
   });
   if (discards) sigmas.splice(-2, 1);
-  // A schedule may come out longer than asked for. A1111 cuts from its front, ComfyUI keeps its tail.
+  // A schedule may be longer than requested. A1111 cuts its start, ComfyUI keeps its end.
   if (start.from === 'noise' || total === run) return { all: sigmas, sigmas };
   return {
     all: sigmas,

@@ -23,7 +23,7 @@ export function* restart(run: SamplerRun): SamplerProgram {
 const RESTART_FROM = 0.1;
 const RESTART_TO = 2;
 
-/** All steps in order: a Karras schedule shorter than the one asked for, and the restarts that make up for it. */
+/** All steps in order: a Karras schedule shorter than requested, and the restarts that fill it up. */
 function restartSteps(sigmas: readonly number[]): [from: number, to: number][] {
   const steps = sigmas.length - 1;
   if (steps < 20) return pairs(sigmas);

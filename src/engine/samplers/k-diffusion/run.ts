@@ -30,7 +30,7 @@ export interface SamplerRun {
  */
 export type Masked = 'a1111' | 'comfyui' | null;
 
-/** Part of a program that yields instructions and comes to a value. */
+/** Part of a program that yields instructions and returns a value. */
 export type Subroutine<T> = Generator<Instruction, T, number | undefined>;
 
 /** The steps of a schedule: from each sigma to the next. `number` counts from 1. */

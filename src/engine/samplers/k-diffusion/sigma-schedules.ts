@@ -107,7 +107,7 @@ function sgmUniform(count: number, { denoiser, sigmaMin, sigmaMax }: ScheduleReq
   return closed(evenLevels(count + 1, denoiser, sigmaMax, sigmaMin).slice(0, -2));
 }
 
-/** Every nth trained level, counted from the second least noisy one: often one step more than asked for. */
+/** Every nth trained level, counted from the second least noisy one: often one step more than requested. */
 function ddimUniform(count: number, { denoiser: { sigmas } }: ScheduleRequest): number[] {
   const stride = Math.max(Math.floor(sigmas.length / count), 1);
   const rising: number[] = [];

@@ -98,7 +98,7 @@ function stepWeights(
   const alpha = Math.sqrt(alphaOf(target));
   const spread = target.sigma * alpha;
   const spreadNewest = newest.sigma * Math.sqrt(alphaOf(newest));
-  // Where the older images lie, in steps from the newest one; the target lies at 1.
+  // Positions of the older images, in steps from the newest one; the target is at 1.
   const places = older.map((level) => Math.log(newest.sigma / level.sigma) / h);
   const solved = variant === 'vary_coeff' ? varyingWeights(places, h) : fixedWeights(places, h, variant);
   const divide = (weights: readonly number[]) =>

@@ -39,7 +39,7 @@ const MODES: Readonly<Record<ControlSpec['fit'], ControlResizeMode>> = {
 
 /**
  * A control image as its ControlNet sees it: red, green and blue in 0 … 1, and −1 where an inpainting ControlNet sees nothing.
- * @throws AppError `invalid_request` for what is no image, for preprocessors that do not exist, and where there is no image
+ * @throws AppError `invalid_request` for files that are not images, for preprocessors that do not exist, and if there is no image
  */
 export async function prepareControlImage(spec: ControlImageSpec, target: ControlTarget): Promise<Planes> {
   const { preprocessor } = spec;

@@ -38,7 +38,7 @@ const LAST_SOFTENED = 9;
 /**
  * Reads a job's control images.
  * @param inits the init images of the batch; none where it starts from noise
- * @throws AppError `invalid_request` for files that are no images, and for ControlNets made for other UNets
+ * @throws AppError `invalid_request` for files that are not images, and for ControlNets made for other UNets
  */
 export async function prepareControls(
   { unet, controlNets, pack }: LoadedModel,
@@ -113,7 +113,7 @@ export function controlInput(
 
 /**
  * Whether a control takes part in this evaluation of so many. A1111's extension asks whether the part of the run that is over
- * lies within its start and end (scripts/hook.py); diffusers also whether the part behind the step does (`controlnet_keep`).
+ * is within its start and end (scripts/hook.py); diffusers also whether the part after the step is (`controlnet_keep`).
  */
 export function takesPart(
   { spec: { start, end }, rules }: Pick<Control, 'spec' | 'rules'>,

@@ -46,7 +46,10 @@ export async function decodeLatents(
     },
   );
   if (!planes.data.every(Number.isFinite)) {
-    throw new AppError('not_a_number', 'The image came out as NaN (not a number). Try another VAE, or run on the CPU.');
+    throw new AppError(
+      'not_a_number',
+      'The image came out as NaN (not a number). Try another VAE, or run on the CPU.',
+    );
   }
   return rounding === 'down' ? decodedPixels(planes) : roundedPixels(planes);
 }

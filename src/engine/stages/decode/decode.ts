@@ -13,7 +13,7 @@ import type { Planes } from '#imaging/planes.ts';
 import { decodeCircular } from './decode-circular.ts';
 import { decodeLatents } from './decode-latents.ts';
 
-/** A batch and its latents, which are let go behind the stage. */
+/** A batch and its latents, which are released after the stage. */
 export interface DecodeInput extends LoadedBatch {
   denoised: Denoised;
   /** The pass that continues from it. */
@@ -22,7 +22,7 @@ export interface DecodeInput extends LoadedBatch {
   latents: StartLatents;
 }
 
-/** What a pass made of each image of a batch. */
+/** The result of a pass for each image of a batch. */
 export interface Made {
   /** Whether the pass ran to its end. */
   isComplete: boolean;

@@ -124,7 +124,7 @@ function partOf({ data }: FloatTensor, index: number, count: number): Float32Arr
   return data.subarray(index * length, (index + 1) * length);
 }
 
-/** The rows' latents, each with the channels behind them that are the same in every step. */
+/** The rows' latents, each followed by the channels that are the same in every step. */
 function withExtraChannels(
   latents: Float32Array,
   { channels, data }: ExtraChannels,

@@ -23,7 +23,7 @@ import { latentLength, type GuidedUnet } from './unet.ts';
 export interface Denoised extends Pick<SamplingRun, 'read' | 'close'> {
   /** Whether it ran to its end. */
   isComplete: boolean;
-  /** The model that is on the device now: the refiner, where the pass has come to it. */
+  /** The model that is on the device now: the refiner once the pass has reached it. */
   model: LoadedModel;
   /** Those of an image, scaled for that model's VAE; of a run that was stopped its last estimate, null before there is one. */
   latents(image: number): TensorValue | null;
@@ -37,7 +37,7 @@ export interface DenoiseInput extends ControlInput {
 }
 
 /**
- * Runs the sampler over a batch, showing previews on the way; it ends early when it is stopped.
+ * Runs the sampler over a batch, showing previews; it ends early when it is stopped.
  * @throws AppError `not_a_number` when the latents break, `unsupported_feature` for models that self-attention guidance
  *   cannot guide, and what the runtime throws
  */

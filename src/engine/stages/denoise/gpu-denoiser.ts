@@ -36,7 +36,7 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
   const buffers = new Map<string, GPUBuffer>();
   const contextIds = new Map<unknown, number>();
 
-  /** A buffer that is allocated, and filled if it is to be, when it is first asked for. */
+  /** A buffer that is allocated, and filled if needed, on first use. */
   function bufferOf(key: string, values: number, fill?: () => Float32Array): GPUBuffer {
     const known = buffers.get(key);
     if (known) return known;
@@ -58,7 +58,7 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
     return { type: 'float32', buffer, dims };
   }
 
-  /** The latents of these rows, each with `rest` values left open behind it. */
+  /** The latents of these rows, each followed by `rest` unset values. */
   function gather(key: string, rows: readonly GuidanceRow[], from: GPUBuffer, scale: number, rest: number) {
     const buffer = bufferOf(key, rows.length * (length + rest));
     for (const [row, { image }] of rows.entries()) {

@@ -65,7 +65,7 @@ export function createPanoramaDenoiser(network: GuidedUnet, options: Panorama): 
   };
 }
 
-/** diffusers leaves sides that the last window does not reach empty; here one more lies at the end. */
+/** diffusers leaves the part that the last window does not reach empty; here one more window covers it. */
 function viewsOf(shape: LatentShape, options: Panorama): View[] {
   const { height, width } = shape;
   const { circular, window } = options;
@@ -103,7 +103,7 @@ function networkOf(network: GuidedUnet, view: View): GuidedUnet {
   };
 }
 
-/** A control image's part behind a window, which is larger than the latents by a whole factor. */
+/** The part of a control image that belongs to a window, which is larger than the latents by a whole factor. */
 function cutImage({ channels, data, ...image }: Planes, shape: LatentShape, { rows, columns }: View): Planes {
   const factor = image.width / shape.width;
   const spread = (cells: readonly number[]) =>

@@ -10,7 +10,7 @@ import type { SamplingRun } from './sampling-run.ts';
 /**
  * What the first image of a batch looks like by now; null before the first step has ended. By default one pixel for each
  * latent cell, of the family's linear map, for which no network runs.
- * @throws AppError as {@link decodeLatents}, where a network is asked for
+ * @throws AppError as {@link decodeLatents}, if a network is needed
  */
 export async function previewOf(
   run: RunContext,

@@ -27,7 +27,7 @@ export interface BatchStart {
   init?: Float32Array;
   /** For runs that generate a part of it only: of every latent, 1 where it is generated again … 0 where it stays. */
   mask?: Float32Array;
-  /** Blend by A1111's soft inpainting, and leave what comes of it as it is. */
+  /** Blend by A1111's soft inpainting, and keep the result unchanged. */
   soft?: SoftInpainting;
   extraChannels?: ExtraChannels;
 }
@@ -70,7 +70,7 @@ export interface SamplingRun {
   close(): void;
 }
 
-/** Opens an executor with latents in buffers of a GPU device, or in arrays where there is none. */
+/** Opens an executor with latents in buffers of a GPU device, or in arrays if there is none. */
 export function openSamplingRun(device: GPUDevice | null, setup: SamplingSetup): SamplingRun {
   return device ? openGpuRun(device, setup) : openCpuRun(setup);
 }
@@ -137,7 +137,10 @@ function openCpuRun(setup: SamplingSetup): SamplingRun {
     ...(brownian && { brownian }),
     async show(latents, step) {
       if (!latents.every(Number.isFinite)) {
-        throw new AppError('not_a_number', 'The latents came out as NaN (not a number). Try another sampler, or run on the CPU.');
+        throw new AppError(
+          'not_a_number',
+          'The latents came out as NaN (not a number). Try another sampler, or run on the CPU.',
+        );
       }
       estimated = latents;
       await show(step);

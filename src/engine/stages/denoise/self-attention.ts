@@ -17,7 +17,7 @@ export interface SelfAttentionGuidance {
   alphaAt: (timestep: number) => number;
 }
 
-/** A row and what the network made of it. */
+/** A row and the network's output for it. */
 export interface GuidedRow {
   row: GuidanceRow;
   output: Float32Array;
@@ -63,7 +63,10 @@ export function degradeRows(
   const alpha = alphaAt(timestep);
   for (const { row, output, attention } of chosen.values()) {
     if (!attention) {
-      throw new AppError('unsupported_feature', 'This UNet has no attention layer for self-attention guidance. Turn it off, or choose another checkpoint.');
+      throw new AppError(
+        'unsupported_feature',
+        'This UNet has no attention layer for self-attention guidance. Turn it off, or choose another checkpoint.',
+      );
     }
     const sample = latentsOf(row);
     const predicted = { ...shape, data: predictOriginal(sample, output, alpha, prediction) };

@@ -39,7 +39,7 @@ export async function encodeSources(
   async function encode(image: Pixels, fit: PassSource['fit']): Promise<Posterior> {
     const { size } = pass.spec;
     const { runSize, shape } = pass;
-    // What the networks run at another size comes to that first.
+    // If the networks run at another size, the image is resized first.
     const isAsAsked = runSize.width === size.width && runSize.height === size.height;
     const pixels = isAsAsked
       ? wholeCells(image, model.pack.latent.downscale)

@@ -33,7 +33,7 @@ export const prepareByFooocus: PrepareInit = (request) => {
 
 /**
  * The size that the region of a mask is generated at: Fooocus chooses it by the region's aspect, with about as many pixels
- * as the pass is asked for (1024 × 1024 there).
+ * as the requested size (1024 × 1024 there).
  * @returns the region's size before and after it is cut to whole latent cells
  * @throws AppError `invalid_request` for a black mask
  */
@@ -42,7 +42,8 @@ export function sizeOfRegion(
   init: MaskedInit,
   asked: Size,
 ): Required<Pick<Pass, 'size' | 'resizeTo'>> {
-  if (!mask) throw new AppError('invalid_request', 'There is no mask. Send one, or choose sides to outpaint.');
+  if (!mask)
+    throw new AppError('invalid_request', 'There is no mask. Send one, or choose sides to outpaint.');
   const { size } = planInpaintArea(stretchMask(mask, image), fieldOf(init), shapeCeil(asked));
   const cut = (side: number) => Math.max(CELL, Math.floor(side / CELL) * CELL);
   return { resizeTo: size, size: { width: cut(size.width), height: cut(size.height) } };

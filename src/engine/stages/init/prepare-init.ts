@@ -48,7 +48,7 @@ export const prepareInits: Stage<PrepareInput, readonly PreparedInit[]> = async 
   return sources.flatMap((source) => prepared.get(source) ?? []);
 };
 
-/** Where nothing is masked, or the size is the same, what the first pass starts from serves the others too. */
+/** Without a mask, or at the same size, the other passes reuse what the first one starts from. */
 function passOfSize({ job, plan, pass }: PrepareInput): PlannedPass {
   const [first] = plan.passes;
   const [a, b] = [first.spec.size, pass.spec.size];

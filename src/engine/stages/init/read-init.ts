@@ -24,14 +24,14 @@ export interface InitSource {
   image: Pixels;
   /** Grey, white where the image is generated again; null where all of it is. */
   mask: Pixels | null;
-  /** What the latents' mask is made of where that is not the mask, of any size; A1111's rules alone. */
+  /** The mask for the latents if it is a different one, of any size; A1111's rules only. */
   latentMask?: Pixels;
 }
 
 /**
  * Reads the files that a job's images start from, each once; null is noise.
  * @returns one source for each image of the job; the same one for images that share a file
- * @throws AppError `invalid_request` for files that are no images, numbers of images that do not fit the job, and masks
+ * @throws AppError `invalid_request` for files that are not images, numbers of images that do not fit the job, and masks
  *   that leave nothing to do
  */
 export async function readInit({
@@ -77,7 +77,7 @@ function filesOf(files: readonly Blob[], images: number, batchSize: number): Blo
   return Array.from({ length: images }, (_, index) => files[index % files.length] ?? new Blob());
 }
 
-/** The mask in grey, grown and inverted as asked for. */
+/** The mask in grey, grown and inverted as requested. */
 async function readMask({ mask: source, round, expand: sides }: MaskedInit): Promise<Pixels | null> {
   if (source.kind === 'none') {
     if (sides && Object.values(sides).some((pixels) => pixels > 0)) return null;

@@ -5,7 +5,7 @@ import { AppError } from '#protocol/error.ts';
 
 /**
  * An image file's pixels as RGBA.
- * @throws AppError `invalid_request` for what is no image, is damaged or has too many pixels
+ * @throws AppError `invalid_request` for a file that is not an image, is damaged or has too many pixels
  */
 export async function readPixels(file: Blob): Promise<Pixels> {
   try {

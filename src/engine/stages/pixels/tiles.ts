@@ -62,7 +62,7 @@ export async function runWholeOrTiled<T>(
 }
 
 /**
- * Runs a network tile by tile. Neighbours overlap by a quarter or more, where one fades linearly into the other, but for their edges.
+ * Runs a network tile by tile. Neighbours overlap by a quarter or more and fade linearly into each other, except at their edges.
  * Source: diffusers, models/autoencoders/autoencoder_kl.py, `tiled_decode` and `_tiled_encode`.
  */
 export async function runInTiles(
@@ -85,7 +85,7 @@ export async function runInTiles(
       const [over, before] = [above[row.length], row.at(-1)];
       if (over) fadeDown(over, part, fade, tile.edge);
       if (before) fadeRight(before, part, fade, tile.edge);
-      // The rest lies under the next tile.
+      // The next tile covers the rest.
       paste(part, output, Math.round(top * scale), Math.round(left * scale), tile.output - fade);
       row.push(part);
     }

@@ -59,7 +59,10 @@ export async function runInTiles(
     });
     const planes = toPlanes(upscaled, 'upscaler');
     if (!planes.data.every(Number.isFinite))
-      throw new AppError('not_a_number', 'The image came out as NaN (not a number). Try another VAE, or run on the CPU.');
+      throw new AppError(
+        'not_a_number',
+        'The image came out as NaN (not a number). Try another VAE, or run on the CPU.',
+      );
     placeTile(planes, tile, factor, output);
     if (!(await goOn())) return null;
   }

@@ -16,7 +16,7 @@ const OVERLAP = 8;
 
 /**
  * Tiles of one size that cover an image in rows, each with sides of at most `side` pixels and multiples of `multiple`. They
- * only reach beyond the image's edges where its own sides are no such multiples.
+ * only reach beyond the image's edges if its own sides are not such multiples.
  */
 export function planTiles(size: Size, side: number, multiple: number): UpscaleTile[] {
   const rows = divideSide(size.height, side, multiple);

@@ -120,7 +120,10 @@ function targetOf(source: Size, size: UpscaleSize): Target {
     height: Math.max(round(source.height), cropped?.height ?? 0),
   };
   if (scaled.width === 0 || scaled.height === 0) {
-    throw new AppError('invalid_request', 'The upscaled image would have a side below 8 pixels. Choose a larger size.');
+    throw new AppError(
+      'invalid_request',
+      'The upscaled image would have a side below 8 pixels. Choose a larger size.',
+    );
   }
   checkSize(scaled);
   return { factor, scaled, cropped };

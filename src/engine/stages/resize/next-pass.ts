@@ -22,7 +22,7 @@ export interface NextPassInput {
 
 /**
  * What a pass starts from when it continues another one: its images, or its latents, at the new size. What is larger is cut
- * around the middle, in latents where the networks run at the size that is asked for.
+ * around the middle, in latents if the networks run at the requested size.
  * Source: A1111 modules/processing.py, `sample_hr_pass`.
  * @throws AppError what an upscaler throws
  */

@@ -55,7 +55,7 @@ function readTags({ prompt }: ImageSpec, note: (text: string) => void): LoraTag[
   return networks.flatMap((network) => {
     const lora = isLoraTag(network) ? readLoraTag(network) : undefined;
     if (lora) return lora;
-    const reason = isLoraTag(network) ? 'its strength is no number' : 'there is nothing of this kind here';
+    const reason = isLoraTag(network) ? 'its strength is not a number' : 'there is nothing of this kind here';
     const tag = `<${[network.kind, ...network.positional].join(':')}>`;
     note(noteNoEffect({ kind: 'tag', tag }, `${reason}.`));
     return [];

@@ -9,7 +9,7 @@ import { chooseLoras } from './choose-loras.ts';
 import type { PlannedPass } from './resolve.ts';
 
 /**
- * The pass with the refiner's networks; what goes with its own model only is left out, as a matter of course.
+ * The pass with the refiner's networks; parts that only fit its own model are left out.
  * @param job with the prompts of the pass
  * @throws AppError `invalid_request` for a refiner of another latent space, and what reading prompts and LoRAs throws
  */

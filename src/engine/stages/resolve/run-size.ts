@@ -1,7 +1,7 @@
 import type { ModelPack } from '#protocol/model.ts';
 import type { Size } from '#protocol/job.ts';
 
-/** How far the aspect may be from the one asked for before more pixels are better than a truer shape. */
+/** The largest deviation from the requested aspect ratio at which more pixels are preferred to a closer one. */
 const ASPECT_TOLERANCE = 0.02;
 
 /** Models of trained sizes still run at sizes this much smaller. */

@@ -32,7 +32,7 @@ export interface RunContext extends Device {
   progress: Progress;
   previews: PreviewClock;
   stop: Stop;
-  /** Says that something asked for had no effect; each sentence counts once. */
+  /** Notes that something requested had no effect; each sentence counts once. */
   note: (sentence: string) => void;
   emit(event: EngineEvent): void;
   /** How the run has ended, once it has. */

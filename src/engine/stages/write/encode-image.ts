@@ -15,7 +15,7 @@ export function toPng(pixels: Pixels, texts: Readonly<Record<string, string>> = 
 }
 
 /**
- * A file of the format asked for, its texts in PNG chunks or EXIF tags.
+ * A file of the requested format, its texts in PNG chunks or EXIF tags.
  * @throws AppError `unsupported_feature` where this browser cannot write the format
  */
 export async function encodeImage(

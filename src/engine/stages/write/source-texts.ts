@@ -3,7 +3,7 @@ import { parseInfotext, writePairs } from '#codecs/infotext.ts';
 import { postPairs } from '#engine/stages/post/post.ts';
 import type { GeneratedImage, PostStep, UpscaleSource } from '#protocol/job.ts';
 
-/** What is known of an image that was made of another one, and the texts of its file. */
+/** What is known of the source of an upscaled image, and the texts of its file. */
 export interface SourceTexts {
   facts: Omit<GeneratedImage, 'index' | 'width' | 'height'>;
   texts: Readonly<Record<string, string>>;

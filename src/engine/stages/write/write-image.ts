@@ -22,7 +22,7 @@ export const writeImage: Stage<WriteInput, void> = async (run, { pixels, facts, 
   run.progress.finished();
 };
 
-/** What inpainting makes besides an image, and which of it is asked for. */
+/** The masks that inpainting makes besides an image, if requested. */
 export interface WriteMasksInput {
   finished: FinishedImage;
   /** The image's position in the job. */

@@ -1,5 +1,5 @@
 /**
- * The fields of a comma-separated list, without white space around them. A field in double quotes may hold commas and,
+ * The fields of a comma-separated list, without white space around them. A field in double quotes may contain commas and,
  * doubled, quotes. Every line counts, as if they were one. Source: Python's `csv.reader` with `skipinitialspace`.
  */
 export function readCsvFields(text: string): string[] {

@@ -3,7 +3,7 @@ import type { MaskedContent } from '#imaging/a1111/img2img.ts';
 /** How the denoising strength goes from its first to its last value. */
 export type DenoisingCurve = 'Aggressive' | 'Linear' | 'Lazy';
 
-/** What loopback is asked for. */
+/** The settings of loopback. */
 export interface LoopbackRequest {
   loops: number;
   /** How often the loops are run from the init image; `n_iter`. */

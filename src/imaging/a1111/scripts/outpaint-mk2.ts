@@ -7,7 +7,7 @@ import { fillRectangle } from './fill-rectangle.ts';
 import { matchedNoise } from './matched-noise.ts';
 import { outpaintMargins, type OutpaintDirection } from './outpaint-size.ts';
 
-/** What outpainting mk2 is asked for. */
+/** The settings of outpainting mk2. */
 export interface OutpaintMk2Request {
   pixels: number;
   maskBlur: number;
@@ -16,7 +16,7 @@ export interface OutpaintMk2Request {
   noiseExponent: number;
   /** 0…1; 0.05 by default. */
   colourVariation: number;
-  /** The largest size that is generated at once. */
+  /** The largest size of one generation. */
   process: Size;
 }
 
@@ -31,13 +31,13 @@ export interface OutpaintMk2Run {
   /** Init image: the old one, and noise like it where it is expanded. */
   image: Pixels;
   mask: Pixels;
-  /** What the latents' mask is made of. */
+  /** The mask for the latents. */
   latentMask: Pixels;
   maskBlur: { x: number; y: number };
-  /** All of the expanded image, of which `image` is a part, and where that is put back. */
+  /** The whole expanded image, which contains `image`, and where that is pasted back. */
   expanded: Pixels;
   place: Place;
-  /** Of the expanded image, once it is cut from its multiples of 64. */
+  /** Of the expanded image, once it is cropped from multiples of 64. */
   size: Size;
 }
 
@@ -110,13 +110,13 @@ export function prepareOutpaintMk2(
   };
 }
 
-/** The image of a step: its inpainted part put back, and cut to size. */
+/** The image of a step: its inpainted part pasted back, and cropped to size. */
 export function finishOutpaintMk2({ expanded, place, size }: OutpaintMk2Run, generated: Pixels): Pixels {
   const whole = paste(expanded, toRgb(generated), place);
   return crop(whole, { x1: 0, y1: 0, x2: size.width, y2: size.height });
 }
 
-/** Makes a mask black but for `inset` pixels on the expanded side. */
+/** Makes a mask black except for `inset` pixels on the expanded side. */
 function keep(mask: Pixels, direction: OutpaintDirection, inset: number, size: Size): Pixels {
   const kept: Region = {
     x1: direction === 'left' ? inset : 0,

@@ -6,13 +6,13 @@ import type { Size } from '#protocol/job.ts';
 import { fillRectangle } from './fill-rectangle.ts';
 import { outpaintMargins, type OutpaintDirection } from './outpaint-size.ts';
 
-/** What poor man's outpainting is asked for. */
+/** The settings of poor man's outpainting. */
 export interface OutpaintPoorRequest {
   image: Pixels;
   pixels: number;
   maskBlur: number;
   directions: readonly OutpaintDirection[];
-  /** Size of what is generated at once. */
+  /** Size of one generation. */
   tile: Size;
   seed: number;
 }
@@ -24,7 +24,7 @@ export interface OutpaintTile {
   seed: number;
   image: Pixels;
   mask: Pixels;
-  /** What is filled and what the latents' mask is made of. */
+  /** The mask for the fill and the latents. */
   latentMask: Pixels;
 }
 

@@ -5,7 +5,7 @@ import type { Size } from '#protocol/job.ts';
 export type OutpaintDirection = 'left' | 'right' | 'up' | 'down';
 
 /**
- * The pixels to add on each side: as many as asked for, and so many more that both sides of the image are multiples of
+ * The pixels to add on each side: as many as requested, rounded up so that both sides of the image are multiples of
  * 64. Source: A1111 scripts/poor_mans_outpainting.py and outpainting_mk_2.py.
  */
 export function outpaintMargins(

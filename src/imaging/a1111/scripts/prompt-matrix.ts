@@ -1,6 +1,6 @@
 import { gridShape } from '#imaging/a1111/grid.ts';
 
-/** What the prompt matrix is asked for. */
+/** The settings of the prompt matrix. */
 export interface PromptMatrixRequest {
   /** Parts divided by `|`: the first is in every prompt, the others are in or out. */
   prompt: string;

@@ -2,7 +2,7 @@ import type { Pixels } from '#imaging/pixels.ts';
 import { cutTiles, splitGrid, type TileGrid } from '#imaging/a1111/grid.ts';
 import type { Size } from '#protocol/job.ts';
 
-/** What SD upscale is asked for, besides the upscaling itself. */
+/** The settings of SD upscale, besides the upscaling itself. */
 export interface SdUpscaleRequest {
   /** The upscaled image. */
   image: Pixels;

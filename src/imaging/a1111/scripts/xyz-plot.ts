@@ -20,7 +20,7 @@ export interface XyzAxisValues {
   values: readonly XyzValue[];
 }
 
-/** What a plot is made of. */
+/** The parts of a plot. */
 export interface XyzPlotRequest {
   x: XyzAxisValues;
   y: XyzAxisValues;
@@ -37,7 +37,7 @@ export interface XyzCell {
   index: number;
 }
 
-/** A plot: its requests in the order they are to run, and what its legend says. */
+/** A plot: its requests in the order they run, and the texts of its legend. */
 export interface XyzPlot {
   cells: readonly XyzCell[];
   columns: number;
@@ -200,7 +200,7 @@ function reorder(prompt: string, parts: readonly string[]): string {
   return pieces.map((piece, i) => piece + (parts[i] ?? '')).join('') + rest;
 }
 
-/** Sides of `512x640`; nothing of what is no size. */
+/** Sides of `512x640`; nothing if it is not a size. */
 function readSize(text: string): { width?: number; height?: number } {
   const size = /^\s*([+-]?\d+)\s*x\s*([+-]?\d+)\s*$/.exec(text);
   return size ? { width: Number(size[1]), height: Number(size[2]) } : {};

@@ -19,7 +19,7 @@ const FLOAT_COUNT = new RegExp(`^${FLOAT}(?:\\s*\\[(\\d+(?:.\\d*)?)\\s*])?\\s*$`
 /**
  * The values of an axis of the X/Y/Z plot from what was typed: a comma-separated list, of numbers also ranges such as
  * `1-5`, `1-5 (+2)` and `1-10 [5]`. Source: A1111 scripts/xyz_grid.py, `process_axis`.
- * @throws AppError `invalid_request` for what is no number where one is needed, and for steps of 0
+ * @throws AppError `invalid_request` for text where a number is needed, and for steps of 0
  */
 export function readXyzValues(kind: XyzValueKind, text: string): XyzValue[] {
   return convertXyzValues(kind, readCsvFields(text));

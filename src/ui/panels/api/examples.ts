@@ -5,7 +5,7 @@ export interface ApiExample {
   body: Readonly<Record<string, unknown>>;
 }
 
-/** One image, asked for in each dialect. */
+/** One image, requested in each dialect. */
 export const apiExamples: readonly ApiExample[] = [
   {
     dialect: 'A1111',

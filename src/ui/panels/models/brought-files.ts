@@ -41,7 +41,7 @@ export function filesOfPicker(files: FileList): BroughtFile[] {
 }
 
 /**
- * Parts files into what is imported one by one: a folder that holds the parts of one model stays together, files of
+ * Splits files into separate imports: a folder that holds the parts of one model stays together, files of
  * weights are each their own.
  */
 export function toSources(files: readonly BroughtFile[]): { name: string; source: ImportSource }[] {

@@ -161,5 +161,5 @@ test('refuses other scales and other numbers of blocks', () => {
   expect(() => buildRrdbNet({ scale: 8 }, { weights })).toThrow(
     expect.objectContaining({ code: 'unsupported_feature', detail: { key: 'scale' } }),
   );
-  expect(() => buildRrdbNet({ num_block: 23 }, { weights })).toThrow('num_block is not the 2 blocks');
+  expect(() => buildRrdbNet({ num_block: 23 }, { weights })).toThrow('num_block must be 2');
 });

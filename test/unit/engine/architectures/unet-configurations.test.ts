@@ -160,5 +160,5 @@ test('block lists of unlike lengths are refused', () => {
     buildUnet2dCondition({ ...unet.config, ...change }, { weights: unet.weights });
   expect(build({ up_block_types: ['UpBlock2D'] })).toThrow('up_block_types has 1 entries for 2 blocks');
   expect(build({ layers_per_block: [1, 1, 1] })).toThrow('layers_per_block must be a number or a list of 2');
-  expect(build({ norm_num_groups: 5 })).toThrow('do not part into 5 groups');
+  expect(build({ norm_num_groups: 5 })).toThrow('cannot be split into 5 groups');
 });

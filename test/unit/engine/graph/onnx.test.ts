@@ -121,7 +121,7 @@ describe('a built graph', () => {
   test('refuses values that do not fit, by name', () => {
     const graph = new Graph({ name: 'example', weights });
     const image = graph.input('image', 'float32', ['batch', 4, 'height', 'width']);
-    expect(() => linear(graph, image, 'layer', { out: 2 })).toThrow('layer: the last side of its input');
+    expect(() => linear(graph, image, 'layer', { out: 2 })).toThrow('layer: the size of the input');
     expect(() => conv2d(graph, image, 'layer', { out: 2 })).toThrow('"layer.weight" is [2, 3]');
   });
 });

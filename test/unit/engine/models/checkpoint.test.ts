@@ -267,7 +267,7 @@ describe('LoRAs', () => {
     const prompt = 'a cat <lora:big:1> <lora:other> <lora:style:a lot> <hypernet:x:1>';
     const { notes } = await generate(engine, checkpoint, job(prompt), addOns);
     expect(notes.slice(0, 3)).toEqual([
-      '<lora:style:a lot> had no effect: its strength is no number.',
+      '<lora:style:a lot> had no effect: its strength is not a number.',
       '<hypernet:x:1> had no effect: there is nothing of this kind here.',
       'The LoRA “big” had no effect: it was made for Stable Diffusion XL, and Tiny sd1 is of Stable Diffusion 1.',
     ]);

@@ -24,7 +24,7 @@ export function readOptions(
   return options;
 }
 
-/** Prompts go on to the next option. */
+/** A prompt extends to the next option. */
 function isPrompt(name: string): boolean {
   return name === 'prompt' || name === 'negative_prompt';
 }

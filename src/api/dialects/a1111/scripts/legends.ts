@@ -16,7 +16,7 @@ export interface LegendStyle {
   inactive: string;
 }
 
-/** The style that the options ask for. */
+/** The style set by the options. */
 export function legendStyle(options: Options, margin: number): LegendStyle {
   return {
     margin,
@@ -32,7 +32,7 @@ export interface Legends {
   rows: readonly (readonly LegendPart[])[];
 }
 
-/** A line as it is written, with the size of its text. */
+/** A line of the legend, with the size of its text. */
 interface Line extends LegendPart, Size {}
 
 /** Lines of a column or row. */
@@ -184,7 +184,7 @@ function fontOf(pixels: number): string {
   return `${pixels}px sans-serif`;
 }
 
-/** @throws RangeError where there is no memory for the pixels */
+/** @throws RangeError if there is no memory for the pixels */
 function contextOf({ width, height }: Size): OffscreenCanvasRenderingContext2D {
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
   if (!context) throw new RangeError('There is no memory for the legend of the grid.');

@@ -11,7 +11,7 @@ export const directionControl: ScriptControl = {
   choices: DIRECTIONS,
 };
 
-/** The sides of an argument. Names that are none have no effect, as in the original. */
+/** The sides of an argument. Unknown names have no effect, as in the original. */
 export function readDirections(args: ScriptArguments, place: number): OutpaintDirection[] {
   const names = args.texts(place);
   return DIRECTIONS.filter((direction) => names.includes(direction));

@@ -35,7 +35,7 @@ const KINDS: Readonly<Record<string, OptionKind>> = {
   do_not_save_grid: 'boolean',
 };
 
-/** Where files would go on a server, and what its page shows. */
+/** Paths on a server, and settings of its page. */
 const WITHOUT_EFFECT = [
   'outpath_samples',
   'outpath_grids',

@@ -36,7 +36,7 @@ export interface ScriptResult {
   files: readonly Blob[];
   /** Of each file. */
   infotexts: readonly string[];
-  /** What the answer's `info` tells of the images. */
+  /** What the answer's `info` says about the images. */
   specs: readonly ImageSpec[];
   /** How many grids are in front of the images. */
   firstImage?: number;
@@ -45,7 +45,7 @@ export interface ScriptResult {
 /** How a run differs from the request. */
 export interface Variation<Body extends GenerationBody> {
   changes?: Partial<Body>;
-  /** Init images and masks in place of the request's. */
+  /** Init images and masks that replace the request's. */
   images?: { init: readonly Pixels[]; mask?: Pixels; latentMask?: Pixels };
   /** Settings besides the request's overrides. */
   overrides?: Readonly<Record<string, unknown>>;
@@ -53,7 +53,7 @@ export interface Variation<Body extends GenerationBody> {
   specs?: (specs: readonly ImageSpec[]) => ImageSpec[];
   /** Of the infotext. */
   pairs?: readonly InfotextPair[];
-  /** The images go into further runs or are put together: PNG, whatever the options say. */
+  /** The images go into further runs or are combined: PNG, whatever the options say. */
   intermediate?: boolean;
 }
 
@@ -71,7 +71,7 @@ export interface ScriptContext<Body extends GenerationBody> {
   generate(variation: Variation<Body>): Promise<Generated>;
   /** Runs a job of another kind. */
   upscale(job: UpscaleJob): Promise<FinishedImage[]>;
-  /** Whether the client or a user has ended the last run: nothing is to be run after it. */
+  /** Whether the client or a user has stopped the last run: nothing runs after it. */
   isStopped(): boolean;
   /** RGB of an image of the request. */
   readImage(image: string, field: string): Promise<Pixels>;

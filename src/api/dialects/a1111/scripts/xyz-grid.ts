@@ -18,7 +18,7 @@ export interface DrawnPlot {
   grids: readonly Pixels[];
   /** All of them in a row. */
   all: Pixels;
-  /** Whether the legends that were asked for could be written. */
+  /** Whether the requested legends could be written. */
   isLegible: boolean;
 }
 

@@ -17,7 +17,7 @@ import { legendStyle } from './legends.ts';
 import { drawPlot } from './xyz-grid.ts';
 import { addPairs, axesOf, axisPairs, readAxis, type AxisRequest } from './xyz-values.ts';
 
-/** Places of the arguments behind those of the three axes. */
+/** Positions of the arguments after those of the three axes. */
 const PLACES = {
   legend: 9,
   cells: 10,

@@ -16,7 +16,7 @@ export function axesOf(isImg2img: boolean): XyzAxis[] {
   return xyzAxes.filter((axis) => (axis.task ?? task) === task);
 }
 
-/** An axis as its three arguments ask for it. */
+/** An axis as set by its three arguments. */
 export interface AxisRequest extends XyzAxisValues {
   /** The values as the infotext repeats them. */
   written: string;

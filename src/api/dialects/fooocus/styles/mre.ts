@@ -1,6 +1,6 @@
 import type { StyleTexts } from './style-texts.ts';
 
-/** Moods and drawn worlds. */
+/** Moods and illustrated worlds. */
 export const mreStyles: StyleTexts = {
   'MRE Cinematic Dynamic': [
     'action movie shot of {prompt}, tilted camera, motion in every line, sparks and dust, dramatic backlight',

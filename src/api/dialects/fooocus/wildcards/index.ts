@@ -1,4 +1,4 @@
-/** Lists of our own under the names of Fooocus's. A line may hold further wildcards. */
+/** Our own lists under Fooocus' names. A line may contain further wildcards. */
 const lists = {
   animal: `alpaca, badger, bat, bear, beaver, bee, bison, butterfly, camel, capybara, cat, chameleon, cheetah, cow, crab,
     crane, crocodile, crow, deer, dog, dolphin, donkey, dragonfly, duck, eagle, elephant, falcon, ferret, flamingo, fox,

@@ -10,7 +10,7 @@ export const preprocessors = {
 
 export type OfferedPreprocessor = keyof typeof preprocessors;
 
-/** A control image for a ControlNet, with the preprocessor that its name asks for. */
+/** A control image for a ControlNet, with the preprocessor that its name suggests. */
 export function controlOf(image: Blob, { pack }: AddOnInfo): ControlSpec {
   // A canny ControlNet wants edges, and most people bring a plain image.
   const wantsEdges = /canny|edge/i.test(pack.id);

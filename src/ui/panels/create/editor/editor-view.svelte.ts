@@ -16,7 +16,7 @@ const MARGIN = 24;
 /** A small image is not shown larger than this of its own accord. */
 const LARGEST_FIT = 3;
 
-/** Where an image lies in the view that shows it: zoomed, then moved. */
+/** An image's place in the view: zoomed, then moved. */
 export class EditorView {
   /** Pixels of the window for one of the image. */
   scale = $state(1);

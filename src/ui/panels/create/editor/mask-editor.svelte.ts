@@ -4,7 +4,7 @@ import { dabsTo, stamp, type Area, type Dab, type MaskOperation } from './mask-s
 export type Tool = 'brush' | 'eraser' | 'move';
 
 /** The tint of what is masked. */
-const TINT = { red: 214, green: 60, blue: 46, alpha: 0.6 };
+const TINT = { red: 24, green: 104, blue: 232, alpha: 0.6 };
 
 /** Part of the image's shorter side that the brush is as wide as at first. */
 const FIRST_SIZE = 0.12;

@@ -33,7 +33,7 @@ export class Draft {
     this.#form = form;
   }
 
-  /** Puts back what was kept: values at once, images when they have been read. Images that came in between stay. */
+  /** Restores the draft: values immediately, images when they have been read. Images added in the meantime stay. */
   async restore(): Promise<void> {
     const form = this.#form;
     const fields = readFields();
@@ -48,7 +48,7 @@ export class Draft {
     if (form.controls.length === 0) form.controls = [...images.controls];
   }
 
-  /** Keeps the plain values as they are now. In an effect it is run again with every change. */
+  /** Stores the current plain values. In an effect it runs again with every change. */
   keepFields(): void {
     try {
       localStorage.setItem(FIELDS_KEY, JSON.stringify(plainFields(this.#form)));

@@ -54,7 +54,7 @@ export interface EditSettings {
   blur: number;
 }
 
-/** The values of a form that are kept as they are; see draft.ts. */
+/** The values of a form that are stored unchanged; see draft.ts. */
 export const PLAIN_FIELDS = [
   'mode',
   'prompt',
@@ -90,11 +90,11 @@ export class GenerateForm {
   guidanceScale = $state(7);
   samplerId = $state('dpmpp_2m');
   scheduleId = $state('automatic');
-  /** The id of a VAE to use in place of the model's own, or empty. */
+  /** The id of a VAE to use instead of the model's own, or empty. */
   vae = $state('');
   /** Images that steer the composition, with the ControlNets they go to. */
   controls = $state<ControlSpec[]>([]);
-  /** Whether opposite borders are to fit each other. */
+  /** Whether the image is seamless: opposite borders fit each other. */
   tiling = $state(false);
   /** Decimal digits; empty or −1 for a random one. */
   seed = $state('');
@@ -115,7 +115,7 @@ export class GenerateForm {
   #sources = $state.raw<readonly SourceImage[]>([]);
   /** Of the first source, while there is one. */
   #editor = $state.raw<MaskEditor | null>(null);
-  /** Whether the stage shows the editor in place of results. */
+  /** Whether the stage shows the editor instead of results. */
   showsEditor = $state(true);
 
   readonly sampler: SamplerOption = $derived(
@@ -221,7 +221,7 @@ export class GenerateForm {
     this.prompt = this.prompt.replace(mentionPattern(lora), loraTag(lora.id, strength));
   }
 
-  /** The sampler as the engine is told of it. */
+  /** The sampler in the engine's terms. */
   samplerChoice(): KDiffusionSampler {
     return { family: 'k-diffusion', sampler: this.samplerId, schedule: this.scheduleId, options: {} };
   }

@@ -7,7 +7,7 @@ import type { AddOnInfo, AddOnKind, ModelId, ModelInfo } from '#protocol/model.t
 import { LARGEST_SEED, plainControl, type GenerateForm } from './generate-form.svelte.ts';
 import { CELL } from './shapes.ts';
 
-/** What a job is made of besides the form. */
+/** What a job needs besides the form. */
 export interface JobParts {
   model: ModelInfo;
   /** Those that go with the model; a VAE or ControlNets chosen for another one are left out. */
@@ -24,9 +24,9 @@ const FILL_LABELS: Readonly<Partial<Record<MaskedInit['fill'], string>>> = {
 };
 
 /**
- * The job of a form in a mode that generates, with its seeds drawn: image i has seed + i, and noise is drawn as A1111 draws it.
- * Of several init images, each is generated from as often as images are asked for.
- * @throws AppError `invalid_request` when there is no prompt, no image, nothing to edit, or the seed is no 64-bit number
+ * The job of a form in a mode that generates, with its seeds chosen: image i has seed + i, and noise is generated as in A1111.
+ * Of several init images, each is used for as many images as requested.
+ * @throws AppError `invalid_request` when there is no prompt, no image, nothing to edit, or the seed is not a 64-bit number
  */
 export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
   const { model, addOns } = parts;
@@ -109,7 +109,7 @@ function initOf(form: GenerateForm, mask: Blob | null): Init {
   if (!mask && !isLarger) {
     throw new AppError(
       'invalid_request',
-      'Mark what to generate again with the brush, or extend the image at its sides.',
+      'Mark the area to inpaint with the brush, or extend the image on its sides.',
     );
   }
   return {
@@ -127,13 +127,13 @@ function initOf(form: GenerateForm, mask: Blob | null): Init {
   };
 }
 
-/** Each init image as often as it is generated from. */
+/** Each init image, repeated for every image made from it. */
 function repeated(init: Init, count: number): Init {
   if (init.from === 'noise' || init.images.length === 1) return init;
   return { ...init, images: init.images.flatMap((image) => Array.from({ length: count }, () => image)) };
 }
 
-/** A1111's hires fix: as many steps as asked for, whatever the strength. */
+/** A1111's hires fix: as many steps as requested at any strength. */
 function hiresPass(form: GenerateForm, first: Pass): Pass | null {
   if (!form.hires) return null;
   const { scale, resizeBy, steps, strength } = form.hires;

@@ -7,7 +7,7 @@ export interface Shape extends Size {
   label: string;
 }
 
-/** Width to height of what people ask for, besides the sizes a model was trained for. */
+/** Common aspect ratios, besides the sizes a model was trained for. */
 const ASPECTS = [1, 3 / 4, 4 / 3, 2 / 3, 3 / 2, 9 / 16, 16 / 9];
 
 /** Sides are multiples of this many pixels. */

@@ -14,7 +14,7 @@ export interface SourceImage {
   known?: NonNullable<UpscaleSource['known']>;
 }
 
-/** Files that jobs take as they are. */
+/** Files that jobs take unchanged. */
 const TAKEN = ['image/png', 'image/jpeg', 'image/webp'];
 
 /**

@@ -6,7 +6,7 @@ import type { GenerateForm } from './generate-form.svelte.ts';
 import { modes } from './modes.ts';
 import { upscaleJob } from './upscale-job.ts';
 
-/** Milliseconds in which the same job is not asked for twice: a double click. */
+/** Milliseconds within which the same job is not submitted twice: a double click. */
 const DOUBLE_CLICK_MS = 700;
 
 /** Turns the form into jobs, one for each time it is meant. */

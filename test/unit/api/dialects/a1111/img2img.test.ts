@@ -247,7 +247,8 @@ describe('a mask', () => {
 
   it('may be another one for the latents than for what is pasted back', async () => {
     const { init, ignored } = await maskedInit({ latent_mask: green });
-    if (init.mask.kind !== 'image') throw new Error('There is no mask. Send one, or choose sides to outpaint.');
+    if (init.mask.kind !== 'image')
+      throw new Error('There is no mask. Send one, or choose sides to outpaint.');
     const { mask: own, latentMask } = init.mask;
     expect(await bytesOf(latentMask ? [own, latentMask] : [own])).toEqual([mask, green]);
     expect(ignored).toEqual([]);

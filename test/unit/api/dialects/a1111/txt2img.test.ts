@@ -50,6 +50,14 @@ describe('POST /sdapi/v1/txt2img', () => {
     );
   });
 
+  it('makes previews by what show_progress_type says', async () => {
+    const by = async (type: string) =>
+      (await txt2img({ ...SMALL, override_settings: { show_progress_type: type } })).job?.previewBy ?? 'map';
+    expect(await by('Full')).toBe('vae');
+    expect(await by('TAESD')).toBe('taesd');
+    for (const type of ['Approx cheap', 'Approx NN']) expect(await by(type)).toBe('map');
+  });
+
   it('generates 512×512 in 50 steps of Euler at 7.0 when nothing is said', async () => {
     const { answer, pass } = await txt2img({});
     expect(answer.images).toHaveLength(1);
