@@ -50,7 +50,7 @@ function readFacts(bytes: Uint8Array, subject: string): ImageFacts {
     facts = readImageFacts(bytes);
   } catch (thrown) {
     const reason =
-      thrown instanceof RangeError ? 'is cut off or damaged.' : 'is not a PNG, JPEG, WebP or GIF file.';
+      thrown instanceof RangeError ? 'is truncated or damaged.' : 'is not a PNG, JPEG, WebP or GIF file.';
     throw new AppError('invalid_request', `${subject} ${reason}`, { cause: thrown });
   }
   const { width, height } = facts;

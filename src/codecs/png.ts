@@ -66,7 +66,7 @@ export function decodePng(png: Uint8Array): Pixels {
 
 function checkCrc({ type, data, crc }: PngChunk): void {
   if (crc32(encodeLatin1(type), data) === crc) return;
-  throw new RangeError(`The PNG file is damaged: the checksum of a ${type} chunk does not match.`);
+  throw new RangeError(`The PNG file is damaged: the checksum of chunk ${type} does not match.`);
 }
 
 /** @throws RangeError for less than `length` bytes; bytes beyond them are never unpacked */
@@ -75,9 +75,9 @@ function inflate(data: Uint8Array, length: number): Uint8Array {
   try {
     rows = unzlibSync(data, { out: new Uint8Array(length) });
   } catch (thrown) {
-    throw new RangeError('The PNG file is cut off or damaged.', { cause: thrown });
+    throw new RangeError('The PNG file is truncated or damaged.', { cause: thrown });
   }
-  if (rows.length < length) throw new RangeError('The PNG file is cut off.');
+  if (rows.length < length) throw new RangeError('The PNG file is truncated.');
   return rows;
 }
 

@@ -1,14 +1,16 @@
 /**
- * `npm run bench`: how much the product adds to ONNX Runtime's own time, as JSON. Each figure is a median of at
- * least five runs in one process, and a ratio where it can be: machines differ, ratios less.
+ * `npm run bench [-- BUILD]`: how much the product adds to ONNX Runtime's own time, as JSON. Each figure is a median of at
+ * least five runs in one process, and a ratio where it can be: machines differ, ratios less. Makes `dist/`, unless the folder
+ * of a build is named.
  */
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { chromium, type Page } from '@playwright/test';
-import { build } from 'vite';
+import { build as buildApp } from 'vite';
 import { createEngine } from '#engine/engine.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
+import type { GenerateJob } from '#protocol/job.ts';
 import { packs } from '#library/packs/index.ts';
 import { call, openApp } from '../e2e/app.ts';
 import { parseLora } from '#weights/lora.ts';
@@ -17,6 +19,9 @@ import { chooseStorage, quantiseTensors } from '#weights/quantise.ts';
 import { sumBytes } from '#protocol/model.ts';
 import { LAUNCH_ARGUMENTS, findChromium } from '../support/chromium.ts';
 import { buildEmoji, readEmoji } from '../support/emoji-weights.ts';
+import { pngOf } from '../support/images.ts';
+import { photo } from '../support/init-engine.ts';
+import { imageInit, maskedInit } from '../support/inits.ts';
 import { textToImage } from '../support/jobs.ts';
 import { loraFeeds, randomLora } from '../support/loras.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../support/node-engine.ts';
@@ -28,7 +33,8 @@ import { serveFolder } from '../support/server.ts';
 const RUNS = 5;
 /** Steps alone are short, and differ by more than what they are compared for. */
 const STEP_RUNS = 21;
-const DIST = path.resolve(import.meta.dirname, '../../dist');
+const [build] = process.argv.slice(2);
+const DIST = path.resolve(build ?? path.join(import.meta.dirname, '../../dist'));
 const pack = packs['emoji-mini'];
 /** The image all is measured on: what the model is made for. */
 const { width, height, steps } = pack.defaults;
@@ -59,27 +65,57 @@ async function repeat(run: () => Promise<number>): Promise<number> {
 
 const round = (value: number, digits = 3) => Number(value.toFixed(digits));
 
-/** (a) The whole of text to image over the time inside ONNX Runtime. */
-async function measurePipeline() {
+const plain = textToImage({ prompt: REQUEST.prompt, steps, width, height, seeds: [1n] });
+const [pass] = plain.passes;
+const source = photo(width, height);
+/** White in the middle. */
+const mask = pngOf(width, height, (x, y) => {
+  const white = Math.max(Math.abs(x - width / 2), Math.abs(y - height / 2)) < width / 4;
+  return white ? [255, 255, 255] : [0, 0, 0];
+});
+const fromImage = { ...pass, strength: 0.7 };
+/** What is generated in (a). */
+const JOBS: Readonly<Record<string, GenerateJob>> = {
+  textToImage: plain,
+  imageToImage: { ...plain, init: imageInit([source]), passes: [fromImage] },
+  inpainting: {
+    ...plain,
+    init: maskedInit([source], mask, { blur: { x: 4, y: 4 }, overlay: true }),
+    passes: [fromImage],
+  },
+  hiresFix: {
+    ...plain,
+    passes: [pass, { ...fromImage, size: { width: width * 1.5, height: height * 1.5 }, resizeBy: 'Latent' }],
+  },
+};
+
+/** (a) The whole of a job over the time inside ONNX Runtime. */
+async function measurePipelines() {
   let runtime: Runtime | undefined;
   const engine = createEngine(
     async () => (runtime = await openNodeRuntime()),
     () => readFrom(EMOJI_MINI),
   );
   await engine.start('wasm');
-  await engine.load(pack);
-  const job = textToImage({ prompt: REQUEST.prompt, steps: REQUEST.steps, seeds: [1n] });
-  const wholes: number[] = [];
-  const ratio = await repeat(async () => {
-    const before = runtime?.runMilliseconds ?? 0;
-    const start = performance.now();
-    await engine.run([pack], job, () => undefined);
-    const whole = performance.now() - start;
-    wholes.push(whole);
-    return whole / ((runtime?.runMilliseconds ?? 0) - before);
-  });
+  // The second pass of a hires fix is to be larger than the first.
+  const installed = [{ ...pack, sizing: 'exact' as const }];
+  const results: Record<string, { ratio: number; milliseconds: number }> = {};
+  for (const [name, job] of Object.entries(JOBS)) {
+    // Sessions are opened where they are first needed.
+    await engine.run(installed, job, () => undefined);
+    const wholes: number[] = [];
+    const ratio = await repeat(async () => {
+      const before = runtime?.runMilliseconds ?? 0;
+      const start = performance.now();
+      await engine.run(installed, job, () => undefined);
+      const whole = performance.now() - start;
+      wholes.push(whole);
+      return whole / ((runtime?.runMilliseconds ?? 0) - before);
+    });
+    results[name] = { ratio: round(ratio), milliseconds: round(median(wholes), 0) };
+  }
   await engine.unload();
-  return { ratio: round(ratio), milliseconds: round(median(wholes), 0) };
+  return results;
 }
 
 interface HistoryItem {
@@ -133,7 +169,7 @@ async function measureStart(page: Page) {
     pageMilliseconds: round(of('page'), 0),
     hostMilliseconds: round(of('host'), 0),
     loadModelMilliseconds: round(of('firstImage') - of('nextImage'), 0),
-    drawMilliseconds: round(of('nextImage'), 0),
+    nextImageMilliseconds: round(of('nextImage'), 0),
     wholeMilliseconds: round(of('page') + of('host') + of('firstImage'), 0),
   };
 }
@@ -145,17 +181,17 @@ async function measureMemory(page: Page) {
     const clock = performance as Performance & {
       measureUserAgentSpecificMemory(): Promise<{ bytes: number }>;
     };
-    const drawn = new AbortController();
-    const drawing = fetch('/sdapi/v1/txt2img', {
+    const done = new AbortController();
+    const generating = fetch('/sdapi/v1/txt2img', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify(request),
-    }).then(() => drawn.abort());
+    }).then(() => done.abort());
     let highest = 0;
-    while (!drawn.signal.aborted) {
+    while (!done.signal.aborted) {
       highest = Math.max(highest, (await clock.measureUserAgentSpecificMemory()).bytes);
     }
-    await drawing;
+    await generating;
     return highest;
   }, REQUEST);
   return { peakBytes: peak, overModelSize: round(peak / modelBytes, 2) };
@@ -283,8 +319,8 @@ function gzipped(file: string): number {
   return gzipSync(readFileSync(path.join(DIST, file))).length;
 }
 
-await build({ logLevel: 'error' });
-const pipeline = await measurePipeline();
+if (build === undefined) await buildApp({ logLevel: 'error' });
+const pipelines = await measurePipelines();
 const quantisation = await measureQuantisation();
 const loras = await measureLoras();
 const server = await serveFolder(DIST);
@@ -300,7 +336,7 @@ await call(page, '/sdapi/v1/txt2img', { ...REQUEST, steps: 1 });
 console.log(
   JSON.stringify(
     {
-      pipelineOverSessionRuns: pipeline,
+      pipelineOverSessionRuns: pipelines,
       fetchOverEngine: await measureFetch(page),
       openToFirstImage: await measureStart(page),
       memory: await measureMemory(page),

@@ -84,11 +84,11 @@ export const openOutpaint: Client = {
       if (meanDifference(before, after) < 1) throw new Error('The image is as it was.');
     });
     await attempt('text-to-image with hires fix', async () => {
-      const below = { x: centre.x, y: centre.y + 2 * SIZE };
+      const above = { x: centre.x, y: centre.y - 1.5 * SIZE };
       await evaluate(page, 'document.getElementById("cbxHRFix").checked = true, changeHiResFix()');
       await evaluate(page, 'hrFixUpscalerAutoComplete.value = "Latent"');
-      await dream(page, 'KeyD', below);
-      expectImage(await visible(page, below), SIZE, SIZE);
+      await dream(page, 'KeyD', above);
+      expectImage(await visible(page, above), SIZE, SIZE);
     });
     await attempt('upscaling of the whole canvas', async () => {
       const download = page.waitForEvent('download');

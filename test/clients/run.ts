@@ -71,7 +71,9 @@ const attempt: Attempt = async (task, work) => {
     console.log(`  ok      ${task} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
   } catch (error) {
     failed++;
-    console.log(`  FAILED  ${task}\n          ${error instanceof Error ? error.message : String(error)}`);
+    console.log(
+      `  FAILED  ${task}\n          ${(error instanceof Error ? error.message : String(error)).split('\n', 1).join('')}`,
+    );
   }
   for (const answer of await Promise.all(refused.splice(0))) console.log(`          refused: ${answer}`);
 };

@@ -81,7 +81,7 @@ test('a checkpoint and a ControlNet from the disk generate by an image, and the 
   await page.getByLabel('Control image file').setInputFiles(square);
   const control = page.getByRole('group', { name: 'Control image 1' });
   await control.getByText('Control image 1').click();
-  await expect(control.getByLabel('ControlNet', { exact: true })).toHaveValue('tiny-canny');
+  await expect(control.getByRole('combobox', { name: 'ControlNet' })).toHaveValue('tiny-canny');
   await expect(control.getByRole('radio', { name: 'Canny edges' })).toBeChecked();
   const prompt = 'a square window';
   await page.getByLabel('Prompt', { exact: true }).fill(prompt);

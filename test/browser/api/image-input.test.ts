@@ -31,6 +31,6 @@ it.each([
   // Its header is whole, its pixels are not.
   const header = type === 'image/jpeg' ? file.lastIndexOf(0xda) : 40;
   await expect(readImageInput(call, toBase64(file.slice(0, header)))).rejects.toThrow(
-    'The image is cut off or damaged.',
+    'The image is truncated or damaged.',
   );
 });

@@ -31,7 +31,7 @@ export function rmsOf(data: Float32Array): number {
 }
 
 /** A weight as int8 levels of its output channels' scales. */
-export interface Rounded {
+interface Rounded {
   levels: Int8Array<ArrayBuffer>;
   scales: Float32Array<ArrayBuffer>;
 }
@@ -72,7 +72,7 @@ function codedBytes(levels: Int8Array): number {
 }
 
 /** Bytes of all weights at these steps; those without a step are exact. */
-export function bytesOf(
+function bytesOf(
   matrices: ReadonlyMap<string, Pick<Matrix, 'rows' | 'data'>>,
   steps: ReadonlyMap<string, number>,
 ): number {

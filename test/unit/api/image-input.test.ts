@@ -56,14 +56,14 @@ describe('an image that is sent', () => {
     ['no base64', 'no image!', 'The image is neither a URL nor base64.'],
     ['nothing', '', 'The image is empty.'],
     ['a text', btoa('<html>Log in</html>'), 'The image is not a PNG, JPEG, WebP or GIF file.'],
-    ['cut off', toBase64(damaged), 'The image is cut off or damaged.'],
-    ['its header alone', toBase64(png.slice(0, 20)), 'The image is cut off or damaged.'],
+    ['cut off', toBase64(damaged), 'The image is truncated or damaged.'],
+    ['its header alone', toBase64(png.slice(0, 20)), 'The image is truncated or damaged.'],
     [
       'huge',
       toBase64(pngOfSize(12_000, 12_000)),
       'The image has 12000 × 12000 pixels. Send one of at most 64 megapixels.',
     ],
-    ['without pixels', toBase64(pngOfSize(0, 8)), 'The image is cut off or damaged.'],
+    ['without pixels', toBase64(pngOfSize(0, 8)), 'The image is truncated or damaged.'],
   ])('is refused when it is %s', async (_, text, message) => {
     expect(await refusalOf(readImageInput(call, text))).toBe(message);
   });

@@ -56,8 +56,8 @@ describe('readImage', () => {
 
   it.each([
     ['nothing', new Uint8Array(), 'The file is empty.'],
-    ['a file that is cut off', whole.slice(0, 300), 'The PNG file is cut off'],
-    ['a header alone', whole.slice(0, 33), 'The PNG file is cut off'],
+    ['a file that is cut off', whole.slice(0, 300), 'The PNG file is truncated'],
+    ['a header alone', whole.slice(0, 33), 'The PNG file is truncated'],
     ['a text', new TextEncoder().encode('no image'), 'Only PNG files'],
     ['a header that asks for 40 GB', huge, '100000 × 100000 pixels'],
   ])('says why it does not read %s', async (_name, bytes, reason) => {

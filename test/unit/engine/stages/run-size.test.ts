@@ -30,7 +30,7 @@ test.for([
   expect(chooseRunSize({ ...family, weights: 'safetensors' }, size)).toEqual(size);
 });
 
-test('finished graphs of a checkpoint run at the next size that they can halve', () => {
+test('exported graphs of a checkpoint run at the next size that they can halve', () => {
   const pack = { ...sd1, weights: 'onnx' } as const;
   expect(chooseRunSize(pack, { width: 512, height: 768 })).toEqual({ width: 512, height: 768 });
   expect(chooseRunSize(pack, { width: 520, height: 392 })).toEqual({ width: 576, height: 448 });

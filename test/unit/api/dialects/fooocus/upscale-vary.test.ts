@@ -204,7 +204,7 @@ describe('images that cannot be used', () => {
   it.each([
     ['no image', 'None', /There is no image/],
     ['what is none', Buffer.from('text').toString('base64'), /is not a PNG, JPEG, WebP or GIF file/],
-    ['a damaged one', damaged, /is cut off or damaged/],
+    ['a damaged one', damaged, /is truncated or damaged/],
     ['one too large', base64Of(claimSize(image, 12_000, 12_000)), /12000 × 12000 pixels/],
     ['one too narrow', base64Of(imagePng(4000, 1)), /too narrow/],
   ])('%s is a 422 for the field', async (_, sent, words) => {

@@ -75,7 +75,7 @@ it.each([
   ['img2img', { strength: -1 }, 'must be >= 0'],
   ['img2img', { strength: 2 }, 'must be <= 1'],
   ['img2img', { init_image: 'https://127.0.0.1:1/a.png' }, 'Unable to fetch image from provided URL'],
-  ['img2img', { init_image: uri(image.slice(0, 50)) }, "'init_image' is cut off or damaged."],
+  ['img2img', { init_image: uri(image.slice(0, 50)) }, "'init_image' is truncated or damaged."],
   ['inpaint', { mask_image: undefined }, "must have required property 'mask_image'"],
   ['inpaint', { mask_image: 'AAAA' }, "'mask_image' is not a PNG, JPEG, WebP or GIF file."],
 ])('/sdapi/%s answers 400 for %j', async (route, change, message) => {

@@ -139,9 +139,9 @@ describe('inpaint', () => {
 it.each([
   [{ init_image: undefined }, 'init_image is required'],
   [{ mask_image: null }, 'mask_image is required'],
-  [{ init_image: 'http://127.0.0.1:1/a.png' }, 'Unable to fetch image from provided URL. Its server cannot'],
+  [{ init_image: 'http://127.0.0.1:1/a.png' }, 'Unable to fetch image from provided URL. The server cannot'],
   [{ init_image: 'no image!' }, "'init_image' is neither a URL nor base64."],
-  [{ mask_image: toBase64(mask.slice(0, 50)) }, "'mask_image' is cut off or damaged."],
+  [{ mask_image: toBase64(mask.slice(0, 50)) }, "'mask_image' is truncated or damaged."],
   [{ strength: -1 }, 'strength must be between 0 and 1'],
   [{ strength: 2 }, 'strength must be between 0 and 1'],
   [{ height: 300 }, 'height must be divisible by 8'],

@@ -56,7 +56,7 @@ describe('POST /img2img', () => {
   it.each([
     [{ init_image: undefined }, "'init_image' is empty."],
     [{ init_image: 'no image!' }, "'init_image' is neither a URL nor base64."],
-    [{ init_image: toBase64(png.slice(0, 50)) }, "'init_image' is cut off or damaged."],
+    [{ init_image: toBase64(png.slice(0, 50)) }, "'init_image' is truncated or damaged."],
     [{ model: 'nowhere' }, 'Invalid model'],
   ])('answers 400 for %j', async (change, msg) => {
     const fake = createFakeHost();
