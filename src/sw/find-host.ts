@@ -69,7 +69,10 @@ export async function passToHost(clients: Clients, port: MessagePort): Promise<v
     if ((!(await candidates) && !isOpening()) || Date.now() > deadline) break;
     await delay(SEARCH_AGAIN_AFTER_MS);
   }
-  throw new AppError('no_engine_tab', 'No tab is running the engine. Open the app in a tab and keep it open.');
+  throw new AppError(
+    'no_engine_tab',
+    'No tab is running the engine. Open the app in a tab and keep it open.',
+  );
 }
 
 /**

@@ -13,7 +13,16 @@ import { cases as schedulers } from './schedulers.ts';
 import { cases as tokens } from './tokens.ts';
 import type { ParitySuite } from './case.ts';
 
-const suites: readonly ParitySuite[] = [rng, tokens, schedulers, kDiffusion, models, loras, pipelines, images];
+const suites: readonly ParitySuite[] = [
+  rng,
+  tokens,
+  schedulers,
+  kDiffusion,
+  models,
+  loras,
+  pipelines,
+  images,
+];
 
 const folder = process.argv[2];
 if (folder === undefined || !existsSync(folder)) {

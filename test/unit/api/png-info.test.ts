@@ -33,7 +33,8 @@ describe('POST /sdapi/v1/png-info', () => {
   });
 
   it('lists the comment that EXIF has the infotext in', async () => {
-    const jpeg = Uint8Array.of(0xff, 0xd8, 0xff, 0xda, 0, 2, 9, 9, 0xff, 0xd9);
+    const frame = [0xff, 0xc0, 0, 11, 8, 0, 2, 0, 2, 1, 1, 0x11, 0];
+    const jpeg = Uint8Array.of(0xff, 0xd8, ...frame, 0xff, 0xda, 0, 2, 9, 9, 0xff, 0xd9);
     const { info, items, parameters } = await pngInfo(writeExif(jpeg, { userComment: infotext }));
     expect([info, items]).toEqual([infotext, { 'exif comment': infotext }]);
     expect(parameters).toMatchObject({ Seed: '1' });

@@ -29,13 +29,14 @@ test('the files the app serves are those of the pack', () => {
 });
 
 /*
- * The reference is an export of the networks with int8 weights of its own, rounded apart from ours. Measured: 0.039 for the
- * UNet, 0.010 for the decoder (0.037 and 0.021 with the float16 weights), less than 0.005 for the others.
+ * The reference is an export of the networks with int8 weights of its own, rounded apart from ours. Measured: 0.037 for the
+ * UNet, 0.032 for the decoder, which is given noise here (with the float16 weights 0.037 and 0.021), 0.007 for the text encoder
+ * and 0.004 for the encoder. Steps are chosen for latents of images, of which the decoder's error is 0.002.
  */
 const TOLERANCE: Readonly<Record<EmojiNetwork, number>> = {
   unet: 0.05,
-  text_encoder: 0.008,
-  vae_decoder: 0.015,
+  text_encoder: 0.01,
+  vae_decoder: 0.04,
   vae_encoder: 0.008,
 };
 
