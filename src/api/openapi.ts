@@ -64,7 +64,7 @@ function sayRule(rule: ParameterRule): string[] {
 }
 
 /** What a route lacks, or that it does nothing. */
-export function describeStatus(status: Route['status']): string | null {
+function describeStatus(status: Route['status']): string | null {
   if (status === 'ok') return null;
   return status === 'no-effect'
     ? 'Accepted without effect'

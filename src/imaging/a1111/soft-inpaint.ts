@@ -23,16 +23,6 @@ export interface SoftInpaintSettings {
   differenceContrast: number;
 }
 
-/** The extension's own values. */
-export const DEFAULT_SOFT_INPAINT: SoftInpaintSettings = {
-  scheduleBias: 1,
-  preservationStrength: 0.5,
-  transitionContrastBoost: 4,
-  maskInfluence: 0,
-  differenceThreshold: 0.5,
-  differenceContrast: 2,
-};
-
 /**
  * The mask of the latents for a noise level: partly masked areas are generated more as the noise falls.
  * Source: A1111 extensions-builtin/soft-inpainting, `get_modified_nmask`.

@@ -96,8 +96,6 @@ export const inpaint = body({
   strength,
 });
 
-export type InpaintBody = BodyOf<typeof inpaint>;
-
 export const CONTROL_TYPES = [
   'canny',
   'depth',
