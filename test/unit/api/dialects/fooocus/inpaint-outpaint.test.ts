@@ -200,7 +200,7 @@ describe('what cannot be done', () => {
       'outpaint_selections',
       /1000120 × 80 pixels/,
     ],
-    ['a damaged mask', { input_mask: input_mask.slice(0, 60) }, 'input_mask', /cut off or damaged/],
+    ['a damaged mask', { input_mask: input_mask.slice(0, 60) }, 'input_mask', /truncated or damaged/],
   ])('%s is a 422', async (_, changes, field, words) => {
     const host = createFakeHost();
     const body = { input_image, input_mask, async_process: true, ...changes };
