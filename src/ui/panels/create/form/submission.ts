@@ -9,6 +9,16 @@ import { upscaleJob } from './upscale-job.ts';
 /** Milliseconds within which the same job is not submitted twice: a double click. */
 const DOUBLE_CLICK_MS = 700;
 
+/** Equal for forms that ask for the same. */
+function keyOf(form: GenerateForm): string {
+  const { mode, prompt, negativePrompt, seed, count, width, height, steps, strength, upscale } = form;
+  const sources = form.sources.map(({ id }) => id);
+  return JSON.stringify({
+    ...{ mode, prompt, negativePrompt, seed, count, width, height, steps, strength, upscale },
+    sources,
+  });
+}
+
 /** Turns the form into jobs, one for each time it is meant. */
 export class Submission {
   readonly #form: GenerateForm;
@@ -28,7 +38,7 @@ export class Submission {
    */
   async submit(): Promise<boolean> {
     const form = this.#form;
-    const key = [form.mode, form.prompt, form.negativePrompt, form.seed, form.count].join('\n');
+    const key = keyOf(form);
     const at = performance.now();
     if (this.#isPreparing || (key === this.#last.key && at - this.#last.at < DOUBLE_CLICK_MS)) return false;
     this.#isPreparing = true;
