@@ -159,13 +159,19 @@ export interface Sides {
   bottom: number;
 }
 
-/** The six sliders of A1111's *Soft inpainting*. */
+/** The six sliders of A1111's *Soft inpainting*, by the names of its extension. */
 export interface SoftInpainting {
+  /** `mask_blend_power`: above 1 the image is kept more at the beginning. */
   scheduleBias: number;
+  /** `mask_blend_scale`: how strongly partly masked areas are kept. */
   preservationStrength: number;
+  /** `inpaint_detail_preservation`: contrast of what is blended. */
   transitionContrastBoost: number;
+  /** `composite_mask_influence`: 0…1, how much the mask counts against the difference. */
   maskInfluence: number;
+  /** `composite_difference_threshold`: how much may change before the old pixels are gone. */
   differenceThreshold: number;
+  /** `composite_difference_contrast`: how sudden that is. */
   differenceContrast: number;
 }
 

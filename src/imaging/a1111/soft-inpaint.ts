@@ -3,32 +3,16 @@ import { gaussianBlur } from '#imaging/pillow/blur.ts';
 import { toGrey } from '#imaging/pillow/convert.ts';
 import { paste } from '#imaging/pillow/paste.ts';
 import type { Planes } from '#imaging/planes.ts';
-import type { Size } from '#protocol/job.ts';
+import type { Size, SoftInpainting } from '#protocol/job.ts';
 import { gaussianKernel, weightedHistogramFilter } from './histogram-filter.ts';
 import { resizeImage } from './resize.ts';
-
-/** Settings of soft inpainting, by the names of the webui's extension. */
-export interface SoftInpaintSettings {
-  /** `mask_blend_power`: above 1 the image is kept more at the beginning. */
-  scheduleBias: number;
-  /** `mask_blend_scale`: how strongly partly masked areas are kept. */
-  preservationStrength: number;
-  /** `inpaint_detail_preservation`: contrast of what is blended. */
-  transitionContrastBoost: number;
-  /** `composite_mask_influence`: 0…1, how much the mask counts against the difference. */
-  maskInfluence: number;
-  /** `composite_difference_threshold`: how much may change before the old pixels are gone. */
-  differenceThreshold: number;
-  /** `composite_difference_contrast`: how sudden that is. */
-  differenceContrast: number;
-}
 
 /**
  * The mask of the latents for a noise level: partly masked areas are generated more as the noise falls.
  * Source: A1111 extensions-builtin/soft-inpainting, `get_modified_nmask`.
  * @param mask 1 where the image is generated … 0 where it stays
  */
-export function softMask(mask: Planes, settings: SoftInpaintSettings, sigma: number): Planes {
+export function softMask(mask: Planes, settings: SoftInpainting, sigma: number): Planes {
   const power = sigma ** settings.scheduleBias * settings.preservationStrength;
   return { ...mask, data: mask.data.map((share) => share ** power) };
 }
@@ -38,12 +22,7 @@ export function softMask(mask: Planes, settings: SoftInpaintSettings, sigma: num
  * Source: soft-inpainting, `latent_blend`.
  * @param mask one plane, for every channel
  */
-export function softBlend(
-  kept: Planes,
-  generated: Planes,
-  mask: Planes,
-  settings: SoftInpaintSettings,
-): Planes {
+export function softBlend(kept: Planes, generated: Planes, mask: Planes, settings: SoftInpainting): Planes {
   const { channels, height, width } = kept;
   const area = height * width;
   const power = settings.transitionContrastBoost;
@@ -86,7 +65,7 @@ export interface AdaptiveMaskRequest {
  * The grey mask of what is seen of a generated image: where its latents changed much. Instead of the webui's own; the
  * overlay is cut out by it (`cutOut`). Source: soft-inpainting, `apply_adaptive_masks`.
  */
-export function adaptiveMask(request: AdaptiveMaskRequest, settings: SoftInpaintSettings): Pixels {
+export function adaptiveMask(request: AdaptiveMaskRequest, settings: SoftInpainting): Pixels {
   const { mask, original, processed, size, pasteTo } = request;
   const { height, width } = mask;
   const changes = { ...original, data: original.data.map((value, i) => (processed.data[i] ?? 0) - value) };
@@ -111,7 +90,7 @@ export function adaptiveMask(request: AdaptiveMaskRequest, settings: SoftInpaint
 }
 
 /** How much a cell may change, as a factor of the threshold. */
-function tolerance(share: number, { preservationStrength, maskInfluence }: SoftInpaintSettings): number {
+function tolerance(share: number, { preservationStrength, maskInfluence }: SoftInpainting): number {
   const masked = 1 - Math.min(Math.max(share, 0), 1) ** (preservationStrength / 2);
   const weighed = 0.5 * (1 - maskInfluence) + masked * maskInfluence;
   return weighed / (1.00001 - weighed);

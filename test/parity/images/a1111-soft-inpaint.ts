@@ -1,6 +1,7 @@
 import { gaussianKernel } from '#imaging/a1111/histogram-filter.ts';
 import { cutOut } from '#imaging/a1111/mask.ts';
-import { adaptiveMask, softBlend, softMask, type SoftInpaintSettings } from '#imaging/a1111/soft-inpaint.ts';
+import { adaptiveMask, softBlend, softMask } from '#imaging/a1111/soft-inpaint.ts';
+import type { SoftInpainting } from '#protocol/job.ts';
 import { repeat } from '#engine/samplers/latent-math.ts';
 import { toGrey, toRgb } from '#imaging/pillow/convert.ts';
 import {
@@ -36,7 +37,7 @@ async function* softInpaintChecks(reference: SoftInpaintCase, files: CaseFiles):
   }
   if (tensors['a'] === undefined) return;
 
-  const settings: SoftInpaintSettings = {
+  const settings: SoftInpainting = {
     scheduleBias: reference.mask_blend_power,
     preservationStrength: reference.mask_blend_scale,
     transitionContrastBoost: reference.inpaint_detail_preservation,
