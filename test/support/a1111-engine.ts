@@ -1,10 +1,9 @@
 import { createApi } from '#api/index.ts';
 import { createEngine } from '#engine/engine.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
-import { expose } from 'comlink';
 import { pixelsOf, type Txt2imgAnswer } from './a1111.ts';
 import { startFakeLibrary } from './fake-library.ts';
-import { openHostAround } from './host-around.ts';
+import { asThread, openHostAround } from './host-around.ts';
 import { jsonOf, post } from './http.ts';
 import { openNodeRuntime } from './node-engine.ts';
 import { clipConfig } from './tiny-clip.ts';
@@ -42,11 +41,7 @@ export async function openA1111() {
   const engine = createEngine(openNodeRuntime, (pack) => (path) => Promise.resolve(filesOf(pack)?.[path]));
   const state = { stage: 'installed', installedAt: 0 } as const;
   const tab = await openHostAround({
-    startEngine: () => {
-      const { port1, port2 } = new MessageChannel();
-      expose(engine, port2);
-      return Object.assign(port1, { terminate: () => port1.close() });
-    },
+    startEngine: () => asThread(engine),
     library: startFakeLibrary({ packs: packs.map(({ pack }) => ({ pack, state })) }),
     settings: { 'app.model': model.pack.id },
   });

@@ -1,6 +1,7 @@
 import { createEngineHost } from '#host/host.ts';
-import type { EngineHost } from '#protocol/engine-host.ts';
 import type { EngineThread } from '#host/engine-process.ts';
+import type { EngineHost } from '#protocol/engine-host.ts';
+import type { EngineWorker } from '#protocol/engine-worker.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import type { JobRecord } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
@@ -9,7 +10,7 @@ import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
 import { openPublishedFiles } from '#storage/published-files.ts';
 import { openSettings } from '#storage/settings.ts';
-import type { Remote } from 'comlink';
+import { expose, type Remote } from 'comlink';
 
 carryErrorCodes();
 
@@ -31,6 +32,13 @@ export interface HostTab {
   warmUp(): Promise<void>;
   /** The tab is closed: from now on it writes nothing. */
   close(): void;
+}
+
+/** An engine of this thread as the host sees one of another. */
+export function asThread(engine: EngineWorker): EngineThread {
+  const { port1, port2 } = new MessageChannel();
+  expose(engine, port2);
+  return Object.assign(port1, { terminate: () => port1.close() });
 }
 
 /** The app's own host, queue and stores around an engine and a library of the test. */

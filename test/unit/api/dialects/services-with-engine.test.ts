@@ -1,4 +1,3 @@
-import { expose } from 'comlink';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi, type Api } from '#api/index.ts';
 import { fromBase64, toBase64 } from '#codecs/base64.ts';
@@ -6,7 +5,7 @@ import { decodePng, encodePng } from '#codecs/png.ts';
 import { createEngine } from '#engine/engine.ts';
 import { packs } from '#library/packs/index.ts';
 import { startFakeLibrary } from '../../../support/fake-library.ts';
-import { openHostAround, type HostTab } from '../../../support/host-around.ts';
+import { asThread, openHostAround, type HostTab } from '../../../support/host-around.ts';
 import { jsonOf, post } from '../../../support/http.ts';
 import { compareImages, meanColour } from '../../../support/images.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
@@ -21,11 +20,7 @@ let api: Api;
 beforeAll(async () => {
   const state = { stage: 'installed', installedAt: 0 } as const;
   tab = await openHostAround({
-    startEngine: () => {
-      const { port1, port2 } = new MessageChannel();
-      expose(engine, port2);
-      return Object.assign(port1, { terminate: () => port1.close() });
-    },
+    startEngine: () => asThread(engine),
     library: startFakeLibrary({ packs: [{ pack: packs['emoji-mini'], state }] }),
     settings: { 'modelslab.wait_seconds': 240 },
   });
