@@ -17,18 +17,18 @@ export function answerOf<T>(request: IDBRequest<T>): Promise<T> {
 /**
  * A database with one store, for stores that need an index; the others use idb-keyval. A tab that has it open lets go when
  * another tab upgrades or deletes it, and opens it again with its next transaction, so that neither waits for the other.
- * @param create makes the store, in an empty database
+ * @param create makes the store in an empty database, or brings that of an earlier version up to date
  */
 export function openDatabase(
   name: string,
   version: number,
-  create: (database: IDBDatabase) => IDBObjectStore,
+  create: (database: IDBDatabase, upgrade: IDBTransaction | null) => IDBObjectStore,
 ): Transact {
   let opening: Promise<IDBDatabase> | null = null;
 
   async function open(): Promise<IDBDatabase> {
     const request = indexedDB.open(name, version);
-    request.onupgradeneeded = () => create(request.result);
+    request.onupgradeneeded = () => create(request.result, request.transaction);
     const database = await answerOf(request);
     database.onversionchange = () => {
       opening = null;
