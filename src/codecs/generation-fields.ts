@@ -1,4 +1,4 @@
-import type { Infotext } from './infotext.ts';
+import { FACE_RESTORATION, type Infotext } from './infotext.ts';
 
 /** What becomes of the masked part before noise is added, by its number in the API and in the order of A1111's menu. */
 export const MASKED_CONTENTS = ['fill', 'original', 'latent noise', 'latent nothing'] as const;
@@ -50,6 +50,8 @@ export interface GenerationFields {
   };
   /** The model that takes over, and after which share of the steps. */
   refiner?: { model: string; switchAt: number };
+  /** What restored the faces. */
+  faceRestoration?: string;
 }
 
 /**
@@ -90,6 +92,7 @@ export function readGenerationFields({ prompt, negativePrompt, parameters }: Inf
       hires: readHires(pairs),
       refiner:
         refiner === undefined ? undefined : { model: refiner, switchAt: number('Refiner switch at') ?? 0.8 },
+      faceRestoration: text(FACE_RESTORATION),
     }),
   };
 }

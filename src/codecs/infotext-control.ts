@@ -67,3 +67,16 @@ export function describeUnit(unit: DescribedUnit, hash: string): string {
     .map(([name, value]) => `${name}: ${value}`)
     .join(', ');
 }
+
+/** As {@link describeUnit} of an image prompt, which the extension has as a unit with an IP-Adapter. */
+export function describeImagePrompt(
+  { id, weight, start, end }: { id: string; weight: number; start: number; end: number },
+  module: string,
+  hash: string,
+): string {
+  const preprocessor = { kind: module };
+  return describeUnit(
+    { id, strength: weight, start, end, preprocessor, fit: 'cover', balance: 'even' },
+    hash,
+  );
+}

@@ -91,6 +91,9 @@ export function pythonFloat(value: number): string {
   return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
+/** The pair that names what restored the faces. */
+export const FACE_RESTORATION = 'Face restoration';
+
 /** What every infotext states about an image. Null leaves a pair out. */
 export interface GenerationFacts {
   steps: number;
@@ -104,6 +107,8 @@ export interface GenerationFacts {
   model: string | null;
   vaeHash?: string | null;
   vae?: string | null;
+  /** What restored the faces. */
+  faceRestoration?: string | null;
   subseed: bigint;
   subseedStrength: number;
   seedResizeFrom: { width: number; height: number } | null;
@@ -128,6 +133,7 @@ export function generationPairs(facts: GenerationFacts): InfotextPair[] {
     ['Schedule type', facts.schedule],
     ['CFG scale', pythonFloat(facts.cfgScale)],
     ['Seed', String(facts.seed)],
+    [FACE_RESTORATION, facts.faceRestoration ?? null],
     ['Size', `${facts.width}x${facts.height}`],
     ['Model hash', facts.modelHash],
     ['Model', facts.model],

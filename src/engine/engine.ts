@@ -3,13 +3,14 @@ import { toAppError, type AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
 import type { AnyPack } from '#protocol/model.ts';
 import { openAddOns } from './models/add-ons.ts';
+import { createDevice, emptyDevice, type Device } from './models/device.ts';
 import { readNoiseModel } from './models/model.ts';
 import { createModels } from './models/models.ts';
 import type { ReadFile } from './models/pack-files.ts';
-import { createUpscalers } from './models/upscalers.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { planSampling } from './samplers/index.ts';
-import { createRunContext, type Device, type Stop } from './stages/run/context.ts';
+import { createTokenCounter } from './stages/prompts/count-tokens.ts';
+import { createRunContext, type Stop } from './stages/run/context.ts';
 import { runJob } from './tasks/index.ts';
 
 /** Failures after which the same job may succeed on a new device. */
@@ -28,11 +29,12 @@ export function createEngine(
   let device: Promise<Device> | null = null;
   let stop: Stop | null = null;
 
+  const countTokens = createTokenCounter(filesOf);
   const open = () => (device ??= openDevice());
 
   async function openDevice(): Promise<Device> {
     const runtime = await openRuntimeFor(choice);
-    return { runtime, models: createModels(runtime, filesOf), upscalers: createUpscalers(runtime) };
+    return createDevice(runtime, createModels(runtime, filesOf));
   }
 
   /** Gives up everything that lives on the device. */
@@ -88,13 +90,13 @@ export function createEngine(
     },
     async unload() {
       const opened = await device;
-      await opened?.upscalers.release();
-      await opened?.models.release();
+      if (opened) await emptyDevice(opened);
     },
     async samplingPlan(pack, sampler, steps) {
       const noiseModel = await readNoiseModel(pack, filesOf(pack));
       const { sigmas, timesteps, evaluations, deterministic } = planSampling(sampler, noiseModel, steps);
       return { sigmas, timesteps, evaluations, deterministic };
     },
+    countTokens,
   };
 }

@@ -181,7 +181,7 @@ export async function installPack(
       const stored = await storedPart(files, pack, file);
       if (stored?.verifiedAt == null || stored.sha256 === null) {
         components ??= storedComponents(await openSources(), wanted.storage);
-        const network = components.get(componentOf(file.path));
+        const network = components.get(componentOf(file.path, components));
         if (!network) {
           throw new AppError('download_failed', howToGoOn(wanted), { detail: { file: file.path } });
         }
@@ -263,10 +263,10 @@ function stripSource(path: string): string {
   return path.slice(SOURCE_FOLDER.length);
 }
 
-/** The network in a file that was made here: that of its folder; a ControlNet has none. */
-function componentOf(path: string): Component {
+/** The network in a file that was made here: that of its folder; without one it is the only one of its pack. */
+function componentOf(path: string, components: Components): Component {
   const [folder] = path.split('/');
-  return folder === 'unet' || folder === 'vae' || folder === 'text_encoder' || folder === 'text_encoder_2'
-    ? folder
-    : 'controlnet';
+  if (folder === 'unet' || folder === 'vae' || folder === 'text_encoder' || folder === 'text_encoder_2')
+    return folder;
+  return components.has('image_encoder') ? 'image_encoder' : 'controlnet';
 }

@@ -1,7 +1,7 @@
 import type { ImportOffer } from '#protocol/import.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { AnyPack, Licence, ModelId, ModelPack, PackFile } from '#protocol/model.ts';
+import type { AnyPack, Licence, ModelId, PackFile } from '#protocol/model.ts';
 import { foldName } from '#protocol/names.ts';
 import type { ImportedPack } from '#storage/packs.ts';
 import { catalogue } from './catalogue/index.ts';
@@ -26,8 +26,8 @@ const UNKNOWN_LICENCE: Licence = { name: 'unknown' };
 
 /** The parts of a library. */
 export interface LibraryParts extends PackStorage {
-  /** The packs that can be installed by name; the first is the built-in one. */
-  packs: readonly ModelPack[];
+  /** The packs that come with the app; the first is the built-in model. */
+  packs: readonly AnyPack[];
   /** What relative URLs of packs are resolved against. */
   base: string;
   /** Origin of the Hugging Face hub. */
@@ -45,7 +45,7 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
   const { packs, files, imported, base, hub = HUB } = parts;
   const running = new Map<ModelId, Running>();
 
-  const builtIn = (pack: ModelPack): Installable => ({
+  const builtIn = (pack: AnyPack): Installable => ({
     pack,
     storage: 'exact',
     from: 'url',

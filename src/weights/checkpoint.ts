@@ -9,9 +9,17 @@ import { clipTextName, openClipViews } from './text-encoder-names.ts';
 import { diffusersUnetModule, layersPerBlock } from './unet-names.ts';
 import { rrdbModule, rrdbOuterModules, rrdbTrunkModule } from './upscaler-names.ts';
 
-/** A network of a file, by the folder diffusers keeps it in; `taesd` and `upscaler` come alone. */
+/** A network of a file, by the folder diffusers keeps it in; `taesd`, `upscaler` and `ip_adapter` come alone. */
 export type Component =
-  'unet' | 'vae' | 'text_encoder' | 'text_encoder_2' | 'controlnet' | 'taesd' | 'upscaler';
+  | 'unet'
+  | 'vae'
+  | 'text_encoder'
+  | 'text_encoder_2'
+  | 'controlnet'
+  | 'taesd'
+  | 'upscaler'
+  | 'image_encoder'
+  | 'ip_adapter';
 
 /** A file of weights as the networks in it. */
 export interface Checkpoint {
@@ -78,15 +86,33 @@ function bareTaesd(part: 'encoder' | 'decoder'): () => ViewsOf {
   return () => byModule((module) => module.replace(/^\d+/, (n) => `${part}.layers.${Number(n) - skipped}`));
 }
 
+/** Of a CLIP with both towers, the one that looks at images. */
+const clipVision =
+  (): ViewsOf =>
+  (name, { name: original, shape }) =>
+    /^(?:vision_model|visual_projection)\./.test(name) && !name.endsWith('.position_ids')
+      ? [{ name, original, shape }]
+      : [];
+
 function nestedUpscaler(names: readonly string[]): ViewsOf {
   const outer = rrdbOuterModules(names);
   return byModule((module) => rrdbModule(module, outer));
 }
 
+/** A CompVis safety checker has its encoder one level down. What it compares with is no part of a network. */
+const safetyVision = (): ViewsOf => (name, view) =>
+  clipVision()(name.replace(/^vision_model\.(?=vision_model\.)/, ''), view);
+
 const UNET_MARK = 'input_blocks.0.0.weight';
 const CONTROLNET_MARK = 'input_hint_block.0.weight';
 const CLIP_MARK = 'text_model.encoder.layers.0.mlp.fc1.weight';
 const OPENCLIP_MARK = 'transformer.resblocks.0.attn.in_proj_weight';
+/** Other programs' image encoders share the first part of these names, but neither the class token nor the typo. */
+const CLIP_VISION_MARKS = [
+  'vision_model.embeddings.class_embedding',
+  'vision_model.embeddings.patch_embedding.weight',
+  'vision_model.pre_layrnorm.weight',
+];
 
 /** The first layout with a prefix whose marks are there is the one; prefixes exclude one another, and `''` all. */
 const LAYOUTS: readonly Layout[] = [
@@ -142,6 +168,14 @@ const LAYOUTS: readonly Layout[] = [
     marks: ['decoder.up_blocks.0.resnets.0.conv1.weight'],
     views: () => withLinearAttention(byModule(currentAutoencoderModule)),
   },
+  { component: 'image_encoder', prefix: '', marks: CLIP_VISION_MARKS, views: clipVision },
+  {
+    component: 'image_encoder',
+    prefix: '',
+    marks: ['concept_embeds', ...CLIP_VISION_MARKS.map((mark) => `vision_model.${mark}`)],
+    views: safetyVision,
+  },
+  { component: 'ip_adapter', prefix: '', marks: ['ip_adapter.1.to_k_ip.weight'], views: asItIs },
   // The built-in model's own networks.
   { component: 'vae', prefix: '', marks: ['latents.mean', 'dec.net.0.weight'], views: asItIs },
   { component: 'text_encoder', prefix: '', marks: ['tok.weight', 'blocks.0.qkv.weight'], views: asItIs },

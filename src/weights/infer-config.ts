@@ -33,6 +33,10 @@ export function inferConfig(component: Component, network: TensorSource): Inferr
       };
     case 'upscaler':
       return inferUpscaler(sizes);
+    case 'image_encoder':
+      return inferImageEncoder(sizes);
+    case 'ip_adapter':
+      return inferIpAdapter(sizes);
   }
 }
 
@@ -41,6 +45,12 @@ const LARGEST_SIDE = 65_536;
 
 /** What every CLIP text encoder reads at once, and prompts are cut for. */
 const CLIP_TOKENS = 77;
+
+/** CLIP's image encoders see 224 pixels a side, the largest 336. */
+const MOST_CLIP_PIXELS = 1024;
+
+/** Plain IP-Adapters make 4 tokens of an image, the Plus ones 16. */
+const MOST_IMAGE_TOKENS = 4096;
 
 /** Upscalers of eight times are the largest there are. */
 const MAX_DOUBLINGS = 3;
@@ -224,6 +234,67 @@ function inferTextEncoder(sizes: Sizes): InferredConfig {
     hidden_act: width === 768 ? 'quick_gelu' : 'gelu',
     ...(projection !== undefined && { projection_dim: projection }),
   };
+}
+
+/** Heads of OpenCLIP's larger image encoders, ViT-H and ViT-bigG; others have one for each 64 numbers. */
+const CLIP_HEADS: ReadonlyMap<number, number> = new Map([
+  [1280, 16],
+  [1664, 16],
+]);
+
+/** More layers than ViT-bigG, the largest, which has 48. */
+const MOST_CLIP_LAYERS = 100;
+
+function inferImageEncoder(sizes: Sizes): InferredConfig {
+  const embeddings = 'vision_model.embeddings';
+  const [width = 0, channels = 0, patch = 0] = sizes.shape(`${embeddings}.patch_embedding.weight`) ?? [];
+  const layers = sizes.count((layer) => `vision_model.encoder.layers.${layer}.mlp.fc1.weight`);
+  const patches = sizes.side(`${embeddings}.position_embedding.weight`, 0) - 1;
+  const across = Math.sqrt(patches);
+  const heads = CLIP_HEADS.get(width) ?? width / 64;
+  if (!Number.isInteger(across) || across === 0) throw sizes.refuse(`it sees ${patches} patches`);
+  if (!Number.isInteger(heads) || heads === 0) throw sizes.refuse(`its layers are ${width} numbers wide`);
+  if (layers === 0 || layers > MOST_CLIP_LAYERS) throw sizes.refuse(`it has ${layers} layers`);
+  if (channels !== 3 || patch === 0 || across * patch > MOST_CLIP_PIXELS)
+    throw sizes.refuse(`it sees ${across * patch} pixels of ${channels} channels`);
+  return {
+    architectures: ['CLIPVisionModelWithProjection'],
+    model_type: 'clip_vision_model',
+    hidden_size: width,
+    intermediate_size: sizes.side('vision_model.encoder.layers.0.mlp.fc1.weight', 0),
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    // OpenAI's models, up to ViT-L, approximate gelu; OpenCLIP's larger ones do not.
+    hidden_act: width <= 1024 ? 'quick_gelu' : 'gelu',
+    image_size: across * patch,
+    patch_size: patch,
+    projection_dim: sizes.shape('visual_projection.weight')?.[0] ?? null,
+  };
+}
+
+/**
+ * What an IP-Adapter reads and makes. Not a diffusers configuration: those files come without one.
+ * Source: tencent-ailab/IP-Adapter, ip_adapter/ip_adapter.py.
+ */
+function inferIpAdapter(sizes: Sizes): InferredConfig {
+  const width = sizes.side('ip_adapter.1.to_k_ip.weight', 1);
+  const plain = sizes.shape('image_proj.proj.weight');
+  if (plain) {
+    const [out = 0, embedding = 0] = plain;
+    const tokens = out / width;
+    if (!Number.isInteger(tokens) || tokens === 0 || tokens > MOST_IMAGE_TOKENS)
+      throw sizes.refuse(`it makes ${tokens} tokens`);
+    return { cross_attention_dim: width, reads: 'image_embeds', input_width: embedding, tokens };
+  }
+  const [, queries] = sizes.shape('image_proj.latents') ?? [];
+  if (queries !== undefined) {
+    if (queries === 0 || queries > MOST_IMAGE_TOKENS) throw sizes.refuse(`it makes ${queries} tokens`);
+    const input = sizes.side('image_proj.proj_in.weight', 1);
+    return { cross_attention_dim: width, reads: 'hidden_states', input_width: input, tokens: queries };
+  }
+  // As many tokens as the encoder sees patches, and its class token.
+  const input = sizes.side('image_proj.proj.0.weight', 1);
+  return { cross_attention_dim: width, reads: 'hidden_states', input_width: input, tokens: null };
 }
 
 /**

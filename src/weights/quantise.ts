@@ -20,7 +20,13 @@ const DELICATE =
   /^(?:conv_in|conv_out|time_embedding\.|add_embedding\.|controlnet_)|(?:token|position)_embedding\.weight$/;
 
 /** The networks that "smaller" quantises; a VAE shows every error in the image and is small. */
-const QUANTISED: ReadonlySet<Component> = new Set(['unet', 'controlnet', 'text_encoder', 'text_encoder_2']);
+const QUANTISED: ReadonlySet<Component> = new Set([
+  'unet',
+  'controlnet',
+  'text_encoder',
+  'text_encoder_2',
+  'image_encoder',
+]);
 
 /**
  * What "smaller" means for a tensor of a network: convolutions in int8, linear layers in blocks of 4 or 8 bits, the

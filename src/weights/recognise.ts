@@ -20,6 +20,8 @@ export type WeightKind =
   | 'upscaler'
   | 'lora'
   | 'embedding'
+  | 'clip-vision'
+  | 'safety-checker'
   | 'ip-adapter'
   | 't2i-adapter'
   | 'unknown';
@@ -74,6 +76,8 @@ const KINDS: Readonly<Record<Component, WeightKind>> = {
   controlnet: 'controlnet',
   taesd: 'taesd',
   upscaler: 'upscaler',
+  image_encoder: 'clip-vision',
+  ip_adapter: 'ip-adapter',
 };
 
 /** Width of the text features that the refiner of SDXL reads, which is not a complete model on its own. */
@@ -143,14 +147,15 @@ export function recogniseWeights(
   if (component && network) {
     return {
       ...facts,
-      kind: KINDS[component],
-      family: component === 'unet' || component === 'controlnet' ? familyOf(network) : encoderFamily(network),
+      kind: isSafetyChecker(component, names) ? 'safety-checker' : KINDS[component],
+      family: familyOfNetwork(component, network),
       ...(component === 'unet' && {
         variant: variantOf(network),
         ...trainingOf(file),
         problem: trainingProblem(file, names),
       }),
       ...(component === 'upscaler' && { problem: upscalerProblem(leftOver) }),
+      ...(component === 'ip_adapter' && { problem: ipAdapterProblem(names) }),
     };
   }
   if (isLora(names)) return { ...facts, kind: 'lora', ...recogniseLora(file, names) };
@@ -161,8 +166,8 @@ export function recogniseWeights(
     return { ...facts, kind: 'embedding', family: family ?? null };
   }
   if (names.some((name) => /^(?:ip_adapter|image_proj)\./.test(name))) {
-    const context = file.info('ip_adapter.1.to_k_ip.weight')?.shape[1];
-    return { ...facts, kind: 'ip-adapter', family: familyByContext(context) ?? null };
+    const problem = ipAdapterProblem(names) ?? 'It is only a part of an IP-Adapter, and of no use alone.';
+    return { ...facts, kind: 'ip-adapter', family: null, problem };
   }
   if (names.some((name) => /^(?:adapter\.)?body\.\d+\.(?:resnets|block\d)\./.test(name))) {
     return { ...facts, kind: 't2i-adapter', family: null };
@@ -223,6 +228,13 @@ function familyOf(network: TensorSource): WeightFamily {
   return 'other';
 }
 
+function familyOfNetwork(component: Component, network: TensorSource): WeightFamily | null {
+  if (component === 'unet' || component === 'controlnet') return familyOf(network);
+  if (component === 'ip_adapter')
+    return familyByContext(network.info('ip_adapter.1.to_k_ip.weight')?.shape[1]) ?? 'other';
+  return encoderFamily(network);
+}
+
 /** The family of a text encoder or VAE: by the width of its embeddings, or by names; null for what any family takes. */
 function encoderFamily(network: TensorSource): WeightFamily | null {
   if (network.info('tok.weight') || network.info('latents.mean')) return 'emoji-mini';
@@ -255,6 +267,25 @@ function upscalerProblem(leftOver: readonly string[]): string | null {
   return first === undefined
     ? null
     : `It is no plain ESRGAN: the network here has no place for its “${first}”.`;
+}
+
+/**
+ * IP-Adapters that look at faces by another network than CLIP bring LoRAs, a resampler with an input for it, or a perceptron
+ * whose norm is not its last part. Source: tencent-ailab/IP-Adapter, ip_adapter/ip_adapter_faceid.py.
+ */
+function ipAdapterProblem(names: readonly string[]): string | null {
+  const has = (name: string) => names.includes(`image_proj.${name}.weight`);
+  const isForFaces = names.some(
+    (name) => /^ip_adapter\.\d+\.to_\w+_lora\./.test(name) || /^image_proj\.perceiver_resampler\./.test(name),
+  );
+  return isForFaces || (has('proj.0') && !has('proj.3'))
+    ? 'It is an IP-Adapter FaceID, which needs a face recognition network that this engine does not run. Use a plus-face IP-Adapter instead.'
+    : null;
+}
+
+/** CompVis' safety checker: an image encoder, and what images are compared with. */
+function isSafetyChecker(component: Component, names: readonly string[]): boolean {
+  return component === 'image_encoder' && names.includes('special_care_embeds');
 }
 
 function isLora(names: readonly string[]): boolean {

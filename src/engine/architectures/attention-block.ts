@@ -1,6 +1,12 @@
 import { multiHeadAttention } from '#engine/graph/attention.ts';
 import type { Graph, Value } from '#engine/graph/graph.ts';
-import { groupNorm, imageToTokens, linear, tokensToImage } from '#engine/graph/layers.ts';
+import {
+  groupNorm,
+  imageToTokens,
+  linear,
+  tokensToImage,
+  type NormaliseGroups,
+} from '#engine/graph/layers.ts';
 import { add } from '#engine/graph/operators.ts';
 
 /**
@@ -11,10 +17,10 @@ export function attentionBlock(
   graph: Graph,
   input: Value,
   name: string,
-  { heads, groups, epsilon }: { heads: number; groups: number; epsilon: number },
+  { heads, ...norm }: { heads: number; groups: number; epsilon: number; normalise?: NormaliseGroups },
 ): Value {
   const out = Number(input.shape[1]);
-  const tokens = imageToTokens(graph, groupNorm(graph, input, `${name}.group_norm`, { groups, epsilon }));
+  const tokens = imageToTokens(graph, groupNorm(graph, input, `${name}.group_norm`, norm));
   const attended = multiHeadAttention(graph, {
     query: linear(graph, tokens, `${name}.to_q`, { out }),
     key: linear(graph, tokens, `${name}.to_k`, { out }),

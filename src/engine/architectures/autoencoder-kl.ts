@@ -2,6 +2,7 @@ import { product } from '#engine/graph/dimension.ts';
 import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
 import { activate, conv2d, groupNorm } from '#engine/graph/layers.ts';
 import { split, upsampleNearest } from '#engine/graph/operators.ts';
+import { TileNorms } from '#engine/graph/tile-norms.ts';
 import { AppError } from '#protocol/error.ts';
 import { attentionBlock } from './attention-block.ts';
 import type { BuildOptions } from './build-options.ts';
@@ -14,6 +15,51 @@ export interface AutoencoderOptions extends BuildOptions {
   size?: LatentSize;
   /** Every convolution takes its borders from the opposite side: images that tile. */
   tiling?: boolean;
+  /** One of the two halves that the network is run in where its image comes in tiles; all of it by default. */
+  part?: AutoencoderPart;
+}
+
+/**
+ * `outer`: the two levels of the largest sizes, with {@link TileNorms}; it is run tile by tile. `inner`: all between them and the
+ * latents, attention of the whole image to itself included; it takes an eighth of the memory, and is run on the whole image. What
+ * goes from one to the other is `hidden` [1, channels, height, width].
+ */
+export type AutoencoderPart = 'inner' | 'outer';
+
+/** How an autoencoder is split in its parts. */
+export interface AutoencoderSplit {
+  /** Pixels that a cell of `hidden` is wide. */
+  cell: number;
+  /** Cells around a tile that it depends on: what the convolutions of the outer part reach. */
+  reach: number;
+  /** Memory that one piece takes for a pixel: three images of the most channels that there are at the largest size. */
+  bytesPerPixel: number;
+}
+
+/** Levels of the outer part. */
+const OUTER_LEVELS = 2;
+
+/**
+ * How it can be split; undefined where it cannot, for attention at all sizes or too few levels.
+ * @throws AppError `invalid_request` for a wrong configuration
+ */
+export function splitAutoencoder(json: ConfigJson): AutoencoderSplit | undefined {
+  const config = new ConfigReader(json, 'AutoencoderKL');
+  const types = [
+    ...config.words('down_block_types', DOWN_BLOCKS, ['DownEncoderBlock2D']),
+    ...config.words('up_block_types', UP_BLOCKS, ['UpDecoderBlock2D']),
+  ];
+  const channels = config.numbers('block_out_channels', [64]);
+  const levels = channels.length;
+  if (levels <= OUTER_LEVELS || types.some((type) => type.startsWith('Attn'))) return undefined;
+  // Two of each resnet, and the one after the last or of the change of size.
+  const convolutions = 2 * (config.number('layers_per_block', 1) + 1) + 1;
+  const reaches = Array.from({ length: OUTER_LEVELS }, (_, level) => convolutions / 2 ** (level + 1));
+  return {
+    cell: 2 ** OUTER_LEVELS,
+    reach: Math.ceil(reaches.reduce((a, b) => a + b)) + 1,
+    bytesPerPixel: 3 * Float32Array.BYTES_PER_ELEMENT * Math.max(...channels.slice(0, 2)),
+  };
 }
 
 const DOWN_BLOCKS = ['DownEncoderBlock2D', 'AttnDownEncoderBlock2D'] as const;
@@ -39,24 +85,38 @@ export function buildAutoencoderKlEncoder(json: ConfigJson, options: Autoencoder
   const { channels, layers, latentChannels, resnet } = sizes;
   const types = config.words('down_block_types', DOWN_BLOCKS, ['DownEncoderBlock2D']);
   const factor = 2 ** (channels.length - 1);
-  const sample = graph.input('sample', 'float32', [
-    options.size?.batch ?? 'batch',
-    config.number('in_channels', 3),
-    product([factor, options.size?.height ?? 'height']),
-    product([factor, options.size?.width ?? 'width']),
-  ]);
+  const norms = options.part === 'outer' ? new TileNorms(graph, resnet.groups) : undefined;
+  const outerLevels = options.part ? OUTER_LEVELS : 0;
+  const sample =
+    options.part === 'inner'
+      ? graph.input('hidden', 'float32', [1, channels[outerLevels - 1] ?? 0, 'height', 'width'])
+      : graph.input('sample', 'float32', [
+          norms ? 1 : (options.size?.batch ?? 'batch'),
+          config.number('in_channels', 3),
+          product([norms ? 2 ** outerLevels : factor, options.size?.height ?? 'height']),
+          product([norms ? 2 ** outerLevels : factor, options.size?.width ?? 'width']),
+        ]);
 
-  let hidden = conv2d(graph, sample, 'encoder.conv_in', { out: channels[0] ?? 0 });
+  let hidden =
+    options.part === 'inner' ? sample : conv2d(graph, sample, 'encoder.conv_in', { out: channels[0] ?? 0 });
   channels.forEach((out, block) => {
+    const isOuter = block < outerLevels;
+    if (options.part && isOuter !== (options.part === 'outer')) return;
     const name = `encoder.down_blocks.${block}`;
+    const settings = norms ? { ...resnet, normalise: norms.at(2 ** (outerLevels - block)) } : resnet;
     for (let layer = 0; layer < layers; layer++) {
-      hidden = resnetBlock(graph, hidden, `${name}.resnets.${layer}`, { out, settings: resnet });
+      hidden = resnetBlock(graph, hidden, `${name}.resnets.${layer}`, { out, settings });
       if (types[block]?.startsWith('Attn')) {
         hidden = attentionBlock(graph, hidden, `${name}.attentions.${layer}`, { heads: 1, ...resnet });
       }
     }
     if (block < channels.length - 1) hidden = downsample(graph, hidden, `${name}.downsamplers.0`, 0);
   });
+  if (norms) {
+    graph.output('hidden', hidden);
+    norms.finish();
+    return graph.build();
+  }
   hidden = midBlock(graph, hidden, 'encoder.mid_block', sizes);
   const normed = groupNorm(graph, hidden, 'encoder.conv_norm_out', resnet);
   let moments = conv2d(graph, activate(graph, normed, resnet.activation), 'encoder.conv_out', {
@@ -81,35 +141,56 @@ export function buildAutoencoderKlDecoder(json: ConfigJson, options: Autoencoder
   const { config, sizes, graph } = open(json, options, 'vae_decoder');
   const { channels, layers, latentChannels, resnet } = sizes;
   const types = config.words('up_block_types', UP_BLOCKS, ['UpDecoderBlock2D']);
-  const latents = graph.input('latent_sample', 'float32', [
-    options.size?.batch ?? 'batch',
-    latentChannels,
-    options.size?.height ?? 'height',
-    options.size?.width ?? 'width',
-  ]);
-
-  const decoded = config.boolean('use_post_quant_conv', true)
-    ? conv2d(graph, latents, 'post_quant_conv', { out: latentChannels, kernel: 1 })
-    : latents;
-  let hidden = conv2d(graph, decoded, 'decoder.conv_in', { out: channels.at(-1) ?? 0 });
-  hidden = midBlock(graph, hidden, 'decoder.mid_block', sizes);
-  channels.toReversed().forEach((out, block) => {
+  const norms = options.part === 'outer' ? new TileNorms(graph, resnet.groups) : undefined;
+  const up = channels.toReversed();
+  const innerLevels = options.part ? up.length - OUTER_LEVELS : 0;
+  let hidden: Value;
+  if (norms) {
+    hidden = graph.input('hidden', 'float32', [1, up[innerLevels - 1] ?? 0, 'height', 'width']);
+  } else {
+    const latents = graph.input('latent_sample', 'float32', [
+      options.size?.batch ?? 'batch',
+      latentChannels,
+      options.size?.height ?? 'height',
+      options.size?.width ?? 'width',
+    ]);
+    const decoded = config.boolean('use_post_quant_conv', true)
+      ? conv2d(graph, latents, 'post_quant_conv', { out: latentChannels, kernel: 1 })
+      : latents;
+    hidden = conv2d(graph, decoded, 'decoder.conv_in', { out: up[0] ?? 0 });
+    hidden = midBlock(graph, hidden, 'decoder.mid_block', sizes);
+  }
+  up.forEach((out, block) => {
+    const isInner = block < innerLevels;
     const name = `decoder.up_blocks.${block}`;
-    for (let layer = 0; layer <= layers; layer++) {
-      hidden = resnetBlock(graph, hidden, `${name}.resnets.${layer}`, { out, settings: resnet });
-      if (types[block]?.startsWith('Attn')) {
-        hidden = attentionBlock(graph, hidden, `${name}.attentions.${layer}`, { heads: 1, ...resnet });
+    if (!options.part || isInner === (options.part === 'inner')) {
+      const settings = norms ? { ...resnet, normalise: norms.at(2 ** (block - innerLevels + 1)) } : resnet;
+      for (let layer = 0; layer <= layers; layer++) {
+        hidden = resnetBlock(graph, hidden, `${name}.resnets.${layer}`, { out, settings });
+        if (types[block]?.startsWith('Attn')) {
+          hidden = attentionBlock(graph, hidden, `${name}.attentions.${layer}`, { heads: 1, ...resnet });
+        }
       }
     }
-    if (block < channels.length - 1) {
+    // What makes the image larger is of the part that sees it so.
+    const isNextInner = block + 1 < innerLevels;
+    if (block < up.length - 1 && (!options.part || isNextInner === (options.part === 'inner'))) {
       hidden = conv2d(graph, upsampleNearest(graph, hidden, 2), `${name}.upsamplers.0.conv`, { out });
     }
   });
-  const normed = groupNorm(graph, hidden, 'decoder.conv_norm_out', resnet);
+  if (options.part === 'inner') {
+    graph.output('hidden', hidden);
+    return graph.build();
+  }
+  const normed = groupNorm(graph, hidden, 'decoder.conv_norm_out', {
+    ...resnet,
+    normalise: norms?.at(2 ** OUTER_LEVELS),
+  });
   const image = conv2d(graph, activate(graph, normed, resnet.activation), 'decoder.conv_out', {
     out: config.number('out_channels', 3),
   });
   graph.output('sample', image);
+  norms?.finish();
   return graph.build();
 }
 

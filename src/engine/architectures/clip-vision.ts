@@ -13,7 +13,11 @@ import { ConfigReader, type ConfigJson } from './config.ts';
 export type ClipVisionOutput = 'image_embeds' | `hidden_states.${number}`;
 
 export interface ClipVisionOptions extends BuildOptions {
-  outputs?: readonly ClipVisionOutput[];
+  /**
+   * By default what IP-Adapters read: the embedding, where the weights have its projection, and the hidden states after the last
+   * layer but one (tencent-ailab/IP-Adapter, ip_adapter/ip_adapter.py, `get_image_embeds`).
+   */
+  imageOutputs?: readonly ClipVisionOutput[];
 }
 
 /**
@@ -58,7 +62,12 @@ export function buildClipVision(json: ConfigJson, options: ClipVisionOptions): B
   );
   const states = clipEncoder(graph, input, `${name}.encoder`, sizes);
 
-  for (const output of options.outputs ?? ['image_embeds']) {
+  const isProjected = options.weights.info('visual_projection.weight') !== undefined;
+  const usual = [
+    ...(isProjected ? ['image_embeds' as const] : []),
+    `hidden_states.${sizes.layers - 1}` as const,
+  ];
+  for (const output of options.imageOutputs ?? usual) {
     if (output === 'image_embeds') {
       const last = states.at(-1) ?? input;
       const first = graph.reshape(slice(graph, last, 1, { start: 0, end: 1, size: 1 }), ['batch', width]);

@@ -1,5 +1,12 @@
 import type { Graph, Value } from '#engine/graph/graph.ts';
-import { activate, conv2d, groupNorm, linear, type Activation } from '#engine/graph/layers.ts';
+import {
+  activate,
+  conv2d,
+  groupNorm,
+  linear,
+  type Activation,
+  type NormaliseGroups,
+} from '#engine/graph/layers.ts';
 import { add, multiply, scale, split } from '#engine/graph/operators.ts';
 
 export interface ResnetSettings {
@@ -10,6 +17,8 @@ export interface ResnetSettings {
   timeScaleShift: 'default' | 'scale_shift';
   /** The sum is divided by this. */
   outputScale: number;
+  /** How the norms normalise; by what they see unless given. */
+  normalise?: NormaliseGroups;
 }
 
 /**
@@ -23,15 +32,15 @@ export function resnetBlock(
   name: string,
   { out, time, settings }: { out: number; time?: Value | undefined; settings: ResnetSettings },
 ): Value {
-  const { groups, epsilon, activation, timeScaleShift, outputScale } = settings;
-  const normed = groupNorm(graph, input, `${name}.norm1`, { groups, epsilon });
+  const { activation, timeScaleShift, outputScale } = settings;
+  const normed = groupNorm(graph, input, `${name}.norm1`, settings);
   let hidden = conv2d(graph, activate(graph, normed, activation), `${name}.conv1`, { out });
   const scaleAndShift = timeScaleShift === 'scale_shift';
   const width = scaleAndShift ? 2 * out : out;
   const projected = time && linear(graph, time, `${name}.time_emb_proj`, { out: width });
   const embedded = projected && graph.reshape(projected, [projected.shape[0] ?? 1, width, 1, 1]);
   if (embedded && !scaleAndShift) hidden = add(graph, hidden, embedded);
-  hidden = groupNorm(graph, hidden, `${name}.norm2`, { groups, epsilon });
+  hidden = groupNorm(graph, hidden, `${name}.norm2`, settings);
   if (embedded && scaleAndShift) {
     const [factor, shift = factor] = split(graph, embedded, 2, 1);
     hidden = add(graph, multiply(graph, hidden, add(graph, factor, graph.floats([1], []))), shift);

@@ -4,12 +4,13 @@ import { conv2d, groupNorm, imageToTokens, layerNorm, linear, tokensToImage } fr
 import { add, gelu, multiply, split } from '#engine/graph/operators.ts';
 import type { TokenMerger } from './token-merging.ts';
 
-/** Tokens of IP-Adapter images that every cross-attention also looks at. */
-export interface ImagePrompt {
-  /** `[batch, tokens, cross_attention_dim]` per adapter. */
-  tokens: readonly Value[];
-  /** How much each adapter counts: `[1]` per adapter. */
-  scales: readonly Value[];
+/** The images that one IP-Adapter shows to every cross-attention. */
+export interface ImagePrompts {
+  /** Of all its images, one after the other: `[batch, images · tokens, cross_attention_dim]`. */
+  tokens: Value;
+  /** How much each image counts: `[images]`. */
+  scales: Value;
+  images: number;
 }
 
 export interface TransformerSettings {
@@ -26,7 +27,8 @@ export interface TransformerSettings {
 export interface TransformerContext {
   /** The prompt: `[batch, tokens, cross_attention_dim]`. */
   text: Value;
-  image?: ImagePrompt | undefined;
+  /** One for each IP-Adapter. */
+  imagePrompts?: readonly ImagePrompts[];
   merger?: TokenMerger | undefined;
   /** Is handed what each attention of the image to itself compares. */
   watch?: (operands: Omit<AttentionOperands, 'value'>) => void;
@@ -86,7 +88,10 @@ function transformerBlock(
   hidden = add(
     graph,
     hidden,
-    attention(graph, queries, `${name}.attn2`, settings, { text: context.text, image: context.image }),
+    attention(graph, queries, `${name}.attn2`, settings, {
+      text: context.text,
+      imagePrompts: context.imagePrompts ?? [],
+    }),
   );
   const fed = feedForward(graph, layerNorm(graph, hidden, `${name}.norm3`, 1e-5), `${name}.ff`);
   return add(graph, hidden, fed);
@@ -98,24 +103,26 @@ function attention(
   tokens: Value,
   name: string,
   { heads, upcastAttention }: TransformerSettings,
-  { text, image, watch }: Pick<TransformerContext, 'text' | 'image' | 'watch'>,
+  { text, imagePrompts = [], watch }: Pick<TransformerContext, 'text' | 'imagePrompts' | 'watch'>,
 ): Value {
   const width = Number(tokens.shape[2]);
   const precision = upcastAttention ? 'float32' : graph.precision;
   const project = (source: Value, projection: string) =>
     graph.cast(linear(graph, source, `${name}.${projection}`, { out: width, bias: false }), precision);
   const query = project(tokens, 'to_q');
-  const attend = (source: Value, key: string, value: string) => {
-    const operands = { query, key: project(source, key), value: project(source, value), heads };
-    watch?.(operands);
-    const attended = multiHeadAttention(graph, operands);
-    return graph.cast(attended, graph.precision);
-  };
-  let attended = attend(text, 'to_k', 'to_v');
-  image?.tokens.forEach((source, index) => {
-    const adapter = attend(source, `processor.to_k_ip.${index}`, `processor.to_v_ip.${index}`);
-    const weight = image.scales[index];
-    attended = add(graph, attended, weight ? multiply(graph, adapter, weight) : adapter);
+  const attend = (key: Value, value: Value) =>
+    graph.cast(multiHeadAttention(graph, { query, key, value, heads }), graph.precision);
+  const [key, value] = [project(text, 'to_k'), project(text, 'to_v')];
+  watch?.({ query, key, heads });
+  let attended = attend(key, value);
+  imagePrompts.forEach(({ tokens: source, scales, images }, index) => {
+    const keys = split(graph, project(source, `processor.to_k_ip.${index}`), images, 1);
+    const values = split(graph, project(source, `processor.to_v_ip.${index}`), images, 1);
+    split(graph, scales, images, 0).forEach((weight, image) => {
+      const [imageKey, imageValue] = [keys[image], values[image]];
+      if (!imageKey || !imageValue) return;
+      attended = add(graph, attended, multiply(graph, attend(imageKey, imageValue), weight));
+    });
   });
   return linear(graph, attended, `${name}.to_out.0`, { out: width });
 }

@@ -10,7 +10,7 @@ import { ConfigReader, type ConfigJson } from './config.ts';
 import { applyFreeU, type FreeU } from './freeu.ts';
 import { resnetBlock } from './resnet.ts';
 import { createTokenMerger, type TokenMerging } from './token-merging.ts';
-import { transformer2d, type ImagePrompt, type TransformerContext } from './transformer-2d.ts';
+import { transformer2d, type ImagePrompts, type TransformerContext } from './transformer-2d.ts';
 import {
   downBlocks,
   embedTime,
@@ -38,10 +38,10 @@ export interface Unet2dConditionOptions extends BuildOptions {
   /** Adds the inputs `down_intrablock_additional_residual_0 …`, one per down block. */
   t2iAdapter?: boolean;
   /**
-   * Adds `ip_hidden_states_0 …` [batch, image_sequence_0, cross_attention_dim] and `ip_scale_0 …` [1], so many
-   * adapters. Their weights are named as in diffusers: `….attn2.processor.to_k_ip.0.weight`.
+   * Adds `ip_hidden_states_0 …` [batch, images · tokens, cross_attention_dim] and `ip_scale_0 …` [images] for each adapter.
+   * Their weights are named as in diffusers: `….attn2.processor.to_k_ip.0.weight`.
    */
-  ipAdapters?: number;
+  ipAdapters?: readonly IpAdapterOptions[];
   /**
    * Adds the output `mid_block_self_attention` [batch, cells]: how much attention the mid block pays to each of its cells,
    * as self-attention guidance wants it.
@@ -55,6 +55,13 @@ export interface Unet2dConditionOptions extends BuildOptions {
   loraInputs?: boolean;
   /** Numbers in `time_ids` where the configuration does not tell (6; the SDXL refiner has 5). */
   timeIds?: number;
+}
+
+/** What a UNet is shown through an IP-Adapter. */
+export interface IpAdapterOptions {
+  images: number;
+  /** Tokens of each image. */
+  tokens: number;
 }
 
 const UP_BLOCKS = ['UpBlock2D', 'CrossAttnUpBlock2D', 'AttnUpBlock2D'] as const;
@@ -81,7 +88,7 @@ export function buildUnet2dCondition(json: ConfigJson, options: Unet2dConditionO
   const time = embedTime(graph, config, { sizes, timestep, batch, timeIds: options.timeIds });
   const context: TransformerContext = {
     text,
-    image: imagePrompt(graph, sizes, { adapters: options.ipAdapters ?? 0, batch }),
+    imagePrompts: imagePrompts(graph, sizes, { adapters: options.ipAdapters ?? [], batch }),
     merger: options.tokenMerging && createTokenMerger(options.tokenMerging, sample),
   };
   const centred = config.boolean('center_input_sample', false)
@@ -210,23 +217,16 @@ function upsample(graph: Graph, input: Value, name: string, next: Value): Value 
   return conv2d(graph, larger, `${name}.conv`, { out: Number(input.shape[1]) });
 }
 
-function imagePrompt(
+function imagePrompts(
   graph: Graph,
-  sizes: UnetSizes,
-  { adapters, batch }: { adapters: number; batch: Value['shape'][number] },
-): ImagePrompt | undefined {
-  if (adapters === 0) return undefined;
-  const indices = Array.from({ length: adapters }, (_, index) => index);
-  return {
-    tokens: indices.map((index) =>
-      graph.input(`ip_hidden_states_${index}`, 'float32', [
-        batch,
-        `image_sequence_${index}`,
-        sizes.contextWidth,
-      ]),
-    ),
-    scales: indices.map((index) => graph.input(`ip_scale_${index}`, 'float32', [1])),
-  };
+  { contextWidth }: UnetSizes,
+  { adapters, batch }: { adapters: readonly IpAdapterOptions[]; batch: Value['shape'][number] },
+): ImagePrompts[] {
+  return adapters.map(({ images, tokens }, index) => ({
+    tokens: graph.input(`ip_hidden_states_${index}`, 'float32', [batch, images * tokens, contextWidth]),
+    scales: graph.input(`ip_scale_${index}`, 'float32', [images]),
+    images,
+  }));
 }
 
 /** T2I-Adapter features: one per down block, at the resolution the reference adds it at. */

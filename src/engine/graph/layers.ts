@@ -128,14 +128,26 @@ export function conv2d(
     : result;
 }
 
-/** `nn.GroupNorm` as Reshape, InstanceNormalization, scale and shift: the fused operator has no WebGPU kernel. */
+/** Groups of channels of `[batch, channels, height, width]`, each to mean 0 and variance 1. */
+export type NormaliseGroups = (input: Value, sizes: { groups: number; epsilon: number }) => Value;
+
+/**
+ * `nn.GroupNorm` as Reshape, InstanceNormalization, scale and shift: the fused operator has no WebGPU kernel.
+ * `normalise` replaces the first two.
+ */
 export function groupNorm(
   graph: Graph,
   input: Value,
   name: string,
-  { groups, epsilon }: { groups: number; epsilon: number },
+  {
+    groups,
+    epsilon,
+    normalise,
+  }: { groups: number; epsilon: number; normalise?: NormaliseGroups | undefined },
 ): Value {
-  const normalised = groupNormWithoutAffine(graph, input, name, { groups, epsilon });
+  const normalised = normalise
+    ? normalise(input, { groups, epsilon })
+    : groupNormWithoutAffine(graph, input, name, { groups, epsilon });
   const channels = Number(input.shape[1]);
   const sides = [channels, ...input.shape.slice(2).map(() => 1)];
   const scaled = multiply(graph, normalised, graph.parameter(`${name}.weight`, [channels], sides));

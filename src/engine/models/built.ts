@@ -1,3 +1,4 @@
+import type { AutoencoderPart } from '#engine/architectures/autoencoder-kl.ts';
 import { findArchitecture, type NetworkName } from '#engine/architectures/index.ts';
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import type { TextEncoderOptions, TextOutput } from '#engine/architectures/text-outputs.ts';
@@ -13,6 +14,7 @@ import { families } from '#protocol/families.ts';
 import type { AddOnPack, AnyPack, ModelFamily, ModelPack } from '#protocol/model.ts';
 import { packKey, type ChosenLora } from './add-ons.ts';
 import { externalDataOf } from './external-data.ts';
+import { withIpAdapters } from './ip-adapters.ts';
 import { giveLoras } from './lora-inputs.ts';
 import type { NetworkChanges, Networks, PreparedNetwork } from './networks.ts';
 import type { PackFiles } from './pack-files.ts';
@@ -50,7 +52,7 @@ export interface BuiltAddOn {
   configs: ReadonlyMap<Component, ConfigJson>;
 }
 
-/** A VAE, a ControlNet or an upscaler. @param family of the model it is for; null for add-ons of no family */
+/** A VAE, a ControlNet, an upscaler, an image encoder or what goes with it. @param family of the model it is for; null for add-ons of no family */
 export async function builtAddOn(
   pack: AddOnPack,
   files: PackFiles,
@@ -72,7 +74,11 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
   const architectureOf = (name: NetworkName) =>
     findArchitecture(name, (component, tensor) => sources.get(component)?.info(tensor) !== undefined);
 
-  function prepare(name: NetworkName, { loras, unet }: NetworkChanges): PreparedNetwork {
+  function prepare(
+    name: NetworkName,
+    { loras, unet, ipAdapters = [] }: NetworkChanges,
+    part?: AutoencoderPart,
+  ): PreparedNetwork {
     const found = architectureOf(name);
     const own = found && networks.get(found.component);
     if (!found || !own) throw new AppError('unsupported_feature', `${pack.title} has no ${name}.`);
@@ -86,12 +92,19 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
     const written = name === 'unet' ? unet : unet.tiling === true && CONVOLVING.includes(name) ? TILING : {};
     const asked = TEXT_ENCODERS.some((encoder) => encoder === name)
       ? textEncoderOptions(weights, component, own.config)
-      : {};
+      : part
+        ? { part }
+        : {};
+    const adapters = name === 'unet' ? ipAdapters : [];
     const networkOf = (changed: TensorSource, change: string, loraInputs = false): PreparedNetwork => {
-      const source = castTensors(changed, (tensor) => storedType(tensor, own.source, precision));
+      const adapted = withIpAdapters(changed, own.config, adapters);
+      const source = castTensors(adapted, (tensor) => storedType(tensor, own.source, precision));
       const bytes = bytesOf(source);
+      const keys = adapters.map(({ key }) => key);
       return {
-        key: [packKey(pack), name, change, JSON.stringify(written)].join('|'),
+        key: [packKey(pack), name, ...(part ? [part] : []), change, JSON.stringify(written), ...keys].join(
+          '|',
+        ),
         bytes,
         async open() {
           const folds = foldsWeights(bytes, foldedBytes);
@@ -105,7 +118,11 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
             winograd: runtime.device === null && folds,
           });
           return runtime.createSession(graph.model, {
-            externalData: await externalDataOf(graph, source, files),
+            externalData: await externalDataOf(
+              graph,
+              source,
+              new Map([...files, ...adapters.flatMap((adapter) => [...adapter.files])]),
+            ),
             foldWeights: folds,
           });
         },
@@ -128,6 +145,11 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
       return typeof rows === 'number' && typeof width === 'number' ? [{ rows, width }] : [];
     }),
     has: (name) => architectureOf(name) !== undefined,
+    split(name) {
+      const found = architectureOf(name);
+      const config = found && networks.get(found.component)?.config;
+      return config && found.split?.(config);
+    },
     matchLora: (lora) => matchLora(openTargets(sources), lora).skipped,
     prepare,
   };

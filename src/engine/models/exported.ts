@@ -1,9 +1,8 @@
 import type { NetworkName } from '#engine/architectures/index.ts';
-import type { ExternalData, Runtime, Session } from '#engine/runtime/runtime.ts';
-import { foldsWeights } from '#weights/folding.ts';
-import { readOnnxHeader, resolveExternalFile } from '#codecs/onnx-header.ts';
+import type { Runtime, Session } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
 import { sumBytes, type ModelPack } from '#protocol/model.ts';
+import { openGraphFile } from './graph-file.ts';
 import type { Networks } from './networks.ts';
 import type { PackFiles } from './pack-files.ts';
 
@@ -31,6 +30,7 @@ export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Run
   return {
     tokenTables: [],
     has: (name) => graphOf(name) !== undefined,
+    split: () => undefined,
     matchLora(lora) {
       throw new AppError(
         'invalid_request',
@@ -45,39 +45,11 @@ export function exportedNetworks(pack: ModelPack, files: PackFiles, runtime: Run
         bytes,
         async open() {
           const path = graph?.path ?? `${name}/model.onnx`;
-          const model = new Uint8Array(await (await files.read(path)).arrayBuffer());
-          const session = await runtime.createSession(model, {
-            externalData: await externalDataOf(model, path, files),
-            foldWeights: foldsWeights(bytes),
-          });
-          return checkInputs(pack, name, session);
+          return checkInputs(pack, name, await openGraphFile(runtime, files, path, bytes));
         },
       };
     },
   };
-}
-
-/**
- * The files that a graph's weights are in, under the names the graph has for them.
- * @throws AppError `integrity_failed` for a damaged graph, `model_not_found` for a file that is missing
- */
-async function externalDataOf(model: Uint8Array, path: string, files: PackFiles): Promise<ExternalData[]> {
-  const read = (start: number, end: number) => Promise.resolve(model.subarray(start, end));
-  const found = await readOnnxHeader(read, model.length, {
-    windowBytes: model.length,
-    maxReads: Number.POSITIVE_INFINITY,
-  });
-  if (!found.ok) {
-    throw new AppError('integrity_failed', `${path} is not a usable ONNX file: ${found.reason}`, {
-      detail: { file: path },
-    });
-  }
-  const folder = path.slice(0, path.lastIndexOf('/'));
-  const externalData: ExternalData[] = [];
-  for (const name of found.header.externalFiles) {
-    externalData.push({ path: name, data: await files.read(resolveExternalFile(folder, name) ?? name) });
-  }
-  return externalData;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { AutoencoderPart, AutoencoderSplit } from '#engine/architectures/autoencoder-kl.ts';
 import type { Runtime, Session } from '#engine/runtime/runtime.ts';
 import type { NoiseModel } from '#engine/samplers/noise-model.ts';
 import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
@@ -7,6 +8,7 @@ import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import type { AddOns, ChosenLora } from './add-ons.ts';
 import { builtAddOn, builtNetworks } from './built.ts';
 import { exportedNetworks } from './exported.ts';
+import { openIpAdapter, type ChosenIpAdapter, type OpenIpAdapter } from './ip-adapters.ts';
 import { explainMisfit } from './misfit.ts';
 import type { Networks, PreparedNetwork, TokenTable, UnetOptions } from './networks.ts';
 import { openPackFiles, type PackFiles, type ReadFile } from './pack-files.ts';
@@ -28,6 +30,12 @@ export interface LoadedControlNet {
   isPooled: boolean;
 }
 
+/** A half of a VAE in two parts; see {@link AutoencoderPart}. Each is opened on first use. @throws what the runtime throws */
+export interface VaeParts extends AutoencoderSplit {
+  inner: () => Promise<Session>;
+  outer: () => Promise<Session>;
+}
+
 /** Networks ready to generate with. */
 export interface LoadedModel {
   pack: ModelPack;
@@ -43,6 +51,8 @@ export interface LoadedModel {
    * @throws AppError `unsupported_feature` if there is none, and what the runtime throws
    */
   vaeEncoder(): Promise<Session>;
+  /** The VAE in parts, for images in tiles; undefined where it cannot be written so. */
+  vaeParts(half: 'vae_decoder' | 'vae_encoder'): VaeParts | undefined;
   /**
    * The decoder of a TAESD that is installed for the model, opened on first use; undefined if none is.
    * @throws what the runtime throws
@@ -61,6 +71,7 @@ export interface ModelChanges {
   /** Instead of the model's own. */
   vae?: AddOnPack | undefined;
   controlNets?: readonly AddOnPack[];
+  ipAdapters?: readonly ChosenIpAdapter[];
   /** Only for networks the engine writes itself. */
   unet?: UnetOptions;
 }
@@ -74,7 +85,7 @@ export interface Model {
   tokenTables: Networks['tokenTables'];
   /**
    * The networks, changed as requested; this may release those returned earlier.
-   * @throws AppError `invalid_request` for LoRAs, ControlNets or a VAE that do not fit, `unsupported_feature` for finished
+   * @throws AppError `invalid_request` for LoRAs, ControlNets, IP-Adapters or a VAE that do not fit, `unsupported_feature` for finished
    *   graphs that would have to be written otherwise, and what the runtime throws
    */
   load(changes: ModelChanges, addOns: AddOns): Promise<LoadedModel>;
@@ -119,17 +130,25 @@ export async function openModel(
     noiseModel,
     tokenTables: networks.tokenTables,
     matchLora: (lora) => networks.matchLora(lora),
-    async load({ loras = [], vae, controlNets = [], unet: unetOptions = {} }, addOns) {
-      const isWrittenOtherwise = controlNets.length > 0 || Object.keys(unetOptions).length > 0;
+    async load({ loras = [], vae, controlNets = [], ipAdapters = [], unet: unetOptions = {} }, addOns) {
+      const isWrittenOtherwise =
+        controlNets.length > 0 || ipAdapters.length > 0 || Object.keys(unetOptions).length > 0;
       if (pack.weights === 'onnx' && isWrittenOtherwise) {
         throw new AppError(
           'unsupported_feature',
-          `${pack.title} consists of exported ONNX graphs, which cannot take a ControlNet, tiling, FreeU, token merging or self-attention guidance. Turn these off, or choose a .safetensors checkpoint.`,
+          `${pack.title} consists of exported ONNX graphs, which cannot take a ControlNet, image prompts, tiling, FreeU, token merging or self-attention guidance. Turn these off, or choose a .safetensors checkpoint.`,
         );
       }
       const changes = {
         loras,
-        unet: controlNets.length > 0 ? { ...unetOptions, controlNet: true } : unetOptions,
+        unet: {
+          ...unetOptions,
+          ...(controlNets.length > 0 && { controlNet: true }),
+          ...(ipAdapters.length > 0 && {
+            ipAdapters: ipAdapters.map(({ images, tokens }) => ({ images, tokens })),
+          }),
+        },
+        ipAdapters: await Promise.all(ipAdapters.map((chosen, index) => openAdapter(chosen, index, addOns))),
       };
       const autoencoder = vae ? await openAutoencoder(vae, addOns.files(vae)) : { networks, isTiny: false };
       const controls: { network: PreparedNetwork; isPooled: boolean }[] = [];
@@ -170,6 +189,14 @@ export async function openModel(
             `${(vae ?? pack).title} has no VAE encoder, so it cannot start from an image. Choose another checkpoint.`,
           );
         },
+        vaeParts(half) {
+          const split = autoencoder.networks.split(half);
+          // Tiles have no opposite side to take borders from.
+          if (!split || unetOptions.tiling === true) return undefined;
+          const open = (part: AutoencoderPart) => () =>
+            cache.add(autoencoder.networks.prepare(half, changes, part));
+          return { inner: open('inner'), outer: open('outer'), ...split };
+        },
         async tinyDecoder() {
           for (const addOn of addOns.ofKind('vae')) {
             if (explainMisfit(model, addOn) !== null) continue;
@@ -199,6 +226,18 @@ export async function openModel(
       throw new AppError('invalid_request', `The ControlNet “${addOn.title}” has no effect: ${misfit}`);
     const { networks: own, configs } = await builtAddOn(addOn, addOnFiles, pack.family, runtime);
     return { networks: own, isPooled: configs.get('controlnet')?.['global_pool_conditions'] === true };
+  }
+
+  function openAdapter(
+    { pack: addOn }: ChosenIpAdapter,
+    index: number,
+    addOns: AddOns,
+  ): Promise<OpenIpAdapter> {
+    const misfit = explainMisfit(model, addOn);
+    if (misfit === null) return openIpAdapter(addOn, addOns.files(addOn), pack.family, index);
+    return Promise.reject(
+      new AppError('invalid_request', `The IP-Adapter “${addOn.title}” has no effect: ${misfit}`),
+    );
   }
 
   async function openAutoencoder(

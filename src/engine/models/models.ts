@@ -3,9 +3,7 @@ import { sumBytes, type ModelPack } from '#protocol/model.ts';
 import type { AddOns } from './add-ons.ts';
 import { openModel, type LoadedModel, type Model, type ModelChanges } from './model.ts';
 import type { ReadFile } from './pack-files.ts';
-
-/** Models whose files have so many bytes together stay on the device together; others take turns. */
-const KEPT_BYTES = 2e9;
+import { KEPT_BYTES } from './session-cache.ts';
 
 /** Models on a runtime, as many of them on the device as fit. */
 export interface Models {
@@ -16,6 +14,10 @@ export interface Models {
   open(packs: readonly ModelPack[]): Promise<Model[]>;
   /** Puts one of the open ones on the device, which the others leave where not all fit. See {@link Model.load} */
   load(model: Model, changes: ModelChanges, addOns: AddOns): Promise<LoadedModel>;
+  /** Of the files of those that are open. */
+  bytes(): Promise<number>;
+  /** Takes them from the device; they stay open. */
+  leaveDevice(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -30,6 +32,11 @@ export function createModels(runtime: Runtime, filesOf: (pack: ModelPack) => Rea
       const model = await opening.catch(() => kept);
       if (model !== kept) await model?.release();
     }
+  }
+
+  async function openBytes(): Promise<number> {
+    const all = await Promise.all(open.values());
+    return all.reduce((sum, { pack }) => sum + sumBytes(pack.files), 0);
   }
 
   return {
@@ -54,11 +61,11 @@ export function createModels(runtime: Runtime, filesOf: (pack: ModelPack) => Rea
       }
     },
     async load(model, changes, addOns) {
-      const all = await Promise.all(open.values());
-      const bytes = all.reduce((sum, { pack }) => sum + sumBytes(pack.files), 0);
-      if (bytes > KEPT_BYTES) await release(open.values(), model);
+      if ((await openBytes()) > KEPT_BYTES) await release(open.values(), model);
       return model.load(changes, addOns);
     },
+    bytes: openBytes,
+    leaveDevice: () => release(open.values()),
     async release() {
       const before = open;
       open = new Map();

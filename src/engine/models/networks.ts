@@ -1,8 +1,10 @@
+import type { AutoencoderPart, AutoencoderSplit } from '#engine/architectures/autoencoder-kl.ts';
 import type { NetworkName } from '#engine/architectures/index.ts';
 import type { Unet2dConditionOptions } from '#engine/architectures/unet-2d-condition.ts';
 import type { Session } from '#engine/runtime/runtime.ts';
 import type { Lora } from '#weights/lora.ts';
 import type { ChosenLora } from './add-ons.ts';
+import type { OpenIpAdapter } from './ip-adapters.ts';
 
 /** How the UNet is written, where the engine writes it. */
 export type UnetOptions = Omit<
@@ -16,6 +18,8 @@ export interface NetworkChanges {
   loras: readonly ChosenLora[];
   /** Of these all networks that draw take `tiling`. */
   unet: UnetOptions;
+  /** Those that `unet` is written for, in its order. */
+  ipAdapters?: readonly OpenIpAdapter[];
 }
 
 /** A network that can be opened. */
@@ -47,9 +51,12 @@ export interface Networks {
   has(name: NetworkName): boolean;
   /**
    * Finds out what a network is opened from; its weights are not read.
+   * @param part one of the two parts of a network that can be {@link split}; all of it by default
    * @throws AppError `invalid_request` when a LoRA does not fit
    */
-  prepare(name: NetworkName, changes: NetworkChanges): PreparedNetwork;
+  prepare(name: NetworkName, changes: NetworkChanges, part?: AutoencoderPart): PreparedNetwork;
+  /** How a network is split in two parts; undefined where it cannot be. */
+  split(name: NetworkName): AutoencoderSplit | undefined;
   /**
    * Looks whether a LoRA fits, by names and shapes.
    * @returns its modules that do not exist here and are left out

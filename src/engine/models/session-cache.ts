@@ -3,8 +3,8 @@ import type { Session } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
 import type { PreparedNetwork } from './networks.ts';
 
-/** Sessions kept after their use, those in use included, may have weights of so many bytes. */
-const KEPT_BYTES = 2e9;
+/** Sessions of all kinds together may have weights of so many bytes while they are kept after their use. */
+export const KEPT_BYTES = 2e9;
 
 /** Open sessions by key; see {@link createSessionCache}. */
 export interface SessionCache {
@@ -15,11 +15,16 @@ export interface SessionCache {
   open(networks: readonly PreparedNetwork[]): Promise<Session[]>;
   /** One session more beside those of the last {@link open}. */
   add(network: PreparedNetwork): Promise<Session>;
+  /** Of the weights of the sessions that are kept. */
+  bytes(): number;
   release(): Promise<void>;
 }
 
-/** Keeps a model's sessions, so that changing a LoRA back and forth does not load weights each time. */
-export function createSessionCache(): SessionCache {
+/**
+ * Keeps sessions, so that changing a LoRA back and forth does not load weights each time.
+ * @param keptBytes of those kept after their use, those in use included
+ */
+export function createSessionCache(keptBytes = KEPT_BYTES): SessionCache {
   /** The one used last is the last. */
   const kept = new Map<string, { session: Session; bytes: number }>();
   // A job that comes while the model is being loaded for it waits for these sessions, and opens none of its own.
@@ -51,7 +56,7 @@ export function createSessionCache(): SessionCache {
     });
     const keys = new Set(networks.map(({ key }) => key));
     const needed = networks.reduce((sum, { bytes }) => sum + bytes, 0);
-    await releaseBut(keys, KEPT_BYTES - needed);
+    await releaseBut(keys, keptBytes - needed);
     const sessions = new Map<PreparedNetwork, Session>();
     for (const network of networks.toSorted((a, b) => b.bytes - a.bytes)) {
       try {
@@ -68,6 +73,7 @@ export function createSessionCache(): SessionCache {
   return {
     open: (networks) => queue.add(() => openAll(networks)),
     add: (network) => queue.add(() => openOne(network)),
+    bytes: () => [...kept.values()].reduce((sum, { bytes }) => sum + bytes, 0),
     release: () => queue.add(() => releaseBut(new Set(), -1)),
   };
 }

@@ -1,6 +1,7 @@
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import { openCheckpoint, type Component } from '#weights/checkpoint.ts';
 import { inferConfig } from '#weights/infer-config.ts';
+import { joinTensors } from '#weights/join-tensors.ts';
 import { dequantiseTensors } from '#weights/quantise.ts';
 import { openSafetensors } from '#weights/safetensors-source.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
@@ -66,7 +67,7 @@ export async function openWeightFiles(
       const shards: TensorSource[] = [];
       for (const { path } of files.list(folder).filter(isWeights)) shards.push(await open(path));
       if (shards.length === 0) continue;
-      const [source] = openCheckpoint(joinShards(shards)).components.values();
+      const [source] = openCheckpoint(joinTensors(shards)).components.values();
       if (!source) {
         throw new AppError(
           'integrity_failed',
@@ -92,22 +93,4 @@ function configOf(
   // Only the name distinguishes these; lllyasviel/ControlNet-v1-1, control_v11e_sd15_shuffle.yaml.
   if (component === 'controlnet' && /shuffle/i.test(id)) return { ...config, global_pool_conditions: true };
   return config;
-}
-
-/** The tensors of several files as one source. */
-function joinShards(shards: readonly TensorSource[]): TensorSource {
-  const [only] = shards;
-  if (only && shards.length === 1) return only;
-  const holders = new Map<string, TensorSource>();
-  for (const shard of shards) for (const name of shard.names()) holders.set(name, shard);
-  return {
-    names: () => holders.keys(),
-    info: (name) => holders.get(name)?.info(name),
-    read(name) {
-      const holder = holders.get(name);
-      if (!holder) throw new AppError('not_found', `The weights have no tensor "${name}".`);
-      return holder.read(name);
-    },
-    location: (name) => holders.get(name)?.location?.(name),
-  };
 }

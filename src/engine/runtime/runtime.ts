@@ -16,12 +16,13 @@ export interface OrtBuild {
 
 /**
  * A tensor in JavaScript's memory or in a buffer of the runtime's own GPU device. Numbers in JavaScript's memory are
- * narrowed where the graph wants float16.
+ * narrowed where the graph wants float16, and widened where it wants float64.
  */
 export type TensorValue =
   | { type: 'float32'; data: Float32Array; dims: readonly number[] }
   | { type: 'int32'; data: Int32Array; dims: readonly number[] }
   | { type: 'int64'; data: BigInt64Array; dims: readonly number[] }
+  | { type: 'bool'; data: Uint8Array; dims: readonly number[] }
   | { type: 'float32'; buffer: GPUBuffer; dims: readonly number[] };
 
 /** Raw bytes a graph refers to by file name. */
@@ -155,6 +156,9 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
       if (value.type === 'float32' && tensorMetadata(name).type === 'float16') {
         return new ort.Tensor('float16', narrowToFloat16(value.data), dims);
       }
+      if (value.type === 'float32' && tensorMetadata(name).type === 'float64') {
+        return new ort.Tensor('float64', Float64Array.from(value.data), dims);
+      }
       switch (value.type) {
         case 'float32':
           return new ort.Tensor('float32', value.data, dims);
@@ -162,6 +166,8 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
           return new ort.Tensor('int32', value.data, dims);
         case 'int64':
           return new ort.Tensor('int64', value.data, dims);
+        case 'bool':
+          return new ort.Tensor('bool', value.data, dims);
       }
     };
     const toFeeds = (inputs: Readonly<Record<string, TensorValue>>) =>

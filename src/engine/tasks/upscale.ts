@@ -19,9 +19,10 @@ export const upscale: Stage<UpscaleJob, void> = async (run, job) => {
     await yieldToEvents();
     if (run.stop.cancelled) break;
     run.stop.skipped = false;
-    const pixels = await post(run, await readImage(source.image, BACKGROUND));
-    if (!pixels) continue;
     const { facts, texts } = await readSourceTexts(source, job.post);
+    const image = await readImage(source.image, BACKGROUND);
+    const pixels = await post(run, { pixels: image, index, spec: facts });
+    if (!pixels) continue;
     await writeImage(run, {
       pixels,
       facts: { ...facts, index },

@@ -1,5 +1,5 @@
 import { canny } from '#imaging/opencv/canny.ts';
-import { gaussianBlurFloat } from '#imaging/opencv/gaussian-blur.ts';
+import { gaussianBlurFloat, kernelOfSigma } from '#imaging/opencv/gaussian-blur.ts';
 import { createPixels, greyToRgb, toFloat, type FloatPixels, type Pixels } from '#imaging/pixels.ts';
 
 const { fround } = Math;
@@ -17,7 +17,9 @@ const XDOG_SIGMAS = [0.5, 5] as const;
  * `PreprocessorScribbleXdog`: difference of Gaussians (Winnemöller, Kyprianidis & Olsen 2012).
  */
 export function xdogScribble(rgb: Pixels, threshold: number): Pixels {
-  const [near, far] = XDOG_SIGMAS.map((sigma) => gaussianBlurFloat(toFloat(rgb), sigma));
+  const [near, far] = XDOG_SIGMAS.map((sigma) =>
+    gaussianBlurFloat(toFloat(rgb), kernelOfSigma(sigma, 'float32')),
+  );
   if (!near || !far) return rgb;
   const darkness = leastDifference(far, near);
   const strokes = createPixels(rgb, 1);
@@ -37,7 +39,7 @@ const LINEART_SIGMA = 6;
  */
 export function standardLineart(rgb: Pixels): Pixels {
   const image = toFloat(rgb);
-  const intensity = leastDifference(gaussianBlurFloat(image, LINEART_SIGMA), image);
+  const intensity = leastDifference(gaussianBlurFloat(image, kernelOfSigma(LINEART_SIGMA, 'float32')), image);
   intensity.forEach((value, i) => (intensity[i] = Math.min(Math.max(value, 0), 255)));
   const strong = medianOf(intensity.filter((value) => value > 8));
   const divisor = Math.max(16, strong ?? 16);

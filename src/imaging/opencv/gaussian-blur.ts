@@ -35,13 +35,22 @@ export function gaussianBlur(pixels: Pixels, { width, height, sigmaX, sigmaY }: 
   return blurred;
 }
 
-/** `cv2.GaussianBlur` of a float32 image, with the kernel OpenCV takes for a standard deviation. */
-export function gaussianBlurFloat(pixels: FloatPixels, sigma: number): FloatPixels {
-  const kernel = gaussianWeights(kernelOfSigma(sigma, 'float32').width, sigma).map(Math.fround);
+/** The kernel of a size, which is odd, with the standard deviation OpenCV takes when it is given none (`sigma = 0`). */
+export function kernelOfSize(size: number): GaussianKernel {
+  const sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8;
+  return { width: size, height: size, sigmaX: sigma, sigmaY: sigma };
+}
+
+/** `cv2.GaussianBlur` of a float32 image. */
+export function gaussianBlurFloat(
+  pixels: FloatPixels,
+  { width, height, sigmaX, sigmaY }: GaussianKernel,
+): FloatPixels {
+  const weights = (size: number, sigma: number) => gaussianWeights(size, sigma).map(Math.fround);
   const rows = createFloatPixels(pixels, pixels.channels);
-  convolve(pixels, rows.data, kernel, 'rows');
+  convolve(pixels, rows.data, weights(width, sigmaX), 'rows');
   const blurred = createFloatPixels(pixels, pixels.channels);
-  convolve(rows, blurred.data, kernel, 'columns');
+  convolve(rows, blurred.data, weights(height, sigmaY), 'columns');
   return blurred;
 }
 

@@ -1,6 +1,7 @@
 import type { Component } from '#weights/checkpoint.ts';
 import { families } from '#protocol/families.ts';
-import type { ConfigFile, ModelDefaults, ModelFamily, ModelPack, PackFile } from '#protocol/model.ts';
+import { fewStepsOf } from '#protocol/few-steps.ts';
+import type { ConfigFile, ModelFamily, ModelPack, PackFile } from '#protocol/model.ts';
 
 /** Families whose models can be imported. */
 export type ImportedFamily = Exclude<ModelFamily, 'emoji-mini'>;
@@ -49,16 +50,6 @@ const NOISE_SCHEDULE = {
   trained_betas: null,
 } as const;
 
-/** Ways of distilling a model to few steps, as people name such models, and what these then want. */
-const DISTILLED: readonly (readonly [
-  name: RegExp,
-  defaults: Pick<ModelDefaults, 'steps' | 'guidanceScale' | 'sampler' | 'schedule'>,
-])[] = [
-  [/turbo/i, { steps: 4, guidanceScale: 1, sampler: 'euler_ancestral', schedule: 'sgm_uniform' }],
-  [/lightning|hyper/i, { steps: 8, guidanceScale: 1, sampler: 'euler', schedule: 'sgm_uniform' }],
-  [/(?:^|[^a-z])lcm(?:[^a-z]|$)/i, { steps: 6, guidanceScale: 1, sampler: 'lcm', schedule: 'sgm_uniform' }],
-];
-
 const USUAL = { steps: 25, guidanceScale: 7, sampler: 'dpmpp_2m', schedule: 'karras' } as const;
 
 /** CLIP's tokenizer, which every family uses, as stored beside the app; its vocabulary is derived from it. */
@@ -97,8 +88,12 @@ export function modelFacts(
   const is768 = family === 'sd2' && prediction === 'v_prediction';
   const trainedSizes = is768 ? ([[768, 768]] as const) : ofFamily;
   const [[width, height] = [512, 512]] = trainedSizes;
-  const distilled = DISTILLED.find(([mark]) => mark.test(name))?.[1];
-  return { sizing, trainedSizes, latent, defaults: { width, height, ...(distilled ?? USUAL) } };
+  return {
+    sizing,
+    trainedSizes,
+    latent,
+    defaults: { width, height, ...(fewStepsOf(name)?.values ?? USUAL) },
+  };
 }
 
 /** Networks a model of the family is made of. */

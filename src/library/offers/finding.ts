@@ -86,7 +86,8 @@ export function storedComponents(components: Components, storage: WeightStorage)
 
 /** The path of a network quantised here in its pack; a single network is at the top. */
 function quantisedPath(component: Component): string {
-  return component === 'controlnet' ? 'model.safetensors' : `${component}/model.safetensors`;
+  const isAlone = component === 'controlnet' || component === 'image_encoder';
+  return isAlone ? 'model.safetensors' : `${component}/model.safetensors`;
 }
 
 /** The files that quantising makes of the networks; their sizes are exact. */

@@ -6,6 +6,7 @@ import { families } from '#protocol/families.ts';
 import type { ConfigFile } from '#protocol/model.ts';
 import { componentsOf, isImportedFamily } from './families.ts';
 import { countInWords, refusedFinding, type Finding } from './finding.ts';
+import { inspectOnnxNetwork } from './onnx-network.ts';
 import { inspectOnnxPipeline } from './onnx-pipeline.ts';
 import { openComponents } from './open-components.ts';
 import { inspectSafetensors, modelFinding } from './single-file.ts';
@@ -57,6 +58,10 @@ export async function inspectFolder(listing: Listing, device: BackendInfo | null
       },
     );
   }
+  const hasGraphs = listing.files.some(({ path }) => path.endsWith('.onnx'));
+  // Repositories of taggers and depth networks have their weights beside the graph too.
+  const network = hasGraphs ? await inspectOnnxNetwork(listing) : null;
+  if (network) return network;
   const top = listing.files.filter(({ path }) => !path.includes('/') && path.endsWith('.safetensors'));
   const preferred = WEIGHT_NAMES.map((name) => top.filter(({ path }) => name.test(path))).find(
     (found) => found.length > 0,
@@ -69,7 +74,7 @@ export async function inspectFolder(listing: Listing, device: BackendInfo | null
       `It has several files of weights; import one of them: ${names.join(', ')}${more.length > 4 ? ' …' : ''}`,
     );
   }
-  if (listing.files.some(({ path }) => path.endsWith('.onnx'))) {
+  if (hasGraphs) {
     return refusedFinding(
       'Its ONNX graphs are not in the layout of diffusers (unet/model.onnx, text_encoder/model.onnx, vae_decoder/model.onnx): they were made for one program, with shapes and helpers of its own.',
       { format: 'onnx' },

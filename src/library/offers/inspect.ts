@@ -3,6 +3,7 @@ import type { Listing, SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { inspectFolder } from './folder.ts';
 import { refusedFinding, type Finding } from './finding.ts';
+import { inspectOnnxNetwork } from './onnx-network.ts';
 import { inspectSafetensors } from './single-file.ts';
 
 /** Single files that cannot be used here, by their extensions. */
@@ -12,12 +13,11 @@ const REFUSED: readonly (readonly [name: RegExp, problem: string])[] = [
     'It is a PyTorch pickle, and opening a pickle can run any program hidden in it. Look for the .safetensors version, or convert it.',
   ],
   [/\.gguf$/i, 'It is a GGUF file, which is not supported. Look for the .safetensors version.'],
-  [
-    /\.onnx(?:_data)?$/i,
-    'An ONNX graph by itself is not a whole model. Drop the folder it is in, with unet, text_encoder, vae_decoder and tokenizer.',
-  ],
   [/\.(?:zip|7z|rar|tar|gz)$/i, 'It is an archive. Unpack it and drop what is inside.'],
 ];
+
+const ONNX_ALONE =
+  'It is not a network that is known here. If it is a part of a model, drop the folder it is in, with unet, text_encoder, vae_decoder and tokenizer.';
 
 /**
  * Recognises what a listing holds.
@@ -28,9 +28,12 @@ export async function inspectListing(listing: Listing, device: BackendInfo | nul
   const [only, ...more] = listing.files;
   if (!only || more.length > 0) return inspectFolder(listing, device);
   const refused = REFUSED.find(([name]) => name.test(only.path));
-  if (refused) {
-    const format = /\.onnx/i.test(only.path) ? 'onnx' : 'unknown';
-    return refusedFinding(refused[1], { format }, [{ path: only.path, file: only }]);
+  if (refused) return refusedFinding(refused[1], {}, [{ path: only.path, file: only }]);
+  if (/\.onnx(?:_data)?$/i.test(only.path)) {
+    return (
+      (await inspectOnnxNetwork(listing)) ??
+      refusedFinding(ONNX_ALONE, { format: 'onnx' }, [{ path: only.path, file: only }])
+    );
   }
   return inspectSafetensors(only, listing.title, device);
 }

@@ -1,7 +1,6 @@
-import { readOnnxHeader, resolveExternalFile, type OnnxHeader } from '#codecs/onnx-header.ts';
+import { resolveExternalFile, type OnnxHeader } from '#codecs/onnx-header.ts';
 import type { Listing, SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
-import { AppError } from '#protocol/error.ts';
 import { families, familyByTextWidth } from '#protocol/families.ts';
 import type { ConfigFile } from '#protocol/model.ts';
 import {
@@ -12,25 +11,11 @@ import {
   type ImportedFamily,
 } from './families.ts';
 import { ACTIVATION_BYTES, countInWords, refusedFinding, toPackFile, type Finding } from './finding.ts';
+import { openOnnx } from './onnx-graph.ts';
 
 /** Graphs of a pipeline in diffusers' ONNX layout; those at the end only where they are there. */
 const NEEDED = ['unet', 'text_encoder', 'vae_decoder'] as const;
 const OPTIONAL = ['text_encoder_2', 'vae_encoder'] as const;
-
-/** On disk a seek costs nothing; on a server each read is a request. */
-const DISK_LIMITS = { windowBytes: 64 * 1024, maxReads: 100_000 };
-const SERVER_LIMITS = { windowBytes: 1024 * 1024, maxReads: 16 };
-
-/** The header of an ONNX file. @throws AppError `integrity_failed`; what reading throws */
-async function openOnnx(file: SourceFile): Promise<OnnxHeader> {
-  const read = async (start: number, end: number) =>
-    new Uint8Array(await file.slice(start, end).arrayBuffer());
-  const found = await readOnnxHeader(read, file.size, file.url === null ? DISK_LIMITS : SERVER_LIMITS);
-  if (found.ok) return found.header;
-  throw new AppError('integrity_failed', `${file.path} is not a usable ONNX file: ${found.reason}`, {
-    detail: { file: file.path },
-  });
-}
 
 /**
  * Recognises a folder of ONNX graphs in the layout of diffusers: `unet/model.onnx` and the others, with their

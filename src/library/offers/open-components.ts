@@ -1,4 +1,5 @@
 import { openCheckpoint, type Component } from '#weights/checkpoint.ts';
+import { joinTensors } from '#weights/join-tensors.ts';
 import { openSafetensors, type ByteSource } from '#weights/safetensors-source.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
@@ -6,20 +7,6 @@ import type { Components } from './finding.ts';
 
 /** The folders of a diffusers pipeline that hold networks this engine runs. */
 const FOLDERS = ['unet', 'vae', 'text_encoder', 'text_encoder_2'] as const satisfies readonly Component[];
-
-/** The parts of one network as one source. */
-function joinShards(shards: readonly TensorSource[]): TensorSource {
-  const holders = new Map<string, TensorSource>();
-  for (const shard of shards) for (const name of shard.names()) holders.set(name, shard);
-  return {
-    names: () => holders.keys(),
-    info: (name) => holders.get(name)?.info(name),
-    read: (name) =>
-      holders.get(name)?.read(name) ??
-      Promise.reject(new AppError('not_found', `There is no tensor "${name}".`)),
-    location: (name) => holders.get(name)?.location?.(name),
-  };
-}
 
 /**
  * The networks in the safetensors files of a pack: a checkpoint or a single network at the top, or in the folders of
@@ -41,7 +28,7 @@ export async function openComponents(
       if (path.startsWith(`${folder}/`)) shards.push(await openSafetensors(file, path));
     }
     if (shards.length === 0) continue;
-    const [network] = openCheckpoint(joinShards(shards)).components.values();
+    const [network] = openCheckpoint(joinTensors(shards)).components.values();
     if (!network) {
       throw new AppError('integrity_failed', `The folder ${folder} does not contain the expected network.`, {
         detail: { file: folder },

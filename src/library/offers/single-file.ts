@@ -6,7 +6,13 @@ import type { SourceFile } from '#library/sources/source-file.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import { families } from '#protocol/families.ts';
-import { sumBytes, type AddOnKind, type ConfigFile, type Licence } from '#protocol/model.ts';
+import {
+  sumBytes,
+  type AddOnKind,
+  type ConfigFile,
+  type Licence,
+  type VisionWidths,
+} from '#protocol/model.ts';
 import {
   autoencoderConfig,
   familyConfigs,
@@ -35,6 +41,9 @@ const ADD_ONS: Partial<Readonly<Record<WeightKind, AddOnKind>>> = {
   taesd: 'vae',
   controlnet: 'controlnet',
   upscaler: 'upscaler',
+  'clip-vision': 'clip-vision',
+  'safety-checker': 'safety-checker',
+  'ip-adapter': 'ip-adapter',
 };
 
 const KIND_TITLES: Readonly<Record<WeightKind, string>> = {
@@ -47,6 +56,8 @@ const KIND_TITLES: Readonly<Record<WeightKind, string>> = {
   upscaler: 'upscaler',
   lora: 'LoRA',
   embedding: 'embedding',
+  'clip-vision': 'CLIP vision model',
+  'safety-checker': 'safety checker',
   'ip-adapter': 'IP-Adapter',
   't2i-adapter': 'T2I-Adapter',
   unknown: 'file of weights',
@@ -57,7 +68,6 @@ const NOT_ALONE: Partial<Readonly<Record<WeightKind, string>>> = {
   unet: 'It is a UNet without text encoder and VAE. Drop the whole checkpoint, or the folder of the pipeline it belongs to.',
   'text-encoder':
     'It is a text encoder by itself. Drop the whole checkpoint, or the folder of the pipeline it belongs to.',
-  'ip-adapter': 'It is an IP-Adapter, which this engine does not run yet.',
   't2i-adapter': 'It is a T2I-Adapter, which this engine does not run yet.',
 };
 
@@ -111,10 +121,11 @@ export async function inspectSafetensors(
     });
   }
   const family = found.family === 'other' ? null : found.family;
+  const vision = visionWidths(components);
   const placed = { path: 'model.safetensors', file };
   const metadata = keptMetadata(weights.metadata);
   const options =
-    addOn === 'controlnet'
+    addOn === 'controlnet' || addOn === 'clip-vision'
       ? await storageOptions(components, file.size, 0, device)
       : [
           {
@@ -139,6 +150,7 @@ export async function inspectSafetensors(
       family,
       description: summary,
       files: storage === 'exact' ? [toPackFile(placed)] : await quantisedFiles(components, storage),
+      ...(vision && { vision }),
       ...(Object.keys(metadata).length > 0 && { metadata }),
     }),
   };
@@ -272,6 +284,24 @@ function sizesProblem(components: Components): string | null {
     if (thrown instanceof AppError) return thrown.message;
     throw thrown;
   }
+}
+
+/** How an IP-Adapter and its CLIP vision model find each other. */
+function visionWidths(components: Components): VisionWidths | null {
+  const widthOf = (value: unknown) => (typeof value === 'number' ? value : undefined);
+  for (const [component, network] of components) {
+    if (component !== 'image_encoder' && component !== 'ip_adapter') continue;
+    const config = inferConfig(component, network);
+    const reads = widthOf(config['input_width']);
+    const [embedding, patch] =
+      component === 'image_encoder'
+        ? [widthOf(config['projection_dim']), widthOf(config['hidden_size'])]
+        : config['reads'] === 'image_embeds'
+          ? [reads, undefined]
+          : [undefined, reads];
+    return { ...(embedding !== undefined && { embedding }), ...(patch !== undefined && { patch }) };
+  }
+  return null;
 }
 
 /** “SDXL checkpoint, float16, 2.6 billion parameters”. */

@@ -11,7 +11,7 @@ import { crop } from '#imaging/pillow/paste.ts';
 import { greyToRgb, mapSamples, type Pixels } from '#imaging/pixels.ts';
 import { createPlanes, type Planes } from '#imaging/planes.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ControlSpec, Size } from '#protocol/job.ts';
+import type { ControlSpec, NetworkPreprocessor, Size } from '#protocol/job.ts';
 
 /** What a control image is prepared for. */
 export interface ControlTarget {
@@ -21,7 +21,12 @@ export interface ControlTarget {
   rules: ControlRules;
   /** The init image of the image that is generated. */
   init?: PreparedInit | undefined;
+  /** Runs the preprocessors that are networks. */
+  makeMap: MakeMap;
 }
+
+/** Makes the control image, RGB, of an image in RGB. */
+export type MakeMap = (preprocessor: NetworkPreprocessor, rgb: Pixels) => Promise<Pixels>;
 
 /** Whose way of applying ControlNets is followed: that of A1111's extension, or of diffusers' pipelines. */
 export type ControlRules = 'a1111' | 'diffusers';
@@ -54,6 +59,10 @@ export async function prepareControlImage(spec: ControlImageSpec, target: Contro
       return toPlanes(greyToRgb(canny(fitted(image), [preprocessor.low, preprocessor.high])));
     case 'module':
       return toPlanes(fitted(preprocessBy(preprocessor, image)));
+    case 'openpose':
+    case 'depth':
+    case 'normal':
+      return toPlanes(fitted(await target.makeMap(preprocessor, image)));
     case 'inpaint':
       return hideMasked(toPlanes(fitted(image)), target.init);
     case 'fooocus':

@@ -6,8 +6,8 @@ import type { LatentShape } from '#engine/stages/denoise/unet.ts';
 import type { PreparedInit } from '#engine/stages/init/prepared.ts';
 import type { Planes } from '#imaging/planes.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ControlSpec, Size } from '#protocol/job.ts';
-import { prepareControlImage, type ControlRules } from './control-image.ts';
+import type { ControlSpec } from '#protocol/job.ts';
+import { prepareControlImage, type ControlRules, type ControlTarget, type MakeMap } from './control-image.ts';
 
 /** A ControlNet and the image it looks at. */
 export interface Control {
@@ -37,6 +37,7 @@ const LAST_SOFTENED = 9;
 
 /**
  * Reads a job's control images.
+ * @param makeMap runs the preprocessors that are networks
  * @param inits the init images of the batch; none where it starts from noise
  * @throws AppError `invalid_request` for files that are not images, and for ControlNets made for other UNets
  */
@@ -44,6 +45,7 @@ export async function prepareControls(
   { unet, controlNets, pack }: LoadedModel,
   specs: readonly ControlSpec[],
   shape: LatentShape,
+  makeMap: MakeMap,
   rules: ControlRules = 'a1111',
   inits: readonly PreparedInit[] = [],
 ): Promise<Control[]> {
@@ -70,7 +72,7 @@ export async function prepareControls(
       isPooled,
       spec,
       rules,
-      images: await prepareImages(spec, size, rules, inits),
+      images: await prepareImages(spec, { size, rules, makeMap }, inits),
     });
   }
   return controls;
@@ -84,14 +86,13 @@ export const FULL_SCALE: Readonly<Record<string, TensorValue>> = {
 /** The control images of a batch: one for all, unless they are of init images that differ. */
 async function prepareImages(
   spec: ControlSpec,
-  size: Size,
-  rules: ControlRules,
+  target: ControlTarget,
   inits: readonly PreparedInit[],
 ): Promise<Planes[]> {
   const prepared = new Map<PreparedInit | undefined, Planes>();
   const images: Planes[] = [];
   for (const init of inits.length > 0 ? inits : [undefined]) {
-    const image = prepared.get(init) ?? (await prepareControlImage(spec, { size, rules, init }));
+    const image = prepared.get(init) ?? (await prepareControlImage(spec, { ...target, init }));
     prepared.set(init, image);
     images.push(image);
   }
@@ -116,7 +117,7 @@ export function controlInput(
  * is within its start and end (scripts/hook.py); diffusers also whether the part after the step is (`controlnet_keep`).
  */
 export function takesPart(
-  { spec: { start, end }, rules }: Pick<Control, 'spec' | 'rules'>,
+  { spec: { start, end }, rules }: { spec: Pick<ControlSpec, 'start' | 'end'>; rules: ControlRules },
   evaluation: number,
   evaluations: number,
 ): boolean {

@@ -1,6 +1,15 @@
-import type { LoadedModel } from '#engine/models/model.ts';
+import type { LoadedModel, VaeParts } from '#engine/models/model.ts';
 import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
-import { EDGE_CELLS, runInTiles, runWholeOrTiled, tileSide, toPlanes } from '#engine/stages/pixels/tiles.ts';
+import { runOuterPart } from '#engine/stages/pixels/image-tiles.ts';
+import {
+  EDGE_CELLS,
+  inLessMemory,
+  runInTiles,
+  runWholeOrTiled,
+  tensorOf,
+  tileSide,
+  toPlanes,
+} from '#engine/stages/pixels/tiles.ts';
 import { decodedPixels } from '#imaging/a1111/img2img-result.ts';
 import { createPixels, type Pixels } from '#imaging/pixels.ts';
 import type { Planes } from '#imaging/planes.ts';
@@ -27,6 +36,7 @@ export async function decodeLatents(
   const [, channels = 0, height = 0, width = 0] = latents.dims;
   const { downscale } = pack.latent;
   const side = tileSide(pack);
+  const parts = model.vaeParts('vae_decoder');
 
   const decode = async (value: TensorValue): Promise<Planes> =>
     toPlanes((await vaeDecoder.run({ [input]: value }))[output], 'VAE decoder');
@@ -36,14 +46,14 @@ export async function decodeLatents(
     side,
     {
       whole: () => decode(latents),
-      tiled: async () =>
-        runInTiles(
-          { channels, height, width, data: await read(latents) },
-          { input: side / downscale, output: side, edge: EDGE_CELLS * downscale },
-          (tile) =>
-            decode({ type: 'float32', data: tile.data, dims: [1, tile.channels, tile.height, tile.width] }),
-        ),
+      tiled: async () => {
+        const whole = { channels, height, width, data: await read(latents) };
+        const tile = { input: side / downscale, output: side, edge: EDGE_CELLS * downscale };
+        const blended = () => runInTiles(whole, tile, (cut) => decode(tensorOf(cut)));
+        return parts ? inLessMemory(() => decodeInParts(parts, whole, side), blended) : blended();
+      },
     },
+    parts?.bytesPerPixel,
   );
   if (!planes.data.every(Number.isFinite)) {
     throw new AppError(
@@ -52,6 +62,23 @@ export async function decodeLatents(
     );
   }
   return rounding === 'down' ? decodedPixels(planes) : roundedPixels(planes);
+}
+
+/** The inner part on the whole image, the outer one in tiles. */
+async function decodeInParts(
+  { inner, outer, reach, cell }: VaeParts,
+  latents: Planes,
+  side: number,
+): Promise<Planes> {
+  const outputs = await (await inner()).run({ latent_sample: tensorOf(latents) });
+  return runOuterPart(toPlanes(outputs['hidden'], 'VAE decoder'), {
+    session: await outer(),
+    input: 'hidden',
+    output: 'sample',
+    reach,
+    side: side / cell,
+    cell: { input: 1, output: cell },
+  });
 }
 
 /** Planes of red, green and blue in −1 … 1 as RGB, rounded to the nearest. */

@@ -4,6 +4,7 @@ import type { DenoiseInstruction } from '#engine/samplers/program.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import { createResidualSum } from './control-residuals.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
+import { imagePromptInputs } from './image-prompt-inputs.ts';
 import { degradeRows, type GuidedRow } from './self-attention.ts';
 import {
   conditioningInputs,
@@ -72,7 +73,7 @@ type RowRunner = (
 
 /** Runs the network on rows, in as few runs as there may be. */
 function createRowRunner(network: GuidedUnet): RowRunner {
-  const { unet, shape, extra } = network;
+  const { unet, shape, extra, imagePrompts = [], evaluations } = network;
   const output = outputName(unet);
   const addResiduals = createResidualSum(network);
   const length = latentLength(shape);
@@ -86,6 +87,7 @@ function createRowRunner(network: GuidedUnet): RowRunner {
     const outputs = await unet.run({
       sample: { type: 'float32', data: sample, dims: [rows.length, channels, shape.height, shape.width] },
       ...conditioningInputs(unet, timestep, rows),
+      ...imagePromptInputs(imagePrompts, rows, call, evaluations),
       ...(await addResiduals(latents, rows, timestep, call)),
     });
     const result = outputs[output]?.data;

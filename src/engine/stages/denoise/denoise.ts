@@ -102,12 +102,14 @@ function networkOf({
   plan,
   prompts,
   controls,
+  imagePrompts,
 }: Omit<DenoiseInput, 'latents' | 'inits'>): GuidedUnet {
   const { guidanceScale, selfAttentionGuidance: attention } = pass.spec;
   return {
     unet: model.unet,
     shape: pass.shape,
     controls,
+    imagePrompts,
     evaluations: plan.evaluations,
     prompts,
     guidanceScale,

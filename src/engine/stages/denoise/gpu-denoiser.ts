@@ -9,6 +9,7 @@ import {
   takesPart,
 } from '#engine/stages/control/control.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
+import { scalesInput, tokensInput } from './image-prompt-inputs.ts';
 import {
   conditioningInputs,
   contextInput,
@@ -27,7 +28,7 @@ export interface GpuDenoiser {
 
 /** As the array denoiser, with latents, network outputs and prompts in GPU buffers; nothing is read back. */
 export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet): GpuDenoiser {
-  const { unet, shape, prompts, guidanceScale, extra, controls, evaluations } = network;
+  const { unet, shape, prompts, guidanceScale, extra, controls, imagePrompts = [], evaluations } = network;
   const length = latentLength(shape);
   const channels = shape.channels + (extra?.channels ?? 0);
   const rowLength = latentLength({ ...shape, channels });
@@ -56,6 +57,21 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
     const { data, dims } = contextInput(rows);
     const buffer = bufferOf(`contexts ${ids.join()}`, data.length, () => data);
     return { type: 'float32', buffer, dims };
+  }
+
+  /** The tokens of image prompts, uploaded once as well, and how much the images count in this step. */
+  function imageInputs(rows: readonly GuidanceRow[], step: number): Record<string, TensorValue> {
+    const pattern = rows.map(({ unconditional }) => (unconditional ? '-' : '+')).join('');
+    return Object.fromEntries(
+      imagePrompts.flatMap((group, index): [string, TensorValue][] => {
+        const { data, dims } = tokensInput(group, rows);
+        const buffer = bufferOf(`images ${index} ${pattern}`, data.length, () => data);
+        return [
+          [`ip_hidden_states_${index}`, { type: 'float32', buffer, dims }],
+          [`ip_scale_${index}`, scalesInput(group, step, evaluations)],
+        ];
+      }),
+    );
   }
 
   /** The latents of these rows, each followed by `rest` unset values. */
@@ -149,6 +165,7 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
         await unet.runInto(
           {
             ...inputs,
+            ...imageInputs(group, step),
             ...(await residualInputs(key, group, inputs, latents, step)),
             sample: { type: 'float32', buffer: sample, dims: dimsOf(channels) },
           },

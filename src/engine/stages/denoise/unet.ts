@@ -2,6 +2,7 @@ import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Control } from '#engine/stages/control/control.ts';
+import type { ShownImages } from '#engine/stages/image-prompts/read-image-prompts.ts';
 import type { GuidanceRow } from './guidance.ts';
 import type { SelfAttentionGuidance } from './self-attention.ts';
 
@@ -29,6 +30,7 @@ export interface GuidedUnet {
   guidanceScale: number;
   extra?: ExtraChannels | undefined;
   controls: readonly Control[];
+  imagePrompts?: readonly ShownImages[];
   /** Of the network in the whole run, or about so many. */
   evaluations: number;
   /** Rows of one run at most; by default as many as the size allows. */

@@ -1,7 +1,15 @@
-import type { LoadedModel } from '#engine/models/model.ts';
+import type { LoadedModel, VaeParts } from '#engine/models/model.ts';
 import type { FloatTensor, Runtime } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
-import { EDGE_CELLS, runInTiles, runWholeOrTiled, tileSide } from '#engine/stages/pixels/tiles.ts';
+import { runOuterPart } from '#engine/stages/pixels/image-tiles.ts';
+import {
+  EDGE_CELLS,
+  inLessMemory,
+  runInTiles,
+  runWholeOrTiled,
+  tensorOf,
+  tileSide,
+} from '#engine/stages/pixels/tiles.ts';
 import type { Planes } from '#imaging/planes.ts';
 
 /** What a VAE encoder says of an image's latents: a normal distribution for each, at the VAE's own scale. */
@@ -28,18 +36,26 @@ export async function encodeLatents(
   if (input === undefined) throw new AppError('integrity_failed', 'The VAE encoder has no input.');
   const { latent } = model.pack;
   const side = tileSide(model.pack);
+  const parts = model.vaeParts('vae_encoder');
 
-  const encode = async ({ channels, height, width, data }: Planes): Promise<Planes> => {
-    const outputs = await encoder.run({
-      [input]: { type: 'float32', data, dims: [1, channels, height, width] },
-    });
+  const encode = async (image: Planes): Promise<Planes> => {
+    const outputs = await encoder.run({ [input]: tensorOf(image) });
     return joinOutputs(encoder.outputNames.map((name) => outputs[name]));
   };
-  const moments = await runWholeOrTiled(planes, runtime.backend.provider, side, {
-    whole: () => encode(planes),
-    tiled: () =>
-      runInTiles(planes, { input: side, output: side / latent.downscale, edge: EDGE_CELLS }, encode),
-  });
+  const moments = await runWholeOrTiled(
+    planes,
+    runtime.backend.provider,
+    side,
+    {
+      whole: () => encode(planes),
+      tiled: () => {
+        const tile = { input: side, output: side / latent.downscale, edge: EDGE_CELLS };
+        const blended = () => runInTiles(planes, tile, encode);
+        return parts ? inLessMemory(() => encodeInParts(parts, planes, side), blended) : blended();
+      },
+    },
+    parts?.bytesPerPixel,
+  );
   const length = latent.channels * moments.height * moments.width;
   const logvar = moments.data.subarray(length, 2 * length);
   return {
@@ -49,6 +65,25 @@ export async function encodeLatents(
         ? logvar.map((value) => Math.exp(0.5 * Math.min(Math.max(value, LOWEST_LOGVAR), HIGHEST_LOGVAR)))
         : null,
   };
+}
+
+/** The outer part in tiles, the inner one on the whole image. */
+async function encodeInParts(
+  { inner, outer, reach, cell }: VaeParts,
+  image: Planes,
+  side: number,
+): Promise<Planes> {
+  const hidden = await runOuterPart(image, {
+    session: await outer(),
+    input: 'sample',
+    output: 'hidden',
+    reach,
+    side: side / cell,
+    cell: { input: cell, output: 1 },
+  });
+  const session = await inner();
+  const outputs = await session.run({ hidden: tensorOf(hidden) });
+  return joinOutputs(session.outputNames.map((name) => outputs[name]));
 }
 
 /** Mean and log variance in one, as diffusers' encoder has them before it splits them. */

@@ -4,9 +4,11 @@ import { planSampling } from '#engine/samplers/index.ts';
 import type { SamplingPlan, SamplingStart } from '#engine/samplers/sampling-plan.ts';
 import { panoramaOf, windowOf } from '#engine/stages/denoise/panorama.ts';
 import type { LatentShape } from '#engine/stages/denoise/unet.ts';
+import { readImagePrompts, type ShownImages } from '#engine/stages/image-prompts/read-image-prompts.ts';
 import { isInpaintingModel, samplingStart } from '#engine/stages/init/sampling-start.ts';
 import type { Batch, PlannedPass } from '#engine/stages/resolve/resolve.ts';
-import type { Stage } from '#engine/stages/run/context.ts';
+import type { RunContext, Stage } from '#engine/stages/run/context.ts';
+import { toAppError } from '#protocol/error.ts';
 import type { GenerateJob, Pass } from '#protocol/job.ts';
 
 /** A pass to run over a batch. */
@@ -20,6 +22,7 @@ export interface PlannedBatch {
 export interface LoadedBatch extends PlannedBatch {
   model: LoadedModel;
   start: SamplingStart;
+  imagePrompts: readonly ShownImages[];
   /** That of the pass, now that it is known what its UNet takes. */
   plan: SamplingPlan;
 }
@@ -33,11 +36,18 @@ export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) =
   const { spec, index, vae, controlNets, shape } = pass;
   const panorama = panoramaOf(spec, pass.model.pack);
   run.progress.loading(index);
+  const imagePrompts = await lookAtImages(run, pass);
+  await run.vision.makeRoom(await run.models.bytes());
   const model = await run.models.load(
     pass.model,
     {
       vae,
       controlNets,
+      ipAdapters: imagePrompts.map(({ adapter, images }) => ({
+        pack: adapter,
+        images: images.length,
+        tokens: images[0].tokens.count,
+      })),
       unet: unetOptions(spec, panorama ? windowOf(shape, panorama) : shape),
       loras: pass.loras[batch.from]?.loras ?? [],
     },
@@ -47,10 +57,22 @@ export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) =
   return {
     ...planned,
     model,
+    imagePrompts,
     start,
     plan: planSampling(spec.sampler, model.noiseModel, spec.steps, start),
   };
 };
+
+/** The networks of image prompts leave the device before the model's are loaded; where both do not fit, those leave first. */
+async function lookAtImages(run: RunContext, { model, imagePrompts }: PlannedPass): Promise<ShownImages[]> {
+  try {
+    return await readImagePrompts(run, imagePrompts);
+  } catch (thrown) {
+    if (toAppError(thrown).code !== 'out_of_memory') throw thrown;
+    await model.release();
+    return readImagePrompts(run, imagePrompts);
+  }
+}
 
 /** How a pass wants the UNet written; FreeU and token merging need it for one size only. */
 function unetOptions(

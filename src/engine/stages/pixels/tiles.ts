@@ -1,4 +1,4 @@
-import type { FloatTensor } from '#engine/runtime/runtime.ts';
+import type { FloatTensor, TensorValue } from '#engine/runtime/runtime.ts';
 import { createPlanes, type Planes } from '#imaging/planes.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
@@ -13,6 +13,11 @@ export function toPlanes(output: FloatTensor | undefined, network: string): Plan
   return { channels, height, width, data: output.data };
 }
 
+/** An image as what a network is given. */
+export function tensorOf({ channels, height, width, data }: Planes): TensorValue {
+  return { type: 'float32', data, dims: [1, channels, height, width] };
+}
+
 /** Sides of a tile before and after the network. */
 export interface TileSize {
   input: number;
@@ -23,12 +28,16 @@ export interface TileSize {
 
 /**
  * Latent cells at a tile's edge that convolutions make otherwise than in one piece. Of a VAE without norms, as the built-in
- * model's, what is left is the same within 1/255; group norms still see the tile for the image.
+ * model's, what is left is the same within 1/255. Group norms see the tile for the image: where the engine writes the graphs, image-tiles.ts
+ * has another way.
  */
 export const EDGE_CELLS = 3;
 
-/** Pixels that a VAE pass on the wasm provider is tried with in one piece: its memory ends at 4 GB. */
-const LARGEST_ON_WASM = 1024 * 1024;
+/** Bytes that a VAE's images may take in one piece on the wasm provider, whose memory ends at 4 GB. */
+const MOST_BYTES_ON_WASM = 3 * 2 ** 30;
+
+/** Memory that the VAE of SD 1 and SDXL takes for a pixel in one piece; others that are not known count as it. */
+const SD_BYTES_PER_PIXEL = 3072;
 
 /** SD 1's tile. SDXL's own, 1024, would need as much as the images that did not fit. */
 const LARGEST_TILE = 512;
@@ -44,19 +53,26 @@ export function tileSide({ trainedSizes }: Pick<ModelPack, 'trainedSizes'>): num
 /**
  * Runs a VAE pass over an image of so many pixels in one piece where that fits, and else in tiles.
  * @param side pixels of a tile's side
+ * @param bytesPerPixel memory that one piece takes
  */
 export async function runWholeOrTiled<T>(
   { width, height }: { width: number; height: number },
   provider: BackendInfo['provider'],
   side: number,
   run: { whole: () => Promise<T>; tiled: () => Promise<T> },
+  bytesPerPixel = SD_BYTES_PER_PIXEL,
 ): Promise<T> {
   if (width <= side && height <= side) return run.whole();
-  if (provider === 'wasm' && width * height > LARGEST_ON_WASM) return run.tiled();
+  if (provider === 'wasm' && width * height * bytesPerPixel > MOST_BYTES_ON_WASM) return run.tiled();
+  return inLessMemory(run.whole, run.tiled);
+}
+
+/** Tries one way and, where its memory gives out, another that takes less. */
+export async function inLessMemory<T>(first: () => Promise<T>, then: () => Promise<T>): Promise<T> {
   try {
-    return await run.whole();
+    return await first();
   } catch (thrown) {
-    if (thrown instanceof AppError && thrown.code === 'out_of_memory') return run.tiled();
+    if (thrown instanceof AppError && thrown.code === 'out_of_memory') return then();
     throw thrown;
   }
 }
@@ -108,8 +124,8 @@ function cut(from: Planes, top: number, left: number, side: number): Planes {
   return { channels: from.channels, height, width, data };
 }
 
-/** Copies the first `limit` rows and columns of a tile to its place. */
-function paste(tile: Planes, to: Planes, top: number, left: number, limit: number): void {
+/** Copies a tile, or the first `limit` of its rows and columns, to its place. */
+export function paste(tile: Planes, to: Planes, top: number, left: number, limit = Infinity): void {
   const rows = Math.min(limit, tile.height);
   const columns = Math.min(limit, tile.width);
   for (let channel = 0; channel < tile.channels; channel++) {

@@ -5,8 +5,7 @@ import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
 import { filterUpscalers, type UpscalePass } from '#imaging/a1111/upscaler.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import { PLAIN_UPSCALERS, type UpscalerName } from '#protocol/job.ts';
-import { checkSize, createTileRunner, runInTiles } from './run-network.ts';
-import { planTiles } from './upscale-tiles.ts';
+import { checkSize, createTileRunner, planNetworkTiles, runInTiles } from './run-network.ts';
 
 /**
  * What makes an image larger on its way to a pass: a filter, or a network that is loaded for it.
@@ -23,11 +22,12 @@ export async function openUpscalePass(run: RunContext, name: UpscalerName): Prom
 }
 
 function networkPass(run: RunContext, network: LoadedUpscaler): UpscalePass {
-  const inTiles = createTileRunner(run.runtime.backend.provider);
+  const { provider } = run.runtime.backend;
+  const inTiles = createTileRunner(provider);
   return async (image) => {
     checkSize({ width: image.width * network.factor, height: image.height * network.factor });
     const upscaled = await inTiles(async (side) => {
-      const tiles = planTiles(image, side, network.sideMultiple);
+      const tiles = planNetworkTiles(network, image, side, provider);
       run.progress.upscaling(tiles.length);
       let done = 0;
       return runInTiles(network, toRgb(image), tiles, async () => {

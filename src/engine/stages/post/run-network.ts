@@ -4,7 +4,7 @@ import { createPixels, type Pixels } from '#imaging/pixels.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Size } from '#protocol/job.ts';
-import { cutTile, placeTile, type UpscaleTile } from './upscale-tiles.ts';
+import { cutTile, placeTile, planTiles, type UpscaleTile } from './upscale-tiles.ts';
 
 /** Pixels of an image under way or finished: 268 MB of bytes, and as much again while it becomes a file. */
 const MOST_PIXELS = 8192 * 8192;
@@ -32,6 +32,17 @@ export function createTileRunner(provider: BackendInfo['provider']) {
       }
     }
   };
+}
+
+/** The tiles of a network's run over an image. @param side of a tile, as {@link createTileRunner} tries it */
+export function planNetworkTiles(
+  { sideMultiple, context, tileSide }: LoadedUpscaler,
+  image: Size,
+  side: number,
+  provider: BackendInfo['provider'],
+): UpscaleTile[] {
+  const own = tileSide === undefined ? side : Math.ceil((tileSide * side) / TILE_SIDE[provider]);
+  return planTiles(image, own, sideMultiple, context);
 }
 
 /** @throws AppError `invalid_request` for more pixels than there is memory for */

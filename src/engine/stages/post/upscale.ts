@@ -3,15 +3,17 @@ import { cutMiddle } from '#engine/stages/pixels/cut-middle.ts';
 import { findAddOn } from '#engine/stages/resolve/find-pack.ts';
 import { isStopped, type RunContext } from '#engine/stages/run/context.ts';
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
+import { blend } from '#imaging/pillow/blend.ts';
 import { resizeNearest } from '#imaging/pillow/nearest.ts';
 import { resize } from '#imaging/pillow/resize.ts';
 import type { Pixels } from '#imaging/pixels.ts';
+import type { BackendInfo } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Size, UpscalerName, UpscaleSize, UpscaleStep } from '#protocol/job.ts';
 import { requirementsOfStep } from '#protocol/tasks.ts';
 import type { PreparedStep } from './post.ts';
-import { checkSize, createTileRunner, runInTiles } from './run-network.ts';
-import { planTiles } from './upscale-tiles.ts';
+import { checkSize, createTileRunner, planNetworkTiles, runInTiles } from './run-network.ts';
+import type { UpscaleTile } from './upscale-tiles.ts';
 
 /** How often a network is run on its own result; A1111, modules/upscaler.py. */
 const MOST_PASSES = 3;
@@ -37,7 +39,7 @@ export function prepareUpscaling(run: RunContext, step: UpscaleStep): PreparedSt
     return new Map(loaded.map((network, i) => [packs[i]?.id ?? '', network]));
   }
 
-  return async (context, source) => {
+  return async (context, { pixels: source }) => {
     if (step.upscaler === 'None') return source;
     const target = targetOf(source, step.size);
     const networks = await loadNetworks(context);
@@ -61,7 +63,15 @@ async function upscale(
   step: UpscaleStep,
   { source, target, networks, side }: Upscaling,
 ): Promise<Pixels | null> {
-  const plans = upscalersOf(step).map((name) => planPasses(networks.get(name), name, source, target, side));
+  const plans = upscalersOf(step).map((name) =>
+    planPasses(name, {
+      source,
+      target,
+      side,
+      network: networks.get(name),
+      provider: run.runtime.backend.provider,
+    }),
+  );
   run.progress.upscaling(
     plans.flatMap(({ passes }) => passes).reduce((sum, { tiles }) => sum + tiles.length, 0),
   );
@@ -131,35 +141,30 @@ function targetOf(source: Size, size: UpscaleSize): Target {
 
 /** One run of a network over a whole image. */
 interface Pass {
-  tiles: ReturnType<typeof planTiles>;
+  tiles: readonly UpscaleTile[];
+}
+
+interface UpscalerRun {
+  network: LoadedUpscaler | undefined;
+  source: Size;
+  target: Target;
+  side: number;
+  provider: BackendInfo['provider'];
 }
 
 /** What an upscaler does: its network, again until the image is large enough. */
 function planPasses(
-  network: LoadedUpscaler | undefined,
   name: UpscalerName,
-  source: Size,
-  { scaled }: Target,
-  side: number,
+  { network, source, target: { scaled }, side, provider }: UpscalerRun,
 ): { name: UpscalerName; network: LoadedUpscaler | undefined; passes: Pass[] } {
   const passes: Pass[] = [];
   let { width, height } = source;
   while (network && passes.length < MOST_PASSES) {
-    passes.push({ tiles: planTiles({ width, height }, side, network.sideMultiple) });
+    passes.push({ tiles: planNetworkTiles(network, { width, height }, side, provider) });
     width *= network.factor;
     height *= network.factor;
     checkSize({ width, height });
     if (network.factor === 1 || (width >= scaled.width && height >= scaled.height)) break;
   }
   return { name, network, passes };
-}
-
-/** One image seen through another of the same size, cut to whole numbers as Pillow's `Image.blend`. */
-function blend(below: Pixels, above: Pixels, visibility: number): Pixels {
-  const data = new Uint8ClampedArray(below.data.length);
-  for (let i = 0; i < data.length; i++) {
-    const value = below.data[i] ?? 0;
-    data[i] = Math.floor(value + visibility * ((above.data[i] ?? 0) - value));
-  }
-  return { ...below, data };
 }

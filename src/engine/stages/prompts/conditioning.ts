@@ -46,8 +46,9 @@ export async function encodeConditioning(
   });
 }
 
-/** Whether a model is one of SDXL's two, which read the layer before the last and a pooled output. */
-const isSdxl = ({ unet }: Pick<LoadedModel, 'unet'>) => unet.inputNames.includes('text_embeds');
+/** Whether a model is one of SDXL's two, which read the layer before the last. */
+const isSdxl = ({ pack }: Pick<LoadedModel, 'pack'>) =>
+  pack.family === 'sdxl' || pack.family === 'sdxl-refiner';
 
 /**
  * Whether no negative prompt is given as zeros: A1111 does so for both of SDXL's models (sd_models_xl.py), diffusers for the

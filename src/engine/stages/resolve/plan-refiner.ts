@@ -35,6 +35,7 @@ export async function planRefiner(
     model,
     vae: pass.vae && fits(pass.vae) ? pass.vae : undefined,
     controlNets: pass.controlNets.every(fits) ? pass.controlNets : [],
+    imagePrompts: pass.imagePrompts.filter(({ adapter }) => fits(adapter)),
     loras,
     prompts: await readPrompts(model, run.addOns, job, pass.plan, loras, unnoted),
   };

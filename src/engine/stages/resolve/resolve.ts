@@ -2,6 +2,7 @@ import type { Model } from '#engine/models/model.ts';
 import { planSampling } from '#engine/samplers/index.ts';
 import type { SamplingPlan } from '#engine/samplers/sampling-plan.ts';
 import type { LatentShape } from '#engine/stages/denoise/unet.ts';
+import type { PlannedImagePrompt } from '#engine/stages/image-prompts/read-image-prompts.ts';
 import type { EncodedImages } from '#engine/stages/init/init-latents.ts';
 import type { PreparedInits } from '#engine/stages/init/prepare-init.ts';
 import { readInit, type InitSource } from '#engine/stages/init/read-init.ts';
@@ -25,6 +26,7 @@ export interface PlannedPass {
   model: Model;
   vae: AddOnPack | undefined;
   controlNets: readonly AddOnPack[];
+  imagePrompts: readonly PlannedImagePrompt[];
   /** Pixels that the networks run at. */
   runSize: Size;
   /** Of one image's latents at that size. */
@@ -70,8 +72,13 @@ export const resolve: Stage<GenerateJob, GeneratePlan> = async (run, job) => {
     refiner: spec.refiner && findModel(run, spec.refiner.model),
   }));
   const controlNets = (job.controls ?? []).map(({ id }) => findAddOn(run, 'controlnet', id));
+  const imagePrompts = (job.imagePrompts ?? []).map((spec) => ({
+    spec,
+    adapter: findAddOn(run, 'ip-adapter', spec.id),
+    clipVision: findAddOn(run, 'clip-vision', spec.clipVision),
+  }));
   const packs = found.flatMap(({ pack, refiner }) => (refiner ? [pack, refiner] : [pack]));
-  const opened = await run.models.open(packs);
+  const opened = await run.models.open([...packs, ...run.namedCheckpoints]);
   const models = new Map(packs.map((pack, index) => [pack, opened[index]]));
 
   const passes: PlannedPass[] = [];
@@ -90,6 +97,7 @@ export const resolve: Stage<GenerateJob, GeneratePlan> = async (run, job) => {
       model,
       vae,
       controlNets,
+      imagePrompts,
       ...sizesOf(model, spec),
       plan,
       loras,

@@ -1,12 +1,10 @@
 import { openAddOns, type AddOns } from '#engine/models/add-ons.ts';
-import type { Models } from '#engine/models/models.ts';
+import type { Device } from '#engine/models/device.ts';
 import type { ReadFile } from '#engine/models/pack-files.ts';
-import type { Upscalers } from '#engine/models/upscalers.ts';
-import type { Runtime } from '#engine/runtime/runtime.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import type { Job } from '#protocol/job.ts';
 import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
-import { countArtifacts } from '#protocol/tasks.ts';
+import { countArtifacts, requirementsOf } from '#protocol/tasks.ts';
 import { createPreviewClock, type PreviewClock } from './previews.ts';
 import { createProgress, type Progress } from './progress.ts';
 
@@ -17,17 +15,12 @@ export interface Stop {
   skipped: boolean;
 }
 
-/** What is on the device; outlives a run. */
-export interface Device {
-  runtime: Runtime;
-  models: Models;
-  upscalers: Upscalers;
-}
-
 /** What all stages of a run share. */
 export interface RunContext extends Device {
   /** The installed models. */
   checkpoints: readonly ModelPack[];
+  /** Those of them that the job names, in whichever of its parts: they stay open while it runs. */
+  namedCheckpoints: readonly ModelPack[];
   addOns: AddOns;
   progress: Progress;
   previews: PreviewClock;
@@ -56,17 +49,23 @@ export function createRunContext(
   emit: (event: EngineEvent) => void,
 ): RunContext {
   const notes = new Set<string>();
+  const progress = createProgress(countArtifacts(job), (state) =>
+    emit({ type: 'progress', progress: state }),
+  );
+  const checkpoints = installed.filter((pack) => pack.kind === 'model');
+  const named = new Set(requirementsOf(job).map(({ id }) => id));
   return {
     ...device,
-    checkpoints: installed.filter((pack) => pack.kind === 'model'),
+    checkpoints,
+    namedCheckpoints: checkpoints.filter(({ id }) => named.has(id)),
     addOns: openAddOns(
       installed.filter((pack) => pack.kind !== 'model'),
       filesOf,
     ),
-    progress: createProgress(countArtifacts(job), (progress) => emit({ type: 'progress', progress })),
+    progress,
     previews: createPreviewClock(),
     stop,
-    note: (sentence) => void notes.add(sentence),
+    note: (sentence) => progress.noted([...notes.add(sentence)]),
     emit,
     outcome: () => ({ interrupted: stop.cancelled, notes: [...notes] }),
   };

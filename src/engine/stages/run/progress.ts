@@ -28,6 +28,7 @@ export function createProgress(images: number, tell: (progress: JobProgress) => 
     step: 0,
     steps: 0,
     secondsLeft: null,
+    notes: [],
   };
   const change = (changes: Partial<JobProgress>) => {
     state = { ...state, ...changes };
@@ -61,6 +62,14 @@ export function createProgress(images: number, tell: (progress: JobProgress) => 
     });
   }
 
+  /** Behind passes what is done to finished images is not counted: it is the smaller part. */
+  function beginPost(phase: JobProgress['phase'], steps: number): void {
+    if (state.passes === 0) {
+      parts = [{ steps, work: 1 }];
+      begin(phase, 0, steps);
+    } else change({ phase, step: 0, steps });
+  }
+
   return {
     /** Sets how many passes there will be, and their steps as far as they are known. */
     expect(passes: readonly ExpectedPass[]): void {
@@ -78,23 +87,40 @@ export function createProgress(images: number, tell: (progress: JobProgress) => 
       stepStarted = performance.now();
       change({ phase: 'sampling' });
     },
-    /** An image's upscaling begins, in so many tiles. Behind passes they are not counted: they are the smaller part. */
-    upscaling(tiles: number): void {
-      if (state.passes === 0) {
-        parts = [{ steps: tiles, work: 1 }];
-        begin('upscaling', 0, tiles);
-      } else change({ phase: 'upscaling', step: 0, steps: tiles });
-    },
-    /** So many tiles of the image are done. */
+    /** An image's upscaling begins, in so many tiles. */
+    upscaling: (tiles: number) => beginPost('upscaling', tiles),
+    /** The restoration of so many faces begins. */
+    restoring: (faces: number) => beginPost('restoring', faces),
+    /** The passes over a region of a finished image begin: so many steps of them. */
+    detailing: (regionSteps: number) => beginPost('detailing', regionSteps),
+    /** So many tiles, faces or steps of what is done to the image are done. */
     tile(tiles: number): void {
       if (state.passes > 0) change({ step: tiles });
       else step(tiles, 1);
     },
     decoding: () => change({ phase: 'decoding' }),
+    describing: () => change({ phase: 'describing' }),
+    /** These are the notes by now; told with what happens next. */
+    noted(notes: readonly string[]): void {
+      state = { ...state, notes };
+    },
     /** One more image is finished. */
     finished(): void {
       const image = state.image + 1;
       change({ image, fraction: Math.max(state.fraction, image / images) });
     },
+  };
+}
+
+/** Progress of passes that are a part of a post step: they count as its steps, and make no image of the job. */
+export function progressOfPart(whole: Progress): Progress {
+  const nothing = () => undefined;
+  return {
+    ...whole,
+    expect: nothing,
+    loading: () => whole.loading(),
+    sampling: (_, steps) => whole.detailing(steps),
+    step: (done) => whole.tile(done),
+    finished: nothing,
   };
 }

@@ -1,4 +1,4 @@
-import { generationPairs, writeInfotext, type InfotextPair } from '#codecs/infotext.ts';
+import { FACE_RESTORATION, generationPairs, writeInfotext, type InfotextPair } from '#codecs/infotext.ts';
 import { postPairs } from '#engine/stages/post/post.ts';
 import type { PlannedPass } from '#engine/stages/resolve/resolve.ts';
 import type { GenerateJob, Pass, PostStep } from '#protocol/job.ts';
@@ -31,6 +31,7 @@ export function writeGenerationText(
   const { spec, model, vae, plan, runSize } = first;
   const { size } = spec;
   const image = job.images[index] ?? { prompt: [], negativePrompt: [], seed: 0n, subseed: 0n };
+  const posted = postPairs(post);
   const isResized = runSize.width !== size.width || runSize.height !== size.height;
   return writeInfotext({
     prompt: image.prompt.join(', '),
@@ -48,6 +49,7 @@ export function writeGenerationText(
       vae: vae?.id ?? null,
       subseed: image.subseed,
       subseedStrength: noise.subseedStrength,
+      faceRestoration: posted.find(([key]) => key === FACE_RESTORATION)?.[1] ?? null,
       seedResizeFrom: noise.resizeFrom ?? null,
       denoisingStrength: denoisingStrength(job),
       clipSkip: promptOptions.clipSkip,
@@ -61,7 +63,7 @@ export function writeGenerationText(
           (first.loras[index]?.loras ?? []).map(({ pack }) => pack),
         ),
         ...hashPair('TI hashes', first.prompts[index]?.embeddings ?? []),
-        ...postPairs(post),
+        ...posted.filter(([key]) => key !== FACE_RESTORATION),
         ...(isResized
           ? ([
               ['Generated at', `${String(runSize.width)}x${String(runSize.height)}`],

@@ -1,7 +1,7 @@
 import type { FinishedImage } from '#engine/stages/init/prepared.ts';
 import type { Stage } from '#engine/stages/run/context.ts';
 import type { Pixels } from '#imaging/pixels.ts';
-import type { GeneratedImage, MaskArtifact, OutputSpec } from '#protocol/job.ts';
+import type { GeneratedImage, OutputSpec } from '#protocol/job.ts';
 import { encodeImage, toPng } from './encode-image.ts';
 
 /** A finished image and the format of its file. */
@@ -27,7 +27,7 @@ export interface WriteMasksInput {
   finished: FinishedImage;
   /** The image's position in the job. */
   index: number;
-  roles: readonly MaskArtifact['role'][];
+  roles: NonNullable<OutputSpec['masks']>;
 }
 
 /** Hands over the by-products of inpainting an image, as PNG files. */

@@ -1,0 +1,115 @@
+import type { FloatTensor } from '#engine/runtime/runtime.ts';
+import type { RunContext } from '#engine/stages/run/context.ts';
+import { resize } from '#imaging/pillow/resize.ts';
+import { createPixels, type Pixels } from '#imaging/pixels.ts';
+import { createPlanes, type Planes } from '#imaging/planes.ts';
+import { interpolate } from '#imaging/torch/interpolate.ts';
+import { AppError } from '#protocol/error.ts';
+import type { FinderPoint } from '#protocol/finder.ts';
+import type { AddOnPack } from '#protocol/model.ts';
+import { IMAGENET, toInput } from './image-network.ts';
+import { openVisionNetwork } from './open-network.ts';
+
+/** The longer side of what the network looks at. */
+const SIDE = 1024;
+
+/** A mask, and how well the network thinks it fits, 0 … 1. */
+export interface Segment {
+  /** Grey, as large as the image: 255 or 0. */
+  mask: Pixels;
+  score: number;
+}
+
+/**
+ * What is at some points of an image, by an imported Segment Anything in two graphs, as the hub has them in the layout of
+ * transformers.js: of its three answers the one it likes most. Source: transformers, models/sam/image_processing_sam.py.
+ * @throws AppError `unsupported_feature` for graphs of another form, and what the runtime throws
+ */
+export async function segmentAt(
+  run: RunContext,
+  pack: AddOnPack,
+  rgb: Pixels,
+  points: readonly FinderPoint[],
+): Promise<Segment> {
+  const encoder = await openVisionNetwork(run, pack, 'vision_encoder.onnx');
+  const scale = SIDE / Math.max(rgb.width, rgb.height);
+  const scaled = { width: Math.round(rgb.width * scale), height: Math.round(rgb.height * scale) };
+  const image = padToSquare(toInput(resize(rgb, scaled, 'bilinear'), IMAGENET));
+  const embeddings = await encoder.run({
+    pixel_values: { type: 'float32', data: image.data, dims: [1, 3, SIDE, SIDE] },
+  });
+  const decoder = await openVisionNetwork(run, pack, 'prompt_encoder_mask_decoder.onnx');
+  const places = Float32Array.from(points.flatMap(({ x, y }) => [x * scale, y * scale]));
+  const labels = BigInt64Array.from(points.map(({ isWanted }) => (isWanted ? 1n : 0n)));
+  const { iou_scores: scores, pred_masks: masks } = await decoder.run({
+    input_points: { type: 'float32', data: places, dims: [1, 1, points.length, 2] },
+    input_labels: { type: 'int64', data: labels, dims: [1, 1, points.length] },
+    ...given(embeddings, pack),
+  });
+  if (!scores || !masks || masks.data.length % scores.data.length !== 0) throw noSegmenter(pack);
+  const best = scores.data.indexOf(scores.data.reduce((a, b) => Math.max(a, b)));
+  return { mask: toMask(planeOf(masks, best, pack), scaled, rgb), score: scores.data[best] ?? 0 };
+}
+
+const EMBEDDINGS = ['image_embeddings', 'image_positional_embeddings'] as const;
+
+function given(outputs: Readonly<Record<string, FloatTensor>>, pack: AddOnPack) {
+  return Object.fromEntries(
+    EMBEDDINGS.map((name) => {
+      const found = outputs[name];
+      if (!found) throw noSegmenter(pack);
+      return [name, { type: 'float32', ...found } as const];
+    }),
+  );
+}
+
+/** The image in the upper left corner of a square of zeros. */
+function padToSquare(image: Planes): Planes & { data: Float32Array<ArrayBuffer> } {
+  const square = createPlanes({ channels: 3, height: SIDE, width: SIDE });
+  for (let row = 0; row < 3 * image.height; row++) {
+    const [channel, y] = [Math.floor(row / image.height), row % image.height];
+    square.data.set(
+      image.data.subarray(row * image.width, (row + 1) * image.width),
+      (channel * SIDE + y) * SIDE,
+    );
+  }
+  return square;
+}
+
+function planeOf({ data, dims }: FloatTensor, index: number, pack: AddOnPack): Planes {
+  const [height, width] = dims.slice(-2);
+  if (height === undefined || width === undefined) throw noSegmenter(pack);
+  return {
+    channels: 1,
+    height,
+    width,
+    data: data.slice(index * height * width, (index + 1) * height * width),
+  };
+}
+
+/** The network's answer for the square, as a mask of the image: what is above 0 belongs to it. */
+function toMask(
+  logits: Planes,
+  scaled: { width: number; height: number },
+  { width, height }: Pixels,
+): Pixels {
+  const bilinear = { mode: 'bilinear', antialias: false } as const;
+  const square = interpolate(logits, { width: SIDE, height: SIDE }, bilinear);
+  const cut = createPlanes({ channels: 1, ...scaled });
+  for (let y = 0; y < scaled.height; y++) {
+    cut.data.set(square.data.subarray(y * SIDE, y * SIDE + scaled.width), y * scaled.width);
+  }
+  const mask = createPixels({ width, height }, 1);
+  interpolate(cut, { width, height }, bilinear).data.forEach(
+    (value, i) => (mask.data[i] = value > 0 ? 255 : 0),
+  );
+  return mask;
+}
+
+function noSegmenter(pack: AddOnPack): AppError {
+  return new AppError(
+    'unsupported_feature',
+    `${pack.title} does not answer as Segment Anything does. Choose another one.`,
+    { detail: { model: pack.id } },
+  );
+}
