@@ -14,7 +14,7 @@ export type BodyRule = 'fastapi' | 'lenient';
 /** A request's body as received. `undefined` is no body at all. */
 export interface ReceivedBody {
   value: unknown;
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** Reads a JSON body. */

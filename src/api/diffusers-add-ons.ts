@@ -1,7 +1,7 @@
 import { AppError } from '#protocol/error.ts';
 import type { GenerateJob, LoraSpec, Pass, PromptOptions } from '#protocol/job.ts';
-import type { AddOnInfo, AddOnKind } from '#protocol/model.ts';
-import { findAddOn, installedAddOns } from './models.ts';
+import { usableAddOns, type AddOnInfo, type AddOnKind } from '#protocol/model.ts';
+import { findAddOn } from './models.ts';
 
 /** Fields by which ModelsLab and its resellers name add-ons; lists have commas. */
 export interface AddOnFields {
@@ -58,7 +58,7 @@ function requireAddOns(
   return splitList(names).map((name) => {
     const found = findAddOn(addOns, kind, name);
     if (found) return found;
-    const installed = installedAddOns(addOns, kind).map(({ pack }) => pack.id);
+    const installed = usableAddOns(addOns, kind).map(({ pack }) => pack.id);
     throw new AppError('model_not_found', `${KIND_NAMES[kind]} not found: ${name}`, {
       detail: { tip: `Installed: ${installed.join(', ') || 'none'}` },
     });

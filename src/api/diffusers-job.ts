@@ -1,11 +1,10 @@
 import { isRecord } from '#codecs/json.ts';
 import { enhancePrompt } from '#codecs/prompt/enhance.ts';
-import type { ControlSpec, GenerateJob, Init, Pass, PostStep, Size } from '#protocol/job.ts';
-import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
+import type { ControlSpec, GenerateJob, Init, Pass, PostStep, SafetyStep, Size } from '#protocol/job.ts';
+import { usableAddOns, type AddOnInfo, type ModelInfo } from '#protocol/model.ts';
 import { chooseAddOns, type AddOnFields } from './diffusers-add-ons.ts';
 import { diffusersSampler, type DiffusersSchedulerName } from './diffusers-scheduler.ts';
 import { countingSeeds, multipleOf8, PLAIN_PROMPT, randomSeed, TORCH_NOISE } from './job.ts';
-import { installedAddOns } from './models.ts';
 
 /** What ModelsLab and its resellers let clients say of a generation, as their dialects have read it. */
 interface DiffusersRequest {
@@ -33,6 +32,8 @@ interface DiffusersRequest {
   addOns: AddOnFields;
   start: DiffusersStart;
   controls?: readonly ControlSpec[];
+  /** What hides images that are not safe for work. */
+  safety: SafetyStep | null;
 }
 
 /** Switches that only some endpoints have. */
@@ -106,7 +107,7 @@ export function planDiffusersJob(request: DiffusersRequest, addOns: readonly Add
     promptOptions: { ...PLAIN_PROMPT, clipSkip: request.clipSkip, ...chosen.prompt },
     ...chosen.job,
     ...(request.controls && { controls: request.controls }),
-    post: upscale ? [doubling(addOns)] : [],
+    post: [...(upscale ? [doubling(addOns)] : []), ...(request.safety ? [request.safety] : [])],
     output: { format: 'png', quality: 1, metadata: null },
     keepUnfinished: false,
   };
@@ -146,14 +147,17 @@ function firstPassSize({ pack }: ModelInfo, size: Size): Size {
 
 /** The services double sides by an upscaling network; without one installed the image is resized. */
 function doubling(addOns: readonly AddOnInfo[]): PostStep {
-  const [network] = installedAddOns(addOns, 'upscaler');
+  const [network] = usableAddOns(addOns, 'upscaler');
   return { kind: 'upscale', upscaler: network?.pack.id ?? 'Lanczos', size: { factor: 2 } };
 }
 
 /** Pixels of a job's finished images. */
 export function finishedSize({ passes, post }: GenerateJob): Size {
   const { width, height } = (passes.at(-1) ?? passes[0]).size;
-  const factor = post.reduce((product, { size }) => product * ('factor' in size ? size.factor : 1), 1);
+  const factor = post.reduce(
+    (product, step) => product * (step.kind === 'upscale' && 'factor' in step.size ? step.size.factor : 1),
+    1,
+  );
   return { width: width * factor, height: height * factor };
 }
 

@@ -10,6 +10,7 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   queue_full: 429,
   model_not_found: 404,
   download_failed: 502,
+  remote_failed: 502,
   integrity_failed: 502,
   unsupported_feature: 501,
   device_lost: 500,

@@ -1,18 +1,23 @@
 import { isRecord } from '#codecs/json.ts';
-import type { ApiEvent } from '#protocol/api-event.ts';
+import { UNREPORTED_HEADER, type ApiBodies, type ApiEvent } from '#protocol/api-event.ts';
+import { BACKEND_HEADER, BACKENDS, readRunsOn, type RunsOn } from '#protocol/backends.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import type { Job, JobId, JobOrigin, JobRecord } from '#protocol/job.ts';
+import type { Job, JobId, JobOrigin } from '#protocol/job.ts';
 import type { GenericSchema } from 'valibot';
 import { readFormBody, readJsonBody, type ReceivedBody } from './body.ts';
 import { openLine, type Connect, type HostLine } from './connection.ts';
 import type { Invalid } from './errors.ts';
 import { validate } from './fields.ts';
+import type { ActiveUpstream } from './forward.ts';
 import { answerInTime } from './late-answer.ts';
 import { parametersOfNotes } from './notes.ts';
 import { screenParameters } from './parameters.ts';
+import { Relay, type OwnAnswer } from './relay.ts';
+import { isKept, reportedBodies } from './reported-bodies.ts';
 import { jsonResponse } from './response.ts';
 import type { Call, Dialect, Rendered, Route } from './route.ts';
 import { awaitJob, submitJob } from './run-job.ts';
+import { untilUnderWay } from './under-way.ts';
 
 const MOST_IGNORED_NAMES = 60;
 const MOST_NOTES = 20;
@@ -31,12 +36,20 @@ export interface Server {
   base: string;
   /** This run of the service worker. */
   session: string;
-  /** Milliseconds after which an answer under way becomes a 200 whose body follows. */
+  /** Milliseconds after which an answer becomes a 200 whose body follows, in any case. */
   lateAfterMs?: number;
+  /** Milliseconds after which it becomes one as soon as its job is under way, and between looks at the job. */
+  underWayAfterMs?: number;
   /** Milliseconds between the blanks of such an answer. */
   lateEveryMs?: number;
+  /** The server that may answer a dialect's requests in this tab's place; null for none. */
+  upstreamOf?: (dialect: string) => Promise<ActiveUpstream | null>;
+  /** Milliseconds that such a server has to begin an answer. */
+  upstreamTimeoutMs?: number;
   /** Called for every request, when it begins and when it is answered. */
   onRequest?: (event: ApiEvent) => void;
+  /** Called for every request once it is answered, a little later. */
+  onBodies?: (bodies: ApiBodies) => void;
 }
 
 /** One request and its answer. */
@@ -48,13 +61,17 @@ export class Exchange {
   readonly #startedAt = performance.now();
   readonly #id = crypto.randomUUID();
   readonly #abandoned = new AbortController();
+  /** Aborts when the client has gone. */
+  readonly #signal: AbortSignal;
   readonly #ignored = new Set<string>();
   /** What the jobs of this request had no effect with, as sentences. */
   readonly #notes = new Set<string>();
   readonly #line: HostLine;
   /** Jobs that this request started. */
   readonly #jobs: JobId[] = [];
-  #requestBytes = 0;
+  /** The body, once it is read. */
+  #bytes: Uint8Array<ArrayBuffer> | null = null;
+  readonly #relay: Relay;
 
   constructor(server: Server, dialect: Dialect, request: Request, path: string) {
     this.#server = server;
@@ -62,12 +79,24 @@ export class Exchange {
     this.#request = request;
     this.#path = path;
     this.#line = openLine(server.connect);
+    this.#signal = AbortSignal.any([request.signal, this.#abandoned.signal]);
+    this.#relay = new Relay({
+      server,
+      dialect,
+      request,
+      path,
+      signal: this.#signal,
+      body: () => this.#sentBody(),
+      begin: () => this.#tellStart(),
+      render: (error) => this.#renderError(error),
+      note: (sentence) => this.#notes.add(sentence),
+    });
   }
 
-  refuseUnknownPath(): Response {
+  async refuseUnknownPath(): Promise<Response> {
     if (this.#request.method === 'OPTIONS') return this.#permit('GET, POST, OPTIONS');
-    this.#tellStart();
-    return this.#finish(this.#render(this.#dialect.renderNotFound(this.#request.method, this.#path)));
+    const refusal = this.#dialect.renderNotFound(this.#request.method, this.#path);
+    return this.#finish(await this.#relay.answer(() => this.#refuse(refusal)));
   }
 
   async answer(routes: readonly Route[], params: Readonly<Record<string, string>>): Promise<Response> {
@@ -76,27 +105,49 @@ export class Exchange {
     if (method === 'OPTIONS') return this.#permit([...methods, 'OPTIONS'].join(', '));
     const found = routes.find((item) => item.method === method);
     if (!found) {
-      this.#tellStart();
       const rendered = this.#dialect.renderWrongMethod(method, this.#path);
-      return this.#finish(
-        this.#render({ ...rendered, headers: { ...rendered.headers, Allow: methods.join(', ') } }),
-      );
+      const refusal = { ...rendered, headers: { ...rendered.headers, Allow: methods.join(', ') } };
+      return this.#finish(await this.#relay.answer(() => this.#refuse(refusal)));
     }
+    const work = this.#relay
+      .answer(() => this.#answerHere(found, params))
+      .then((response) => this.#finish(response));
+    const late = typeof found.late === 'function' ? found.late(this.#request) : found.late;
+    if (!late) return work;
+    return answerInTime(work, {
+      begin: this.#mustBegin(work),
+      everyMs: this.#server.lateEveryMs ?? 5_000,
+      headers: () => ({ 'Content-Type': 'application/json', ...this.#headers() }),
+      onAbandon: () => this.#abandoned.abort(),
+    });
+  }
+
+  #refuse(refusal: Rendered): Promise<OwnAnswer> {
+    this.#tellStart();
+    const failure = new AppError('not_found', `There is no ${this.#request.method} ${this.#path}.`);
+    return Promise.resolve({ response: this.#render(refusal), failure });
+  }
+
+  /** This tab's answer; never rejects. */
+  async #answerHere(found: Route, params: Readonly<Record<string, string>>): Promise<OwnAnswer> {
     try {
       const prepared = await this.#prepare(found, params);
-      if (prepared instanceof Response) return this.#finish(prepared);
-      const work = this.#work(found, prepared).then((response) => this.#finish(response));
-      const late = typeof found.late === 'function' ? found.late(this.#request) : found.late;
-      if (!late) return await work;
-      return await answerInTime(work, {
-        afterMs: this.#server.lateAfterMs ?? 240_000,
-        everyMs: this.#server.lateEveryMs ?? 5_000,
-        headers: () => ({ 'Content-Type': 'application/json', ...this.#headers() }),
-        onAbandon: () => this.#abandoned.abort(),
-      });
+      if (prepared instanceof Response) return { response: prepared, failure: null };
+      return await this.#work(found, prepared);
     } catch (error) {
-      return this.#finish(this.#renderError(error, found));
+      return this.#failHere(error, found);
     }
+  }
+
+  /** A job that this tab has accepted is answered here, so that none is run twice. */
+  #failHere(error: unknown, found: Route): OwnAnswer {
+    const failure = this.#jobs.length === 0 ? toAppError(error) : null;
+    return { response: this.#renderError(error, found), failure };
+  }
+
+  /** The body as it was sent. */
+  async #sentBody(): Promise<Uint8Array<ArrayBuffer>> {
+    return (this.#bytes ??= new Uint8Array(await this.#request.arrayBuffer()));
   }
 
   /** Reads and checks the request: a call to run, or the refusal. */
@@ -105,7 +156,7 @@ export class Exchange {
     params: Readonly<Record<string, string>>,
   ): Promise<Call<unknown, unknown> | Response> {
     const { received, problems } = await this.#receive(found);
-    this.#requestBytes = received.bytes.length;
+    if (found.body) this.#bytes = received.bytes;
     this.#tellStart();
     const { bodyLimit = Infinity } = this.#dialect;
     if (received.bytes.length > bodyLimit) {
@@ -130,13 +181,19 @@ export class Exchange {
         this.#dialect.renderInvalid([first, ...rest], found.encoding === 'form' ? null : received.value),
       );
     const { ask } = this.#line;
-    const signal = AbortSignal.any([this.#request.signal, this.#abandoned.signal]);
+    const signal = this.#signal;
+    const runsOn = readBackendHeader(this.#request.headers);
     const submit = async (job: Job, reply: JobOrigin['reply']) => {
+      if (this.#jobs.length === 0) await this.#relay.checkQueue(ask);
       const id = await submitJob(ask, job, {
         client: this.#dialect.name,
         requestKey: await this.#requestKey(received),
         session: this.#server.session,
+        ...(runsOn && { runsOn }),
         ...(reply && { reply }),
+      }).catch((error: unknown) => {
+        this.#relay.pass(toAppError(error));
+        throw error;
       });
       this.#jobs.push(id);
       return id;
@@ -149,17 +206,24 @@ export class Exchange {
       query: 'value' in checkedQuery ? checkedQuery.value : undefined,
       received: received.value,
       signal,
+      session: this.#server.session,
       ask,
       submit,
-      run: async (job, reply) => {
+      run: async (job, reply, stop) => {
         if (signal.aborted) throw new AppError('cancelled', 'The request was cancelled.');
-        const record = await awaitJob(ask, await submit(job, reply), signal);
-        this.#note(record);
+        const ending = stop ? AbortSignal.any([signal, stop]) : signal;
+        const record = await awaitJob(ask, await submit(job, reply), ending);
+        this.#note(record.result?.notes ?? []);
         return record;
       },
-      note: (record) => this.#note(record),
+      note: (record) => this.#note(record.result?.notes ?? []),
       ignore: (...names) => {
         for (const name of names) this.#ignored.add(name);
+      },
+      lack: (...names) => {
+        call.ignore(...names);
+        if (names.length > 0)
+          this.#relay.pass(new AppError('model_not_found', `Not installed: ${names.join(', ')}.`));
       },
       url: (path) => this.#url(path),
     };
@@ -170,8 +234,25 @@ export class Exchange {
     return call;
   }
 
-  #note(record: JobRecord): void {
-    const { notes = [] } = record.result ?? {};
+  /**
+   * When an answer has to begin without its status. Only then does the service worker notice that the client goes:
+   * Chromium cancels the body of an answer, but aborts no `request.signal` of a fetch event. And browsers give an answer about
+   * five minutes to begin.
+   */
+  async #mustBegin(work: Promise<Response>): Promise<void> {
+    const answered = new AbortController();
+    void work.then(() => answered.abort());
+    const progress = await untilUnderWay({
+      ask: this.#line.ask,
+      job: () => this.#jobs[0],
+      everyMs: this.#server.underWayAfterMs ?? 2_000,
+      atMostMs: this.#server.lateAfterMs ?? 240_000,
+      signal: answered.signal,
+    });
+    this.#note(progress?.notes ?? []);
+  }
+
+  #note(notes: readonly string[]): void {
     for (const note of notes) this.#notes.add(note);
     const nameLora = (name: string) => this.#dialect.nameLora?.(name) ?? name;
     for (const name of parametersOfNotes(notes, nameLora)) this.#ignored.add(name);
@@ -185,16 +266,19 @@ export class Exchange {
   }
 
   /** The route's answer or its error; never rejects. */
-  async #work(found: Route, call: Call<unknown, unknown>): Promise<Response> {
+  async #work(found: Route, call: Call<unknown, unknown>): Promise<OwnAnswer> {
+    const again = async () => (await this.#work(found, call)).response;
     try {
       const answer = await found.run(call);
-      return answer instanceof Response ? answer : jsonResponse(answer);
+      const response = answer instanceof Response ? answer : jsonResponse(answer);
+      const isMissing = response.status === 404 && this.#jobs.length === 0;
+      return { response, failure: isMissing ? new AppError('not_found', 'Not found.') : null, again };
     } catch (error) {
-      return this.#renderError(error, found);
+      return { ...this.#failHere(error, found), again };
     }
   }
 
-  #renderError(error: unknown, found: Route): Response {
+  #renderError(error: unknown, found?: Route): Response {
     const known = toAppError(error);
     const worded =
       known.code === 'no_engine_tab'
@@ -226,7 +310,8 @@ export class Exchange {
     const notes = [...this.#notes].slice(0, MOST_NOTES).map(headerSafe).join(', ');
     return {
       ...OPEN_TO_ALL,
-      ...this.#dialect.headers?.(performance.now() - this.#startedAt),
+      ...(this.#relay.answeredBy === null && this.#dialect.headers?.(performance.now() - this.#startedAt)),
+      'X-Vitrine-Answered-By': this.#relay.answeredBy ?? 'this tab',
       ...(ignored && { 'X-Ignored-Parameters': ignored }),
       ...(notes && { 'X-Vitrine-Notes': notes }),
     };
@@ -251,15 +336,34 @@ export class Exchange {
 
   #finish(response: Response): Response {
     for (const [name, value] of Object.entries(this.#headers())) response.headers.set(name, value);
-    this.#server.onRequest?.({
+    this.#report({
       ...this.#facts(),
       phase: 'end',
       status: response.status,
+      answeredBy: this.#relay.answeredBy,
       ms: performance.now() - this.#startedAt,
       responseBytes: Number(response.headers.get('Content-Length') ?? 0),
     });
+    this.#reportBodies(response);
     void this.#hangUp();
     return response;
+  }
+
+  #report(event: ApiEvent): void {
+    if (!this.#request.headers.has(UNREPORTED_HEADER)) this.#server.onRequest?.(event);
+  }
+
+  #reportBodies(response: Response): void {
+    const { onBodies } = this.#server;
+    if (!onBodies || this.#request.headers.has(UNREPORTED_HEADER)) return;
+    reportedBodies({
+      id: this.#id,
+      dialect: this.#dialect,
+      request: this.#request,
+      path: this.#path,
+      bytes: this.#bytes,
+      response: isKept(response) ? response.clone() : response,
+    }).then(onBodies, () => undefined);
   }
 
   /** Until the host knows that its jobs are answered for, they would answer the next request like this one. */
@@ -270,7 +374,7 @@ export class Exchange {
   }
 
   #tellStart(): void {
-    this.#server.onRequest?.({ ...this.#facts(), phase: 'start' });
+    this.#report({ ...this.#facts(), phase: 'start' });
   }
 
   #facts() {
@@ -280,7 +384,7 @@ export class Exchange {
       path: new URL(this.#request.url).pathname,
       dialect: this.#dialect.name,
       at: Date.now(),
-      requestBytes: this.#requestBytes,
+      requestBytes: this.#bytes?.length ?? 0,
     };
   }
 }
@@ -288,6 +392,16 @@ export class Exchange {
 /** Header values are Latin-1 without control characters; names and sentences may be anything, commas included. */
 function headerSafe(text: string): string {
   return /^[\x21-\x2b\x2d-\x7e]+$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
+}
+
+/** Where the client wants its jobs to run. @throws AppError `invalid_request` */
+function readBackendHeader(headers: Headers): RunsOn | undefined {
+  const value = headers.get(BACKEND_HEADER);
+  if (value === null) return undefined;
+  const runsOn = readRunsOn(value.trim().toLowerCase());
+  if (runsOn !== undefined) return runsOn;
+  const known = [...Object.keys(BACKENDS), 'any'].join(', ');
+  throw new AppError('invalid_request', `${BACKEND_HEADER}: “${value}” is not one of ${known}.`);
 }
 
 function schemaOf(shape: NonNullable<Route['body']>): GenericSchema {

@@ -48,7 +48,7 @@ export async function convertImage(blob: Blob, type: string, quality = 0.95): Pr
 export function imagePaths(
   record: JobRecord,
   stem: string,
-  extension: string = record.job.output.format,
+  extension: string = 'output' in record.job ? record.job.output.format : 'png',
 ): string[] {
   const date = localDate(new Date(record.queuedAt));
   return Array.from(

@@ -18,6 +18,8 @@ export interface Api {
   request(path: string, init?: RequestInit): Promise<Response>;
   /** Whether requests to this path are answered here; synchronous, as a fetch event needs it. */
   ownsPath(pathname: string): boolean;
+  /** Whether a path of a service's own host is one of its API. @param dialect its name */
+  ownsPathOf(dialect: string, pathname: string): boolean;
 }
 
 /** The whole API: requests in, responses out. It knows neither pages nor workers nor the engine. */
@@ -50,6 +52,12 @@ export function createApi(options: ApiOptions): Api {
     fetch: async (request) => app.fetch(request),
     request: async (path, init) => app.request(path, init),
     ownsPath: (pathname) => ownerOf(dialects, pathOf(pathname)) !== undefined,
+    ownsPathOf: (name, pathname) => {
+      const own = dialects
+        .filter((dialect) => dialect.name === name)
+        .map((dialect) => ({ ...dialect, prefix: null }));
+      return ownerOf(own, withoutTrailingSlash(pathname)) !== undefined;
+    },
   };
 }
 

@@ -2,8 +2,8 @@
 const BLANK = new TextEncoder().encode(' ');
 
 export interface LateAnswer {
-  /** Milliseconds to wait for an answer with a status of its own. */
-  afterMs: number;
+  /** Resolves when the answer has to begin, whether its status is known or not. Never rejects. */
+  begin: Promise<void>;
   /** Milliseconds between blanks. */
   everyMs: number;
   /** Sent with a late answer, when it begins. */
@@ -14,17 +14,11 @@ export interface LateAnswer {
 
 /**
  * The answer itself when it comes in time; otherwise a 200 whose body is white space until the answer's JSON
- * follows. Browsers give a service worker about five minutes to begin an answer, and no limit to end it.
- * A failure that comes late is the error's JSON under that 200.
+ * follows. A failure that comes late is the error's JSON under that 200.
  * @param work never rejects
  */
 export async function answerInTime(work: Promise<Response>, late: LateAnswer): Promise<Response> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLate = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), late.afterMs);
-  });
-  const inTime = await Promise.race([work, tooLate]);
-  clearTimeout(timer);
+  const inTime = await Promise.race([work, late.begin]);
   return inTime ?? new Response(streamLate(work, late), { headers: late.headers() });
 }
 

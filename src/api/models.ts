@@ -1,5 +1,5 @@
 import { AppError } from '#protocol/error.ts';
-import type { AddOnInfo, AddOnKind, ModelInfo } from '#protocol/model.ts';
+import { usableAddOns, type AddOnInfo, type AddOnKind, type ModelInfo } from '#protocol/model.ts';
 import { findByName, foldName } from '#protocol/names.ts';
 
 /** Something installed that requests call by a name. */
@@ -25,11 +25,6 @@ export function selectedModel(models: readonly ModelInfo[]): ModelInfo | undefin
   return models.find((model) => model.selected) ?? usableModels(models)[0];
 }
 
-/** The installed add-ons of a kind. */
-export function installedAddOns(addOns: readonly AddOnInfo[], kind: AddOnKind): AddOnInfo[] {
-  return addOns.filter(({ pack, state }) => pack.kind === kind && state.stage === 'installed');
-}
-
 /**
  * The model a client means by an id, a title, a file name with or without extension and `[hash]`, a SHA-256
  * or the first ten of its digits; upper and lower case are the same.
@@ -38,13 +33,13 @@ export function findModel(models: readonly ModelInfo[], name: string): ModelInfo
   return findNamed(usableModels(models), name);
 }
 
-/** The installed add-on a client means, by the same names as {@link findModel}. */
+/** The add-on a client means, by the same names as {@link findModel}. */
 export function findAddOn(
   addOns: readonly AddOnInfo[],
   kind: AddOnKind,
   name: string,
 ): AddOnInfo | undefined {
-  return findNamed(installedAddOns(addOns, kind), name);
+  return findNamed(usableAddOns(addOns, kind), name);
 }
 
 function findNamed<T extends Named>(packs: readonly T[], name: string): T | undefined {

@@ -5,6 +5,7 @@ import type * as v from 'valibot';
 import type { BodyRule } from './body.ts';
 import type { Ask } from './connection.ts';
 import type { Invalid } from './errors.ts';
+import type { Service } from './forward.ts';
 import { missingCapability, type BodyOf, type Parameters } from './parameters.ts';
 import type { Webhook, WebhookCall } from './webhooks.ts';
 
@@ -28,18 +29,26 @@ export interface Call<Body, Query> {
   received: unknown;
   /** Aborts when the client has gone. */
   signal: AbortSignal;
+  /** The run of the service worker that the request came to. */
+  session: string;
   /** Asks the hosting tab, or its successor. @throws AppError `no_engine_tab` */
   ask: Ask;
   /**
    * Runs a job to its end.
    * @param reply kept with the job, see JobOrigin
+   * @param stop ends the job, as the client's going does
    * @throws AppError its failure; `cancelled` when the client has gone
    */
-  run: (job: Job, reply?: JobOrigin['reply']) => Promise<JobRecord>;
+  run: (job: Job, reply?: JobOrigin['reply'], stop?: AbortSignal) => Promise<JobRecord>;
   /** Queues a job without waiting; it outlives the request. */
   submit: (job: Job, reply?: JobOrigin['reply']) => Promise<JobId>;
   /** Names parameters without effect in the answer's `X-Ignored-Parameters`. */
   ignore: (...names: string[]) => void;
+  /**
+   * The same of parameters that name something that is not installed, before the first job: an upstream may have it.
+   * @throws AppError `model_not_found` when the request is left to the upstream
+   */
+  lack: (...names: string[]) => void;
   /** Puts the notes of a job's result into the answer's headers; {@link run} does this already. */
   note: (record: JobRecord) => void;
   /** The absolute URL of a path of this app; `path` has no leading slash. */
@@ -133,6 +142,8 @@ export interface Dialect {
   title: string;
   /** Everything is mounted under this a second time, for clients that can choose a base URL: `/a1111`. */
   prefix: string | null;
+  /** The real servers of this API; without it, there are none. */
+  service?: Service;
   /** What it answers besides its routes, with its own 404: `/sdapi/v1/` is a subtree, `/ping` one path. */
   roots: readonly string[];
   bodyRule: BodyRule;

@@ -1,6 +1,7 @@
 import { toAppError } from '#protocol/error.ts';
 import {
   imageIdOf,
+  imagesOf,
   type Artifact,
   type JobEvent,
   type JobId,
@@ -11,8 +12,9 @@ import {
 import type { Jobs } from '#storage/jobs.ts';
 import type { FinishedImages } from './finished-images.ts';
 
-/** The image an artifact is, or belongs to. */
-function imageIndexOf(artifact: Artifact): number {
+/** The image an artifact is, or belongs to; null for what is said of an image that is none of the job. */
+function imageIndexOf(artifact: Artifact): number | null {
+  if (artifact.kind === 'text') return null;
   return artifact.kind === 'image' ? artifact.image.index : artifact.of;
 }
 
@@ -22,16 +24,47 @@ export function createEndedJobs(jobs: Jobs, images: FinishedImages, emit: (event
 
   /** What a later tab will find of a result. */
   function withoutUnstored({ id, result }: JobRecord): JobResult | null {
-    const artifacts = (result?.artifacts ?? []).filter((artifact) =>
-      images.isStored(imageIdOf(id, imageIndexOf(artifact))),
-    );
+    const artifacts = (result?.artifacts ?? []).filter((artifact) => {
+      const index = imageIndexOf(artifact);
+      return index === null || images.isStored(imageIdOf(id, index));
+    });
     return result && artifacts.length > 0 ? { ...result, artifacts } : null;
+  }
+
+  const isInBin = ({ id }: JobRecord, index: number | null) =>
+    index !== null && images.isInBin(imageIdOf(id, index));
+
+  /** A record without what is in the bin; undefined for one whose images are all there. */
+  function visible(record: JobRecord): JobRecord | undefined {
+    const { result } = record;
+    const made = imagesOf(result);
+    if (!result || !made.some(({ index }) => isInBin(record, index))) return record;
+    if (made.every(({ index }) => isInBin(record, index))) return undefined;
+    const artifacts = result.artifacts.filter((artifact) => !isInBin(record, imageIndexOf(artifact)));
+    return { ...record, result: { ...result, artifacts } };
+  }
+
+  async function get(id: JobId): Promise<JobRecord | undefined> {
+    return unstored.get(id) ?? (await jobs.get(id));
+  }
+
+  async function find(id: JobId): Promise<JobRecord | undefined> {
+    const record = await get(id);
+    return record && visible(record);
+  }
+
+  /** Reports a job as it is seen now. @returns whether it is */
+  async function report(id: JobId): Promise<boolean> {
+    const record = await find(id);
+    emit(record ? { type: 'record', record } : { type: 'removed', id });
+    return record !== undefined;
   }
 
   async function put(record: JobRecord): Promise<void> {
     if (unstored.has(record.id)) unstored.set(record.id, record);
     else await jobs.put(record);
-    emit({ type: 'record', record });
+    const seen = visible(record);
+    if (seen) emit({ type: 'record', record: seen });
   }
 
   async function remove(id: JobId): Promise<void> {
@@ -67,21 +100,21 @@ export function createEndedJobs(jobs: Jobs, images: FinishedImages, emit: (event
     /** A job that storage did not take. */
     unstored: (id: JobId): JobRecord | undefined => unstored.get(id),
 
-    async find(id: JobId): Promise<JobRecord | undefined> {
-      return unstored.get(id) ?? (await jobs.get(id));
-    },
+    find,
+    visible,
+    report,
 
     /** Deletes a job and its images. */
     remove,
 
     /** Deletes an image, and its job with the last of its images. @returns whether the job is gone too */
     async removeImage({ id, jobId, index }: StoredImage): Promise<boolean> {
-      const others = (await images.ofJob(jobId)).filter((other) => other.id !== id);
+      const others = (await images.allOfJob(jobId)).filter((other) => other.id !== id);
       if (others.length === 0) {
         await remove(jobId);
         return true;
       }
-      const record = unstored.get(jobId) ?? (await jobs.get(jobId));
+      const record = await get(jobId);
       if (record?.result) {
         const artifacts = record.result.artifacts.filter((artifact) => imageIndexOf(artifact) !== index);
         await put({ ...record, result: { ...record.result, artifacts } });

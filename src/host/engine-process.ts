@@ -1,5 +1,5 @@
 import { proxy, releaseProxy, wrap, type Endpoint, type Remote } from 'comlink';
-import type { BackendInfo, SamplingSummary } from '#protocol/engine-host.ts';
+import type { BackendInfo, PromptTexts, SamplingSummary } from '#protocol/engine-host.ts';
 import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
@@ -110,6 +110,9 @@ export function createEngineProcess(
     },
     samplingPlan: (pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary> =>
       use(({ engine }) => engine.samplingPlan(pack, choice, steps)),
+    /** Null where no worker is running; none is started for it. */
+    countTokens: async (pack: ModelPack, installed: readonly AnyPack[], texts: PromptTexts) =>
+      current && (await use(({ engine }) => engine.countTokens(pack, installed, texts))),
     async unload(): Promise<void> {
       if (current) await use(({ engine }) => engine.unload());
     },

@@ -2,49 +2,55 @@ import { proxy, type Remote } from 'comlink';
 import type { BackendInfo, EngineHost, HostEvent, StopWatching } from '#protocol/engine-host.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import { imageIdOf, type JobRecord } from '#protocol/job.ts';
+import { imageIdOf, type JobId, type JobRecord } from '#protocol/job.ts';
+import { BIN_MS } from '#protocol/gallery.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import type { ModelId } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
-import { requirementsOf } from '#protocol/tasks.ts';
 import { PROTOCOL } from '#protocol/version.ts';
+import type { ImageMarks } from '#storage/image-marks.ts';
 import type { Images } from '#storage/images.ts';
 import type { Jobs } from '#storage/jobs.ts';
+import type { Keys } from '#storage/keys.ts';
 import type { PublishedFiles } from '#storage/published-files.ts';
 import type { SettingsStore } from '#storage/settings.ts';
+import { checkAllowed, chooseBackends } from './backends/choose.ts';
+import { createHordeBackend } from './backends/horde/backend.ts';
+import { civitaiVersions, hordeOptions } from './backends/horde/facts.ts';
+import { createLocalBackend } from './backends/local.ts';
 import { createEngineProcess, type EngineThread } from './engine-process.ts';
 import { createFinishedImages } from './finished-images.ts';
 import { createJobQueue } from './job-queue.ts';
 import { createPacks } from './packs.ts';
-import { checkRequirements } from './requirements.ts';
 
 /** Settings of the app itself; everything else under a dialect's own option names. */
 const BACKEND_SETTING = 'app.backend';
 const MODEL_SETTING = 'app.model';
 
+/** Milliseconds between looks into the bin. */
+const PURGE_EVERY_MS = 60 * 60 * 1000;
+
 export interface HostParts {
   hostId: string;
   startEngineWorker: () => EngineThread;
+  startHordeWorker: () => EngineThread;
   library: Remote<LibraryWorker>;
   jobs: Jobs;
   images: Images;
+  imageMarks: ImageMarks;
   files: PublishedFiles;
   settings: SettingsStore;
+  keys: Keys;
   /** A backend demanded by the page's address, over the setting. */
   forcedBackend: BackendChoice | null;
+  /** Whether there may be a network. */
+  isOnline: () => boolean;
   /** Called once for each job, when it has ended. */
   onJobEnded: (record: JobRecord) => void;
 }
 
 function toBackendChoice(value: unknown): BackendChoice {
   return value === 'webgpu' || value === 'wasm' ? value : 'auto';
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 /**
@@ -90,31 +96,43 @@ export async function createEngineHost(parts: HostParts) {
     );
   }
 
-  const images = createFinishedImages(parts.images, emit);
+  const horde = createHordeBackend(parts.startHordeWorker, {
+    // Being offline passes: a job in line waits for the network.
+    checkAllowed: () => checkAllowed('horde', settings, true),
+    options: () => hordeOptions(settings),
+    civitaiVersions: () => civitaiVersions(packs.addOns().map(({ pack }) => pack)),
+  });
+  const backends = { local: createLocalBackend({ packs, bring, engine }), horde };
+  const images = createFinishedImages(parts.images, parts.imageMarks, emit);
   const queue = createJobQueue(
     jobs,
     images,
     {
-      async run(job, onEvent, signal) {
-        const arrivals = requirementsOf(job).map(({ id }) => bring(id));
-        // When the job is cancelled, the downloads go on for the next one.
-        await Promise.race([Promise.all(arrivals), aborted(signal)]);
-        return engine.run(packs.installed(), job, onEvent, signal);
-      },
+      backends,
+      choose: (job, runsOn) => chooseBackends(job, runsOn, backends, { settings, online: parts.isOnline() }),
       ended: parts.onJobEnded,
     },
     emit,
   );
+
+  async function forgetFiles(gone: readonly JobId[]): Promise<void> {
+    for (const id of gone) await files.removeJob(id);
+  }
+
+  /** Deletes for good what has been in the bin for its time. */
+  async function purgeBin(): Promise<void> {
+    await forgetFiles(await queue.emptyBin(Date.now() - BIN_MS));
+  }
+  const purge = () => void purgeBin().catch(() => undefined);
+  purge();
+  setInterval(purge, PURGE_EVERY_MS);
 
   /** The host as one client sees it; `gone` resolves when that client can no longer be answered. */
   function serve(gone: Promise<unknown>): EngineHost {
     return {
       hello: () => ({ protocol: PROTOCOL, hostId, backend }),
 
-      async submit(id, job, origin) {
-        checkRequirements(job, packs);
-        return queue.submit(id, job, origin);
-      },
+      submit: (id, job, origin) => queue.submit(id, job, origin),
       wait: (id) => queue.wait(id),
       answered: (id) => queue.answered(id),
       job: (id) => queue.find(id),
@@ -124,7 +142,7 @@ export async function createEngineHost(parts: HostParts) {
       preview: (id) => Promise.resolve(queue.preview(id)),
       cancel: (id) => queue.cancel(id),
       async skip(id) {
-        if (queue.isRunning(id)) await engine.skip();
+        if (queue.runningOn(id) === 'local') await engine.skip();
       },
       async removeJob(id) {
         const removed = await queue.remove(id);
@@ -157,18 +175,41 @@ export async function createEngineHost(parts: HostParts) {
         await update({ [MODEL_SETTING]: packs.findModel(id).id });
         packs.tellModels();
       },
+      hordeModels: () => horde.models(),
+      hordeCost: (job) => horde.cost(job),
+      setKey: (service, key) => parts.keys.put(service, key),
+      keys: () => parts.keys.services(),
+
       samplingPlan: (choice, steps, model) => engine.samplingPlan(packs.findModel(model), choice, steps),
+      countTokens: (texts, model) =>
+        packs.isInstalled(model)
+          ? engine.countTokens(packs.findModel(model), packs.installed(), texts)
+          : Promise.resolve(null),
 
       settings: () => Promise.resolve(settings),
       updateSettings: update,
 
       images: (id) => images.ofJob(id),
-      gallery: (limit, after) => images.page(limit, after),
-      galleryItem: (id) => images.find(id),
-      async removeGalleryItem(id) {
-        const image = await images.find(id);
-        if (image && (await queue.removeImage(id))) await files.removeJob(image.jobId);
+      async gallery(limit, after, query) {
+        await queue.ready;
+        return images.page(limit, after, query);
       },
+      async galleryIds(query) {
+        await queue.ready;
+        return images.ids(query);
+      },
+      async galleryModels() {
+        await queue.ready;
+        return images.models();
+      },
+      async galleryItem(id) {
+        await queue.ready;
+        return images.findForGallery(id);
+      },
+      setFavourite: (id, favourite) => images.setFavourite(id, favourite),
+      deleteImages: async (ids) => forgetFiles(await queue.deleteImages(ids)),
+      restoreImages: (ids) => queue.restoreImages(ids),
+      emptyBin: async (ids) => forgetFiles(await queue.emptyBin(Infinity, ids)),
 
       async file(path) {
         const published = await files.find(path);

@@ -1,4 +1,4 @@
-import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
+import type { BackendEvent, RunsOn } from '#protocol/backends.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import {
   imagesOf,
@@ -8,10 +8,12 @@ import {
   type JobId,
   type JobOrigin,
   type JobRecord,
+  type StoredImage,
 } from '#protocol/job.ts';
 import type { ModelId } from '#protocol/model.ts';
 import { countArtifacts, requirementsOf } from '#protocol/tasks.ts';
 import type { Jobs } from '#storage/jobs.ts';
+import type { Backend } from './backends/backend.ts';
 import { createEndedJobs } from './ended-jobs.ts';
 import type { FinishedImages } from './finished-images.ts';
 import { endOfAttempts, endOfFailure, endOfRun, toStoredImage, withArtifact } from './job-results.ts';
@@ -23,9 +25,18 @@ const QUEUE_LIMIT = 100;
 /** A job that took its tab down this often is given up. */
 const ATTEMPT_LIMIT = 3;
 
-interface Runner {
-  /** Aborting `signal` ends the run before its next step. */
-  run(job: Job, onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<RunOutcome>;
+/** This tab's engine. It alone can take its tab down, and runs the jobs whose records name no backend: those of earlier releases. */
+const FIRST_BACKEND = 'local';
+
+interface Runners {
+  /** By their ids, in the order in which the free ones take jobs. */
+  backends: Readonly<Record<string, Pick<Backend, 'run'>>>;
+  /**
+   * The backends that may run a new job.
+   * @param runsOn what the request says about it
+   * @throws AppError why none can
+   */
+  choose(job: Job, runsOn: RunsOn | undefined): readonly string[];
   /** Called once for each job, when it has ended. */
   ended(record: JobRecord): void;
 }
@@ -44,14 +55,14 @@ function isEnded(record: JobRecord): boolean {
 }
 
 /**
- * Runs jobs one at a time in the order they came, starting with those that an earlier tab left. Watchers are
+ * Runs jobs in the order they came, one at a time on each backend, starting with those that an earlier tab left. Watchers are
  * notified of a change once it is stored, so that the next tab can continue where this one stops. An image is stored before the
  * record that mentions it, and deleted after it.
  */
 export function createJobQueue(
   jobs: Jobs,
   images: FinishedImages,
-  runner: Runner,
+  runners: Runners,
   emit: (event: JobEvent) => void,
 ) {
   /** Jobs that have not ended. */
@@ -62,7 +73,10 @@ export function createJobQueue(
   const requests = createOpenRequests();
   /** The client of each job, in order of arrival. */
   const clients = new Map<JobId, string>();
-  let working = false;
+  /** Jobs whose images are all in the bin: they are there, but nobody sees them. */
+  const hidden = new Set<JobId>();
+  /** The backends that run a job now. */
+  const busy = new Set<string>();
   let writes: Promise<unknown> = Promise.resolve();
 
   function inOrder<T>(write: () => Promise<T>): Promise<T> {
@@ -105,12 +119,12 @@ export function createJobQueue(
     requests.jobEnded(record, origin);
     entry.ended.resolve(record);
     emit({ type: 'record', record });
-    runner.ended(record);
+    runners.ended(record);
   }
 
-  function apply(entry: Live, event: EngineEvent): void {
+  function apply(entry: Live, backend: string, event: BackendEvent): Promise<void> | undefined {
     // What was sent before a crash may arrive after the job has ended.
-    if (entry.ending) return;
+    if (entry.ending) return undefined;
     switch (event.type) {
       case 'progress':
         // Progress is reported, not stored: it would be lost with the tab anyway.
@@ -135,23 +149,37 @@ export function createJobQueue(
         // Stored with the image it belongs to.
         entry.record = { ...entry.record, result: withArtifact(entry.record, event) };
         break;
+      case 'sent': {
+        const ids = [...(entry.record.remote?.ids ?? [])];
+        ids[event.index] = event.id;
+        return change(entry, { remote: { backend, ids } });
+      }
     }
+    return undefined;
   }
 
-  async function runOne(entry: Live): Promise<void> {
-    const attempts = entry.record.attempts + 1;
-    if (attempts > ATTEMPT_LIMIT) {
+  /** Whether a backend may run a job: only where it was sent to, once it was. */
+  function mayRun({ record: { backends = [FIRST_BACKEND], remote } }: Live, backend: string): boolean {
+    return remote ? remote.backend === backend : backends.includes(backend);
+  }
+
+  async function runOne(entry: Live, backend: string, runner: Pick<Backend, 'run'>): Promise<void> {
+    const { remote } = entry.record;
+    // What was sent elsewhere took no tab down, and keeps what it has made.
+    const attempts = entry.record.attempts + (remote ? 0 : 1);
+    if (backend === FIRST_BACKEND && attempts > ATTEMPT_LIMIT) {
       await end(entry, endOfAttempts());
       return;
     }
     const [startedAt, stage] = [Date.now(), 'running'] as const;
+    const result = remote ? entry.record.result : null;
     let outcome: Partial<JobRecord>;
     try {
-      await change(entry, { stage, startedAt, attempts, progress: null, result: null, error: null });
+      await change(entry, { stage, backend, startedAt, attempts, progress: null, result, error: null });
       // Those of an attempt that was cut off.
-      if (attempts > 1) await inOrder(() => images.removeJob(entry.record.id));
-      const onEvent = (event: EngineEvent) => apply(entry, event);
-      const over = await runner.run(entry.record.job, onEvent, entry.stop.signal);
+      if (attempts > 1 && !remote) await inOrder(() => images.removeJob(entry.record.id));
+      const onEvent = (event: BackendEvent) => apply(entry, backend, event);
+      const over = await runner.run(entry.record.job, onEvent, entry.stop.signal, remote?.ids ?? []);
       outcome = endOfRun(entry.record, over);
     } catch (thrown) {
       outcome = endOfFailure(entry.record, thrown);
@@ -159,25 +187,51 @@ export function createJobQueue(
     await end(entry, outcome);
   }
 
-  async function work(): Promise<void> {
-    if (working) return;
-    working = true;
+  /** The first job in line that a backend may run. */
+  function take(backend: string): Live | undefined {
+    const index = line.findIndex((entry) => entry.ending || mayRun(entry, backend));
+    return index < 0 ? undefined : line.splice(index, 1)[0];
+  }
+
+  async function workOn(backend: string, runner: Pick<Backend, 'run'>): Promise<void> {
+    if (busy.has(backend)) return;
+    busy.add(backend);
     try {
-      for (let next = line.shift(); next; next = line.shift()) {
-        if (!next.ending) await runOne(next);
+      for (let next = take(backend); next; next = take(backend)) {
+        if (!next.ending) await runOne(next, backend, runner);
       }
     } finally {
-      working = false;
+      busy.delete(backend);
     }
   }
 
+  function work(): void {
+    for (const [backend, runner] of Object.entries(runners.backends)) void workOn(backend, runner);
+  }
+
   async function takeUp(): Promise<void> {
+    await images.load();
     for (const record of await jobs.all()) {
       clients.set(record.id, record.origin.client);
+      images.learnJob(record);
+      if (isEnded(record) && !endedJobs.visible(record)) hidden.add(record.id);
       if (!isEnded(record)) line.push(track({ ...record, stage: 'queued', progress: null }));
     }
-    void work();
+    work();
     images.removeOrphans((id) => clients.has(id)).catch(() => undefined);
+  }
+
+  /** @throws AppError `invalid_request` while the job waits or runs */
+  function refuseLive({ jobId }: StoredImage): void {
+    if (!live.has(jobId)) return;
+    throw new AppError('invalid_request', 'An image of a running job cannot be removed. Stop the job first.');
+  }
+
+  /** Deletes an image for good. @returns whether the job is gone too */
+  async function removeForGood(image: StoredImage): Promise<boolean> {
+    const isGone = await endedJobs.removeImage(image);
+    if (isGone) forget(image.jobId);
+    return isGone;
   }
 
   /** Until it is known what an earlier tab left, no question can be answered. */
@@ -211,10 +265,12 @@ export function createJobQueue(
           detail: { limit: QUEUE_LIMIT },
         });
       }
+      const backends = runners.choose(job, origin.runsOn);
       const record: JobRecord = {
         id,
         origin,
         job,
+        backends,
         stage: 'queued',
         queuedAt: Date.now(),
         startedAt: null,
@@ -232,8 +288,9 @@ export function createJobQueue(
         throw toAppError(thrown);
       }
       clients.set(id, origin.client);
+      images.learnJob(record);
       line.push(entry);
-      void work();
+      work();
       return id;
     },
 
@@ -263,13 +320,16 @@ export function createJobQueue(
       await ready;
       await writes;
       const stored = await jobs.all();
-      return stored.map((record) => live.get(record.id)?.record ?? endedJobs.unstored(record.id) ?? record);
+      return stored.flatMap(
+        (record) =>
+          live.get(record.id)?.record ?? endedJobs.visible(endedJobs.unstored(record.id) ?? record) ?? [],
+      );
     },
 
     /** The ids of all jobs of a client, oldest first, without a look into storage. */
     async idsOf(client: string): Promise<JobId[]> {
       await ready;
-      return [...clients].flatMap(([id, own]) => (own === client ? [id] : []));
+      return [...clients].flatMap(([id, own]) => (own === client && !hidden.has(id) ? [id] : []));
     },
 
     /** The running job and those that wait, oldest first, without a look into storage. */
@@ -283,21 +343,27 @@ export function createJobQueue(
     async cancel(id: JobId): Promise<void> {
       await ready;
       const entry = live.get(id);
-      if (entry?.record.stage === 'queued') await end(entry, { stage: 'cancelled' });
+      if (entry?.record.stage === 'queued' && !entry.record.remote) await end(entry, { stage: 'cancelled' });
       else entry?.stop.abort();
     },
 
-    /** Ends the jobs in line for a pack that will not come. */
+    /** Ends the jobs in line for a pack that will not come, unless they can run elsewhere. */
     async refuseWaiting(pack: ModelId, error: AppError): Promise<void> {
       await ready;
       const waiting = [...live.values()].filter(
-        ({ record: { stage, job } }) =>
-          stage === 'queued' && requirementsOf(job).some(({ id }) => id === pack),
+        ({ record: { stage, job, backends = [FIRST_BACKEND] } }) =>
+          stage === 'queued' &&
+          backends.every((backend) => backend === FIRST_BACKEND) &&
+          requirementsOf(job).some(({ id }) => id === pack),
       );
       await Promise.all(waiting.map((entry) => end(entry, { stage: 'failed', error: error.toData() })));
     },
 
-    isRunning: (id: JobId): boolean => live.get(id)?.record.stage === 'running',
+    /** The backend that runs a job now. */
+    runningOn(id: JobId): string | undefined {
+      const record = live.get(id)?.record;
+      return record?.stage === 'running' ? record.backend : undefined;
+    },
 
     /** Deletes an ended job and its images. @returns whether there is such a job and it has ended */
     async remove(id: JobId): Promise<boolean> {
@@ -311,31 +377,72 @@ export function createJobQueue(
     },
 
     /**
-     * Deletes an image, and its job with the last of its images.
-     * @returns whether the job is gone too
-     * @throws AppError `invalid_request` while the job waits or runs
+     * Moves images to the bin; without room for it, they are deleted for good.
+     * @returns jobs that are gone for good
+     * @throws AppError `invalid_request` for an image of a job that waits or runs; nothing is deleted then
      */
-    async removeImage(id: ImageId): Promise<boolean> {
+    async deleteImages(ids: readonly ImageId[]): Promise<JobId[]> {
       await ready;
       return inOrder(async () => {
-        const image = await images.find(id);
-        if (!image) return false;
-        if (live.has(image.jobId)) {
-          throw new AppError(
-            'invalid_request',
-            'An image of a running job cannot be removed. Stop the job first.',
-          );
+        const asked = await Promise.all(ids.map((id) => images.find(id)));
+        const found = asked.filter((image) => image !== undefined);
+        found.forEach(refuseLive);
+        const left = new Set(await images.moveToBin(found.map(({ id }) => id)));
+        const gone = new Set<JobId>();
+        for (const image of found) {
+          if (left.has(image.id) && (await removeForGood(image))) gone.add(image.jobId);
         }
-        const isGone = await endedJobs.removeImage(image);
-        if (isGone) forget(image.jobId);
-        return isGone;
+        for (const id of new Set(found.map(({ jobId }) => jobId))) {
+          if (gone.has(id) || (await endedJobs.report(id))) continue;
+          requests.close(id);
+          hidden.add(id);
+        }
+        return [...gone];
       });
     },
+
+    /** Takes images out of the bin, and their jobs. @returns those that were in it */
+    async restoreImages(ids: readonly ImageId[]): Promise<ImageId[]> {
+      await ready;
+      return inOrder(async () => {
+        const restored = await images.restore(ids);
+        for (const id of new Set(restored.map(({ jobId }) => jobId))) {
+          hidden.delete(id);
+          await endedJobs.report(id);
+        }
+        return restored.map(({ id }) => id);
+      });
+    },
+
+    /**
+     * Deletes images in the bin for good, each in its turn.
+     * @param before those that were put there before this time, in epoch milliseconds
+     * @param ids only these
+     * @returns jobs that are gone with their last image
+     */
+    async emptyBin(before: number, ids?: readonly ImageId[]): Promise<JobId[]> {
+      await ready;
+      const due = images.inBinBefore(before);
+      const named = ids && new Set(ids);
+      const gone: JobId[] = [];
+      for (const id of due) {
+        if (named && !named.has(id)) continue;
+        await inOrder(async () => {
+          // It may have been restored while others were deleted.
+          const image = images.isInBin(id) ? await images.get(id) : undefined;
+          if (image && (await removeForGood(image))) gone.push(image.jobId);
+        });
+      }
+      return gone;
+    },
+
+    ready,
   };
 
   function forget(id: JobId): void {
     requests.close(id);
     clients.delete(id);
+    hidden.delete(id);
   }
 }
 

@@ -29,6 +29,8 @@ export function toStoredImage({ id, origin }: JobRecord, { image }: ImageArtifac
 
 function isSame(a: Artifact, b: Artifact): boolean {
   if (a.kind === 'image') return b.kind === 'image' && a.image.index === b.image.index;
+  if (a.kind === 'text') return b.kind === 'text';
+  if (a.kind === 'rating') return b.kind === 'rating' && a.of === b.of;
   return b.kind === 'mask' && a.of === b.of && a.role === b.role;
 }
 

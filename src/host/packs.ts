@@ -4,6 +4,7 @@ import { AppError } from '#protocol/error.ts';
 import type { ImportChoice, ImportSource } from '#protocol/import.ts';
 import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
 import {
+  isIncluded,
   packHash,
   sumBytes,
   type AddOnInfo,
@@ -135,8 +136,13 @@ export async function createPacks(
     addOns,
     isInstalled,
     selected,
-    /** Whether it is installed, will install on its own, or is being installed. */
-    isComing: (id: ModelId) => isInstalled(id) || id === builtIn || runningFor(id) !== undefined,
+    /** Whether it is installed, comes with the app, or is being installed. */
+    isComing(id: ModelId): boolean {
+      const entry = known.get(id);
+      return (
+        entry !== undefined && (isIncluded(entry.pack) || isInstalled(id) || runningFor(id) !== undefined)
+      );
+    },
     installed: (): AnyPack[] =>
       [...known.values()].flatMap(({ pack, state }) => (state.stage === 'installed' ? [pack] : [])),
     tellModels,

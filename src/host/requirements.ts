@@ -11,10 +11,23 @@ const kinds: Readonly<Record<PackKind, { article: 'a' | 'an'; name: string; othe
   embedding: { article: 'an', name: 'embedding', otherwise: 'leave the embedding out' },
   controlnet: { article: 'a', name: 'ControlNet', otherwise: 'remove its control image' },
   upscaler: { article: 'an', name: 'upscaler', otherwise: 'choose another upscaler' },
+  'safety-checker': { article: 'a', name: 'safety checker', otherwise: 'turn the safety checker off' },
+  'face-restorer': { article: 'a', name: 'face restoration model', otherwise: 'choose another restorer' },
+  finder: { article: 'a', name: 'model that finds things', otherwise: 'choose another way to make the mask' },
+  preprocessor: { article: 'a', name: 'preprocessor', otherwise: 'choose another preprocessor' },
+  tagger: { article: 'a', name: 'tagger', otherwise: 'choose another way to describe the image' },
+  captioner: { article: 'a', name: 'caption model', otherwise: 'choose another way to describe the image' },
+  'prompt-expansion': {
+    article: 'a',
+    name: 'prompt expansion model',
+    otherwise: 'leave the prompt expansion out',
+  },
+  'ip-adapter': { article: 'an', name: 'IP-Adapter', otherwise: 'remove its image prompt' },
+  'clip-vision': { article: 'a', name: 'CLIP vision model', otherwise: 'remove the image prompt' },
 };
 
 /** The packs on this machine. */
-interface KnownPacks {
+export interface KnownPacks {
   find(id: ModelId): AnyPack | undefined;
   /** Whether it is installed or on its way. */
   isComing(id: ModelId): boolean;

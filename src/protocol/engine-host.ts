@@ -1,4 +1,15 @@
-import type { ImageId, Job, JobEvent, JobId, JobOrigin, JobRecord, StoredImage } from './job.ts';
+import type { GalleryQuery } from './gallery.ts';
+import type {
+  GalleryImage,
+  ImageId,
+  Job,
+  JobEvent,
+  JobId,
+  JobOrigin,
+  JobRecord,
+  StoredImage,
+} from './job.ts';
+import type { HordeCost, HordeModel } from './horde-worker.ts';
 import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from './import.ts';
 import type { AddOnInfo, ModelId, ModelInfo } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
@@ -29,12 +40,12 @@ export interface StorageInfo {
   persisted: boolean;
 }
 
-/** A part of the gallery, newest first. */
+/** A part of the gallery. */
 export interface GalleryPage {
-  items: StoredImage[];
+  items: GalleryImage[];
   /** Handed back for the page after this one; null when there is none. */
   next: string | null;
-  /** Images in the whole gallery. */
+  /** All images that are meant, on this page or not. */
   total: number;
 }
 
@@ -50,6 +61,19 @@ export interface SamplingSummary {
   deterministic: boolean;
 }
 
+/** How long a text is for the text encoder, which reads 75 tokens at a time. */
+export interface TokenCount {
+  tokens: number;
+  /** The tokens that are read: whole chunks, at least one. */
+  length: number;
+}
+
+/** The texts of an image. */
+export interface PromptTexts {
+  prompt: string;
+  negativePrompt: string;
+}
+
 /** Stops a watch. */
 export type StopWatching = () => void;
 
@@ -57,8 +81,12 @@ export type HostEvent =
   | JobEvent
   | { type: 'models'; models: ModelInfo[] }
   | { type: 'add-ons'; addOns: AddOnInfo[] }
-  /** Images came or went; those that came are listed newest first. */
-  | { type: 'gallery'; added: StoredImage[]; removed: ImageId[] }
+  /**
+   * Images came or went, also into the bin and out of it; those that came are listed newest first. Both lists are empty
+   * where only the bin has changed.
+   */
+  | { type: 'gallery'; added: GalleryImage[]; removed: ImageId[] }
+  | { type: 'favourite'; id: ImageId; favourite: boolean }
   | { type: 'settings'; settings: Settings }
   | { type: 'backend'; backend: BackendInfo };
 
@@ -74,7 +102,8 @@ export interface EngineHost {
    * `origin` says that it is the request of another, not yet {@link answered}, started again. The id of the job that
    * will answer is returned.
    * @throws AppError `model_not_found` for a pack of any kind that the job requires and that is neither installed nor
-   *   on its way, `queue_full`, `unsupported_feature`, `storage_full`
+   *   on its way, `queue_full`, `unsupported_feature` also for what a service cannot do or may not be asked, `remote_failed`
+   *   without a network, `storage_full`
    */
   submit(id: JobId, job: Job, origin: JobOrigin): Promise<JobId>;
   /** Resolves when the job has ended, in any stage. @throws AppError `not_found` */
@@ -120,16 +149,52 @@ export interface EngineHost {
   /** Plans a run without running it. @throws AppError `invalid_request`, `model_not_found`, `unsupported_feature` */
   samplingPlan(choice: SamplerChoice, steps: number, model: ModelId): Promise<SamplingSummary>;
 
+  /**
+   * Counts the tokens of prompts in A1111's syntax as the model's tokenizer cuts them, embeddings by their vectors. The
+   * engine is not started for it: null while it is not running.
+   * @throws AppError `model_not_found`, `invalid_request` for prompts that are none
+   */
+  countTokens(
+    texts: PromptTexts,
+    model: ModelId,
+  ): Promise<Readonly<Record<keyof PromptTexts, TokenCount>> | null>;
+
+  /** The models that workers of the AI Horde offer now. @throws AppError `remote_failed` */
+  hordeModels(): Promise<HordeModel[]>;
+  /** What a job would cost at the AI Horde; neither its prompts nor its images are sent. @throws AppError as {@link submit} */
+  hordeCost(job: Job): Promise<HordeCost>;
+  /** Keeps the user's key for a service; an empty one deletes it. Keys can be replaced, not read. */
+  setKey(service: string, key: string): Promise<void>;
+  /** The services that have a key. */
+  keys(): Promise<string[]>;
+
   settings(): Promise<Settings>;
   updateSettings(changes: Readonly<Record<string, SettingValue>>): Promise<Settings>;
 
   /** The finished images of a job with their files, in order; none of a job that is not known. */
   images(id: JobId): Promise<StoredImage[]>;
-  /** @param after `next` of the page before; without it, the newest images */
-  gallery(limit: number, after?: string): Promise<GalleryPage>;
-  galleryItem(id: ImageId): Promise<StoredImage | undefined>;
-  /** Deletes an image, and its job with the last of its images. @throws AppError `invalid_request` while the job runs */
-  removeGalleryItem(id: ImageId): Promise<void>;
+  /**
+   * @param after `next` of the page before; without it, the first images
+   * @throws AppError `invalid_request` for an `after` that no page has returned
+   */
+  gallery(limit: number, after?: string, query?: GalleryQuery): Promise<GalleryPage>;
+  /** The ids of all images that are meant, in order. */
+  galleryIds(query: GalleryQuery): Promise<ImageId[]>;
+  /** The checkpoints that images in storage were generated with. */
+  galleryModels(): Promise<ModelId[]>;
+  /** One that is not deleted. */
+  galleryItem(id: ImageId): Promise<GalleryImage | undefined>;
+  setFavourite(id: ImageId, favourite: boolean): Promise<void>;
+  /**
+   * Moves images to the bin, where they can be restored for a day ({@link BIN_MS}). Everyone but {@link gallery} sees them
+   * as gone, and so their job once all its images are. Without room for the bin, they are deleted for good.
+   * @throws AppError `invalid_request` for an image of a job that waits or runs; nothing is deleted then
+   */
+  deleteImages(ids: readonly ImageId[]): Promise<void>;
+  /** Takes images out of the bin. @returns those that were in it */
+  restoreImages(ids: readonly ImageId[]): Promise<ImageId[]>;
+  /** Deletes images in the bin for good; all of them unless some are named. */
+  emptyBin(ids?: readonly ImageId[]): Promise<void>;
 
   /** A file by the path it is served under, such as `2026-01-31/name-0.png`. */
   file(path: string): Promise<Blob | undefined>;

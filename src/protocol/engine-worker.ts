@@ -1,5 +1,13 @@
-import type { BackendInfo, SamplingSummary } from './engine-host.ts';
-import type { ImageArtifact, Job, JobProgress, JobResult, MaskArtifact } from './job.ts';
+import type { BackendInfo, PromptTexts, SamplingSummary, TokenCount } from './engine-host.ts';
+import type {
+  ImageArtifact,
+  Job,
+  JobProgress,
+  JobResult,
+  MaskArtifact,
+  RatingArtifact,
+  TextArtifact,
+} from './job.ts';
 import type { AnyPack, ModelPack } from './model.ts';
 import type { SamplerChoice } from './sampler.ts';
 
@@ -8,7 +16,7 @@ export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
   | { type: 'preview'; blob: Blob }
   | { type: 'artifact'; artifact: ImageArtifact; file: Blob }
-  | { type: 'by-product'; artifact: MaskArtifact };
+  | { type: 'by-product'; artifact: MaskArtifact | TextArtifact | RatingArtifact };
 
 /** How a run ended: see {@link JobResult}. */
 export type RunOutcome = Pick<JobResult, 'interrupted' | 'notes'>;
@@ -37,4 +45,14 @@ export interface EngineWorker {
   unload(): Promise<void>;
   /** Plans a run without running it. @throws AppError `invalid_request`, `unsupported_feature` */
   samplingPlan(pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary>;
+  /**
+   * Counts the tokens of prompts in A1111's syntax; see `EngineHost.countTokens`.
+   * @param installed every pack that is installed, for the embeddings the prompts may name
+   * @throws AppError `model_not_found`, `invalid_request`
+   */
+  countTokens(
+    pack: ModelPack,
+    installed: readonly AnyPack[],
+    texts: PromptTexts,
+  ): Promise<Readonly<Record<keyof PromptTexts, TokenCount>>>;
 }

@@ -11,6 +11,7 @@ export const ERROR_CODES = [
   'queue_full',
   'model_not_found',
   'download_failed',
+  'remote_failed',
   'integrity_failed',
   'unsupported_feature',
   'device_lost',

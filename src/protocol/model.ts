@@ -61,23 +61,59 @@ export interface ModelPack extends Pack {
   defaults: ModelDefaults;
 }
 
-/** A pack that is used with a checkpoint. */
-export type AddOnKind = 'lora' | 'embedding' | 'vae' | 'controlnet' | 'upscaler';
+/** A pack that is used with a checkpoint, or on images. */
+export type AddOnKind =
+  | 'lora'
+  | 'embedding'
+  | 'vae'
+  | 'controlnet'
+  | 'upscaler'
+  /** Says whether an image is not safe for work. */
+  | 'safety-checker'
+  | 'face-restorer'
+  /** Finds faces, persons or things in images. */
+  | 'finder'
+  /** Turns images into the maps that ControlNets read. */
+  | 'preprocessor'
+  | 'tagger'
+  | 'captioner'
+  | 'prompt-expansion'
+  | 'ip-adapter'
+  /** The image encoder of IP-Adapters. */
+  | 'clip-vision';
 
 /** Everything that can be required by a job. */
 export type PackKind = 'model' | AddOnKind;
 
-/** A file that changes or completes a model: one `.safetensors`. */
+/** What changes or completes a model, or reads its images: one `.safetensors`, or ONNX graphs. */
 export interface AddOnPack extends Pack {
   kind: AddOnKind;
+  /** Which network its files hold, where the kind has several: `nsfw-mobilenet-v2`, `movenet` … */
+  network?: string;
   /** Null where any family takes it, or where the file does not tell. */
   family: ModelFamily | null;
+  /** Of IP-Adapters and CLIP vision models. */
+  vision?: VisionWidths;
   /** The `__metadata__` of its file's header, as much of it as the import kept. */
   metadata?: Readonly<Record<string, string>>;
 }
 
+/**
+ * How many numbers a CLIP vision model says of an image: in its embedding as a whole, and of each patch. Of IP-Adapters
+ * the one of them that it reads; the two fit where it is the same.
+ */
+export interface VisionWidths {
+  embedding?: number;
+  patch?: number;
+}
+
 /** Everything that can be installed. */
 export type AnyPack = ModelPack | AddOnPack;
+
+/** Whether it comes with the app: a job that requires it brings it here from beside the app. */
+export function isIncluded({ url }: AnyPack): boolean {
+  return url !== null;
+}
 
 /** The latent space of a model. */
 export interface LatentSpace {
@@ -124,6 +160,13 @@ export interface ModelInfo extends PackInfo<ModelPack> {
 }
 
 export type AddOnInfo = PackInfo<AddOnPack>;
+
+/** The add-ons of a kind that jobs may name: installed ones, and after them those that come with the app. */
+export function usableAddOns(addOns: readonly AddOnInfo[], kind: AddOnKind): AddOnInfo[] {
+  const ofKind = addOns.filter(({ pack }) => pack.kind === kind);
+  const imported = ofKind.filter(({ pack, state }) => !isIncluded(pack) && state.stage === 'installed');
+  return [...imported, ...ofKind.filter(({ pack }) => isIncluded(pack))];
+}
 
 /** Bytes of files together. */
 export function sumBytes(files: readonly { sizeBytes: number }[]): number {

@@ -1,9 +1,16 @@
+import type { Describer } from './describer.ts';
+import type { Finder } from './finder.ts';
+import type { ImageKind, MadeBy } from './gallery.ts';
+import { INCLUDED } from './included.ts';
 import {
   LATENT_UPSCALE_MODES,
   PLAIN_UPSCALERS,
+  type ControlPreprocessor,
+  type ControlSpec,
   type GenerateJob,
   type Job,
   type LatentUpscaleMode,
+  type Pass,
   type PostStep,
   type Size,
   type UpscalerName,
@@ -37,25 +44,44 @@ interface TaskFacts<J extends Job> {
   source(job: J, index: number): Blob | undefined;
   /** The job, if its prompts and passes can be reused for another one. */
   generation(job: J): GenerateJob | null;
+  /** What galleries filter its images by. */
+  madeBy(job: J): MadeBy;
 }
 
 type Tasks = { readonly [Task in Job['task']]: TaskFacts<Extract<Job, { task: Task }>> };
+
+/** Of tasks that make one thing of an image, and no image. */
+const ofOneImage = {
+  countArtifacts: () => 1,
+  batchSize: () => 1,
+  steps: () => 0,
+  size: () => null,
+  prompt: () => '',
+  source: ({ image }: { image: Blob }) => image,
+  generation: () => null,
+  madeBy: () => ({ model: null, kind: null }),
+} as const;
+
+const KIND_OF_INIT = { noise: 'text', image: 'image', masked: 'edit' } as const satisfies Record<
+  GenerateJob['init']['from'],
+  ImageKind
+>;
 
 const tasks: Tasks = {
   generate: {
     doing: 'Generating',
     done: 'generated',
     requirements: (job) => [
-      ...job.passes.flatMap(({ model, vae, refiner, resizeBy }): Requirement[] => [
-        { kind: 'model', id: model },
-        ...named('model', refiner?.model),
-        ...named('vae', vae),
-        ...upscalers([resizeBy]),
-      ]),
+      ...job.passes.flatMap(requirementsOfPass),
       ...(job.init.from === 'noise' ? [] : upscalers([job.init.resizeBy])),
       ...(job.loras ?? []).flatMap(({ id }) => named('lora', id)),
       ...(job.promptOptions.embeddings ?? []).flatMap((id) => named('embedding', id)),
-      ...(job.controls ?? []).flatMap(({ id }) => named('controlnet', id)),
+      ...(job.imagePrompts ?? []).flatMap(({ id, clipVision, fit }) => [
+        ...named('ip-adapter', id),
+        ...named('clip-vision', clipVision),
+        ...(fit === 'face' ? [INCLUDED.faces] : []),
+      ]),
+      ...(job.controls ?? []).flatMap(requirementsOfControl),
       ...job.post.flatMap(requirementsOfStep),
     ],
     countArtifacts: ({ images }) => images.length,
@@ -65,6 +91,7 @@ const tasks: Tasks = {
     prompt: ({ images }, index) => images[index]?.prompt.join(' ') ?? '',
     source: ({ init }, index) => (init.from === 'noise' ? undefined : (init.images[index] ?? init.images[0])),
     generation: (job) => job,
+    madeBy: ({ init, passes: [{ model }] }) => ({ model, kind: KIND_OF_INIT[init.from] }),
   },
   upscale: {
     doing: 'Upscaling',
@@ -77,6 +104,31 @@ const tasks: Tasks = {
     prompt: ({ sources }, index) => sources[index]?.known?.prompt ?? '',
     source: ({ sources }, index) => sources[index]?.image,
     generation: () => null,
+    madeBy: () => ({ model: null, kind: 'upscale' }),
+  },
+  'find-mask': {
+    doing: 'Finding a mask',
+    done: 'masked',
+    requirements: ({ finder }) => requirementsOfFinder(finder),
+    ...ofOneImage,
+  },
+  describe: {
+    doing: 'Describing',
+    done: 'described',
+    requirements: ({ describer }) => requirementsOfDescriber(describer),
+    ...ofOneImage,
+  },
+  'check-safety': {
+    doing: 'Checking',
+    done: 'checked',
+    requirements: ({ check }) => named('safety-checker', check.checker),
+    ...ofOneImage,
+  },
+  preprocess: {
+    doing: 'Preprocessing',
+    done: 'preprocessed',
+    requirements: ({ preprocessor }) => requirementsOfPreprocessor(preprocessor),
+    ...ofOneImage,
   },
 };
 
@@ -103,9 +155,70 @@ function named(kind: PackKind, id: ModelId | undefined): Requirement[] {
   return id === undefined ? [] : [{ kind, id }];
 }
 
+/** The packs that finding something takes. */
+function requirementsOfFinder(finder: Finder): Requirement[] {
+  switch (finder.kind) {
+    case 'everything':
+      return [];
+    case 'faces':
+      return [INCLUDED.faces];
+    case 'person':
+      return [INCLUDED.personMask];
+    case 'salient':
+    case 'points':
+      return [{ kind: 'finder', id: finder.model }];
+  }
+}
+
+/** The pack that a describer is in. */
+function requirementsOfDescriber(describer: Describer): Requirement[] {
+  return [describer.kind === 'built-in' ? INCLUDED.describer : { kind: describer.kind, id: describer.model }];
+}
+
+function requirementsOfControl({ id, preprocessor }: ControlSpec): Requirement[] {
+  return [...named('controlnet', id), ...requirementsOfPreprocessor(preprocessor)];
+}
+
+/** The packs that a preprocessor takes: none, if it needs no network. */
+function requirementsOfPreprocessor(preprocessor: ControlPreprocessor): Requirement[] {
+  switch (preprocessor.kind) {
+    case 'openpose':
+      return [INCLUDED.pose, INCLUDED.faces];
+    case 'depth':
+    case 'normal':
+      return [{ kind: 'preprocessor', id: preprocessor.model }];
+    default:
+      return [];
+  }
+}
+
+function requirementsOfPass({ model, vae, refiner, resizeBy }: Pass): Requirement[] {
+  return [
+    { kind: 'model', id: model },
+    ...named('model', refiner?.model),
+    ...named('vae', vae),
+    ...upscalers([resizeBy]),
+  ];
+}
+
 /** The packs that a post step names. */
 export function requirementsOfStep(step: PostStep): Requirement[] {
-  return upscalers([step.upscaler, step.second?.upscaler]);
+  switch (step.kind) {
+    case 'upscale':
+      return upscalers([step.upscaler, step.second?.upscaler]);
+    case 'safety':
+      return named('safety-checker', step.checker);
+    case 'restore-faces':
+      return [{ kind: 'face-restorer', id: step.restorer }, INCLUDED.faces];
+    case 'detail':
+      return [
+        ...requirementsOfFinder(step.finder),
+        ...requirementsOfPass(step.pass),
+        ...(step.loras ?? []).flatMap(({ id }) => named('lora', id)),
+        ...(step.promptOptions.embeddings ?? []).flatMap((id) => named('embedding', id)),
+        ...(step.controls ?? []).flatMap(requirementsOfControl),
+      ];
+  }
 }
 
 function upscalers(names: readonly (UpscalerName | LatentUpscaleMode | undefined)[]): Requirement[] {

@@ -3,6 +3,7 @@ import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
 import { isRecord } from '#codecs/json.ts';
 import type { MissingCapability } from '#protocol/capabilities.ts';
 import type { SoftInpainting } from '#protocol/job.ts';
+import { ADETAILER } from './adetailer-unit.ts';
 import { CONTROLNET } from './controlnet-unit.ts';
 import { httpException } from './errors.ts';
 import { f } from './fields.ts';
@@ -67,6 +68,7 @@ export function alwaysOnScripts(isImg2img: boolean): AlwaysOnScript[] {
   return [
     ...stock.filter(({ name }) => isImg2img || name !== 'soft inpainting'),
     { name: CONTROLNET, args: [] },
+    { name: ADETAILER, args: [checkbox('Enable ADetailer'), checkbox('Skip img2img')] },
   ];
 }
 
@@ -78,6 +80,8 @@ export interface AlwaysOn {
   soft: SoftInpainting | null;
   /** What the request says to the ControlNet extension. */
   controlNet: unknown;
+  /** What it says to ADetailer. */
+  detailer: unknown;
 }
 
 /**
@@ -92,7 +96,7 @@ export function readAlwaysOn(
   isImg2img: boolean,
   selectable: readonly string[] = [],
 ): AlwaysOn {
-  let read: AlwaysOn = { changes: {}, soft: null, controlNet: undefined };
+  let read: AlwaysOn = { changes: {}, soft: null, controlNet: undefined, detailer: undefined };
   for (const [title, settings] of Object.entries(sent)) {
     const name = title.toLowerCase();
     const needs = SWITCHED[name];
@@ -100,6 +104,8 @@ export function readAlwaysOn(
       if (argumentsOf(settings)[0] === true) throw missingCapability(`'alwayson_scripts.${title}'`, needs);
     } else if (name === CONTROLNET) {
       read = { ...read, controlNet: settings };
+    } else if (name === ADETAILER) {
+      read = { ...read, detailer: settings };
     } else if (isAlwaysOn(name, isImg2img)) {
       const values = new ScriptArguments(`alwayson_scripts.${title}`, CONTROLS[name], argumentsOf(settings));
       if (name === 'soft inpainting') read = { ...read, soft: readSoft(values) };

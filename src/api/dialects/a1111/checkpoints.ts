@@ -1,7 +1,6 @@
 import { findModel, selectedModel, shortHash } from '#api/models.ts';
 import { AppError } from '#protocol/error.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
-import { pythonException } from './errors.ts';
 import type { Options } from './options.ts';
 
 /** What is installed. */
@@ -24,7 +23,9 @@ export function chosenCheckpoint(
 export function namedCheckpoint(name: string, models: readonly ModelInfo[]): ModelInfo {
   const model = findModel(models, name);
   if (model) return model;
-  throw pythonException('Exception', `Could not find checkpoint with name ${name}`);
+  throw new AppError('model_not_found', `Could not find checkpoint with name ${name}`, {
+    detail: { status: 500, exception: 'Exception' },
+  });
 }
 
 /** `photo [0123456789]`: how infotexts name checkpoints other than the main one. */

@@ -10,12 +10,19 @@ import {
   screenParameters,
   type BodyOf,
 } from '#api/parameters.ts';
-import { findModule, moduleSettings, type ControlModule } from './controlnet-modules.ts';
+import { findIpAdapter, toImagePrompt } from './ip-adapter-unit.ts';
+import {
+  findModule,
+  moduleSettings,
+  networkPreprocessor,
+  noSuchModule,
+  type ControlModule,
+} from './controlnet-modules.ts';
 import { perfectResolution, unitImage, type SourceImage } from './controlnet-images.ts';
 import { CONTROL_MODE_LABELS, describeUnit, RESIZE_MODE_LABELS } from '#codecs/infotext-control.ts';
 import type { InfotextPair } from '#codecs/infotext.ts';
 import { isRecord } from '#codecs/json.ts';
-import type { ControlPreprocessor, ControlSpec, Size } from '#protocol/job.ts';
+import type { ControlPreprocessor, ControlSpec, ImagePromptSpec, Size } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
 import { httpException, pythonException } from './errors.ts';
 import { f } from './fields.ts';
@@ -56,7 +63,7 @@ const unitBody = parameters({
   control_mode: param(f.json(), 'Balanced', honoured, 'Control mode'),
   advanced_weighting: param(f.json(), null, ofMasks, 'Weights by layer'),
   effective_region_mask: param(f.json(), null, ofMasks, 'Area where the unit has an effect'),
-  ipadapter_input: param(f.json(), null, needs('image-prompt'), 'Input of an IP-Adapter'),
+  ipadapter_input: param(f.json(), null, needs('image-embedding'), 'Input of an IP-Adapter'),
   hr_option: param(
     f.string(),
     null,
@@ -107,7 +114,10 @@ const CONTROL_MODES: readonly Choice<ControlSpec['balance']>[] = [
 
 /** A unit that takes part, and how it appears in the infotext. */
 export interface ControlUnit {
-  spec: ControlSpec;
+  /** Of a ControlNet. */
+  spec?: ControlSpec;
+  /** Of an IP-Adapter. */
+  imagePrompt?: ImagePromptSpec;
   pair: InfotextPair;
 }
 
@@ -137,9 +147,16 @@ export async function readControlUnits(
     if (sent === null) continue;
     const unit = readUnit(sent, index, ignore);
     if (!unit) continue;
+    const adapter = findIpAdapter(unit, addOns);
+    if (adapter) {
+      const { image } = await sourceOf(unit, context);
+      units.push(toImagePrompt(unit, adapter, image, { addOns, index: units.length }));
+      continue;
+    }
     const addOn = findModelOf(unit, addOns);
-    const module = requireModule(unit);
-    const spec = await toSpec(unit, module, addOn, context);
+    const module = findModule(unit.module);
+    if (!module) throw noSuchModule(unit.module, addOns);
+    const spec = await toSpec(unit, module, addOn, { ...context, addOns });
     const { preprocessor: own } = spec;
     const preprocessor = own.kind === 'module' ? { ...own, name: module.name } : { kind: module.name };
     const described = describeUnit({ ...spec, preprocessor }, addOn.sha256);
@@ -180,30 +197,30 @@ function findModelOf({ model }: UnitBody, addOns: readonly AddOnInfo[]): AddOnIn
   throw httpException(422, `model(${model}) not found in supported models.`);
 }
 
-/** @throws AppError `unsupported_feature` for a preprocessor that is another network's work */
-function requireModule({ module }: UnitBody): ControlModule {
-  const found = findModule(module);
-  if (found) return found;
-  throw missingCapability(`${CONTROLNET} module '${module}'`, 'control-preprocessor');
+/** What a unit looks at: its own image, or the init image. */
+async function sourceOf(
+  unit: UnitBody,
+  { initImage }: UnitContext,
+): Promise<SourceImage & { isInit: boolean }> {
+  const own = await unitImage(unit);
+  const fit = pick(RESIZE_MODES, unit.resize_mode, 'resize_mode');
+  if (own) return { image: own, fit, isInit: false };
+  if (initImage) return { ...initImage, isInit: true };
+  throw pythonException('ValueError', 'controlnet is enabled but no input image is given');
 }
 
 async function toSpec(
   unit: UnitBody,
   module: ControlModule,
   { pack }: AddOnInfo,
-  { size, initImage }: UnitContext,
+  context: UnitContext & { addOns: readonly AddOnInfo[] },
 ): Promise<ControlSpec> {
-  const own = await unitImage(unit);
-  const resizeMode = pick(RESIZE_MODES, unit.resize_mode, 'resize_mode');
-  const source = own
-    ? { image: own, fit: resizeMode, isInit: false }
-    : initImage && { ...initImage, isInit: true };
-  if (!source) throw pythonException('ValueError', 'controlnet is enabled but no input image is given');
+  const source = await sourceOf(unit, context);
   return {
     id: pack.id,
-    ...(own && { image: own }),
+    ...(!source.isInit && { image: source.image }),
     fit: source.fit,
-    preprocessor: await toPreprocessor(unit, module, source, size),
+    preprocessor: await toPreprocessor(unit, module, source, context),
     strength: unit.weight,
     start: unit.guidance_start,
     end: unit.guidance_end,
@@ -215,16 +232,19 @@ async function toPreprocessor(
   unit: UnitBody,
   module: ControlModule,
   source: SourceImage & { isInit: boolean },
-  size: Size,
+  { size, addOns }: UnitContext & { addOns: readonly AddOnInfo[] },
 ): Promise<ControlPreprocessor> {
   const { preprocessor } = module;
-  if (preprocessor === null) return { kind: 'none' };
+  // Units of IP-Adapters have been read before.
+  if (preprocessor === null || preprocessor === 'ip-adapter') return { kind: 'none' };
   if (preprocessor === 'inpaint') {
     if (!source.isInit) throw missingCapability(`'${module.name}' of an image of its own`, 'control-mask');
     return { kind: 'inpaint' };
   }
   const settings = moduleSettings(module, unit);
   const resolution = unit.pixel_perfect ? await perfectResolution(source, size) : settings.resolution;
+  const byNetwork = networkPreprocessor(module, { ...settings, resolution }, addOns);
+  if (byNetwork) return byNetwork;
   return { kind: 'module', name: preprocessor, ...settings, resolution };
 }
 

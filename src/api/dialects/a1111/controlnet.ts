@@ -1,10 +1,9 @@
-import { installedAddOns } from '#api/models.ts';
 import { honoured, param, parameters } from '#api/parameters.ts';
 import { route, type Route } from '#api/route.ts';
 import { unitModelName } from '#codecs/infotext-control.ts';
-import type { AddOnInfo } from '#protocol/model.ts';
+import { usableAddOns, type AddOnInfo } from '#protocol/model.ts';
 import { controlNetDetect } from './controlnet-detect.ts';
-import { MODULES, RESOLUTION, type ControlModule } from './controlnet-modules.ts';
+import { availableModules, MODULES, RESOLUTION, type ControlModule } from './controlnet-modules.ts';
 import { CONTROLNET } from './controlnet-unit.ts';
 import { f } from './fields.ts';
 
@@ -23,24 +22,26 @@ function nameOf(addOn: AddOnInfo): string {
   return unitModelName(addOn.pack.id, addOn.sha256);
 }
 
-const modelNames = (addOns: readonly AddOnInfo[]) => installedAddOns(addOns, CONTROLNET).map(nameOf);
+const modelNames = (addOns: readonly AddOnInfo[]) =>
+  [...usableAddOns(addOns, CONTROLNET), ...usableAddOns(addOns, 'ip-adapter')].map(nameOf);
 
 /** Names of the preprocessors, or their labels on the page. */
 function namesOf(modules: readonly ControlModule[], areAliases: boolean): string[] {
   return modules.map(({ name, label }) => (areAliases ? label : name));
 }
 
-function describeModules(areAliases: boolean): Record<string, unknown> {
-  const details = MODULES.map(({ hasResolution, sliders }) => ({
+function describeModules(modules: readonly ControlModule[], areAliases: boolean): Record<string, unknown> {
+  const details = modules.map(({ hasResolution, sliders }) => ({
     model_free: false,
     sliders: [...(hasResolution ? [RESOLUTION] : []), ...sliders],
   }));
-  return Object.fromEntries(namesOf(MODULES, areAliases).map((name, index) => [name, details[index]]));
+  return Object.fromEntries(namesOf(modules, areAliases).map((name, index) => [name, details[index]]));
 }
 
 /** Other words for a type in the names of ControlNets (`tag_to_filters`). */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   InstructP2P: ['ip2p'],
+  'IP-Adapter': ['ip_adapter', 'ipadapter'],
   Scribble: ['sketch'],
   'T2I-Adapter': ['t2i_adapter', 't2iadapter', 't2ia'],
   Tile: ['blur'],
@@ -49,8 +50,8 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
 const TYPES = [...new Set(MODULES.flatMap(({ types }) => types))].sort();
 
 /** A type of ControlNets with what suits it (ControlNet extension scripts/global_state.py, `select_control_type`). */
-function describeType(type: string, models: readonly string[]) {
-  const modules = MODULES.filter(({ name, types }) => name === 'none' || types.includes(type));
+function describeType(type: string, models: readonly string[], available: readonly ControlModule[]) {
+  const modules = available.filter(({ name, types }) => name === 'none' || types.includes(type));
   const parts = [type, ...(OTHER_NAMES[type] ?? [])].map((part) => part.toLowerCase());
   const fitting = models.filter((model) => parts.some((part) => model.toLowerCase().includes(part)));
   return {
@@ -76,7 +77,7 @@ export const controlNetRoutes: readonly Route[] = [
   route({
     method: 'GET',
     path: '/controlnet/model_list',
-    summary: 'The installed ControlNets',
+    summary: 'The installed ControlNets and IP-Adapters',
     run: async (call) => ({ model_list: modelNames(await call.ask((host) => host.addOns())) }),
   }),
   route({
@@ -84,25 +85,28 @@ export const controlNetRoutes: readonly Route[] = [
     path: '/controlnet/module_list',
     summary: 'Preprocessors of control images',
     query: moduleQuery,
-    run: ({ query: { alias_names: areAliases } }) =>
-      Promise.resolve({
-        module_list: namesOf(MODULES, areAliases),
-        module_detail: describeModules(areAliases),
-      }),
+    run: async ({ ask, query: { alias_names: areAliases } }) => {
+      const modules = availableModules(await ask((host) => host.addOns()));
+      return {
+        module_list: namesOf(modules, areAliases),
+        module_detail: describeModules(modules, areAliases),
+      };
+    },
   }),
   route({
     method: 'GET',
     path: '/controlnet/control_types',
     summary: 'Preprocessors and ControlNets by control type',
     run: async (call) => {
-      const models = modelNames(await call.ask((host) => host.addOns()));
+      const addOns = await call.ask((host) => host.addOns());
+      const [models, modules] = [modelNames(addOns), availableModules(addOns)];
       const all = {
-        module_list: namesOf(MODULES, true),
+        module_list: namesOf(modules, true),
         model_list: ['None', ...models],
         default_option: 'none',
         default_model: 'None',
       };
-      const types = TYPES.map((type) => [type, describeType(type, models)] as const);
+      const types = TYPES.map((type) => [type, describeType(type, models, modules)] as const);
       return { control_types: { All: all, ...Object.fromEntries(types) } };
     },
   }),

@@ -1,3 +1,4 @@
+import { nameOfRestorer } from '#api/face-restoration.ts';
 import { fileName, shortHash } from '#api/models.ts';
 import { stringifyJson } from '#codecs/json.ts';
 import type { ImageSpec, JobRecord } from '#protocol/job.ts';
@@ -25,7 +26,7 @@ export interface Described {
 
 /** The answer's `info`: JSON in a string, with exactly the keys of the original's `Processed`. */
 export function describeRun(
-  { body, options, model, vae, resolved, size, denoisingStrength, extra, job }: Plan,
+  { body, options, model, vae, resolved, size, denoisingStrength, extra, restorer, job }: Plan,
   record: JobRecord,
   { specs, infotexts, firstImage }: Described,
 ): string {
@@ -46,8 +47,8 @@ export function describeRun(
     cfg_scale: body.cfg_scale,
     steps: body.steps,
     batch_size: job.batchSize,
-    restore_faces: false,
-    face_restoration_model: null,
+    restore_faces: restorer !== null,
+    face_restoration_model: restorer && nameOfRestorer(restorer),
     sd_model_name: model.pack.id,
     sd_model_hash: shortHash(model),
     sd_vae_name: vae && fileName(vae),

@@ -1,6 +1,5 @@
 import {
   honoured,
-  needs,
   noEffect,
   param,
   parameters,
@@ -13,13 +12,11 @@ import { f } from './fields.ts';
 
 const share = () => f.number({ min: 0, max: 1 });
 
-const ofFaces = needs('face-restoration');
-
 const extrasRows = {
   resize_mode: param(f.oneOf([0, 1]), 0, honoured, '0 by a factor, 1 to a size'),
   show_extras_results: param(f.boolean(), true, noEffect('as in the original'), 'Show the results'),
-  gfpgan_visibility: param(share(), 0, ofFaces, 'Visibility of GFPGAN'),
-  codeformer_visibility: param(share(), 0, ofFaces, 'Visibility of CodeFormer'),
+  gfpgan_visibility: param(share(), 0, honoured, 'Visibility of faces restored by GFPGAN'),
+  codeformer_visibility: param(share(), 0, honoured, 'Visibility of faces restored by CodeFormer'),
   codeformer_weight: param(share(), 0, partOf('codeformer_visibility'), 'Weight of CodeFormer'),
   upscaling_resize: param(f.number({ above: 0 }), 2, honoured, 'Factor'),
   upscaling_resize_w: param(f.integer({ min: 1 }), 512, honoured, 'Width in pixels'),

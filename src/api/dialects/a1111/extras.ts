@@ -1,9 +1,11 @@
+import { generationWith } from '#api/face-restoration.ts';
 import { route, type Call } from '#api/route.ts';
 import { finishedImages } from '#api/run-job.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
-import { upscalePairs, writePairs } from '#codecs/infotext.ts';
-import type { UpscaleJob, UpscalerName } from '#protocol/job.ts';
+import { upscalePairs, writePairs, type InfotextPair } from '#codecs/infotext.ts';
+import type { PostStep, UpscaleJob, UpscalerName } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
+import { chosenCheckpoint, type Installed } from './checkpoints.ts';
 import { pythonException } from './errors.ts';
 import {
   extraBatchAnswer,
@@ -12,6 +14,7 @@ import {
   extraSingleBody,
   type ExtrasBody,
 } from './extras-body.ts';
+import { extrasRestorations } from './face-restoration.ts';
 import { readImage } from './image-input.ts';
 import { planFile } from './map.ts';
 import { effectiveOptions, type Options } from './options.ts';
@@ -21,7 +24,7 @@ import { findUpscaler } from './upscalers.ts';
 const single = route({
   method: 'POST',
   path: '/sdapi/v1/extra-single-image',
-  summary: 'An image upscaled',
+  summary: 'An image upscaled, its faces restored',
   body: extraSingleBody,
   answer: extraSingleAnswer,
   late: true,
@@ -34,7 +37,7 @@ const single = route({
 const batch = route({
   method: 'POST',
   path: '/sdapi/v1/extra-batch-images',
-  summary: 'Images upscaled',
+  summary: 'Images upscaled, their faces restored',
   body: extraBatchBody,
   answer: extraBatchAnswer,
   late: true,
@@ -52,14 +55,16 @@ async function upscale(
   call: Pick<Call<ExtrasBody, undefined>, 'body' | 'ask' | 'run' | 'url' | 'signal'>,
   images: readonly string[],
 ): Promise<{ html_info: string; images: string[] }> {
-  const [addOns, settings] = await call.ask((host) => Promise.all([host.addOns(), host.settings()]));
+  const [models, addOns, settings] = await call.ask((host) =>
+    Promise.all([host.models(), host.addOns(), host.settings()]),
+  );
   const options = effectiveOptions(settings);
   const files = await Promise.all(images.map((image) => readImage(call, image, options)));
-  const job = planExtras(call.body, files, options, addOns);
+  const job = planExtras(call.body, files, options, { models, addOns });
   const reply: ProgressReply = { job: EXTRAS_JOB };
   const upscaled = await finishedImages(call.ask, await call.run(job, { ...reply }));
   return {
-    html_info: toHtml(upscaled.length > 0 ? writePairs(job.post.flatMap(upscalePairs)) : ''),
+    html_info: toHtml(upscaled.length > 0 ? writePairs(job.post.flatMap(pairsOf)) : ''),
     images: await Promise.all(upscaled.map(({ blob }) => blobToBase64(blob))),
   };
 }
@@ -69,32 +74,37 @@ function planExtras(
   body: ExtrasBody,
   files: readonly Blob[],
   options: Options,
-  addOns: readonly AddOnInfo[],
+  { models, addOns }: Installed,
 ): UpscaleJob {
   const upscaler = requireUpscaler(body.upscaler_1, addOns);
   // Without a first one the original does not look at the second.
   const second = upscaler === 'None' ? 'None' : requireUpscaler(body.upscaler_2, addOns);
   const visibility = body.extras_upscaler_2_visibility;
+  const upscaling: PostStep = {
+    kind: 'upscale',
+    upscaler,
+    ...(second !== 'None' && visibility > 0 && { second: { upscaler: second, visibility } }),
+    size:
+      body.resize_mode === 0
+        ? { factor: body.upscaling_resize }
+        : { width: body.upscaling_resize_w, height: body.upscaling_resize_h, crop: body.upscaling_crop },
+  };
+  const restorations = extrasRestorations(body, addOns, () =>
+    generationWith(chosenCheckpoint(options, models)),
+  );
+  const [first, ...others] = restorations;
   return {
     task: 'upscale',
     sources: files.map((image) => ({ image })),
-    post: [
-      {
-        kind: 'upscale',
-        upscaler,
-        ...(second !== 'None' && visibility > 0 && { second: { upscaler: second, visibility } }),
-        size:
-          body.resize_mode === 0
-            ? { factor: body.upscaling_resize }
-            : {
-                width: body.upscaling_resize_w,
-                height: body.upscaling_resize_h,
-                crop: body.upscaling_crop,
-              },
-      },
-    ],
+    post: first && !body.upscale_first ? [first, ...others, upscaling] : [upscaling, ...restorations],
     output: { ...planFile(options), texts: options.enable_pnginfo },
   };
+}
+
+/** What the answer says of a step. */
+function pairsOf(step: PostStep): readonly InfotextPair[] {
+  if (step.kind === 'upscale') return upscalePairs(step);
+  return step.kind === 'safety' ? [] : step.infotext;
 }
 
 /** @throws AppError as the original for upscalers that are not there */

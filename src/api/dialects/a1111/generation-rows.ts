@@ -1,4 +1,4 @@
-import { honoured, needs, noEffect, param, partOf, type Param } from '#api/parameters.ts';
+import { honoured, noEffect, param, partOf, type Param } from '#api/parameters.ts';
 import { f } from './fields.ts';
 
 const savedAnyway = noEffect('save_images decides, in the original too');
@@ -22,7 +22,7 @@ export const leadingRows = {
   cfg_scale: param(f.number(), 7, honoured, 'CFG scale'),
   width: param(f.integer(), 512, honoured, 'Width in pixels'),
   height: param(f.integer(), 512, honoured, 'Height in pixels'),
-  restore_faces: param(f.boolean(), null, needs('face-restoration'), 'Restore faces'),
+  restore_faces: param(f.boolean(), null, honoured, 'Restore faces'),
   tiling: param(f.boolean(), null, honoured, 'Seamless, tileable images'),
   do_not_save_samples: param(f.boolean(), false, savedAnyway, 'Save no images on the server'),
   do_not_save_grid: param(f.boolean(), false, savedAnyway, 'Save no grid on the server'),

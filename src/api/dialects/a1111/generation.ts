@@ -5,6 +5,7 @@ import type { Call } from '#api/route.ts';
 import { finishedImages, type FinishedImage } from '#api/run-job.ts';
 import type { JobRecord, MaskArtifact, SoftInpainting } from '#protocol/job.ts';
 import type { SettingValue } from '#protocol/settings.ts';
+import { readDetailer, type Detailer } from './adetailer-unit.ts';
 import { readAlwaysOn } from './always-on.ts';
 import type { Installed } from './checkpoints.ts';
 import { readControlUnits, type ControlUnit, type UnitContext } from './controlnet-unit.ts';
@@ -31,6 +32,7 @@ export interface GenerationRequest<Body extends GenerationBody> {
   overrides: Readonly<Record<string, unknown>>;
   installed: Installed;
   soft: SoftInpainting | null;
+  detailer: Detailer | null;
   /** The ControlNet units. */
   unitsFor: (context: UnitContext) => Promise<ControlUnit[]>;
   /** An image file that a field has as base64, data URI or URL. */
@@ -85,7 +87,7 @@ export async function openGeneration<Body extends GenerationBody>(
   kind: GenerationKind<Body>,
 ): Promise<Generation<Body>> {
   const { body, overrides } = applyInfotext(call, kind.parameters);
-  const { changes, soft, controlNet } = readAlwaysOn(
+  const { changes, soft, controlNet, detailer } = readAlwaysOn(
     body.alwayson_scripts,
     kind.isImg2img,
     kind.scripts.map(({ title }) => title.toLowerCase()),
@@ -99,25 +101,31 @@ export async function openGeneration<Body extends GenerationBody>(
   screenParameters(optionParameters, options, options);
   const unitsFor = (context: UnitContext) => readControlUnits(controlNet, addOns, call.ignore, context);
   const read = (image: string, field: string) => readImage(call, image, options, field);
-  const installed = { models, addOns };
   return {
     kind,
     call,
     sent: body,
-    request: { body: { ...body, ...changes }, options, overrides, installed, soft, unitsFor, read },
+    request: {
+      body: { ...body, ...changes },
+      options,
+      overrides,
+      installed: { models, addOns },
+      soft,
+      detailer: await readDetailer(detailer, addOns, call.ignore),
+      unitsFor,
+      read,
+    },
   };
 }
 
-/** How one of a script's runs differs from that of a request. */
-interface RunOptions {
-  revise?: (plan: Plan) => Plan;
-  batches?: ProgressReply['batches'];
-}
-
-/** Runs a request. @throws AppError as the original, and the job's own failure */
+/**
+ * Runs a request.
+ * @param revise how one of a script's runs differs from that of a request
+ * @throws AppError as the original, and the job's own failure
+ */
 export async function generate<Body extends GenerationBody>(
   { kind, call, request }: Generation<Body>,
-  { revise = (plan) => plan, batches }: RunOptions = {},
+  revise: (plan: Plan) => Plan = (plan) => plan,
 ): Promise<Generated> {
   const plan = revise(await kind.plan(request));
   nameUnknown(call, plan, request.installed);
@@ -125,7 +133,6 @@ export async function generate<Body extends GenerationBody>(
   const reply: ProgressReply = {
     job: kind.jobName,
     ...(taskId !== null && { taskId }),
-    ...(batches && { batches }),
   };
   const record = await call.run(plan.job, { ...reply });
   const artifacts = record.result?.artifacts ?? [];
@@ -168,7 +175,7 @@ export function screenOverrides(call: Ignoring, overrides: Readonly<Record<strin
 
 /** Names of things that are not there lead nowhere in the original, which says so only in its log. */
 function nameUnknown(
-  call: Ignoring,
+  call: Pick<Call<unknown, unknown>, 'ignore' | 'lack'>,
   { body, options, unknown, vae }: Plan,
   { models, addOns }: Installed,
 ): void {
@@ -177,9 +184,9 @@ function nameUnknown(
   if (findStyles(styles).length < styles.length) call.ignore('styles');
   const { sd_model_checkpoint: checkpoint, sd_lora: lora } = options;
   if (checkpoint !== null && !findModel(models, checkpoint))
-    call.ignore('override_settings.sd_model_checkpoint');
-  if (namesFile(options.sd_vae) && !vae) call.ignore('override_settings.sd_vae');
-  if (namesFile(lora) && !findLora(addOns, lora)) call.ignore('override_settings.sd_lora');
+    call.lack('override_settings.sd_model_checkpoint');
+  if (namesFile(options.sd_vae) && !vae) call.lack('override_settings.sd_vae');
+  if (namesFile(lora) && !findLora(addOns, lora)) call.lack('override_settings.sd_lora');
   for (const [, kind = '', name = ''] of body.prompt.matchAll(EXTRA_NETWORK)) {
     if (!LORA_TAGS.includes(kind) || !findLora(addOns, name)) call.ignore(`prompt.<${kind}:${name}>`);
   }

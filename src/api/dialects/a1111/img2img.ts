@@ -39,7 +39,7 @@ export const img2img = route({
 });
 
 async function plan(request: GenerationRequest<Img2imgBody>): Promise<Plan> {
-  const { body, options, overrides, installed, soft } = request;
+  const { body, options, overrides, installed, soft, detailer } = request;
   const files = await readFiles(request);
   const { init, batchSize, pairs, unknown } = planInit(body, files, options, installed, soft);
   const { noise, pairs: noisePairs } = initNoise(
@@ -53,7 +53,7 @@ async function plan(request: GenerationRequest<Img2imgBody>): Promise<Plan> {
     ...(image && { initImage: { image, fit: controlFit(body) } }),
   });
   const planned = planJob(
-    { body, options, installed, units },
+    { body, options, installed, detailer, units },
     {
       init,
       size,

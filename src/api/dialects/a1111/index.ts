@@ -1,14 +1,15 @@
 import { fastApi1 } from '#api/fastapi.ts';
 import { defineDialect, missingRoute, route, type Route } from '#api/route.ts';
 import { controlNetRoutes } from './controlnet.ts';
-import { httpException, renderError } from './errors.ts';
+import { renderError } from './errors.ts';
 import { extraRoutes } from './extras.ts';
 import { img2img } from './img2img.ts';
+import { interrogate } from './interrogate.ts';
 import { listRoutes } from './lists.ts';
 import { optionRoutes } from './options-routes.ts';
 import { pngInfo } from './png-info.ts';
-import { pendingTasks, progress, runningJob, taskProgress } from './progress.ts';
-import { anyBody, interrogateBody } from './schema.ts';
+import { interruptRunning, pendingTasks, progress, runningJob, taskProgress } from './progress.ts';
+import { anyBody } from './schema.ts';
 import { txt2img } from './txt2img.ts';
 
 const interrupt = route({
@@ -17,8 +18,7 @@ const interrupt = route({
   summary: 'Stop the running job, which answers with the images it has finished',
   run: (call) =>
     call.ask(async (host) => {
-      const running = await runningJob(host);
-      if (running) await host.cancel(running.id);
+      await interruptRunning(host, call.session);
       return {};
     }),
 });
@@ -33,18 +33,6 @@ const skip = route({
       if (running) await host.skip(running.id);
       return null;
     }),
-});
-
-const interrogate = missingRoute({
-  method: 'POST',
-  path: '/sdapi/v1/interrogate',
-  summary: 'A caption for an image',
-  needs: 'interrogate',
-  body: interrogateBody,
-  check: ({ body }) => {
-    if (body.image === null) throw httpException(404, 'Image not found');
-    if (!['clip', 'deepdanbooru'].includes(body.model)) throw httpException(404, 'Model not found');
-  },
 });
 
 const training: readonly Route[] = (
@@ -100,6 +88,13 @@ export const a1111 = defineDialect({
   name: 'a1111',
   title: 'A1111',
   prefix: '/a1111',
+  service: {
+    keyPlace: 'basic',
+    keyTitle: 'user:password',
+    probe: { method: 'GET', path: '/sdapi/v1/samplers' },
+    allowSites: (origin) => `Start it with --api --cors-allow-origins=${origin} (SD.Next: --cors-origins).`,
+    hosts: ['127.0.0.1:7860', 'localhost:7860'],
+  },
   roots: ['/sdapi/v1/', '/internal/', '/controlnet/', '/sd_extra_networks/', ...ABSENT],
   nameLora: (name) => `prompt.<lora:${name}>`,
   routes: [

@@ -1,5 +1,5 @@
 import { MASKED_CONTENTS } from '#codecs/generation-fields.ts';
-import { parseInfotext } from '#codecs/infotext.ts';
+import { FACE_RESTORATION, parseInfotext } from '#codecs/infotext.ts';
 import { splitJointName } from './samplers.ts';
 
 /** Values that an infotext leaves out (A1111, modules/infotext_utils.py). */
@@ -149,8 +149,14 @@ export function fieldsOfInfotext(text: string): InfotextFields {
     );
   const hires =
     entries['Denoising strength'] !== undefined && HIRES_SIGNS.some((sign) => entries[sign] !== undefined);
+  const restorer = entries[FACE_RESTORATION];
   return {
-    fields: { ...pick(FIELDS), ...maskFields(entries), ...(hires && { enable_hr: true }) },
-    overrides: pick(OVERRIDES),
+    fields: {
+      ...pick(FIELDS),
+      ...maskFields(entries),
+      ...(hires && { enable_hr: true }),
+      ...(restorer !== undefined && { restore_faces: true }),
+    },
+    overrides: { ...pick(OVERRIDES), ...(restorer !== undefined && { face_restoration_model: restorer }) },
   };
 }

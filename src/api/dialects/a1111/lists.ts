@@ -1,10 +1,11 @@
-import { fileName, installedAddOns, selectedModel, shortHash, usableModels } from '#api/models.ts';
+import { fileName, selectedModel, shortHash, usableModels } from '#api/models.ts';
 import { route, type Route } from '#api/route.ts';
 import { families } from '#protocol/families.ts';
 import { LATENT_UPSCALE_MODES, PLAIN_UPSCALERS } from '#protocol/job.ts';
-import type { AddOnInfo, ModelFamily, ModelInfo } from '#protocol/model.ts';
+import { usableAddOns, type AddOnInfo, type ModelFamily, type ModelInfo } from '#protocol/model.ts';
 import { CMD_FLAGS } from './cmd-flags.ts';
 import { VERSION } from './describe-run.ts';
+import { faceRestorersRoute } from './face-restoration.ts';
 import { loras } from './loras.ts';
 import { OPTIONS } from './option-rows.ts';
 import { labelOf } from './options.ts';
@@ -36,7 +37,6 @@ const fixed: Readonly<Record<string, { summary: string; answer: unknown }>> = {
     answer: LATENT_UPSCALE_MODES.map((name) => ({ name })),
   },
   '/sdapi/v1/hypernetworks': { summary: 'Hypernetworks', answer: [] },
-  '/sdapi/v1/face-restorers': { summary: 'Face restorers', answer: [] },
   '/sdapi/v1/prompt-styles': { summary: 'Styles', answer: PROMPT_STYLES },
   '/sdapi/v1/extensions': { summary: 'Extensions', answer: [] },
   '/sdapi/v1/scripts': { summary: 'Scripts', answer: SCRIPTS },
@@ -82,7 +82,7 @@ const vaes = route({
   path: '/sdapi/v1/sd-vae',
   summary: 'The installed replacement VAEs',
   run: async (call) =>
-    installedAddOns(await call.ask((host) => host.addOns()), 'vae').map((vae) => ({
+    usableAddOns(await call.ask((host) => host.addOns()), 'vae').map((vae) => ({
       model_name: fileName(vae),
       filename: `models/VAE/${fileName(vae)}`,
     })),
@@ -93,7 +93,7 @@ const upscalers = route({
   path: '/sdapi/v1/upscalers',
   summary: 'Upscalers: plain ones and the installed networks',
   run: async (call) => {
-    const networks = installedAddOns(await call.ask((host) => host.addOns()), 'upscaler');
+    const networks = usableAddOns(await call.ask((host) => host.addOns()), 'upscaler');
     return [
       ...PLAIN_UPSCALERS.map((name) => ({ name, model_path: null })),
       ...networks.map((network) => ({ name: network.pack.id, model_path: upscalerPath(network) })),
@@ -112,7 +112,7 @@ const realEsrganModels = route({
   path: '/sdapi/v1/realesrgan-models',
   summary: 'The installed upscaling networks',
   run: async (call) =>
-    installedAddOns(await call.ask((host) => host.addOns()), 'upscaler').map((network) => ({
+    usableAddOns(await call.ask((host) => host.addOns()), 'upscaler').map((network) => ({
       name: network.pack.id,
       path: upscalerPath(network),
       scale: UPSCALER_SCALE,
@@ -133,7 +133,7 @@ const embeddings = route({
   run: async (call) => {
     const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
     const current = selectedModel(models)?.pack.family ?? 'sd1';
-    const installed = installedAddOns(addOns, 'embedding').map((embedding) => ({
+    const installed = usableAddOns(addOns, 'embedding').map((embedding) => ({
       embedding,
       family: embedding.pack.family ?? current,
     }));
@@ -174,6 +174,7 @@ export const listRoutes: readonly Route[] = [
   vaes,
   upscalers,
   realEsrganModels,
+  faceRestorersRoute,
   loras,
   embeddings,
   ...refreshRoutes,

@@ -1,7 +1,7 @@
-import { fileName, findAddOn, installedAddOns } from '#api/models.ts';
+import { fileName, findAddOn } from '#api/models.ts';
 import { route } from '#api/route.ts';
 import { parseJson } from '#codecs/json.ts';
-import type { AddOnInfo } from '#protocol/model.ts';
+import { usableAddOns, type AddOnInfo } from '#protocol/model.ts';
 import { aliasOf } from '#protocol/names.ts';
 
 /** Preview images, which the original leaves out. */
@@ -46,7 +46,7 @@ export const loras = route({
   path: '/sdapi/v1/loras',
   summary: 'The installed LoRAs',
   run: async (call) =>
-    installedAddOns(await call.ask((host) => host.addOns()), 'lora').map((lora) => ({
+    usableAddOns(await call.ask((host) => host.addOns()), 'lora').map((lora) => ({
       name: lora.pack.id,
       alias: aliasOf(lora.pack) ?? lora.pack.id,
       path: `models/Lora/${fileName(lora)}`,

@@ -1,3 +1,4 @@
+import type { Restorer } from '#api/face-restoration.ts';
 import { multipleOf8, randomSeed } from '#api/job.ts';
 import { findAddOn, requireOwnGraphs } from '#api/models.ts';
 import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
@@ -13,9 +14,12 @@ import type {
   Size,
 } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
+import { planDetails } from './adetailer.ts';
+import type { Detailer } from './adetailer-unit.ts';
 import { chosenCheckpoint, type Installed } from './checkpoints.ts';
 import type { ControlUnit } from './controlnet-unit.ts';
 import { httpException, pythonException } from './errors.ts';
+import { planFaceRestoration } from './face-restoration.ts';
 import type { GenerationBody } from './generation-rows.ts';
 import { graphOptions } from './graph-options.ts';
 import { findLora } from './loras.ts';
@@ -39,6 +43,7 @@ export interface PlanRequest {
   options: Options;
   installed: Installed;
   units: readonly ControlUnit[];
+  detailer: Detailer | null;
 }
 
 /** What a route starts its run from. */
@@ -90,6 +95,8 @@ export interface Plan {
   denoisingStrength: number | null;
   /** Extra pairs of the infotext. */
   extra: InfotextPair[];
+  /** What restores the faces; null where nothing does. */
+  restorer: Restorer | null;
   /** Names that led nowhere and were replaced. */
   unknown: string[];
   job: GenerateJob;
@@ -101,7 +108,7 @@ export interface Plan {
  * @throws AppError `invalid_request` for sizes and counts that cannot be generated, `model_not_found` when there is no model at all
  */
 export function planJob(
-  { body, options, installed, units }: PlanRequest,
+  { body, options, installed, units, detailer }: PlanRequest,
   start: Start,
   planSecond?: (first: FirstPass) => SecondPass,
 ): Plan {
@@ -130,21 +137,10 @@ export function planJob(
   const second = planSecond?.({ pass, model, resolved, images, reading });
   if (second) checkSize(second.pass.size);
   const refined = withRefiner(second ? [pass, second.pass] : [pass], body, options, models);
-  const extra: InfotextPair[] = [
-    ...units.map(({ pair }) => pair),
-    ...start.pairs,
-    ...(second?.pairs ?? []),
-    ...(start.noisePairs ?? []),
-    ...samplingPairs(options, resolved, sampler.options),
-    ...refined.pairs,
-    ...(start.merging > 0 ? ([['Token merging ratio', pythonFloat(start.merging)]] as const) : []),
-  ];
-  const job: GenerateJob = {
-    task: 'generate',
-    images,
-    batchSize: start.batchSize,
+  const controls = units.flatMap(({ spec }) => spec ?? []);
+  const imagePrompts = units.flatMap(({ imagePrompt }) => imagePrompt ?? []);
+  const base = {
     init: start.init,
-    passes: refined.passes,
     noise: { ...planNoise(body, options), ...start.noise },
     promptOptions: {
       syntax: 'a1111',
@@ -153,8 +149,31 @@ export function planJob(
       commaPaddingBacktrack: options.comma_padding_backtrack,
     },
     ...(loras.length > 0 && { loras }),
-    ...(units.length > 0 && { controls: units.map(({ spec }) => spec) }),
-    post: [],
+    ...(controls.length > 0 && { controls }),
+    ...(imagePrompts.length > 0 && { imagePrompts }),
+  } satisfies Partial<GenerateJob>;
+  const faces = planFaceRestoration(body, options, addOns, { ...base, pass, model: model.pack });
+  const details =
+    detailer &&
+    planDetails(detailer, { body, options, installed, reading, resolved, model, pass, job: base });
+  const extra: InfotextPair[] = [
+    ...units.map(({ pair }) => pair),
+    ...start.pairs,
+    ...(second?.pairs ?? []),
+    ...(start.noisePairs ?? []),
+    ...samplingPairs(options, resolved, sampler.options),
+    ...refined.pairs,
+    ...(start.merging > 0 ? ([['Token merging ratio', pythonFloat(start.merging)]] as const) : []),
+    ...(details?.pairs ?? []),
+  ];
+  const job: GenerateJob = {
+    task: 'generate',
+    images,
+    batchSize: start.batchSize,
+    ...base,
+    passes: refined.passes,
+    ...(details?.skipPasses && { skipPasses: true }),
+    post: [...(faces?.steps ?? []), ...(details?.steps ?? [])],
     output: {
       ...planOutput(options, resolved, extra, images.length),
       ...(start.masks && start.masks.length > 0 && { masks: start.masks }),
@@ -171,20 +190,28 @@ export function planJob(
     size: start.size,
     denoisingStrength: second?.pass.strength ?? (start.init.from === 'noise' ? null : start.strength),
     extra,
-    unknown: [...resolved.unknown, ...(second?.unknown ?? [])],
+    restorer: faces?.restorer ?? null,
+    unknown: [
+      ...resolved.unknown,
+      ...(second?.unknown ?? []),
+      ...(faces?.unknown ?? []),
+      ...(details?.unknown ?? []),
+    ],
     job,
   };
 }
 
-/** @throws AppError for ControlNets that the model cannot take */
+/** @throws AppError for ControlNets and IP-Adapters that the model cannot take */
 function checkUnits(units: readonly ControlUnit[], model: ModelInfo, addOns: readonly AddOnInfo[]): void {
-  for (const { spec } of units) {
+  for (const { spec, imagePrompt } of units) {
     requireOwnGraphs(model, 'alwayson_scripts.controlnet');
-    const family = findAddOn(addOns, 'controlnet', spec.id)?.pack.family ?? model.pack.family;
+    const id = (spec ?? imagePrompt)?.id ?? '';
+    const found = findAddOn(addOns, spec ? 'controlnet' : 'ip-adapter', id);
+    const family = found?.pack.family ?? model.pack.family;
     if (family !== model.pack.family) {
       throw pythonException(
         'Exception',
-        `ControlNet model ${spec.id}(${family}) is not compatible with sd model(${model.pack.family})`,
+        `ControlNet model ${id}(${family}) is not compatible with sd model(${model.pack.family})`,
       );
     }
   }

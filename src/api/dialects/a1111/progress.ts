@@ -6,10 +6,36 @@ import { countArtifacts, factsOf } from '#protocol/tasks.ts';
 import { timestamp } from './describe-run.ts';
 import { effectiveOptions } from './options.ts';
 import { progressAnswer, progressQuery, taskProgressBody } from './schema.ts';
+import { scriptsUnderWay, type ScriptUnderWay } from './scripts/under-way.ts';
 
 /** The job that is running now, from any client. */
 export async function runningJob(host: ApiHost): Promise<JobRecord | undefined> {
   return (await host.unfinishedJobs()).find((record) => record.stage === 'running');
+}
+
+/** Stops the running job, and the script that it is a run of, or the oldest script that is between two runs. */
+export async function interruptRunning(host: ApiHost, session: string): Promise<void> {
+  const record = await runningJob(host);
+  scriptNow(session, record)?.stop.abort();
+  if (record) await host.cancel(record.id);
+}
+
+/** The script that a running job belongs to; where nothing runs, the oldest. */
+function scriptNow(session: string, record: JobRecord | undefined): ScriptUnderWay | undefined {
+  const scripts = scriptsUnderWay(session);
+  return record ? scripts.find(({ id }) => id === record.origin.reply?.['script']) : scripts[0];
+}
+
+/** Where a run of batches is. */
+interface Place {
+  /** All, and those that have ended. */
+  batches: { all: number; before: number };
+  pass: number;
+  passes: number;
+  step: number;
+  steps: number;
+  /** Epoch milliseconds. */
+  startedAt: number;
 }
 
 interface JobState {
@@ -20,6 +46,7 @@ interface JobState {
   /** 0 … 1. */
   progress: number;
   secondsLeft: number;
+  startedAt: number;
 }
 
 /** Names of jobs in `state.job`. */
@@ -35,31 +62,44 @@ export interface ProgressReply {
   taskId?: string;
   /** Of a script that runs several jobs: batches of all of them, and of those before this one. */
   batches?: { all: number; before: number };
+  /** The id of the script that it is a run of. */
+  script?: string;
 }
 
-/** A job's state in the original's terms: each pass of a batch of ours is a job of its own there. */
-function stateOf({ job, origin, progress, startedAt }: JobRecord): JobState {
+function placeOf({ job, origin, progress, queuedAt, startedAt }: JobRecord): Place {
   const facts = factsOf(job);
   const batchSize = facts.batchSize(job);
-  const passes = Math.max(1, progress?.passes ?? 1);
-  const own = Math.ceil(countArtifacts(job) / batchSize);
-  const { all, before } = (origin.reply as Partial<ProgressReply> | undefined)?.batches ?? {
-    all: own,
-    before: 0,
+  const own = { all: Math.ceil(countArtifacts(job) / batchSize), before: 0 };
+  const { all, before } = (origin.reply as Partial<ProgressReply> | undefined)?.batches ?? own;
+  return {
+    batches: { all, before: before + Math.floor((progress?.image ?? 0) / batchSize) },
+    pass: progress?.pass ?? 0,
+    passes: Math.max(1, progress?.passes ?? 1),
+    step: progress?.step ?? 0,
+    steps: progress?.steps ?? facts.steps(job),
+    startedAt: startedAt ?? queuedAt,
   };
-  const jobCount = all * passes;
-  const batch = before + Math.floor((progress?.image ?? 0) / batchSize);
-  const jobNumber = Math.min(jobCount - 1, batch * passes + (progress?.pass ?? 0));
-  const step = progress?.step ?? 0;
-  const steps = progress?.steps ?? facts.steps(job);
+}
+
+/** A state in the original's terms: each pass of a batch of ours is a job of its own there. */
+function stateOf({ batches, pass, passes, step, steps, startedAt }: Place): JobState {
+  const jobCount = batches.all * passes;
+  const jobNumber = Math.min(jobCount - 1, batches.before * passes + pass);
   const share = Math.min(1, 0.01 + (jobNumber + (steps > 0 ? step / steps : 0)) / jobCount);
-  const seconds = (Date.now() - (startedAt ?? Date.now())) / 1000;
-  return { jobCount, jobNumber, step, steps, progress: share, secondsLeft: seconds / share - seconds };
+  const seconds = (Date.now() - startedAt) / 1000;
+  return {
+    jobCount,
+    jobNumber,
+    step,
+    steps,
+    progress: share,
+    secondsLeft: seconds / share - seconds,
+    startedAt,
+  };
 }
 
 /** Jobs of other clients go by the name of text-to-image. */
-function nameOf({ origin }: JobRecord, { jobCount, jobNumber }: JobState): string {
-  const job = origin.reply?.['job'];
+function nameOf(job: unknown, { jobCount, jobNumber }: JobState): string {
   if (job === EXTRAS_JOB) return job;
   if (jobCount > 1) return `Batch ${jobNumber + 1} out of ${jobCount}`;
   return typeof job === 'string' ? job : TXT2IMG_JOB;
@@ -78,25 +118,37 @@ export const progress = route({
   run: (call) =>
     call.ask(async (host) => {
       const record = await runningJob(host);
-      if (!record) return describe(null, '', null);
+      const script = scriptNow(call.session, record);
+      const interrupted = script?.stop.signal.aborted ?? false;
+      if (!record) {
+        if (!script) return describe(null, '', null, interrupted);
+        const state = stateBetweenRuns(script);
+        return describe(state, nameOf(script.job, state), null, interrupted);
+      }
       const { live_previews_enable: previews } = effectiveOptions(await host.settings());
       const preview = previews && !call.query.skip_current_image ? await host.preview(record.id) : undefined;
-      const state = stateOf(record);
+      const state = stateOf(placeOf(record));
       return describe(
-        { ...state, startedAt: record.startedAt ?? record.queuedAt },
-        nameOf(record, state),
+        state,
+        nameOf(record.origin.reply?.['job'], state),
         preview ? await blobToBase64(preview) : null,
+        interrupted,
       );
     }),
 });
 
-function describe(state: (JobState & { startedAt: number }) | null, job: string, image: string | null) {
+/** A script's last run has ended, and the next has not begun. */
+function stateBetweenRuns(script: ScriptUnderWay): JobState {
+  return stateOf({ ...script, pass: 0, step: 0 });
+}
+
+function describe(state: JobState | null, job: string, image: string | null, interrupted: boolean) {
   return {
     progress: state?.progress ?? 0,
     eta_relative: state?.secondsLeft ?? 0,
     state: {
       skipped: false,
-      interrupted: false,
+      interrupted,
       stopping_generation: false,
       job,
       job_count: state?.jobCount ?? 0,
@@ -124,10 +176,12 @@ export const taskProgress = route({
     call.ask(async (host) => {
       const { id_task: taskId } = call.body;
       const record = findTask(await host.unfinishedJobs(), taskId) ?? findTask(await host.jobs(), taskId);
-      const running = record?.stage === 'running';
-      const queued = record?.stage === 'queued';
-      const state = record && running ? stateOf(record) : undefined;
-      const preview = record && running && call.body.live_preview ? await host.preview(record.id) : undefined;
+      const script = scriptsUnderWay(call.session).find((own) => taskId !== null && own.taskId === taskId);
+      const runs = record?.stage === 'running';
+      const running = runs || script !== undefined;
+      const queued = record?.stage === 'queued' && !running;
+      const state = runs ? stateOf(placeOf(record)) : script && stateBetweenRuns(script);
+      const preview = runs && call.body.live_preview ? await host.preview(record.id) : undefined;
       const previewId = state ? state.jobNumber * state.steps + state.step : call.body.id_live_preview;
       const isNew = preview !== undefined && previewId !== call.body.id_live_preview;
       return {

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { f } from './fields.ts';
 
 export const interrogateBody = parameters({
-  image: param(f.string(), null, honoured, 'Image in base64'),
+  image: param(f.string(), '', honoured, 'Image in base64'),
   model: param(f.string(), 'clip', honoured, '`clip` or `deepdanbooru`'),
 });
 

@@ -1,4 +1,4 @@
-import { styles as fooocusStyles } from '#api/dialects/fooocus/styles/index.ts';
+import { styles as fooocusStyles } from '#codecs/prompt/styles/index.ts';
 
 /** A style as `GET /prompt-styles` lists it. */
 export interface PromptStyle {

@@ -30,7 +30,7 @@ export const txt2img = route({
 });
 
 async function plan(request: GenerationRequest<Txt2imgBody>): Promise<Plan> {
-  const { body, options, installed } = request;
+  const { body, options, installed, detailer } = request;
   const start: Start = {
     init: { from: 'noise' },
     size: { width: body.width, height: body.height },
@@ -40,14 +40,14 @@ async function plan(request: GenerationRequest<Txt2imgBody>): Promise<Plan> {
     pairs: [],
   };
   if (!body.enable_hr) {
-    return planJob({ body, options, installed, units: await request.unitsFor(start) }, start);
+    return planJob({ body, options, installed, detailer, units: await request.unitsFor(start) }, start);
   }
   const sizes = sizesOfHires(body, options);
   // The second pass starts from an image, and gets its noise like img2img; the multiplier is img2img's own.
   const { noise, pairs: noisePairs } = initNoise(1, options);
   const units = await request.unitsFor({ size: sizes.firstPass });
   return planJob(
-    { body, options, installed, units },
+    { body, options, installed, detailer, units },
     { ...start, ...(await firstImage(request)), size: sizes.firstPass, noise, noisePairs },
     (first) => planHires({ body, options, installed, sizes }, first),
   );

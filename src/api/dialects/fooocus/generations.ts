@@ -2,15 +2,19 @@ import type { Parameters } from '#api/parameters.ts';
 import { bytesResponse } from '#api/response.ts';
 import { route, type Call, type Route } from '#api/route.ts';
 import { finishedImages } from '#api/run-job.ts';
+import { safetyStep } from '#api/safety.ts';
 import { isRecord } from '#codecs/json.ts';
 import { AppError, type ErrorCode } from '#protocol/error.ts';
 import type { JobRecord } from '#protocol/job.ts';
+import { withSafety } from '#protocol/safety.ts';
+import { toEnhanceJob } from './enhance-job.ts';
 import * as bodies from './image-bodies.ts';
 import { JOB_NOT_FOUND, QUEUE_IS_FULL, refuseAsyncJob, toAsyncJob, toImageResults, toPng } from './jobs.ts';
 import { readInputImages } from './input-images.ts';
 import { toJob, toReply } from './map.ts';
 import * as schema from './schema.ts';
 import * as sent from './sent-images.ts';
+import * as tools from './tool-bodies.ts';
 
 type GenerationCall = Call<schema.CommonRequest, { accept: string }>;
 
@@ -34,10 +38,19 @@ function wantsPng(request: Request): boolean {
 async function generate(call: GenerationCall, images: sent.SentImages, jobType: string): Promise<unknown> {
   const png = wantsPng(call.request);
   const request = png ? { ...call.body, image_number: 1 } : call.body;
-  const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
+  const [models, addOns, settings] = await call.ask((host) =>
+    Promise.all([host.models(), host.addOns(), host.settings()]),
+  );
   const inputs = await readInputImages(call, images, request.advanced_params);
-  const { job, withoutEffect } = toJob(request, inputs, { models, addOns }, sentNames(call));
+  const { enhance } = inputs;
+  const installed = { models, addOns };
+  const { job: unchecked, withoutEffect } = enhance
+    ? toEnhanceJob(request, enhance, installed, sentNames(call))
+    : toJob(request, inputs, installed, sentNames(call));
+  const blacksOut = request.advanced_params.black_out_nsfw;
+  const job = withSafety(unchecked, blacksOut ? safetyStep('black', { addOns, settings }) : null);
   call.ignore(...withoutEffect);
+  call.lack(...withoutEffect.filter((name) => name === 'base_model_name'));
   const reply = toReply(request, jobType);
   try {
     if (request.async_process) {
@@ -156,5 +169,20 @@ export const generations: readonly Route[] = [
     summary: 'Images from image prompts',
     body: bodies.imagePromptRequest,
     images: sent.ofImagePrompts,
+  }),
+  generation({
+    path: '/v1/generation/image-enhance',
+    jobType: 'Image Enhancement',
+    summary: 'Regions found in an image, generated again (form)',
+    body: tools.enhanceImageForm,
+    images: sent.ofEnhanceForm,
+    encoding: 'form',
+  }),
+  generation({
+    path: '/v2/generation/image-enhance',
+    jobType: 'Image Enhancement',
+    summary: 'Regions found in an image, generated again',
+    body: tools.enhanceImage,
+    images: sent.ofEnhance,
   }),
 ];

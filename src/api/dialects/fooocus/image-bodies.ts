@@ -1,5 +1,4 @@
-import { honoured, needs, param, parameters, partOf, requiredParam, type BodyOf } from '#api/parameters.ts';
-import { isRecord } from '#codecs/json.ts';
+import { honoured, param, parameters, partOf, requiredParam, type BodyOf } from '#api/parameters.ts';
 import * as v from 'valibot';
 import { commaList, fields, form } from './fields.ts';
 import { formImage, jsonImage, requiredFormImage } from './image-fields.ts';
@@ -22,15 +21,7 @@ export const upscaleOrVaryMethods = [
 const sides = ['Left', 'Right', 'Top', 'Bottom'] as const;
 const imagePromptTypes = ['ImagePrompt', 'FaceSwap', 'PyraCanny', 'CPDS'] as const;
 
-/** The kinds of image prompts that are control images; the others need networks that look at images. */
-const controlTypes = ['PyraCanny', 'CPDS'] as const;
-
-export type ControlType = (typeof controlTypes)[number];
-
-/** Whether an image prompt's type is that of a control image. */
-export function isControlType(type: unknown): type is ControlType {
-  return controlTypes.some((known) => known === type);
-}
+export type ImagePromptType = (typeof imagePromptTypes)[number];
 
 const ofImage = partOf('input_image');
 
@@ -44,12 +35,9 @@ const imagePrompts = list(
 );
 
 const IMAGE_PROMPTS = 'Image prompts';
-const isSeen = (item: unknown) =>
-  isRecord(item) && item['cn_img'] !== null && !isControlType(item['cn_type']);
-const asksForImagePrompts = needs('image-prompt', (value) => Array.isArray(value) && value.some(isSeen));
 
 const optionalImagePrompts = {
-  image_prompts: param(imagePrompts, [], asksForImagePrompts, IMAGE_PROMPTS),
+  image_prompts: param(imagePrompts, [], honoured, IMAGE_PROMPTS),
 };
 
 const outpaintDistances = (initial: number) => ({
@@ -93,7 +81,7 @@ export const inpaintOrOutpaint = parameters({ ...commonJson, ...inpaintJson, ...
 export const imagePromptRequest = parameters({
   ...commonJson,
   ...inpaintJson,
-  image_prompts: requiredParam(imagePrompts, asksForImagePrompts, IMAGE_PROMPTS),
+  image_prompts: requiredParam(imagePrompts, honoured, IMAGE_PROMPTS),
 });
 
 /** `POST /v1/generation/image-upscale-vary`, a form. */

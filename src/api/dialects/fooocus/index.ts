@@ -1,53 +1,17 @@
 import { fastApi2 } from '#api/fastapi.ts';
 import { httpStatus } from '#api/errors.ts';
-import { fileName, installedAddOns, usableModels } from '#api/models.ts';
-import { defineDialect, missingRoute, route } from '#api/route.ts';
+import { fileName, usableModels } from '#api/models.ts';
+import { defineDialect, route } from '#api/route.ts';
+import { styles } from '#codecs/prompt/styles/index.ts';
+import { usableAddOns } from '#protocol/model.ts';
+import { describeImageRoute } from './describe-image.ts';
+import { generateMaskRoute } from './generate-mask.ts';
 import { generations } from './generations.ts';
 import { jobRoutes } from './job-routes.ts';
 import { NAME } from './jobs.ts';
 import { PROMPT_EXPANSION, RANDOM_STYLE } from './prompt.ts';
-import { generationQuery } from './schema.ts';
-import { styles } from './styles/index.ts';
-import * as tools from './tool-bodies.ts';
 import { writeWebhook } from './webhook.ts';
 import { renderWrongValue } from './wrong-value.ts';
-
-/** What is not built yet. */
-const unavailable = [
-  missingRoute({
-    method: 'POST',
-    path: '/v1/generation/image-enhance',
-    summary: 'Regions found in an image, generated again (form)',
-    needs: 'enhance',
-    body: tools.enhanceImageForm,
-    encoding: 'form',
-    query: generationQuery,
-  }),
-  missingRoute({
-    method: 'POST',
-    path: '/v2/generation/image-enhance',
-    summary: 'Regions found in an image, generated again',
-    needs: 'enhance',
-    body: tools.enhanceImage,
-    query: generationQuery,
-  }),
-  missingRoute({
-    method: 'POST',
-    path: '/v1/tools/describe-image',
-    summary: 'A caption for an image (form)',
-    needs: 'interrogate',
-    body: tools.describeImageForm,
-    encoding: 'form',
-    query: tools.describeImageQuery,
-  }),
-  missingRoute({
-    method: 'POST',
-    path: '/v1/tools/generate_mask',
-    summary: 'A mask of an object in an image',
-    needs: 'find-mask',
-    body: tools.generateMask,
-  }),
-];
 
 const allModels = (
   [
@@ -64,7 +28,7 @@ const allModels = (
       const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
       return {
         model_filenames: usableModels(models).map(fileName),
-        lora_filenames: installedAddOns(addOns, 'lora').map(fileName),
+        lora_filenames: usableAddOns(addOns, 'lora').map(fileName),
       };
     },
   }),
@@ -97,8 +61,15 @@ export const fooocus = defineDialect({
   name: NAME,
   title: 'Fooocus-API',
   prefix: '/fooocus',
+  service: {
+    keyPlace: 'x-api-key',
+    keyTitle: 'API key',
+    probe: { method: 'GET', path: '/v1/engines/styles' },
+    allowSites: () => 'It allows all sites by itself; a proxy before it may not.',
+    hosts: ['127.0.0.1:8888', 'localhost:8888'],
+  },
   roots: ['/ping', '/v1/generation/', '/v2/generation/', '/v1/tools/', '/v1/engines/'],
-  routes: [...generations, ...unavailable, ...jobRoutes, ...allModels, ...constants],
+  routes: [...generations, describeImageRoute, generateMaskRoute, ...jobRoutes, ...allModels, ...constants],
   nameLora: (name) => `loras:${name}`,
   webhook: writeWebhook,
   renderError: (error) =>

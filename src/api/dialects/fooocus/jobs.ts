@@ -28,6 +28,11 @@ export function readReply(record: JobRecord): Reply {
   return v.parse(replySchema, record.origin.reply);
 }
 
+/** The notes of a job that answers a tool, and has no images. */
+export function toToolReply(jobType: string): Reply {
+  return { jobType, saveName: '', extension: 'png', requireBase64: false, preview: false, webhookUrl: '' };
+}
+
 export const QUEUE_IS_FULL: ImageResult = {
   base64: null,
   url: null,
@@ -121,10 +126,14 @@ export function describeProgress(
   // A finished image stays the current one until the next begins.
   const number = Math.min(image + 1, images);
   const words: Readonly<Record<JobProgress['phase'], string>> = {
+    waiting: 'Waiting in task queue ...',
     loading: 'Loading models ...',
     encoding: `Encoding positive #${number} ...`,
     sampling: `Step ${step}/${steps} in the ${number}-th Sampling`,
     upscaling: 'Upscaling image ...',
+    restoring: 'Restoring faces ...',
+    describing: 'Describing image ...',
+    detailing: `Step ${step}/${steps} in the ${number}-th Detailing`,
     decoding: `Saving image ${number}/${images} to system ...`,
   };
   return { job_progress: preparing ? 5 : Math.min(100, done), job_status: words[phase] };

@@ -1,10 +1,11 @@
 import { TORCH_NOISE } from '#api/job.ts';
 import { findAddOn, findModel, requireOwnGraphs, selectedModel, shortHash } from '#api/models.ts';
+import { styles } from '#codecs/prompt/styles/index.ts';
 import { planInpaintTask } from '#imaging/fooocus/image-input.ts';
 import { AppError } from '#protocol/error.ts';
 import type { GenerateJob, Job, Pass, Size, UpscaleJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
-import { planControls } from './image-prompts.ts';
+import { planImagePrompts } from './image-prompts.ts';
 import type { InputImage, InputImages } from './input-images.ts';
 import type { Reply } from './jobs.ts';
 import { describeLoras, readLoras } from './loras.ts';
@@ -16,7 +17,6 @@ import { chooseSampler } from './samplers.ts';
 import type { CommonRequest } from './schema.ts';
 import { readFreeU, readNumbers, readSettings } from './settings.ts';
 import { chooseUpscaler, FOOOCUS_UPSCALER, planStart, readUpscale } from './start.ts';
-import { styles } from './styles/index.ts';
 import { wildcards } from './wildcards/index.ts';
 
 const SEEDS = 1n << 63n;
@@ -81,7 +81,8 @@ function toUpscaleJob(
   };
 }
 
-function toGenerateJob(
+/** The job of images that are generated. @throws AppError as {@link toJob} */
+export function toGenerateJob(
   asked: CommonRequest,
   images: InputImages,
   { models, addOns }: Installed,
@@ -98,7 +99,7 @@ function toGenerateJob(
   withoutEffect.push(...settings.withoutEffect);
   const numbers = readNumbers(request, settings, readUpscale(images, request) !== null);
   const start = planStart(images, request, numbers.size, chooseUpscaler(addOns));
-  const controls = planControls(images.prompts, request, model, addOns);
+  const { controls, imagePrompts } = planImagePrompts(images.prompts, request, model, addOns);
   const refiner = readRefiner(request, { ...settings, ...numbers }, model, models);
   withoutEffect.push(...refiner.withoutEffect);
 
@@ -186,6 +187,7 @@ function toGenerateJob(
       },
       ...(loras.length > 0 && { loras: loras.map(({ name, weight }) => ({ id: name, strength: weight })) }),
       ...(controls.length > 0 && { controls }),
+      ...(imagePrompts.length > 0 && { imagePrompts }),
       post: [],
       output: describeOutput(request, facts, model, prompts.images),
       keepUnfinished: false,
@@ -223,7 +225,7 @@ export function toReply(request: CommonRequest, jobType: string): Reply {
 }
 
 /** -1 and values out of range mean a random seed. */
-function chooseSeed(seed: bigint): bigint {
+export function chooseSeed(seed: bigint): bigint {
   if (seed >= 0n && seed < SEEDS) return seed;
   const [random = 0n] = crypto.getRandomValues(new BigUint64Array(1));
   return random % SEEDS;

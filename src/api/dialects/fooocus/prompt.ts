@@ -1,10 +1,5 @@
 import { PythonRandom } from '#codecs/prompt/python-random.ts';
-
-/** A style's texts; `{prompt}` is where the prompt goes. Each line is encoded separately. */
-export interface FooocusStyle {
-  prompt: string;
-  negative: string;
-}
+import type { StyleText } from '#codecs/prompt/styles/index.ts';
 
 /** A LoRA file and its strength. */
 export interface LoraChoice {
@@ -28,7 +23,7 @@ export interface FooocusPromptRequest {
   /** The LoRA file whose name without ending is `stem`. */
   findLora: (stem: string) => string | undefined;
   /** Known styles in Fooocus's order, on which `Random Style` depends. */
-  knownStyles: ReadonlyMap<string, FooocusStyle>;
+  knownStyles: ReadonlyMap<string, StyleText>;
   wildcards: ReadonlyMap<string, readonly string[]>;
 }
 

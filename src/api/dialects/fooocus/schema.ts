@@ -132,21 +132,21 @@ const advancedParams = parameters({
     ofImage,
     'Grow or shrink the mask, in pixels',
   ),
-  black_out_nsfw: param(
-    boolean(),
-    false,
-    noEffect('nothing leaves the machine, and nothing is judged'),
-    'Black out what is not safe for work',
-  ),
+  black_out_nsfw: param(boolean(), false, honoured, 'Black out what is not safe for work'),
   vae_name: param(string(), 'Default (model)', honoured, 'VAE'),
-  debugging_dino: param(boolean(), false, ofEnhance, 'Answer with what was found'),
+  debugging_dino: param(boolean(), false, ofEnhance, 'Inpaint the rectangles of what was found'),
   dino_erode_or_dilate: param(
     integer({ min: -64, max: 64 }),
     0,
     ofEnhance,
     'Grow or shrink what was found, in pixels',
   ),
-  debugging_enhance_masks_checkbox: param(boolean(), false, ofEnhance, 'Answer with the masks'),
+  debugging_enhance_masks_checkbox: param(
+    boolean(),
+    false,
+    noEffect('the answer has no masks'),
+    'Answer with the masks',
+  ),
 });
 
 /** `W*H`, further factors unread as in the source. The image's sides are multiples of 8. */

@@ -1,6 +1,7 @@
-import type { BodyOf } from '#api/parameters.ts';
+import { screenParameters, type BodyOf } from '#api/parameters.ts';
 import type { OutpaintSide } from '#imaging/fooocus/outpaint.ts';
 import type { Margins } from '#imaging/pixels.ts';
+import * as v from 'valibot';
 import type {
   ImagePromptBody,
   ImagePromptFormBody,
@@ -9,12 +10,35 @@ import type {
   UpscaleOrVaryBody,
 } from './image-bodies.ts';
 import type { SentImage } from './image-fields.ts';
+import {
+  enhancementBody,
+  enhancementForm,
+  MOST_ENHANCEMENTS,
+  type EnhanceBody,
+  type EnhanceFormBody,
+  type Enhancement,
+} from './tool-bodies.ts';
 
 /** The images of a request and how to use them, for any route. */
 export interface SentImages {
   upscaleOrVary?: { image: SentImage | null; method: string; factor: number | null };
   inpaint?: SentInpaint;
+  enhance?: SentEnhance;
   prompts: readonly SentPrompt[];
+}
+
+/** An image whose regions are found and generated again. */
+export interface SentEnhance {
+  image: SentImage | null;
+  /** Upscaling or varying, before the regions or after them. */
+  method: string;
+  isAfter: boolean;
+  /** Whether that has the last enhancement's prompts. */
+  keepsPrompts: boolean;
+  /** Those that are switched on. */
+  enhancements: readonly Enhancement[];
+  /** Their parameters without effect. */
+  withoutEffect: readonly string[];
 }
 
 /** What to inpaint or outpaint. */
@@ -79,6 +103,46 @@ export function ofImagePromptForm(body: ImagePromptFormBody): SentImages {
   return {
     ...optionalInpaintOf(body),
     prompts: promptsOf(prompts, (index) => `cn_img${index + 1}`),
+  };
+}
+
+/** Of image-enhance. */
+export function ofEnhance(body: EnhanceBody): SentImages {
+  const withoutEffect = body.enhance_ctrlnets.flatMap((each, index) =>
+    screenParameters(enhancementBody, each, each).map((name) => `enhance_ctrlnets.${index}.${name}`),
+  );
+  return enhanceOf(body, body.enhance_ctrlnets, withoutEffect);
+}
+
+/** The same of a form. */
+export function ofEnhanceForm(body: EnhanceFormBody): SentImages {
+  const numbers = Array.from({ length: MOST_ENHANCEMENTS }, (_, index) => index + 1);
+  const enhancements = numbers.map((number) => {
+    const own = Object.entries(body).flatMap(([name, value]) =>
+      name.endsWith(`_${number}`) ? [[name.slice(0, -2), value] as const] : [],
+    );
+    return v.parse(enhancementForm.schema, Object.fromEntries(own));
+  });
+  return enhanceOf(body, enhancements, []);
+}
+
+function enhanceOf(
+  body: EnhanceBody | EnhanceFormBody,
+  enhancements: readonly Enhancement[],
+  withoutEffect: readonly string[],
+): SentImages {
+  return {
+    enhance: {
+      image: body.enhance_input_image,
+      method: body.enhance_uov_method,
+      isAfter: body.enhance_uov_processing_order === 'After Last Enhancement',
+      keepsPrompts: body.enhance_uov_prompt_type === 'Last Filled Enhancement Prompts',
+      enhancements: enhancements
+        .slice(0, MOST_ENHANCEMENTS)
+        .filter(({ enhance_enabled: isEnabled }) => isEnabled),
+      withoutEffect,
+    },
+    prompts: [],
   };
 }
 

@@ -1,7 +1,6 @@
-import { installedAddOns } from '#api/models.ts';
 import { planUpscale, planVary, type UpscalePlan } from '#imaging/fooocus/upscale-or-vary.ts';
-import type { ImageInit, Init, Pass, Size, UpscalerName } from '#protocol/job.ts';
-import type { AddOnInfo } from '#protocol/model.ts';
+import type { ImageInit, Init, InpaintFill, Pass, Size, UpscalerName } from '#protocol/job.ts';
+import { usableAddOns, type AddOnInfo } from '#protocol/model.ts';
 import type { InpaintInput } from './inpaint-input.ts';
 import type { InputImage, InputImages } from './input-images.ts';
 import type { CommonRequest } from './schema.ts';
@@ -19,14 +18,14 @@ export interface Start {
 export const FOOOCUS_UPSCALER = 'fooocus_upscaler_s409985e5';
 
 /** Fooocus inpaints at about as many pixels as SDXL was trained at. */
-const INPAINT_SIZE: Size = { width: 1024, height: 1024 };
+export const INPAINT_SIZE: Size = { width: 1024, height: 1024 };
 
 /** Above this strength nothing of the masked part is meant to stay. Source: Fooocus modules/async_worker.py. */
 const FILL_FROM = 0.99;
 
 /** What makes images larger: Fooocus's own network, or the first one installed; without one they are resized. */
 export function chooseUpscaler(addOns: readonly AddOnInfo[]): UpscalerName | null {
-  const networks = installedAddOns(addOns, 'upscaler');
+  const networks = usableAddOns(addOns, 'upscaler');
   return (networks.find(({ pack }) => pack.id === FOOOCUS_UPSCALER) ?? networks[0])?.pack.id ?? null;
 }
 
@@ -98,7 +97,7 @@ function inpaintStart(
       ...initOf(image, upscaler),
       mask,
       ...(expand && { expand }),
-      fill: isEmpty ? 'latent-nothing' : strength > FILL_FROM ? 'fill' : 'original',
+      fill: fillOf(strength, isEmpty),
       blur: { x: 0, y: 0 },
       round: true,
       area: { field },
@@ -107,6 +106,12 @@ function inpaintStart(
     pass: { size: INPAINT_SIZE, strength },
     generated: size,
   };
+}
+
+/** What is in a masked part when its inpainting starts. */
+export function fillOf(strength: number, isEmpty: boolean): InpaintFill {
+  if (isEmpty) return 'latent-nothing';
+  return strength > FILL_FROM ? 'fill' : 'original';
 }
 
 function initOf({ file }: InputImage, upscaler: UpscalerName | null): Omit<ImageInit, 'from'> {

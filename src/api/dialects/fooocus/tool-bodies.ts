@@ -1,4 +1,13 @@
-import { honoured, param, parameters, partOf, requiredParam, type Rows } from '#api/parameters.ts';
+import {
+  honoured,
+  noEffect,
+  param,
+  parameters,
+  partOf,
+  requiredParam,
+  type BodyOf,
+  type Rows,
+} from '#api/parameters.ts';
 import { fields, form } from './fields.ts';
 import { upscaleOrVaryMethods } from './image-bodies.ts';
 import { formImage, jsonImage, requiredFormImage } from './image-fields.ts';
@@ -19,20 +28,40 @@ const maskModels = [
   'sam',
 ] as const;
 
+export type MaskModel = (typeof maskModels)[number];
+
+const processingOrders = ['Before First Enhancement', 'After Last Enhancement'] as const;
+const promptTypes = ['Original Prompts', 'Last Filled Enhancement Prompts'] as const;
+
+const noSam = noEffect('faces and people are found by networks of their own');
+const noWords = noEffect('words only choose what is looked for');
+const noClothes = noEffect('nothing here finds clothes');
+const noPatch = noEffect("Fooocus's patch for its own SDXL models", (value) => value !== 'None');
+
 const share = () => number({ min: 0, max: 1 });
 
 const ofImage = partOf('enhance_input_image');
 
 const enhanceOrder = {
-  enhance_checkbox: param(boolean(), true, ofImage, 'Enhance'),
+  enhance_checkbox: param(boolean(), true, noEffect('this route always enhances'), 'Enhance'),
   enhance_uov_method: param(
     oneOf(upscaleOrVaryMethods),
     'Vary (Strong)',
     ofImage,
     'Upscale or vary, and how much',
   ),
-  enhance_uov_processing_order: param(string(), 'Before First Enhancement', ofImage, 'When that is done'),
-  enhance_uov_prompt_type: param(string(), 'Original Prompts', ofImage, 'Which prompts to use'),
+  enhance_uov_processing_order: param(
+    oneOf(processingOrders),
+    'Before First Enhancement',
+    ofImage,
+    'When that is done',
+  ),
+  enhance_uov_prompt_type: param(
+    oneOf(promptTypes),
+    'Original Prompts',
+    ofImage,
+    'Prompts of upscaling or varying at the end',
+  ),
 };
 
 /** The parameters of one enhancement; a form appends its number to each name. */
@@ -42,9 +71,9 @@ const enhancement = (maskPrompt: string) => ({
   enhance_prompt: param(string(), '', ofImage, 'What to generate there'),
   enhance_negative_prompt: param(string(), '', ofImage, 'What to avoid there'),
   enhance_mask_model: param(oneOf(maskModels), 'sam', ofImage, 'Model that finds it'),
-  enhance_mask_cloth_category: param(string(), 'full', ofImage, 'Clothes to find'),
-  enhance_mask_sam_model: param(string(), 'vit_b', ofImage, 'SAM model'),
-  enhance_mask_text_threshold: param(share(), 0.25, ofImage, 'Certainty of the words'),
+  enhance_mask_cloth_category: param(string(), 'full', noClothes, 'Clothes to find'),
+  enhance_mask_sam_model: param(string(), 'vit_b', noSam, 'SAM model'),
+  enhance_mask_text_threshold: param(share(), 0.25, noWords, 'Certainty of the words'),
   enhance_mask_box_threshold: param(share(), 0.3, ofImage, 'Certainty of the place'),
   enhance_mask_sam_max_detections: param(
     integer({ min: 0, max: 10 }),
@@ -53,7 +82,7 @@ const enhancement = (maskPrompt: string) => ({
     'Most things to find; 0 all',
   ),
   enhance_inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from pure noise'),
-  enhance_inpaint_engine: param(string(), 'v2.6', ofImage, 'Inpaint model'),
+  enhance_inpaint_engine: param(string(), 'v2.6', noPatch, 'Inpaint model'),
   enhance_inpaint_strength: param(share(), 1, ofImage, 'Denoising strength'),
   enhance_inpaint_respective_field: param(share(), 0.618, ofImage, 'How much around it is looked at'),
   enhance_inpaint_erode_or_dilate: param(
@@ -65,6 +94,17 @@ const enhancement = (maskPrompt: string) => ({
   enhance_mask_invert: param(boolean(), false, ofImage, 'Invert the mask'),
 });
 
+/** One enhancement as JSON has it. */
+export const enhancementBody = parameters(enhancement('face'));
+
+/** One enhancement as a form has it, without the numbers in its names. */
+export const enhancementForm = parameters(enhancement(''));
+
+export type Enhancement = BodyOf<typeof enhancementBody>;
+
+/** Enhancements of one request. */
+export const MOST_ENHANCEMENTS = 3;
+
 /** `{name: row}` → `{name_1: row}`. */
 function numbered(rows: Rows, suffix: string): Rows {
   return Object.fromEntries(Object.entries(rows).map(([name, row]) => [`${name}${suffix}`, row]));
@@ -75,8 +115,13 @@ export const enhanceImage = parameters({
   ...commonJson,
   ...enhanceOrder,
   enhance_input_image: param(jsonImage, '', honoured, 'Image to enhance'),
-  save_final_enhanced_image_only: param(boolean(), true, ofImage, 'Answer with the last image only'),
-  enhance_ctrlnets: requiredParam(list(parameters(enhancement('face')).schema), ofImage, 'Enhancements'),
+  save_final_enhanced_image_only: param(
+    boolean(),
+    true,
+    noEffect('the answer has the last image only'),
+    'Answer with the last image only',
+  ),
+  enhance_ctrlnets: requiredParam(list(enhancementBody.schema), ofImage, 'Enhancements'),
 });
 
 /** `POST /v1/generation/image-enhance`, a form. */
@@ -98,19 +143,24 @@ const imageTypes = ['Photo', 'Anime'] as const;
 
 /** Its query. The documentation calls the parameter `type`. */
 export const describeImageQuery = parameters({
-  image_type: param(oneOf(imageTypes), 'Photo', honoured, 'What the image is'),
-  type: param(oneOf(imageTypes), 'Photo', honoured, 'The same'),
+  image_type: param(
+    oneOf(imageTypes),
+    null,
+    honoured,
+    '`Photo`, the default, or `Anime`: a caption, or tags',
+  ),
+  type: param(oneOf(imageTypes), null, honoured, 'The same'),
 });
 
 /** `POST /v1/tools/generate_mask`. */
 export const generateMask = parameters({
-  image: requiredParam(jsonImage, honoured, 'Image to check'),
+  image: requiredParam(jsonImage, honoured, 'Image to find something in'),
   mask_model: param(oneOf(maskModels), 'isnet-general-use', honoured, 'Model that finds things'),
-  cloth_category: param(string(), 'full', honoured, 'Clothes to find'),
+  cloth_category: param(string(), 'full', noClothes, 'Clothes to find'),
   dino_prompt_text: param(string(), '', honoured, 'What to find'),
-  sam_model: param(string(), 'vit_b', honoured, 'SAM model'),
+  sam_model: param(string(), 'vit_b', noSam, 'SAM model'),
   box_threshold: param(share(), 0.3, honoured, 'Certainty of the place'),
-  text_threshold: param(share(), 0.25, honoured, 'Certainty of the words'),
+  text_threshold: param(share(), 0.25, noWords, 'Certainty of the words'),
   sam_max_detections: param(integer({ min: 0, max: 10 }), 0, honoured, 'Most things to find; 0 all'),
   dino_erode_or_dilate: param(
     number({ min: -64, max: 64 }),
@@ -118,5 +168,8 @@ export const generateMask = parameters({
     honoured,
     'Grow or shrink the mask, in pixels',
   ),
-  dino_debug: param(boolean(), false, honoured, 'Answer with what was found'),
+  dino_debug: param(boolean(), false, honoured, 'Answer with the rectangles of what was found'),
 });
+
+export type EnhanceBody = BodyOf<typeof enhanceImage>;
+export type EnhanceFormBody = BodyOf<typeof enhanceImageForm>;

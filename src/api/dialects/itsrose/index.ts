@@ -1,13 +1,16 @@
+import { describeImage, describerHeaders } from '#api/describe-image.ts';
 import { FROM_NOISE, lacksTomesd, startFrom, type DiffusersStart } from '#api/diffusers-job.ts';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { httpStatus, type Invalid } from '#api/errors.ts';
 import { publishImages } from '#api/files.ts';
 import { readImageInput } from '#api/image-input.ts';
 import { usableModels } from '#api/models.ts';
-import { defineDialect, missingRoute, route, type Call, type Rendered } from '#api/route.ts';
+import { jsonResponse } from '#api/response.ts';
+import { defineDialect, route, type Call, type Rendered } from '#api/route.ts';
 import { AppError, type ErrorCode } from '#protocol/error.ts';
 import { toAnswer, toJob } from './map.ts';
 import {
+  generatePromptAnswer,
   generatePromptQuery,
   img2imgBody,
   inpaintBody,
@@ -20,12 +23,14 @@ import {
 type GenerationCall = Call<Txt2imgBody & Partial<ImageFields>, undefined>;
 
 async function generate(call: GenerationCall, start: DiffusersStart) {
-  const [models, addOns] = await call.ask((host) => Promise.all([host.models(), host.addOns()]));
-  const job = toJob(call.body, start, { models, addOns });
+  const [models, addOns, settings] = await call.ask((host) =>
+    Promise.all([host.models(), host.addOns(), host.settings()]),
+  );
+  const job = toJob(call.body, start, { models, addOns, settings });
   if (lacksTomesd(job, call.body.tomesd === 'yes', call.received)) call.ignore('tomesd');
   const record = await call.run(job);
   const images = await publishImages(call, record, record.id);
-  return toAnswer(call.body, job, record.result?.seconds ?? 0, images);
+  return toAnswer(call.body, job, record.result, images);
 }
 
 const txt2img = route({
@@ -93,12 +98,18 @@ const systemDetails = route({
   },
 });
 
-const generatePrompt = missingRoute({
+const generatePrompt = route({
   method: 'GET',
   path: '/sdapi/generate_prompt',
   summary: 'A prompt for an image',
   query: generatePromptQuery,
-  needs: 'interrogate',
+  answer: generatePromptAnswer,
+  late: true,
+  run: async (call) => {
+    const image = await readImageInput(call, call.query.init_image, 'init_image');
+    const description = await describeImage(call, image, { kind: 'caption' });
+    return jsonResponse(success({ prompt: description.text }), 200, describerHeaders(description));
+  },
 });
 
 /** Setting: the only key accepted; empty accepts every key, and none. */
@@ -122,6 +133,13 @@ export const itsrose = defineDialect({
   name: 'itsrose',
   title: 'itsrose',
   prefix: '/itsrose',
+  service: {
+    keyPlace: 'bearer',
+    keyTitle: 'API key',
+    probe: { method: 'GET', path: '/sdapi/schedulers_list' },
+    allowSites: (origin) => `Put a proxy before it that sends Access-Control-Allow-Origin: ${origin}.`,
+    hosts: ['api.itsrose.rest'],
+  },
   roots: ['/sdapi/'],
   bodyRule: 'lenient',
   routes: [txt2img, img2img, inpaint, modelList, schedulerList, systemDetails, generatePrompt],

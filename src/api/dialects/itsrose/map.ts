@@ -2,9 +2,11 @@ import { finishedSize, planDiffusersJob, schedulerOf, type DiffusersStart } from
 import { DIFFUSERS_SCHEDULERS, findDiffusersScheduler } from '#api/diffusers-scheduler.ts';
 import { multipleOf8, PLAIN_PROMPT } from '#api/job.ts';
 import { findModel, usableModels } from '#api/models.ts';
+import { safetyStepOf } from '#api/safety.ts';
 import { AppError } from '#protocol/error.ts';
-import type { GenerateJob } from '#protocol/job.ts';
+import { isAnyUnsafe, type GenerateJob, type JobResult } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
+import type { Settings } from '#protocol/settings.ts';
 import type { ImageFields, Txt2imgBody } from './schema.ts';
 
 const DEFAULT_GUIDANCE = 7.5;
@@ -13,10 +15,12 @@ const DEFAULT_GUIDANCE = 7.5;
 export interface Installed {
   models: readonly ModelInfo[];
   addOns: readonly AddOnInfo[];
+  settings: Settings;
 }
 
 /** The job a request asks for. @throws AppError `invalid_request`, `model_not_found` */
-export function toJob(body: Txt2imgBody, start: DiffusersStart, { models, addOns }: Installed): GenerateJob {
+export function toJob(body: Txt2imgBody, start: DiffusersStart, installed: Installed): GenerateJob {
+  const { models, addOns } = installed;
   const scheduler = findDiffusersScheduler(body.scheduler);
   if (!scheduler) {
     throw new AppError(
@@ -58,9 +62,15 @@ export function toJob(body: Txt2imgBody, start: DiffusersStart, { models, addOns
       },
       addOns: body,
       start,
+      safety: hidesUnsafe(body) ? safetyStepOf(body.safety_checker_type, installed) : null,
     },
     addOns,
   );
+}
+
+/** `nsfw_filter` is of later clients and nowhere documented: switched on in any way, it counts. */
+function hidesUnsafe({ safety_checker: checker, nsfw_filter: filter }: Txt2imgBody): boolean {
+  return checker === 'yes' || filter === true || ['yes', 'true', '1'].includes(String(filter));
 }
 
 type Switch = {
@@ -79,7 +89,7 @@ function readSeed(seed: string | null): bigint | null {
 export function toAnswer(
   body: Txt2imgBody & Partial<ImageFields>,
   job: GenerateJob,
-  seconds: number,
+  result: JobResult | null,
   images: readonly string[],
 ) {
   const [pass] = job.passes;
@@ -87,9 +97,9 @@ export function toAnswer(
     status: true,
     message: 'success',
     result: {
-      generation_time: seconds.toFixed(2),
+      generation_time: (result?.seconds ?? 0).toFixed(2),
       images,
-      nsfw_content_detected: false,
+      nsfw_content_detected: isAnyUnsafe(result),
       meta: {
         ...repeatedFields(body),
         model_id: pass.model,

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { defineFields, type Coercion } from '#api/fields.ts';
+import { SAFETY_CHECKER_TYPES } from '#api/safety.ts';
 import { honoured, noEffect, param, parameters, requiredParam, type BodyOf } from '#api/parameters.ts';
 
 /** Reads values as Fastify's validator (ajv with type coercion) does. */
@@ -27,9 +28,6 @@ const yesNo = () =>
     v.picklist(['yes', 'no'], 'one_of'),
   );
 
-const unjudged = noEffect('there is no safety checker: nothing leaves the machine, nothing is judged');
-const SAFETY_CHECKER_TYPES = ['blur', 'sensitive_content_text', 'pixelate', 'black'] as const;
-
 /** What all generations take. Four switches are off when they are not sent, though the documentation says they are on. */
 const common = {
   model_id: requiredParam(f.string(), honoured, 'The model'),
@@ -39,11 +37,11 @@ const common = {
   height: param(f.integer({ min: 1, max: 1024 }), 512, honoured, 'Pixels'),
   samples: param(f.integer({ min: 1, max: 1 }), 1, honoured, 'How many images'),
   num_inference_steps: param(f.integer({ min: 5, max: 25 }), 21, honoured, 'Steps'),
-  safety_checker: param(yesNo(), 'yes', unjudged, 'Hide NSFW images'),
+  safety_checker: param(yesNo(), 'yes', honoured, 'Hide NSFW images'),
   safety_checker_type: param(
     f.oneOf(SAFETY_CHECKER_TYPES),
     'sensitive_content_text',
-    unjudged,
+    honoured,
     'How they are hidden',
   ),
   enhance_prompt: param(yesNo(), 'yes', honoured, 'Add quality words to the prompt'),
@@ -79,7 +77,7 @@ const common = {
     'Clip skip: which of the text encoder’s last layers is used',
   ),
   server_id: param(f.string(), null, noEffect('there is one server'), 'Which server'),
-  nsfw_filter: param(f.json(), null, unjudged, 'Hide NSFW images'),
+  nsfw_filter: param(f.json(), null, honoured, 'Hide NSFW images, whatever safety_checker says'),
 };
 
 /** `POST /sdapi/txt2img`. */
@@ -109,6 +107,12 @@ export const inpaintBody = parameters({
 /** `GET /sdapi/generate_prompt`. */
 export const generatePromptQuery = parameters({
   init_image: requiredParam(f.string(), honoured, 'The image: a URL or a data URI'),
+});
+
+export const generatePromptAnswer = v.object({
+  status: v.literal(true),
+  message: v.string(),
+  result: v.object({ prompt: v.string() }),
 });
 
 export const txt2imgAnswer = v.object({

@@ -1,7 +1,7 @@
 import { imagePaths, imageUrl, publishImages } from '#api/files.ts';
 import type { Call } from '#api/route.ts';
 import type { Webhook, WebhookCall } from '#api/webhooks.ts';
-import type { JobId, JobRecord } from '#protocol/job.ts';
+import { isAnyUnsafe, type JobId, type JobRecord } from '#protocol/job.ts';
 import * as v from 'valibot';
 import { replySchema, type Reply } from './schema.ts';
 
@@ -54,6 +54,7 @@ export function wordSuccess(record: JobRecord, reply: Reply, output: readonly st
     id: toRequestId(record.id),
     output,
     proxy_links: output,
+    nsfw_content_detected: isAnyUnsafe(record.result),
     webhook_status: '',
     meta: { ...reply.meta, file_prefix: record.id },
   };

@@ -1,6 +1,5 @@
 import type { Parameters } from '#api/parameters.ts';
-import { missingRoute, route, type Call, type Output, type Route } from '#api/route.ts';
-import type { MissingCapability } from '#protocol/capabilities.ts';
+import { route, type Call, type Output, type Route } from '#api/route.ts';
 import { AppError } from '#protocol/error.ts';
 import type * as v from 'valibot';
 
@@ -22,14 +21,13 @@ export function inEditingBases(name: string): string[] {
   return EDITING_BASES.map((base) => `${base}/${name}`);
 }
 
-interface EndpointFacts<Body extends Parameters> {
+interface Endpoint<Body extends Parameters> {
   summary: string;
   body: Body;
   answer?: v.GenericSchema;
-}
-
-interface Endpoint<Body extends Parameters> extends EndpointFacts<Body> {
   status?: 'no-effect';
+  /** See {@link Route}. */
+  late?: true;
   run: (call: Call<Output<Body>, undefined>) => Promise<unknown>;
 }
 
@@ -39,14 +37,6 @@ export function endpoints<Body extends Parameters>(
   endpoint: Endpoint<Body>,
 ): Route[] {
   return paths.map((path) => route<Body>({ ...endpoint, method: 'POST', path, bodyOptional: true }));
-}
-
-/** The same, where the capability is not built. */
-export function missingEndpoints<Body extends Parameters>(
-  paths: readonly string[],
-  endpoint: EndpointFacts<Body> & { needs: MissingCapability },
-): Route[] {
-  return paths.map((path) => missingRoute<Body>({ ...endpoint, method: 'POST', path, bodyOptional: true }));
 }
 
 /** Setting: the only key accepted; empty accepts every key. */

@@ -56,6 +56,7 @@ const text2img = endpoints(inGenerationBases('text2img'), {
   summary: 'Images from a prompt',
   body: schema.text2img,
   answer: schema.generationAnswer,
+  late: true,
   run: (call) => {
     const { upscale, panorama, self_attention: selfAttention, highres_fix: highresFix } = call.body;
     const extras = { upscale, panorama, selfAttention, highresFix };
@@ -75,6 +76,7 @@ const img2img = endpoints(inGenerationBases('img2img'), {
   summary: 'Images from an image',
   body: schema.img2img,
   answer: schema.generationAnswer,
+  late: true,
   run: (call) => {
     const { init_image: initImage, strength } = call.body;
     return generate(call, async () => ({
@@ -89,6 +91,7 @@ const inpaint = endpoints([...inGenerationBases('inpaint'), ...inEditingBases('i
   summary: 'Inpainting: part of an image generated again',
   body: schema.inpaint,
   answer: schema.generationAnswer,
+  late: true,
   run: (call) => {
     const { init_image: initImage, mask_image: maskImage, strength } = call.body;
     return generate(call, async () => {
@@ -107,6 +110,7 @@ const controlnet = endpoints(inGenerationBases('controlnet'), {
   summary: 'Images from a prompt and a control image, also from an image and with a mask',
   body: schema.controlnet,
   answer: schema.generationAnswer,
+  late: true,
   run: (call) => {
     const { body } = call;
     if (body.prompt === '' && !body.guess_mode) throw new AppError('invalid_request', 'prompt is required');
@@ -145,6 +149,7 @@ const superResolution = endpoints(
     summary: 'An image upscaled',
     body: schema.superResolution,
     answer: schema.generationAnswer,
+    late: true,
     run: async (call) => {
       const installed = await findInstalled(call);
       const image = await readImage(call, call.body.url, 'url');

@@ -2,12 +2,14 @@ import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { httpStatus, type Invalid } from '#api/errors.ts';
 import { defineDialect, type Rendered } from '#api/route.ts';
 import type { AppError } from '#protocol/error.ts';
+import { isAnyUnsafe } from '#protocol/job.ts';
+import { safetyCheck } from '#protocol/safety.ts';
 import { writeWebhook } from './answers.ts';
 import { done } from './done.ts';
-import { BASE, checkKey, endpoints, missingEndpoints } from './endpoints.ts';
+import { BASE, checkKey, endpoints } from './endpoints.ts';
 import { RULE_WORDS } from './fields.ts';
 import { CLIENT, generations } from './generations.ts';
-import { uploadRoutes } from './images.ts';
+import { readImage, uploadRoutes } from './images.ts';
 import { modelRoutes } from './models.ts';
 import * as schema from './schema.ts';
 
@@ -45,10 +47,18 @@ const operations = [
       run: () => Promise.resolve(done(OPERATION_DONE)),
     },
   ),
-  ...missingEndpoints([`${BASE}/nsfw_image_check`], {
-    summary: 'Whether an image is safe for work',
+  ...endpoints([`${BASE}/nsfw_image_check`], {
+    summary: 'Whether an image is not safe for work',
     body: schema.imageCheckBody,
-    needs: 'safety-checker',
+    answer: schema.imageCheckAnswer,
+    late: true,
+    run: async (call) => {
+      const image = await readImage(call, call.body.init_image, 'init_image');
+      const [addOns, settings] = await call.ask((host) => Promise.all([host.addOns(), host.settings()]));
+      const check = safetyCheck(addOns, settings);
+      const { result } = await call.run({ task: 'check-safety', image, check });
+      return { status: 'success', has_nsfw_concept: [isAnyUnsafe(result)] };
+    },
   }),
 ];
 
@@ -56,6 +66,13 @@ export const modelslab = defineDialect({
   name: CLIENT,
   title: 'ModelsLab',
   prefix: '/modelslab',
+  service: {
+    keyPlace: 'body',
+    keyTitle: 'API key',
+    probe: { method: 'POST', path: `${BASE}/schedulers_list` },
+    allowSites: (origin) => `Put a proxy before it that sends Access-Control-Allow-Origin: ${origin}.`,
+    hosts: ['modelslab.com', 'stablediffusionapi.com'],
+  },
   roots: [`${BASE}/`, '/api/v6/'],
   bodyRule: 'lenient',
   routes: [...generations, ...modelRoutes, ...uploadRoutes, ...operations],

@@ -6,6 +6,7 @@ import {
   type DiffusersStart,
 } from '#api/diffusers-job.ts';
 import { findAddOn, findModel, selectedModel, usableModels } from '#api/models.ts';
+import { safetyStepOf } from '#api/safety.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ControlSpec, GenerateJob } from '#protocol/job.ts';
 import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
@@ -97,6 +98,7 @@ export function toJob(
         vae: packNames(settings, body.vae) ?? defaultVae(model, addOns, settings),
       },
       ...(controls && { controls }),
+      safety: body.safety_checker ? safetyStepOf(body.safety_checker_type, { addOns, settings }) : null,
     },
     addOns,
   );

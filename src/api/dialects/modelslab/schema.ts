@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
-import { honoured, needs, noEffect, param, partOf, requiredParam } from '#api/parameters.ts';
+import { honoured, noEffect, param, partOf, requiredParam } from '#api/parameters.ts';
 import type { BodyOf } from '#api/parameters.ts';
+import { SAFETY_CHECKER_TYPES } from '#api/safety.ts';
 import { body, integer, listOf, number, oneOf, seed, text, yesNo } from './fields.ts';
 
 /** The service writes its SDE variant with three plus signs; diffusers' own names are understood. */
@@ -14,10 +15,7 @@ const ALGORITHM_TYPES = [
   'dpmsolver',
 ] as const;
 
-const SAFETY_CHECKER_TYPES = ['sensitive_content_text', 'blur', 'pixelate', 'black'] as const;
-
 const says = (value: unknown) => value === true;
-const unjudged = 'nothing leaves the machine, and nothing is judged';
 
 const key = { key: param(text(), null, honoured, 'Any key, or the one that was set') };
 
@@ -32,11 +30,11 @@ const common = {
   height: param(side, 512, honoured, 'Pixels, a multiple of 8'),
   samples: param(integer(1, 4), 1, honoured, 'How many images'),
   num_inference_steps: param(integer(1, 1000), 21, honoured, 'Steps, at most 50; more are treated as 50'),
-  safety_checker: param(yesNo(), true, noEffect(unjudged, says), 'Hide NSFW images'),
+  safety_checker: param(yesNo(), true, honoured, 'Hide NSFW images'),
   safety_checker_type: param(
     oneOf(SAFETY_CHECKER_TYPES),
     'sensitive_content_text',
-    noEffect(unjudged),
+    partOf('safety_checker'),
     'How they are hidden',
   ),
   enhance_prompt: param(yesNo(), true, honoured, 'Add quality words to the prompt'),
@@ -146,7 +144,7 @@ export const superResolution = body({
   url: requiredParam(text(), honoured, 'The image: a URL, a data URI or base64'),
   scale: requiredParam(number(1, 4), honoured, 'Factor'),
   model_id: param(text(), null, honoured, 'Name of an installed upscaler'),
-  face_enhance: param(yesNo(), false, needs('face-restoration'), 'Restore faces'),
+  face_enhance: param(yesNo(), false, honoured, 'Restore faces'),
   webhook: param(text(), null, honoured, 'URL to call at the end'),
 });
 
@@ -201,6 +199,11 @@ export const uploadBody = body({
 /** `POST nsfw_image_check`. */
 export const imageCheckBody = body({ ...key, init_image: requiredParam(text(), honoured, 'The image') });
 
+export const imageCheckAnswer = v.object({
+  status: v.literal('success'),
+  has_nsfw_concept: v.array(v.boolean()),
+});
+
 /** What is kept with a job for its later answers. */
 export const replySchema = v.object({
   webhook: v.nullable(v.string()),
@@ -225,5 +228,6 @@ export const generationAnswer = v.looseObject({
   future_links: v.optional(v.array(v.string())),
   message: v.optional(v.string()),
   tip: v.optional(v.string()),
+  nsfw_content_detected: v.optional(v.boolean()),
   meta: v.optional(v.record(v.string(), v.unknown())),
 });

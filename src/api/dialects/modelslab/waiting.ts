@@ -21,15 +21,23 @@ const DEFAULT_WAIT_SECONDS = 25;
 /** Browsers give an answer five minutes to begin. */
 const MOST_WAIT_SECONDS = 240;
 
-/** Queues a job; answers with its images, or where they will be when it takes longer. @throws AppError the job's own */
+/**
+ * Queues a job; answers with its images, or where they will be when it takes longer. A client that goes before cancels it,
+ * unless a webhook waits for it.
+ * @throws AppError the job's own
+ */
 export async function answerJob(
-  call: Pick<Call<unknown, unknown>, 'ask' | 'url' | 'submit' | 'note'>,
+  call: Pick<Call<unknown, unknown>, 'ask' | 'url' | 'submit' | 'note' | 'signal'>,
   job: Job,
   reply: Reply,
 ): Promise<unknown> {
   const id = await call.submit(job, reply);
   const { [WAIT_SETTING]: seconds } = await call.ask((host) => host.settings());
   const patience = typeof seconds === 'number' ? seconds : DEFAULT_WAIT_SECONDS;
+  if (reply.webhook === null) {
+    const cancel = () => void call.ask((host) => host.cancel(id)).catch(() => undefined);
+    call.signal.addEventListener('abort', cancel, { once: true });
+  }
   const ended = await waitFor(call, id, Math.min(patience, MOST_WAIT_SECONDS));
   if (ended?.error && ended.stage === 'failed') throw AppError.fromData(ended.error);
   if (ended) return wordEnded(call, ended);

@@ -1,11 +1,20 @@
+import { describeImage, describerHeaders, type DescriptionKind } from '#api/describe-image.ts';
 import { HTTP_STATUS, httpStatus } from '#api/errors.ts';
 import { readImageInput } from '#api/image-input.ts';
-import { defineDialect, missingRoute, route, type Call, type Rendered } from '#api/route.ts';
+import { jsonResponse } from '#api/response.ts';
+import { defineDialect, route, type Call, type Rendered } from '#api/route.ts';
 import { finishedImages } from '#api/run-job.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import { AppError } from '#protocol/error.ts';
 import { planImg2img, planTxt2img, samplerFor, type Installed, type Planned } from './map.ts';
-import { img2imgBody, interrogateBody, txt2imgAnswer, txt2imgBody, type Img2imgBody } from './schema.ts';
+import {
+  img2imgBody,
+  interrogateAnswer,
+  interrogateBody,
+  txt2imgAnswer,
+  txt2imgBody,
+  type Img2imgBody,
+} from './schema.ts';
 
 type GenerationCall = Call<Pick<Img2imgBody, 'sampler_name'>, undefined>;
 
@@ -42,23 +51,44 @@ const img2img = route({
   },
 });
 
+const KINDS: Readonly<Record<string, DescriptionKind>> = { clip: 'caption', deepdanbooru: 'tags' };
+
 /** Its failures have a field of their own. */
-const interrogate = missingRoute({
+const interrogate = route({
   method: 'POST',
   path: '/interrogate',
-  summary: 'A caption for an image',
+  summary: 'A caption for an image, or its tags',
   body: interrogateBody,
-  needs: 'interrogate',
-  check: ({ body }) => {
-    if (body.model === 'clip' || body.model === 'deepdanbooru') return;
-    throw new AppError('not_found', 'Model not found');
+  answer: interrogateAnswer,
+  late: true,
+  run: async (call) => {
+    const kind = KINDS[call.body.model];
+    if (!kind) throw new AppError('not_found', 'Model not found');
+    const image = await readImageInput(call, call.body.image, 'image').catch((thrown: unknown) => {
+      throw refusedImage(thrown);
+    });
+    const description = await describeImage(call, image, { kind });
+    return jsonResponse({ caption: description.text }, 200, describerHeaders(description));
   },
 });
+
+/** An image that A1111 would not read. */
+function refusedImage(thrown: unknown): unknown {
+  if (!(thrown instanceof AppError) || thrown.code !== 'invalid_request') return thrown;
+  return new AppError('invalid_request', 'Invalid encoded image', { detail: { status: 500 }, cause: thrown });
+}
 
 export const sdcn = defineDialect({
   name: 'sdcn',
   title: 'SDCN',
   prefix: '/sdcn',
+  service: {
+    keyPlace: 'bearer',
+    keyTitle: 'API key',
+    probe: { method: 'GET', path: '/hallofhonor' },
+    allowSites: (origin) => `Let it send Access-Control-Allow-Origin: ${origin}.`,
+    hosts: ['api.sdcn.info'],
+  },
   roots: ['/txt2img', '/img2img', '/interrogate'],
   bodyRule: 'lenient',
   bodyLimit: 4 * 1024 * 1024,

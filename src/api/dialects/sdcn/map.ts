@@ -1,4 +1,4 @@
-import { findAddOn, findModel, installedAddOns, selectedModel } from '#api/models.ts';
+import { findAddOn, findModel, selectedModel } from '#api/models.ts';
 import type { GenerationKind } from '#api/dialects/a1111/generation.ts';
 import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
 import { IMG2IMG } from '#api/dialects/a1111/img2img.ts';
@@ -6,7 +6,7 @@ import { effectiveOptions } from '#api/dialects/a1111/options.ts';
 import { TXT2IMG } from '#api/dialects/a1111/txt2img.ts';
 import { AppError } from '#protocol/error.ts';
 import type { GenerateJob } from '#protocol/job.ts';
-import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
+import { usableAddOns, type AddOnInfo, type ModelInfo } from '#protocol/model.ts';
 import { parse } from 'valibot';
 import type { Img2imgBody, Txt2imgBody, UpscaleBody } from './schema.ts';
 
@@ -78,6 +78,7 @@ async function planAsA1111<Body extends GenerationBody>(
     overrides: {},
     installed,
     soft: null,
+    detailer: null,
     unitsFor: () => Promise.resolve([]),
     read: () => Promise.resolve(image),
   });
@@ -91,7 +92,8 @@ function chooseModel(name: unknown, models: readonly ModelInfo[]): ModelInfo {
       : typeof name === 'string'
         ? findModel(models, name)
         : undefined;
-  if (!model) throw new AppError('invalid_request', 'Invalid model');
+  // Its status is that of every wrong field here.
+  if (!model) throw new AppError('model_not_found', 'Invalid model', { detail: { status: 400 } });
   return model;
 }
 
@@ -103,7 +105,7 @@ const NETWORK = 'ESRGAN 4x';
 function chooseUpscaler({ upscaler }: UpscaleBody, addOns: readonly AddOnInfo[]): string | null {
   if (upscaler !== NETWORK) return LATENT;
   const named = findAddOn(addOns, 'upscaler', NETWORK) ?? findAddOn(addOns, 'upscaler', 'ESRGAN_4x');
-  return (named ?? installedAddOns(addOns, 'upscaler')[0])?.pack.id ?? null;
+  return (named ?? usableAddOns(addOns, 'upscaler')[0])?.pack.id ?? null;
 }
 
 /** What the gateway appends to the prompt for a request's `loras`, pairs of a name and a weight. */

@@ -88,3 +88,5 @@ export const interrogateBody = parameters({
 });
 
 export const txt2imgAnswer = v.object({ images: v.array(v.string()) });
+
+export const interrogateAnswer = v.object({ caption: v.string() });

@@ -1,3 +1,4 @@
+import { describeImage } from '#api/describe-image.ts';
 import { validate } from '#api/fields.ts';
 import { screenParameters } from '#api/parameters.ts';
 import { finishedImages } from '#api/run-job.ts';
@@ -10,48 +11,97 @@ import {
   type GenerationRequest,
 } from '#api/dialects/a1111/generation.ts';
 import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
-import type { Plan } from '#api/dialects/a1111/map.ts';
+import { describing } from '#api/dialects/a1111/interrogate.ts';
+import { planFile, type Plan } from '#api/dialects/a1111/map.ts';
+import type { Pixels } from '#imaging/pixels.ts';
+import type { ImageSpec, JobOrigin, UpscaleJob, UpscaleStep } from '#protocol/job.ts';
 import { effectiveOptions } from '#api/dialects/a1111/options.ts';
 import { ScriptArguments, type ScriptControl } from '#api/dialects/a1111/script-controls.ts';
 import { encodePixels, pngOf, readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { ScriptContext, Variation } from './script.ts';
+import type { ScriptUnderWay } from './under-way.ts';
+
+/** A post step that changes nothing. */
+const AS_IT_IS: UpscaleStep = { kind: 'upscale', upscaler: 'None', size: { factor: 1 } };
 
 /**
  * What a script works with.
+ * @param place is kept up to date with its runs
  * @param onRun hears of every run of the request
  */
 export function openContext<Body extends GenerationBody>(
   controls: readonly ScriptControl[],
-  generation: Generation<Body>,
-  onRun: (run: Generated) => void,
+  own: Generation<Body>,
+  place: ScriptUnderWay,
+  onRun: (run: Generated, isPart: boolean) => void,
 ): ScriptContext<Body> {
-  const { call, kind, request } = generation;
+  const { signal } = place.stop;
+  const named = (reply: JobOrigin['reply']) => ({
+    job: place.job,
+    ...(place.taskId !== null && { taskId: place.taskId }),
+    ...reply,
+    script: place.id,
+    batches: { ...place.batches },
+  });
+  const generation: Generation<Body> = {
+    ...own,
+    call: { ...own.call, run: (job, reply) => own.call.run(job, named(reply), signal) },
+  };
+  const { call, request } = generation;
   const { body, options, installed } = request;
-  const batches = { all: 0, before: 0 };
   let isCancelled = false;
+
+  async function keep(pixels: Pixels, infotext: string, { prompt, seed }: ImageSpec): Promise<Blob> {
+    const job: UpscaleJob = {
+      task: 'upscale',
+      sources: [{ image: pngOf(pixels, infotext), known: { prompt: prompt.join(' '), seed, infotext } }],
+      post: [AS_IT_IS],
+      output: { ...planFile(options), texts: options.enable_pnginfo },
+    };
+    // Also of a script that was interrupted, whose signal would stop this too.
+    const [kept] = await finishedImages(call.ask, await own.call.run(job, named({})));
+    return kept?.blob ?? encodePixels(pixels, infotext, options);
+  }
+
   return {
     args: new ScriptArguments('script_args', controls, body.script_args),
     body,
-    isImg2img: kind.isImg2img,
+    isImg2img: own.kind.isImg2img,
     options,
     installed,
     expect: (all) => {
-      batches.all = all;
+      place.batches.all = all;
     },
     generate: async (variation) => {
       const varied = vary(generation, variation);
-      const revise = (plan: Plan) => revisePlan(plan, variation);
-      const generated = await generate(varied, { revise, batches: { ...batches } });
+      const generated = await generate(varied, (plan) => {
+        const revised = revisePlan(plan, variation);
+        const { passes } = revised.job;
+        [place.passes, place.steps] = [passes.length, passes[0].steps];
+        return revised;
+      });
       const { images, batchSize } = generated.plan.job;
-      batches.before += Math.ceil(images.length / batchSize);
+      place.batches.before += Math.ceil(images.length / batchSize);
       isCancelled = generated.record.stage === 'cancelled';
-      onRun(generated);
+      onRun(generated, variation.isPart ?? false);
       return generated;
     },
-    upscale: async (job) => finishedImages(call.ask, await call.run(job, { job: kind.jobName })),
-    isStopped: () => isCancelled || call.signal.aborted,
+    upscale: async (job) => finishedImages(call.ask, await call.run(job)),
+    describe: async (image, words) => {
+      try {
+        return (await describeImage(call, image, { kind: words, ...describing(options) })).text;
+      } catch (thrown) {
+        // What the script has made so far is answered.
+        if (signal.aborted) return '';
+        throw thrown;
+      }
+    },
+    isStopped: () => isCancelled || signal.aborted || call.signal.aborted,
     readImage: async (image, field) => readPixels(await request.read(image, field)),
     encode: (pixels, infotext) => encodePixels(pixels, infotext, options),
+    keep,
+    keepGrid: (pixels, infotext, of) =>
+      options.grid_save ? keep(pixels, infotext, of) : encodePixels(pixels, infotext, options),
     ignore: (...names) => call.ignore(...names),
   };
 }

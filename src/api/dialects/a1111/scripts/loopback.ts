@@ -1,4 +1,4 @@
-import { missingCapability } from '#api/parameters.ts';
+import type { DescriptionKind } from '#api/describe-image.ts';
 import type { FinishedImage } from '#api/run-job.ts';
 import { pythonFloat } from '#codecs/infotext.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
@@ -8,10 +8,13 @@ import type { Img2imgBody } from '#api/dialects/a1111/img2img-body.ts';
 import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { dropdown, slider } from '#api/dialects/a1111/script-controls.ts';
 import { planLoopback } from '#imaging/a1111/scripts/loopback.ts';
-import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
+import { pngOf, readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { RunnableScript } from './script.ts';
 
 const CURVES = ['Aggressive', 'Linear', 'Lazy'] as const;
+
+/** What is appended to the prompt, by the choice of the last control. */
+const APPENDED: readonly (DescriptionKind | null)[] = [null, 'caption', 'tags'];
 
 /** `inpainting_fill` of every run but the first: the masked part starts from what was generated there. */
 const ORIGINAL = 1;
@@ -30,7 +33,13 @@ export const loopback: RunnableScript<Img2imgBody> = {
     const loops = args.get(0, f.integer({ min: 1, max: 1000 }));
     const finalStrength = args.get(1, f.number());
     const curve = CURVES[args.choice(2)] ?? 'Linear';
-    if (args.choice(3) !== 0) throw missingCapability("'append_interrogation'", 'interrogate', 'script_args');
+    const appended = APPENDED[args.choice(3)] ?? null;
+    const { prompt } = body;
+    /** The request's prompt and what a run's init image shows. */
+    const describing = async (image: Blob, kind: DescriptionKind): Promise<{ prompt: string }> => {
+      const text = await context.describe(image, kind);
+      return { prompt: prompt === '' ? text : `${prompt}, ${text}` };
+    };
     const seed = fixedSeed(body.seed);
     const runs = planLoopback({
       loops,
@@ -50,8 +59,18 @@ export const loopback: RunnableScript<Img2imgBody> = {
     const returned: FinishedImage[] = [];
     let last: FinishedImage | undefined;
     for (const run of runs) {
+      const [initImage = ''] = body.init_images ?? [];
+      const described =
+        appended === null
+          ? {}
+          : await describing(
+              !run.fromInit && last ? last.blob : pngOf(await context.readImage(initImage, 'init_images')),
+              appended,
+            );
+      if (context.isStopped()) break;
       const { images } = await context.generate({
         changes: {
+          ...described,
           seed: seed + BigInt(run.seed),
           denoising_strength: run.strength,
           batch_size: 1,

@@ -50,7 +50,8 @@ export const outpaintMk2: RunnableScript<Img2imgBody> = {
     for (let batch = 0; batch < body.n_iter && !context.isStopped(); batch++) {
       made.push(...(await outpaintBatch(context, image, plan, seed)));
     }
-    const files = await Promise.all(made.map(({ pixels, spec }) => context.encode(pixels, spec.infotext)));
+    const files: Blob[] = [];
+    for (const { pixels, spec } of made) files.push(await context.keep(pixels, spec.infotext, spec));
     const specs = made.map(({ spec }) => spec);
     const infotexts = specs.map(({ infotext }) => infotext);
     if (made.length < 2 || !options.return_grid) return { files, infotexts, specs };
@@ -110,6 +111,7 @@ async function outpaintBatch(
       },
       images: { init: prepared.map((run) => run.image), mask: first.mask, latentMask: first.latentMask },
       intermediate: true,
+      isPart: true,
     });
     if (context.isStopped() || images.length < batchSize) return [];
     const generated = await Promise.all(images.map(({ blob }) => readPixels(blob)));

@@ -45,6 +45,7 @@ export const outpaintPoor: RunnableScript<Img2imgBody> = {
         },
         images: { init: [tile.image], mask: tile.mask, latentMask: tile.latentMask },
         intermediate: true,
+        isPart: true,
       });
       made.push(...images);
       if (context.isStopped()) break;
@@ -53,7 +54,7 @@ export const outpaintPoor: RunnableScript<Img2imgBody> = {
     if (!first) return { files: [], infotexts: [], specs: [] };
     const results = await Promise.all(made.map(({ blob }) => readPixels(blob)));
     return {
-      files: [await context.encode(combineOutpaintPoor(plan, results), first.infotext)],
+      files: [await context.keep(combineOutpaintPoor(plan, results), first.infotext, first)],
       infotexts: [first.infotext],
       specs: [first],
     };

@@ -53,9 +53,10 @@ export const promptMatrix: RunnableScript<GenerationBody> = {
       legends,
       legendStyle(context.options, margin),
     );
+    const [first] = images;
     const [infotext = ''] = infotexts;
     return {
-      files: [await context.encode(grid, infotext), ...files],
+      files: [...(first ? [await context.keepGrid(grid, infotext, first)] : []), ...files],
       infotexts: [infotext, ...infotexts],
       specs: images,
       firstImage: 1,

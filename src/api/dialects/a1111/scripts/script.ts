@@ -1,10 +1,11 @@
+import type { DescriptionKind } from '#api/describe-image.ts';
 import { missingCapability } from '#api/parameters.ts';
 import type { FinishedImage } from '#api/run-job.ts';
 import type { InfotextPair } from '#codecs/infotext.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import type { MissingCapability } from '#protocol/capabilities.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ImageSpec, UpscaleJob } from '#protocol/job.ts';
+import type { ImageSpec, JobId, UpscaleJob } from '#protocol/job.ts';
 import type { Installed } from '#api/dialects/a1111/checkpoints.ts';
 import { httpException } from '#api/dialects/a1111/errors.ts';
 import type { Generated, Generation, GenerationKind, Made } from '#api/dialects/a1111/generation.ts';
@@ -12,6 +13,7 @@ import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
 import type { Options } from '#api/dialects/a1111/options.ts';
 import type { ScriptArguments, ScriptControl } from '#api/dialects/a1111/script-controls.ts';
 import { openContext } from './context.ts';
+import { beginScript, endScript } from './under-way.ts';
 
 /** A script that is run by `script_name`: one request makes several runs. */
 export type Script<Body extends GenerationBody> = RunnableScript<Body> | MissingScript;
@@ -55,6 +57,8 @@ export interface Variation<Body extends GenerationBody> {
   pairs?: readonly InfotextPair[];
   /** The images go into further runs or are combined: PNG, whatever the options say. */
   intermediate?: boolean;
+  /** The images are parts of the result, and deleted once that is in the gallery. */
+  isPart?: boolean;
 }
 
 /** What a script works with. */
@@ -71,12 +75,21 @@ export interface ScriptContext<Body extends GenerationBody> {
   generate(variation: Variation<Body>): Promise<Generated>;
   /** Runs a job of another kind. */
   upscale(job: UpscaleJob): Promise<FinishedImage[]>;
-  /** Whether the client or a user has stopped the last run: nothing runs after it. */
+  /** A text that describes an image file, by the options of the request. */
+  describe(image: Blob, kind: DescriptionKind): Promise<string>;
+  /** Whether the client or a user has stopped the last run, or the script between two: nothing runs after it. */
   isStopped(): boolean;
   /** RGB of an image of the request. */
   readImage(image: string, field: string): Promise<Pixels>;
   /** A file of the options' format, with its infotext. */
   encode(pixels: Pixels, infotext: string): Promise<Blob>;
+  /**
+   * The same of a result that no run has made, which is put into the gallery.
+   * @param of the image whose prompt and seed it has
+   */
+  keep(pixels: Pixels, infotext: string, of: ImageSpec): Promise<Blob>;
+  /** The same of a grid, if the option `grid_save` is set. */
+  keepGrid(pixels: Pixels, infotext: string, of: ImageSpec): Promise<Blob>;
   /** Names parameters without effect. */
   ignore(...names: string[]): void;
 }
@@ -98,14 +111,24 @@ export async function runScript<Body extends GenerationBody>(
   script: RunnableScript<Body>,
   generation: Generation<Body>,
 ): Promise<Made> {
+  const { call, kind, request } = generation;
   const runs: Generated[] = [];
-  const result = await script
-    .run(openContext(script.controls, generation, (run) => runs.push(run)))
-    .catch((thrown: unknown) => {
-      const isPlain = thrown instanceof AppError && thrown.code === 'invalid_request' && !thrown.detail;
-      throw isPlain ? httpException(422, thrown.message) : thrown;
+  const parts: JobId[] = [];
+  const place = beginScript(call.session, { job: kind.jobName, taskId: request.body.force_task_id });
+  try {
+    const context = openContext(script.controls, generation, place, (run, isPart) => {
+      runs.push(run);
+      if (isPart) parts.push(run.record.id);
     });
-  const [first] = runs;
-  if (!first) throw httpException(422, `script_args: ${script.title} has nothing to run`);
-  return { firstImage: 0, ...result, plan: first.plan, record: first.record };
+    const result = await script.run(context);
+    const [first] = runs;
+    if (!first) throw httpException(422, `script_args: ${script.title} has nothing to run`);
+    if (result.files.length > 0) await call.ask((host) => Promise.all(parts.map((id) => host.removeJob(id))));
+    return { firstImage: 0, ...result, plan: first.plan, record: first.record };
+  } catch (thrown) {
+    const isPlain = thrown instanceof AppError && thrown.code === 'invalid_request' && !thrown.detail;
+    throw isPlain ? httpException(422, thrown.message) : thrown;
+  } finally {
+    endScript(call.session, place);
+  }
 }

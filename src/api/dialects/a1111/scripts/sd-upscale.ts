@@ -1,4 +1,3 @@
-import { installedAddOns } from '#api/models.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
 import { httpException } from '#api/dialects/a1111/errors.ts';
 import type { Img2imgBody } from '#api/dialects/a1111/img2img-body.ts';
@@ -10,6 +9,7 @@ import { planSdUpscale } from '#imaging/a1111/scripts/sd-upscale.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import { PLAIN_UPSCALERS } from '#protocol/job.ts';
 import { pngOf, readPixels } from '#api/dialects/a1111/pixel-files.ts';
+import { usableAddOns } from '#protocol/model.ts';
 import type { RunnableScript, ScriptContext } from './script.ts';
 
 const INFO =
@@ -59,12 +59,13 @@ export const sdUpscale: RunnableScript<Img2imgBody> = {
           images: { init: batch.tiles },
           pairs,
           intermediate: true,
+          isPart: true,
         });
         first ??= run.images[0];
         tiles.push(...(await Promise.all(run.images.map(({ blob }) => readPixels(blob)))));
       }
       if (!first) break;
-      files.push(await context.encode(combineGrid(grid, tiles), first.infotext));
+      files.push(await context.keep(combineGrid(grid, tiles), first.infotext, first));
       specs.push(first);
     }
     return { files, infotexts: specs.map(({ infotext }) => infotext), specs };
@@ -73,7 +74,7 @@ export const sdUpscale: RunnableScript<Img2imgBody> = {
 
 /** By its name, or by its place in `GET /upscalers`. */
 function upscalerOf({ args, installed: { addOns } }: ScriptContext<Img2imgBody>): string {
-  const networks = installedAddOns(addOns, 'upscaler').map(({ pack }) => pack.id);
+  const networks = usableAddOns(addOns, 'upscaler').map(({ pack }) => pack.id);
   const names = [...PLAIN_UPSCALERS, ...networks];
   return names[args.choice(2, names)] ?? 'None';
 }

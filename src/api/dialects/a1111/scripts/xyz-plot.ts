@@ -91,14 +91,14 @@ async function run(context: ScriptContext<GenerationBody>): Promise<ScriptResult
   const cellsPerGrid = plot.columns * plot.rows;
   const parts = await Promise.all(
     returned.map(async (part) => {
-      if ('all' in part) return { file: await context.encode(drawn.all, whole), infotext: whole };
+      if ('all' in part) return { file: await context.keepGrid(drawn.all, whole, first), infotext: whole };
       if ('cell' in part) {
         const cell = cells.get(part.cell);
         return cell ? { file: cell.blob, infotext: cell.infotext } : null;
       }
       const grid = drawn.grids[part.grid];
       const infotext = ofGrid(part.grid * cellsPerGrid);
-      return grid ? { file: await context.encode(grid, infotext), infotext } : null;
+      return grid ? { file: await context.keepGrid(grid, infotext, first), infotext } : null;
     }),
   );
   const made = parts.filter((part) => part !== null);

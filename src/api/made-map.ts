@@ -1,0 +1,20 @@
+import { AppError } from '#protocol/error.ts';
+import type { FindMaskJob, JobOrigin, PreprocessJob } from '#protocol/job.ts';
+import type { Call } from './route.ts';
+
+/**
+ * Runs a job that makes a mask or a map and nothing else. Nothing of it is kept: it is no image of the gallery.
+ * @returns a PNG file
+ * @throws AppError its failure; `cancelled` when it was stopped
+ */
+export async function makeMap(
+  call: Pick<Call<unknown, unknown>, 'run' | 'ask'>,
+  job: FindMaskJob | PreprocessJob,
+  reply?: JobOrigin['reply'],
+): Promise<Blob> {
+  const record = await call.run(job, reply);
+  await call.ask((host) => host.removeJob(record.id));
+  const map = record.result?.artifacts.find((artifact) => artifact.kind === 'mask');
+  if (map) return map.blob;
+  throw new AppError('cancelled', 'The job was stopped.');
+}
