@@ -6,8 +6,10 @@ import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import type { JobRecord } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
+import { openImageMarks } from '#storage/image-marks.ts';
 import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
+import { openKeys } from '#storage/keys.ts';
 import { moveOldRecords, openOldRecords } from '#storage/old-records.ts';
 import { openPublishedFiles } from '#storage/published-files.ts';
 import { openSettings } from '#storage/settings.ts';
@@ -47,6 +49,11 @@ export function hostEngine(): Candidacy {
       hostId,
       startEngineWorker: () =>
         new Worker(new URL('./engine/engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
+      startHordeWorker: () =>
+        new Worker(new URL('./host/backends/horde/horde.worker.ts', import.meta.url), {
+          type: 'module',
+          name: 'horde',
+        }),
       library: wrap<LibraryWorker>(
         new Worker(new URL('./library/library.worker.ts', import.meta.url), {
           type: 'module',
@@ -55,9 +62,12 @@ export function hostEngine(): Candidacy {
       ),
       jobs,
       images,
+      imageMarks: openImageMarks(),
       files: openPublishedFiles(),
       settings: openSettings(),
+      keys: openKeys(),
       forcedBackend: backendOfAddress(),
+      isOnline: () => navigator.onLine,
       onJobEnded: (record) => void announceEnd(record),
     });
   });

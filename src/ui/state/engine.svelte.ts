@@ -1,12 +1,21 @@
 import { proxy, type Remote } from 'comlink';
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
+import { readRunsOn, RUNS_ON_SETTING, type RunsOn } from '#protocol/backends.ts';
 import type { BackendInfo, EngineHost, HostEvent, StorageInfo } from '#protocol/engine-host.ts';
 import { toAppError } from '#protocol/error.ts';
+import { matcherOf, type GalleryQuery } from '#protocol/gallery.ts';
 import type { CatalogueEntry } from '#protocol/import.ts';
-import { PLAIN_UPSCALERS, type Job, type JobId, type JobRecord, type UpscalerName } from '#protocol/job.ts';
-import type { AddOnInfo, ModelId, ModelInfo } from '#protocol/model.ts';
+import {
+  descriptionOf,
+  PLAIN_UPSCALERS,
+  type Job,
+  type JobId,
+  type JobRecord,
+  type UpscalerName,
+} from '#protocol/job.ts';
+import { isIncluded, usableAddOns, type AddOnInfo, type ModelId, type ModelInfo } from '#protocol/model.ts';
 import type { Settings, SettingValue } from '#protocol/settings.ts';
-import { requirementsOf } from '#protocol/tasks.ts';
+import { factsOf, requirementsOf } from '#protocol/tasks.ts';
 import { ImagePages } from './image-pages.svelte.ts';
 import type { Notices } from './notices.svelte.ts';
 import { fitsModel, isInstalled, type AnyPackInfo } from './packs.ts';
@@ -27,6 +36,7 @@ export class Engine {
   #storage = $state.raw<StorageInfo | null>(null);
   #preview = $state.raw<{ id: JobId; blob: Blob } | null>(null);
   #failure = $state.raw<JobRecord | null>(null);
+  #description = $state.raw<{ job: JobId; text: string } | null>(null);
   readonly #unfinished = new SvelteMap<JobId, JobRecord>();
   /** Asked to stop, and not ended yet. */
   readonly #stopping = new SvelteSet<JobId>();
@@ -34,11 +44,19 @@ export class Engine {
     if (this.#unfinished.has(record.id)) this.#unfinished.set(record.id, record);
   });
   readonly #previews = new Paced<{ id: JobId; blob: Blob }>((preview) => (this.#preview = preview));
+  /** All that are kept up to date. */
+  #pages: readonly ImagePages[] = [];
   /** Asked for before there was a host. */
   #whenConnected: ((host: Remote<EngineHost>) => void)[] = [];
 
   readonly running = $derived(
     [...this.#unfinished.values()].find((record) => record.stage === 'running') ?? null,
+  );
+  /** Those that run on another backend meanwhile. */
+  readonly alongside = $derived(
+    [...this.#unfinished.values()].filter(
+      (record) => record.stage === 'running' && record.id !== this.running?.id,
+    ),
   );
   readonly queue = $derived(
     [...this.#unfinished.values()]
@@ -62,19 +80,49 @@ export class Engine {
       : [],
   );
 
-  /** The upscaling networks that are here. */
-  readonly upscalers = $derived(
-    this.#addOns.filter((addOn) => addOn.pack.kind === 'upscaler' && isInstalled(addOn)),
+  /** The IP-Adapters that the selected model can be shown images through. */
+  readonly ipAdapters = $derived(
+    this.selectedModel?.pack.weights === 'safetensors'
+      ? this.fittingAddOns.filter(({ pack }) => pack.kind === 'ip-adapter')
+      : [],
+  );
+
+  /** The installed networks that restore faces. */
+  readonly faceRestorers = $derived(usableAddOns(this.#addOns, 'face-restorer'));
+
+  /** The upscaling networks that are here, and those that come with the app. */
+  readonly upscalers = $derived(usableAddOns(this.#addOns, 'upscaler'));
+
+  /** What can describe images: imported caption models and taggers, and the describer that comes with the app. */
+  readonly describers = $derived(
+    [...usableAddOns(this.#addOns, 'captioner'), ...usableAddOns(this.#addOns, 'tagger')].sort(
+      (a, b) => Number(isIncluded(a.pack)) - Number(isIncluded(b.pack)),
+    ),
   );
 
   /** What images are upscaled with where nothing else is chosen. */
   readonly bestUpscaler: UpscalerName = $derived(this.upscalers[0]?.pack.id ?? 'Lanczos');
 
-  /** The finished images loaded so far. */
-  readonly images = new ImagePages((limit, after) => this.ask((host) => host.gallery(limit, after)));
+  /** The finished images loaded so far, newest first. */
+  readonly images = this.openPages({});
 
   constructor(notices: Notices) {
     this.#notices = notices;
+  }
+
+  /** Images that a query means, kept up to date until they are closed. Nothing is read before `restart`. */
+  openPages(query: GalleryQuery): ImagePages {
+    const pages = new ImagePages((limit, after) => this.ask((host) => host.gallery(limit, after, query)), {
+      accepts: matcherOf(query),
+      oldestFirst: query.oldestFirst ?? false,
+      isBin: query.deleted ?? false,
+    });
+    this.#pages = [...this.#pages, pages];
+    return pages;
+  }
+
+  closePages(pages: ImagePages): void {
+    this.#pages = this.#pages.filter((open) => open !== pages);
   }
 
   /** Null until the host has answered. */
@@ -95,6 +143,11 @@ export class Engine {
     return this.#settings;
   }
 
+  /** Where images are generated. */
+  get runsOn(): RunsOn {
+    return readRunsOn(this.#settings[RUNS_ON_SETTING]) ?? 'local';
+  }
+
   get backend(): BackendInfo | null {
     return this.#backend;
   }
@@ -106,6 +159,11 @@ export class Engine {
   /** The newest preview of the running job. */
   get preview(): Blob | null {
     return this.#preview && this.#preview.id === this.running?.id ? this.#preview.blob : null;
+  }
+
+  /** The newest description of an image, and the job that made it. */
+  get description(): { job: JobId; text: string } | null {
+    return this.#description;
   }
 
   /** The last job, until something else is generated, if it failed. */
@@ -131,6 +189,7 @@ export class Engine {
         stop();
         return;
       }
+      const known = this.#settings;
       const [info, models, addOns, catalogue, settings, jobs] = await Promise.all([
         host.hello(),
         host.models(),
@@ -140,7 +199,8 @@ export class Engine {
         host.unfinishedJobs(),
       ]);
       this.#backend = info.backend;
-      this.#settings = settings;
+      // A change that was told meanwhile is newer than what was read.
+      if (this.#settings === known) this.#settings = settings;
       this.#unfinished.clear();
       for (const record of jobs) this.#unfinished.set(record.id, record);
       this.#models = models;
@@ -151,7 +211,7 @@ export class Engine {
       if (running && blob && !this.preview) this.#preview = { id: running.id, blob };
     };
     start().catch((thrown: unknown) => this.#report(thrown));
-    void this.images.restart();
+    for (const pages of this.#pages) void pages.restart();
     void this.readStorage();
     return () => {
       ended = true;
@@ -175,13 +235,14 @@ export class Engine {
     return request(await this.#connectedHost());
   }
 
-  /** Queues a job. The downloads of packs that it requires and that are not installed start, and the job waits for them. */
-  async submit(job: Job): Promise<void> {
+  /** Queues a job; answers with its id, or undefined where it was refused. The downloads of packs that it requires and that are not installed start, and the job waits for them. */
+  async submit(job: Job): Promise<JobId | undefined> {
     this.#failure = null;
-    await this.ask(async (host) => {
+    return this.ask(async (host) => {
       // Asked for before the job, so that the host knows they are coming. If one fails, the job says so.
-      for (const { pack } of this.awaitedBy(job)) host.installModel(pack.id).catch(() => undefined);
-      await host.submit(crypto.randomUUID(), job, { client: 'app', requestKey: null });
+      const awaited = this.runsOn === 'horde' && factsOf(job).generation(job) ? [] : this.awaitedBy(job);
+      for (const { pack } of awaited) host.installModel(pack.id).catch(() => undefined);
+      return host.submit(crypto.randomUUID(), job, { client: 'app', requestKey: null });
     });
   }
 
@@ -203,6 +264,11 @@ export class Engine {
     return [...(this.#models ?? []), ...this.#addOns].filter(
       ({ pack, state }) => state.stage !== 'installed' && required.some(({ id }) => id === pack.id),
     );
+  }
+
+  /** The packs that a job waits for. What can run elsewhere waits for none. */
+  awaitedOf({ job, backends = ['local'] }: JobRecord): AnyPackInfo[] {
+    return backends.every((backend) => backend === 'local') ? this.awaitedBy(job) : [];
   }
 
   async install(id: ModelId): Promise<void> {
@@ -228,6 +294,11 @@ export class Engine {
   /** Whether a job has been asked to stop and has not ended yet. */
   isStopping(id: JobId): boolean {
     return this.#stopping.has(id);
+  }
+
+  /** Whether a job waits or runs. */
+  isUnfinished(id: JobId): boolean {
+    return this.#unfinished.has(id);
   }
 
   async updateSetting(name: string, value: SettingValue): Promise<void> {
@@ -271,8 +342,11 @@ export class Engine {
         this.#addOns = event.addOns;
         return;
       case 'gallery':
-        this.images.apply(event);
+        for (const pages of this.#pages) pages.apply(event);
         void this.readStorage();
+        return;
+      case 'favourite':
+        for (const pages of this.#pages) pages.setFavourite(event.id, event.favourite);
         return;
       case 'settings':
         this.#settings = event.settings;
@@ -285,7 +359,9 @@ export class Engine {
 
   #applyRecord(record: JobRecord): void {
     if (record.stage === 'queued' || record.stage === 'running') {
-      if (record.stage === 'running' && this.#unfinished.get(record.id)?.stage === 'running') {
+      // Services are asked now and then; what a local engine tells is paced.
+      const isPaced = (record.backend ?? 'local') === 'local';
+      if (isPaced && record.stage === 'running' && this.#unfinished.get(record.id)?.stage === 'running') {
         this.#progress.push(record);
         return;
       }
@@ -295,12 +371,18 @@ export class Engine {
     }
     this.#unfinished.delete(record.id);
     this.#stopping.delete(record.id);
-    this.#progress.drop();
-    this.#previews.drop();
+    if ((record.backend ?? 'local') === 'local') {
+      this.#progress.drop();
+      this.#previews.drop();
+    }
     if (this.#preview?.id === record.id) this.#preview = null;
     if (record.stage === 'failed') this.#failure = record;
+    const text = descriptionOf(record.result)?.text;
+    if (record.origin.client !== 'app') return;
+    // What there is to note of a description stands beside it.
+    if (text !== undefined) this.#description = { job: record.id, text };
     const notes = record.result?.notes ?? [];
-    if (record.origin.client === 'app' && notes.length > 0) this.#notices.show(notes.join(' '));
+    if (text === undefined && notes.length > 0) this.#notices.show(notes.join(' '));
   }
 
   #report(thrown: unknown): void {

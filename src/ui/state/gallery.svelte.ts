@@ -1,30 +1,21 @@
-import { SvelteSet } from 'svelte/reactivity';
-import type { StoredImage } from '#protocol/job.ts';
+import type { GalleryImage, ImageId } from '#protocol/job.ts';
 import type { Engine } from './engine.svelte.ts';
 import { UNDO_MS, type Notices } from './notices.svelte.ts';
 
-/** The kept images as they are shown: a deleted one is hidden at once, and gone when undoing has passed. */
+/** The finished images, newest first, and what can be done with them. */
 export class Gallery {
   readonly #engine: Engine;
   readonly #notices: Notices;
-  readonly #hidden = new SvelteSet<string>();
-  /** Hidden, and not yet deleted. */
-  #pending: readonly string[] = [];
+  /** Deleted, and still to be undone together. */
+  #deleted: readonly ImageId[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Newest first, as far as they have been read: see {@link readMore}. */
-  readonly items: readonly StoredImage[] = $derived.by(() =>
-    this.#hidden.size === 0
-      ? this.#engine.images.items
-      : this.#engine.images.items.filter((item) => !this.#hidden.has(item.id)),
-  );
+  readonly items: readonly GalleryImage[] = $derived.by(() => this.#engine.images.items);
   /** All images, read or not. */
-  readonly total: number = $derived.by(() => {
-    const { items, total } = this.#engine.images;
-    return total - (items.length - this.items.length);
-  });
+  readonly total: number = $derived.by(() => this.#engine.images.total);
   /** Images of the job that finished last. */
-  readonly latest: readonly StoredImage[] = $derived.by(() => {
+  readonly latest: readonly GalleryImage[] = $derived.by(() => {
     const jobId = this.items[0]?.jobId;
     return this.items.filter((item) => item.jobId === jobId).sort((a, b) => a.index - b.index);
   });
@@ -43,30 +34,40 @@ export class Gallery {
     return this.#engine.images.readMore();
   }
 
-  /** Deletes an image, with some seconds to think again: of it and of those deleted in the same while. */
-  remove(item: StoredImage): void {
-    this.#hidden.add(item.id);
-    this.#pending = [...this.#pending, item.id];
+  /** Moves images to the bin, with some seconds to undo it: for them and for those deleted in the same while. */
+  async remove(ids: readonly ImageId[]): Promise<void> {
+    // An image of a running job stays; the engine has said why.
+    if (!(await this.#engine.ask((host) => host.deleteImages(ids).then(() => true)))) return;
+    this.#deleted = [...this.#deleted, ...ids];
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      for (const id of this.#pending) void this.#delete(id);
-      this.#pending = [];
-    }, UNDO_MS);
-    const count = this.#pending.length;
+    this.#timer = setTimeout(() => (this.#deleted = []), UNDO_MS);
+    const count = this.#deleted.length;
     this.#notices.show(count === 1 ? 'Image deleted.' : `${count} images deleted.`, {
-      action: { label: 'Undo', run: () => this.#undo() },
+      action: { label: 'Undo', run: () => void this.#undo() },
     });
   }
 
-  #undo(): void {
-    clearTimeout(this.#timer);
-    for (const id of this.#pending) this.#hidden.delete(id);
-    this.#pending = [];
+  /** Takes images out of the bin. */
+  async restore(ids: readonly ImageId[]): Promise<void> {
+    const restored = await this.#engine.ask((host) => host.restoreImages(ids));
+    if (restored && restored.length < ids.length)
+      this.#notices.show(
+        restored.length === 0 && ids.length === 1
+          ? 'The image could not be restored: it has been deleted for good.'
+          : `${ids.length - restored.length} of ${ids.length} images could not be restored: they have been deleted for good.`,
+        { tone: 'error' },
+      );
   }
 
-  async #delete(id: string): Promise<void> {
-    const deleted = await this.#engine.ask((host) => host.removeGalleryItem(id).then(() => true));
-    // An image of a running job stays; the engine has said why.
-    if (!deleted) this.#hidden.delete(id);
+  /** Deletes images in the bin for good; all of them unless some are named. */
+  async emptyBin(ids?: readonly ImageId[]): Promise<void> {
+    await this.#engine.ask((host) => host.emptyBin(ids));
+  }
+
+  async #undo(): Promise<void> {
+    clearTimeout(this.#timer);
+    const ids = this.#deleted;
+    this.#deleted = [];
+    await this.restore(ids);
   }
 }

@@ -1,15 +1,27 @@
 import { SvelteSet } from 'svelte/reactivity';
 import type { GalleryPage, HostEvent } from '#protocol/engine-host.ts';
-import type { ImageId, StoredImage } from '#protocol/job.ts';
+import type { GalleryImage, ImageId } from '#protocol/job.ts';
 
 const PAGE = 60;
 
 type ReadPage = (limit: number, after?: string) => Promise<GalleryPage | undefined>;
 
-/** The host's gallery, read page by page from the newest image on, and kept up to date by the host's events. */
+/** What is kept of the images that come while pages are read. */
+interface PagesOptions {
+  /** Whether an image that comes belongs here; all do by default. */
+  accepts?: (image: GalleryImage) => boolean;
+  oldestFirst?: boolean;
+  /** They are in the bin, of whose changes no event says more than that there were some. */
+  isBin?: boolean;
+}
+
+/** Images of the host's gallery, read page by page, and kept up to date by the host's events. */
 export class ImagePages {
   readonly #readPage: ReadPage;
-  #items = $state.raw<readonly StoredImage[]>([]);
+  readonly #accepts: (image: GalleryImage) => boolean;
+  readonly #oldestFirst: boolean;
+  readonly #isBin: boolean;
+  #items = $state.raw<readonly GalleryImage[]>([]);
   #total = $state(0);
   #next = $state.raw<string | null>(null);
   #reading: { run: number; done: Promise<void> } | null = null;
@@ -19,12 +31,18 @@ export class ImagePages {
   readonly #added = new SvelteSet<ImageId>();
   readonly #removed = new SvelteSet<ImageId>();
 
-  constructor(readPage: ReadPage) {
+  constructor(
+    readPage: ReadPage,
+    { accepts = () => true, oldestFirst = false, isBin = false }: PagesOptions = {},
+  ) {
     this.#readPage = readPage;
+    this.#accepts = accepts;
+    this.#oldestFirst = oldestFirst;
+    this.#isBin = isBin;
   }
 
-  /** Newest first. */
-  get items(): readonly StoredImage[] {
+  /** In order, as far as they have been read. */
+  get items(): readonly GalleryImage[] {
     return this.#items;
   }
 
@@ -51,8 +69,13 @@ export class ImagePages {
     return this.#next === null ? Promise.resolve() : this.#begin(this.#next);
   }
 
-  apply({ added, removed }: Extract<HostEvent, { type: 'gallery' }>): void {
-    for (const id of removed) {
+  apply(event: Extract<HostEvent, { type: 'gallery' }>): void {
+    if (this.#isBin) {
+      void this.restart();
+      return;
+    }
+    const added = event.added.filter(this.#accepts);
+    for (const id of event.removed) {
       this.#removed.add(id);
       this.#added.delete(id);
     }
@@ -60,12 +83,27 @@ export class ImagePages {
       this.#added.add(id);
       this.#removed.delete(id);
     }
-    const replaced = this.#items.filter(({ id }) => added.some((image) => image.id === id)).length;
-    this.#items = [
-      ...added,
-      ...this.#items.filter(({ id }) => !this.#removed.has(id) && !added.some((image) => image.id === id)),
-    ];
-    this.#total += added.length - replaced - removed.length;
+    const addedIds = new SvelteSet(added.map(({ id }) => id));
+    const removedIds = new SvelteSet(event.removed);
+    const left = this.#items.filter(({ id }) => !removedIds.has(id));
+    const others = left.filter(({ id }) => !addedIds.has(id));
+    const replaced = left.length - others.length;
+    // What belongs behind the last page read will be on a later one.
+    const last = this.hasMore ? others.at(-1) : undefined;
+    const placed = last ? added.filter((image) => this.#compare(image, last) < 0) : added;
+    this.#total += added.length - replaced - event.removed.length;
+    this.#items = placed.length === 0 ? others : [...placed, ...others].sort((a, b) => this.#compare(a, b));
+  }
+
+  /** Marks an image; one that is no longer meant stays until the pages are read again, so that a slip is corrected in place. */
+  setFavourite(id: ImageId, favourite: boolean): void {
+    if (!this.#items.some((image) => image.id === id)) return;
+    this.#items = this.#items.map((image) => (image.id === id ? { ...image, favourite } : image));
+  }
+
+  #compare(a: GalleryImage, b: GalleryImage): number {
+    const newestFirst = b.createdAt - a.createdAt || b.index - a.index;
+    return this.#oldestFirst ? -newestFirst : newestFirst;
   }
 
   #begin(after?: string): Promise<void> {

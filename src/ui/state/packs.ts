@@ -13,6 +13,15 @@ export const kindLabels: Readonly<Record<ImportOffer['kind'], string>> = {
   vae: 'VAE',
   controlnet: 'ControlNet',
   upscaler: 'Upscaler',
+  'safety-checker': 'Safety checker',
+  'face-restorer': 'Face restoration',
+  finder: 'Finder',
+  preprocessor: 'Preprocessor',
+  tagger: 'Tagger',
+  captioner: 'Caption model',
+  'prompt-expansion': 'Prompt expansion',
+  'ip-adapter': 'IP-Adapter',
+  'clip-vision': 'CLIP vision',
   unknown: 'Not recognised',
 };
 

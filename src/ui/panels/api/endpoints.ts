@@ -1,3 +1,4 @@
+import { UNREPORTED_HEADER } from '#protocol/api-event.ts';
 import { apiPath } from './examples.ts';
 
 interface Endpoint {
@@ -21,7 +22,7 @@ const METHODS = new Set(['get', 'post', 'put', 'delete', 'patch']);
 
 /** The served endpoints by dialect, from the API's own description. @throws Error when the service worker does not answer */
 export async function readEndpoints(): Promise<EndpointGroup[]> {
-  const response = await fetch(apiPath('/openapi.json'));
+  const response = await fetch(apiPath('/openapi.json'), { headers: { [UNREPORTED_HEADER]: '1' } });
   if (!response.ok || !response.headers.get('Content-Type')?.includes('json')) {
     throw new Error('The service worker does not answer yet; reload this page.');
   }

@@ -89,16 +89,3 @@ export const apiExamples: readonly ApiExample[] = [
 export function apiPath(path: string): string {
   return new URL(path.replace(/^\//, ''), document.baseURI).pathname;
 }
-
-/** JavaScript that sends the request. */
-export function fetchCode(path: string, body: string): string {
-  const indented = body.trim().replaceAll('\n', '\n  ');
-  return [
-    `const response = await fetch('${apiPath(path)}', {`,
-    `  method: 'POST',`,
-    `  headers: { 'Content-Type': 'application/json' },`,
-    `  body: JSON.stringify(${indented}),`,
-    `});`,
-    `console.log(response.status, await response.json());`,
-  ].join('\n');
-}

@@ -1,5 +1,6 @@
 import type { ControlPreprocessor, ControlSpec } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
+import type { ImagePromptDraft } from '#ui/panels/create/form/generate-form.svelte.ts';
 
 /** The preprocessors that are offered, with their usual thresholds. */
 export const preprocessors = {
@@ -24,4 +25,10 @@ export function controlOf(image: Blob, { pack }: AddOnInfo): ControlSpec {
     end: 1,
     balance: 'even',
   };
+}
+
+/** An image prompt through an IP-Adapter, which looks at what its name suggests. */
+export function imagePromptOf(image: Blob, { pack }: AddOnInfo): ImagePromptDraft {
+  const fit = /face/i.test(pack.id) ? 'face' : 'crop';
+  return { id: pack.id, image, fit, weight: 0.6, start: 0, end: 1 };
 }

@@ -15,6 +15,7 @@ const KEYS: Readonly<Record<string, KeyAction>> = {
   b: { kind: 'tool', tool: 'brush' },
   e: { kind: 'tool', tool: 'eraser' },
   h: { kind: 'tool', tool: 'move' },
+  s: { kind: 'tool', tool: 'pick' },
   '[': { kind: 'size', factor: 1 / SIZE },
   ']': { kind: 'size', factor: SIZE },
   '+': { kind: 'zoom', factor: ZOOM },

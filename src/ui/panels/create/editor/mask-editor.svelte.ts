@@ -1,7 +1,8 @@
 import type { SourceImage } from '#ui/panels/create/form/source-image.ts';
 import { dabsTo, stamp, type Area, type Dab, type MaskOperation } from './mask-strokes.ts';
 
-export type Tool = 'brush' | 'eraser' | 'move';
+/** `pick` selects what is clicked. */
+export type Tool = 'brush' | 'eraser' | 'move' | 'pick';
 
 /** The tint of what is masked. */
 const TINT = { red: 24, green: 104, blue: 232, alpha: 0.6 };
@@ -103,6 +104,12 @@ export class MaskEditor {
     void this.#repeat();
   }
 
+  /** Marks what was found in the image. @param mask an opaque image file of its size, white where it is */
+  addFound(mask: Blob): void {
+    this.#add({ kind: 'found', mask });
+    void this.#repeat();
+  }
+
   undo(): void {
     const last = this.#done.at(-1);
     if (!last) return;
@@ -149,8 +156,14 @@ export class MaskEditor {
     const transparency = operations.some(({ kind }) => kind === 'transparent')
       ? await createImageBitmap(this.source.blob)
       : null;
+    const found = await Promise.all(
+      operations
+        .slice(start)
+        .flatMap((operation) => (operation.kind === 'found' ? [createImageBitmap(operation.mask)] : [])),
+    );
+    const masks = found.values();
     const mask = this.#mask;
-    // Something else has been done while the image was read, and is repeating everything.
+    // Something else has been done while images were read, and is repeating everything.
     if (!mask || operations !== this.#done) return;
     const { width, height } = this.source;
     mask.fillStyle = '#000';
@@ -158,8 +171,10 @@ export class MaskEditor {
     for (const operation of operations.slice(start)) {
       if (operation.kind === 'stroke') stamp(mask, operation, operation.dabs);
       else if (operation.kind === 'invert') this.#invert();
+      else if (operation.kind === 'found') this.#lighten(masks.next().value);
       else if (transparency) this.#markHoles(transparency);
     }
+    for (const bitmap of found) bitmap.close();
     transparency?.close();
     this.#tint();
   }
@@ -170,6 +185,14 @@ export class MaskEditor {
     mask.globalCompositeOperation = 'difference';
     mask.fillStyle = '#fff';
     mask.fillRect(0, 0, this.source.width, this.source.height);
+    mask.globalCompositeOperation = 'source-over';
+  }
+
+  #lighten(image: ImageBitmap | undefined): void {
+    const mask = this.#mask;
+    if (!mask || !image) return;
+    mask.globalCompositeOperation = 'lighten';
+    mask.drawImage(image, 0, 0, this.source.width, this.source.height);
     mask.globalCompositeOperation = 'source-over';
   }
 

@@ -11,7 +11,9 @@ export type MaskOperation =
   | { kind: 'clear' }
   | { kind: 'invert' }
   /** White where the image is transparent. */
-  | { kind: 'transparent' };
+  | { kind: 'transparent' }
+  /** What was found in the image: an opaque image file of its size, white where it is. */
+  | { kind: 'found'; mask: Blob };
 
 /** A rectangle in pixels. */
 export interface Area {

@@ -12,12 +12,15 @@ const LEAST_PRESSURE = 0.1;
 export class Pointers {
   readonly #view: EditorView;
   readonly #editor: () => MaskEditor;
+  readonly #pick: (point: Point) => void;
   readonly #down = new Map<number, Point>();
   #does: 'nothing' | 'stroke' | 'move' = 'nothing';
 
-  constructor(view: EditorView, editor: () => MaskEditor) {
+  /** @param pick called with pixels of the image, when one is picked */
+  constructor(view: EditorView, editor: () => MaskEditor, pick: (point: Point) => void) {
     this.#view = view;
     this.#editor = editor;
+    this.#pick = pick;
   }
 
   /** @param element the view; it gets the pointer until it is let go */
@@ -32,6 +35,9 @@ export class Pointers {
       this.#does = 'move';
     } else if (editor.tool === 'move' || event.button === MIDDLE_BUTTON) {
       this.#does = 'move';
+    } else if (editor.tool === 'pick') {
+      this.#does = 'nothing';
+      this.#pick(this.#view.toImage(point));
     } else {
       this.#does = 'stroke';
       const { x, y } = this.#view.toImage(point);

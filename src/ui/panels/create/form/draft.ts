@@ -1,7 +1,13 @@
-import { createStore, get, set, type UseStore } from 'idb-keyval';
-import type { ControlSpec } from '#protocol/job.ts';
+import { get, set } from 'idb-keyval';
 import type { MaskOperation } from '#ui/panels/create/editor/mask-strokes.ts';
-import { plainControl, PLAIN_FIELDS, type GenerateForm } from './generate-form.svelte.ts';
+import { openFormStore } from './form-store.ts';
+import {
+  plainControl,
+  PLAIN_FIELDS,
+  type ControlDraft,
+  type GenerateForm,
+  type ImagePromptDraft,
+} from './generate-form.svelte.ts';
 import { modes } from './modes.ts';
 import type { SourceImage } from './source-image.ts';
 
@@ -20,10 +26,10 @@ type Fields = Pick<GenerateForm, (typeof PLAIN_FIELDS)[number]>;
 
 interface Images {
   sources: readonly SourceImage[];
-  controls: readonly ControlSpec[];
+  controls: readonly ControlDraft[];
+  /** Not in drafts of older versions. */
+  imagePrompts?: readonly ImagePromptDraft[];
 }
-
-let store: UseStore | undefined;
 
 /** Keeps what is in the form across reloads and crashes, in this browser. */
 export class Draft {
@@ -40,12 +46,13 @@ export class Draft {
     if (!fields) return;
     restoreFields(form, fields);
     const [images, mask] = await Promise.all([
-      get<Images>(IMAGES_KEY, openStore()),
-      get<readonly MaskOperation[]>(MASK_KEY, openStore()),
+      get<Images>(IMAGES_KEY, openFormStore()),
+      get<readonly MaskOperation[]>(MASK_KEY, openFormStore()),
     ]).catch(() => []);
     if (!images) return;
     if (form.sources.length === 0) form.restoreSources(images.sources, mask ?? []);
     if (form.controls.length === 0) form.controls = [...images.controls];
+    if (form.imagePrompts.length === 0) form.imagePrompts = [...(images.imagePrompts ?? [])];
   }
 
   /** Stores the current plain values. In an effect it runs again with every change. */
@@ -59,8 +66,12 @@ export class Draft {
 
   /** As {@link keepFields}, for the images, a little later. @returns what stops it */
   keepImages(): () => void {
-    const { sources, controls } = this.#form;
-    const images: Images = { sources, controls: controls.map(plainControl) };
+    const { sources, controls, imagePrompts } = this.#form;
+    const images: Images = {
+      sources,
+      controls: controls.map(plainControl),
+      imagePrompts: imagePrompts.map((prompt) => ({ ...prompt })),
+    };
     return writeSoon(IMAGES_KEY, images);
   }
 
@@ -71,13 +82,8 @@ export class Draft {
 }
 
 function writeSoon(key: string, value: unknown): () => void {
-  const timer = setTimeout(() => void set(key, value, openStore()).catch(() => undefined), SETTLED_MS);
+  const timer = setTimeout(() => void set(key, value, openFormStore()).catch(() => undefined), SETTLED_MS);
   return () => clearTimeout(timer);
-}
-
-function openStore(): UseStore {
-  store ??= createStore('vitrine-form', 'form');
-  return store;
 }
 
 function plainFields(form: GenerateForm): Record<string, unknown> {

@@ -1,4 +1,5 @@
 import type { GenerationFields } from '#codecs/generation-fields.ts';
+import { BUILT_IN_RESTORER } from '#protocol/face-restoration.ts';
 import {
   LATENT_UPSCALE_MODES,
   PLAIN_UPSCALERS,
@@ -17,7 +18,10 @@ import { samplers, schedules } from './samplers.ts';
 export async function fillFromFields(
   form: GenerateForm,
   fields: GenerationFields,
-  engine: Pick<Engine, 'installedModels' | 'fittingAddOns' | 'upscalers' | 'bestUpscaler' | 'selectModel'>,
+  engine: Pick<
+    Engine,
+    'installedModels' | 'fittingAddOns' | 'upscalers' | 'bestUpscaler' | 'faceRestorers' | 'selectModel'
+  >,
 ): Promise<string[]> {
   const missing: string[] = [];
   const model = findModel(fields, engine.installedModels);
@@ -29,6 +33,9 @@ export async function fillFromFields(
   form.mode = 'text';
   form.prompt = fields.prompt;
   form.negativePrompt = fields.negativePrompt;
+  // They are in the prompts already.
+  form.styles = [];
+  form.lorasOff = [];
   form.steps = fields.steps ?? form.steps;
   form.guidanceScale = fields.cfgScale ?? form.guidanceScale;
   form.width = fields.width ?? form.width;
@@ -53,6 +60,13 @@ export async function fillFromFields(
     const refiner = findModel({ model: fields.refiner.model }, engine.installedModels);
     if (refiner) form.refiner = { model: refiner.pack.id, switchAt: fields.refiner.switchAt };
     else missing.push(fields.refiner.model);
+  }
+  form.faces = null;
+  if (fields.faceRestoration !== undefined) {
+    const name = fields.faceRestoration;
+    const restorer = engine.faceRestorers.find(({ pack }) => pack.id === name || pack.title === name)?.pack;
+    if (!restorer && name !== BUILT_IN_RESTORER) missing.push(name);
+    form.faces = { restorer: restorer?.id ?? '', visibility: 1, weight: 0.5 };
   }
   return missing;
 }

@@ -2,7 +2,9 @@ import type {
   ControlSpec,
   Fit,
   GenerateJob,
+  ImagePromptSpec,
   InpaintFill,
+  JobId,
   LatentUpscaleMode,
   Sides,
   Size,
@@ -17,6 +19,7 @@ import { modes, type Mode } from './modes.ts';
 import { samplers, schedules, type SamplerOption, type ScheduleOption } from './samplers.ts';
 import { fitArea } from './shapes.ts';
 import type { SourceImage } from './source-image.ts';
+import type { Switchable } from './switchable.ts';
 
 export const LARGEST_SEED = 2n ** 64n - 1n;
 
@@ -34,12 +37,27 @@ const FIRST_SAMPLER: SamplerOption = {
 };
 
 /** A second, larger pass. */
-export interface HiresSettings {
+export interface HiresSettings extends Switchable {
   scale: number;
   resizeBy: UpscalerName | LatentUpscaleMode;
   /** 0 takes those of the first pass. */
   steps: number;
   strength: number;
+}
+
+/** A second checkpoint for the last steps. */
+export interface RefinerSettings extends Switchable {
+  model: ModelId;
+  switchAt: number;
+}
+
+/** What repairs the faces of finished images. */
+export interface FacesSettings extends Switchable {
+  /** The id of an installed network, or empty for the built-in one. */
+  restorer: ModelId;
+  visibility: number;
+  /** CodeFormer's. */
+  weight: number;
 }
 
 /** How the masked part of an image is generated. */
@@ -54,11 +72,21 @@ export interface EditSettings {
   blur: number;
 }
 
+/** What edits start from. */
+export const EDIT_DEFAULTS: Readonly<Omit<EditSettings, 'expand'>> = {
+  fill: 'auto',
+  area: 'whole',
+  padding: 32,
+  blur: 4,
+};
+
 /** The values of a form that are stored unchanged; see draft.ts. */
 export const PLAIN_FIELDS = [
   'mode',
   'prompt',
   'negativePrompt',
+  'styles',
+  'lorasOff',
   'width',
   'height',
   'steps',
@@ -74,8 +102,10 @@ export const PLAIN_FIELDS = [
   'fit',
   'hires',
   'refiner',
+  'faces',
   'edit',
   'upscale',
+  'describe',
   'filledFor',
 ] as const satisfies readonly (keyof GenerateForm)[];
 
@@ -84,6 +114,8 @@ export class GenerateForm {
   mode = $state<Mode>('text');
   prompt = $state('');
   negativePrompt = $state('');
+  /** Names of the styles that are applied to the prompts, in order. */
+  styles = $state<string[]>([]);
   width = $state(512);
   height = $state(512);
   steps = $state(20);
@@ -93,7 +125,11 @@ export class GenerateForm {
   /** The id of a VAE to use instead of the model's own, or empty. */
   vae = $state('');
   /** Images that steer the composition, with the ControlNets they go to. */
-  controls = $state<ControlSpec[]>([]);
+  controls = $state<ControlDraft[]>([]);
+  /** Images that the model is shown beside the prompt; which CLIP vision model looks at them is found for each job. */
+  imagePrompts = $state<ImagePromptDraft[]>([]);
+  /** The LoRAs that are left out for a while, so that the prompt does not name them. */
+  lorasOff = $state<LoraOff[]>([]);
   /** Whether the image is seamless: opposite borders fit each other. */
   tiling = $state(false);
   /** Decimal digits; empty or −1 for a random one. */
@@ -105,10 +141,15 @@ export class GenerateForm {
   strength = $state(0.6);
   fit = $state<Fit>('crop');
   hires = $state<HiresSettings | null>(null);
-  refiner = $state<{ model: ModelId; switchAt: number } | null>(null);
+  refiner = $state<RefinerSettings | null>(null);
+  faces = $state<FacesSettings | null>(null);
   edit = $state<EditSettings>(freshEdit());
   /** An empty upscaler leaves the choice to the app. */
   upscale = $state({ factor: 2, upscaler: '' });
+  /** An empty describer leaves the choice to the app. */
+  describe = $state({ describer: '' });
+  /** The job that describes an image, and which one it is. */
+  describing = $state.raw<{ job: JobId; source: string } | null>(null);
   /** The model whose own values have been taken. */
   filledFor = $state<ModelId | null>(null);
 
@@ -186,6 +227,11 @@ export class GenerateForm {
     this.batchSize = 1;
   }
 
+  /** Sets how edits are generated to what is usual; the frame stays as it is. */
+  resetEdit(): void {
+    this.edit = { ...freshEdit(), expand: this.edit.expand };
+  }
+
   /** Pixels of the images of the first pass. */
   sizeFor(pack: ModelPack): Size {
     const [source] = this.#sources;
@@ -199,8 +245,11 @@ export class GenerateForm {
   /** Names an add-on at the end of the prompt, unless it is named there already. */
   mention(addOn: AddOnPack): void {
     const text = promptText(addOn);
-    if (text !== null && !mentionPattern(addOn).test(this.prompt))
-      this.prompt = `${this.prompt.trimEnd()} ${text}`.trimStart();
+    if (text !== null && !mentionPattern(addOn).test(this.prompt)) this.#append(text);
+  }
+
+  #append(text: string): void {
+    this.prompt = `${this.prompt.trimEnd()} ${text}`.trimStart();
   }
 
   /** Takes an add-on out of the prompt. */
@@ -216,9 +265,31 @@ export class GenerateForm {
     return Number.isNaN(strength) ? 1 : strength;
   }
 
-  /** Changes the strength at which the prompt names a LoRA. */
+  /** Changes the strength at which the prompt names a LoRA, or that it has when it is taken in again. */
   setLoraStrength(lora: AddOnPack, strength: number): void {
-    this.prompt = this.prompt.replace(mentionPattern(lora), loraTag(lora.id, strength));
+    const off = this.loraOff(lora);
+    if (off) off.strength = strength;
+    else this.prompt = this.prompt.replace(mentionPattern(lora), loraTag(lora.id, strength));
+  }
+
+  /** A LoRA that is left out for a while; null for one that the prompt names, or that is not added. */
+  loraOff(lora: AddOnPack): LoraOff | null {
+    if (mentionPattern(lora).test(this.prompt)) return null;
+    return this.lorasOff.find(({ id }) => id === lora.id) ?? null;
+  }
+
+  /** Leaves a LoRA out, or takes it in again at the strength it had. */
+  setLoraOn(lora: AddOnPack, on: boolean): void {
+    const strength = this.loraStrength(lora) ?? this.loraOff(lora)?.strength ?? 1;
+    this.removeLora(lora);
+    if (on) this.#append(loraTag(lora.id, strength));
+    else this.lorasOff.push({ id: lora.id, strength });
+  }
+
+  /** Takes a LoRA away, also one that is left out. */
+  removeLora(lora: AddOnPack): void {
+    this.unmention(lora);
+    this.lorasOff = this.lorasOff.filter(({ id }) => id !== lora.id);
   }
 
   /** The sampler in the engine's terms. */
@@ -238,6 +309,9 @@ export class GenerateForm {
     this.filledFor = model;
     this.prompt = image.prompt.join('\n');
     this.negativePrompt = image.negativePrompt.join('\n');
+    // They are in the prompts already.
+    this.styles = [];
+    this.lorasOff = [];
     this.seed = image.seed.toString();
     this.width = size.width;
     this.height = size.height;
@@ -245,6 +319,7 @@ export class GenerateForm {
     this.guidanceScale = guidanceScale;
     this.vae = vae ?? '';
     this.controls = (job.controls ?? []).map(plainControl);
+    this.imagePrompts = (job.imagePrompts ?? []).map((prompt) => ({ ...prompt }));
     this.tiling = graph?.tiling ?? false;
     this.refiner = refiner ? { model: refiner.model, switchAt: refiner.switchAt } : null;
     this.hires = second
@@ -266,8 +341,20 @@ export class GenerateForm {
   }
 }
 
+/** An image prompt whose CLIP vision model follows from its IP-Adapter. */
+export type ImagePromptDraft = Omit<ImagePromptSpec, 'clipVision'> & Switchable;
+
+/** A control image of the form. */
+export type ControlDraft = ControlSpec & Switchable;
+
+/** A LoRA that is left out for a while, with the strength it had. */
+export interface LoraOff {
+  id: ModelId;
+  strength: number;
+}
+
 /** A control without what makes it reactive, which does not go to another thread. */
-export function plainControl({ preprocessor, ...control }: ControlSpec): ControlSpec {
+export function plainControl({ preprocessor, ...control }: ControlDraft): ControlDraft {
   return { ...control, preprocessor: { ...preprocessor } };
 }
 
@@ -276,5 +363,5 @@ function noSides(): Sides {
 }
 
 function freshEdit(): EditSettings {
-  return { expand: noSides(), fill: 'auto', area: 'whole', padding: 32, blur: 4 };
+  return { expand: noSides(), ...EDIT_DEFAULTS };
 }

@@ -1,11 +1,24 @@
-import { describeUnit } from '#codecs/infotext-control.ts';
-import { pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
+import { describeImagePrompt, describeUnit } from '#codecs/infotext-control.ts';
+import { FACE_RESTORATION, pythonFloat, type InfotextPair } from '#codecs/infotext.ts';
 import { hiresSizes } from '#imaging/a1111/hires-size.ts';
+import type { PromptTexts } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
-import type { GenerateJob, ImageSpec, Init, MaskedInit, Pass, Size } from '#protocol/job.ts';
+import { BUILT_IN_RESTORER, restorationStep, type RestoringGeneration } from '#protocol/face-restoration.ts';
+import type {
+  GenerateJob,
+  ImagePromptSpec,
+  ImageSpec,
+  Init,
+  MaskedInit,
+  Pass,
+  PostStep,
+  Size,
+} from '#protocol/job.ts';
 import type { AddOnInfo, AddOnKind, ModelId, ModelInfo } from '#protocol/model.ts';
+import { fitsVisionModel, neededVisionModel } from '#protocol/vision-widths.ts';
 import { LARGEST_SEED, plainControl, type GenerateForm } from './generate-form.svelte.ts';
 import { CELL } from './shapes.ts';
+import { activeOf, isOn } from './switchable.ts';
 
 /** What a job needs besides the form. */
 export interface JobParts {
@@ -14,6 +27,8 @@ export interface JobParts {
   addOns: readonly AddOnInfo[];
   /** White where the image is generated again; null where nothing is marked. */
   mask: Blob | null;
+  /** The form's prompts with its styles applied. */
+  texts: PromptTexts;
 }
 
 /** As infotexts name what is in the mask; A1111 leaves out its default. */
@@ -37,11 +52,16 @@ export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
   const goesAlong = (kind: AddOnKind, id: ModelId) =>
     addOns.some(({ pack }) => pack.kind === kind && pack.id === id);
   const isOwnGraph = model.pack.weights === 'safetensors';
-  const controls = isOwnGraph ? form.controls.filter(({ id }) => goesAlong('controlnet', id)) : [];
+  const controls = isOwnGraph
+    ? form.controls.filter((control) => isOn(control) && goesAlong('controlnet', control.id))
+    : [];
+  const refiner = activeOf(form.refiner);
+  const faces = activeOf(form.faces);
+  const imagePrompts = isOwnGraph ? imagePromptsOf(form, addOns) : [];
   const first: Pass = {
     model: model.pack.id,
     ...(goesAlong('vae', form.vae) && { vae: form.vae }),
-    ...(form.refiner && { refiner: { ...form.refiner, counts: 'timestep' as const } }),
+    ...(refiner && { refiner: { ...refiner, counts: 'timestep' as const } }),
     size: form.sizeFor(model.pack),
     steps: form.steps,
     strength: init.from === 'noise' ? 1 : form.strength,
@@ -50,18 +70,22 @@ export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
     ...(isOwnGraph && form.tiling && { graph: { tiling: true } }),
   };
   const second = init.from === 'masked' ? null : hiresPass(form, first);
-  const hashOf = (id: ModelId) =>
-    addOns.find(({ pack }) => pack.kind === 'controlnet' && pack.id === id)?.sha256 ?? '';
+  const hashOf = (kind: AddOnKind, id: ModelId) =>
+    addOns.find(({ pack }) => pack.kind === kind && pack.id === id)?.sha256 ?? '';
+  const base = {
+    noise: { source: 'philox', subseedStrength: 0, etaNoiseSeedDelta: 0 },
+    promptOptions: { syntax: 'a1111', emphasis: 'original', clipSkip: 1, commaPaddingBacktrack: 20 },
+  } as const;
   return {
     task: 'generate',
-    images: imagesOfForm(form, prompt, init),
+    images: imagesOfForm(form, parts.texts, init),
     batchSize: form.batchSize,
     init: repeated(init, form.count),
     passes: second ? [first, second] : [first],
-    noise: { source: 'philox', subseedStrength: 0, etaNoiseSeedDelta: 0 },
-    promptOptions: { syntax: 'a1111', emphasis: 'original', clipSkip: 1, commaPaddingBacktrack: 20 },
+    ...base,
     ...(controls.length > 0 && { controls: controls.map(plainControl) }),
-    post: [],
+    ...(imagePrompts.length > 0 && { imagePrompts }),
+    post: faces ? [facesStep(faces, addOns, { ...base, pass: first, model: model.pack })] : [],
     keepUnfinished: false,
     output: {
       format: 'png',
@@ -73,25 +97,60 @@ export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
         extra: [
           ...controls.map((control, index): InfotextPair => [
             `ControlNet ${index}`,
-            describeUnit(control, hashOf(control.id)),
+            describeUnit(control, hashOf('controlnet', control.id)),
+          ]),
+          ...imagePrompts.map((prompt, index): InfotextPair => [
+            `ControlNet ${controls.length + index}`,
+            describeImagePrompt(prompt, 'ip-adapter-auto', hashOf('ip-adapter', prompt.id)),
           ]),
           ...maskPairs(init),
           ...(second ? hiresPairs(form, second) : []),
-          ...(form.refiner ? refinerPairs(form.refiner) : []),
+          ...(refiner ? refinerPairs(refiner) : []),
         ],
       },
     },
   };
 }
 
-function imagesOfForm(form: GenerateForm, prompt: string, init: Init): ImageSpec[] {
+/** The restoration of faces; one that is no longer installed gives way to the built-in one. */
+function facesStep(
+  { restorer: id, visibility, weight }: NonNullable<GenerateForm['faces']>,
+  addOns: readonly AddOnInfo[],
+  generation: RestoringGeneration,
+): PostStep {
+  const restorer = addOns.find(({ pack }) => pack.kind === 'face-restorer' && pack.id === id)?.pack;
+  const name = restorer?.title ?? BUILT_IN_RESTORER;
+  return restorationStep(
+    { restorer: restorer?.id ?? null, visibility, weight, infotext: [[FACE_RESTORATION, name]] },
+    () => generation,
+  );
+}
+
+/** The form's image prompts that fit the model, each with the CLIP vision model of its IP-Adapter. */
+function imagePromptsOf(form: GenerateForm, addOns: readonly AddOnInfo[]): ImagePromptSpec[] {
+  return form.imagePrompts.filter(isOn).flatMap((prompt) => {
+    const adapter = addOns.find(({ pack }) => pack.kind === 'ip-adapter' && pack.id === prompt.id)?.pack;
+    if (!adapter) return [];
+    const { vision = {} } = adapter;
+    const encoder = addOns.find(
+      ({ pack }) => pack.kind === 'clip-vision' && pack.vision && fitsVisionModel(vision, pack.vision),
+    );
+    if (encoder) return [{ ...prompt, clipVision: encoder.pack.id }];
+    throw new AppError(
+      'model_not_found',
+      `${adapter.title} needs ${neededVisionModel(vision)}. Add it in Models, or remove the image prompt.`,
+    );
+  });
+}
+
+function imagesOfForm(form: GenerateForm, texts: PromptTexts, init: Init): ImageSpec[] {
   if (!form.seedIsValid)
     throw new AppError('invalid_request', `A seed is a whole number from 0 to ${LARGEST_SEED.toString()}.`);
   const firstSeed = form.hasRandomSeed ? randomSeed() : BigInt(form.seed);
   const inits = init.from === 'noise' ? 1 : init.images.length;
   return Array.from({ length: form.count * inits }, (_, index): ImageSpec => ({
-    prompt: [prompt],
-    negativePrompt: [form.negativePrompt.trim()],
+    prompt: [texts.prompt],
+    negativePrompt: [texts.negativePrompt],
     seed: BigInt.asUintN(64, firstSeed + BigInt(index)),
     subseed: 0n,
   }));
@@ -135,8 +194,9 @@ function repeated(init: Init, count: number): Init {
 
 /** A1111's hires fix: as many steps as requested at any strength. */
 function hiresPass(form: GenerateForm, first: Pass): Pass | null {
-  if (!form.hires) return null;
-  const { scale, resizeBy, steps, strength } = form.hires;
+  const hires = activeOf(form.hires);
+  if (!hires) return null;
+  const { scale, resizeBy, steps, strength } = hires;
   const { upscaleTo } = hiresSizes({ size: first.size, scale, resize: { width: 0, height: 0 } });
   const size: Size = { width: wholeCells(upscaleTo.width), height: wholeCells(upscaleTo.height) };
   const { refiner, ...pass } = first;

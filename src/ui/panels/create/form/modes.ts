@@ -2,6 +2,7 @@ import type { Component } from 'svelte';
 import Brush from '@lucide/svelte/icons/brush';
 import Image from '@lucide/svelte/icons/image';
 import ImageUpscale from '@lucide/svelte/icons/image-upscale';
+import TextSearch from '@lucide/svelte/icons/text-search';
 import Type from '@lucide/svelte/icons/type';
 
 /** What an image is made from. */
@@ -40,8 +41,15 @@ export const modes = {
     well: { label: 'Image to upscale', multiple: true },
     generates: false,
   },
+  describe: {
+    label: 'Describe',
+    icon: TextSearch,
+    action: 'Describe',
+    well: { label: 'Image to describe', multiple: false },
+    generates: false,
+  },
 } as const satisfies Record<string, ModeFacts>;
 
 export type Mode = keyof typeof modes;
 
-export const modeNames: readonly Mode[] = ['text', 'image', 'edit', 'upscale'];
+export const modeNames: readonly Mode[] = ['text', 'image', 'edit', 'upscale', 'describe'];

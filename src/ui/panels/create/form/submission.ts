@@ -1,9 +1,12 @@
 import { AppError } from '#protocol/error.ts';
-import type { Job } from '#protocol/job.ts';
+import type { Job, JobId } from '#protocol/job.ts';
+import { SAFETY_ACTIONS, safetyCheck, SAFETY_SETTING, withSafety } from '#protocol/safety.ts';
 import type { Engine } from '#ui/state/engine.svelte.ts';
+import { describeJob } from './describe-job.ts';
 import { generateJob } from './generate-job.ts';
 import type { GenerateForm } from './generate-form.svelte.ts';
 import { modes } from './modes.ts';
+import { loadStylesFor, styledTexts } from './styled-texts.ts';
 import { upscaleJob } from './upscale-job.ts';
 
 /** Milliseconds within which the same job is not submitted twice: a double click. */
@@ -11,10 +14,12 @@ const DOUBLE_CLICK_MS = 700;
 
 /** Equal for forms that ask for the same. */
 function keyOf(form: GenerateForm): string {
-  const { mode, prompt, negativePrompt, seed, count, width, height, steps, strength, upscale } = form;
+  const { mode, prompt, negativePrompt, styles, seed, count, width, height } = form;
+  const { steps, strength, upscale, describe } = form;
   const sources = form.sources.map(({ id }) => id);
   return JSON.stringify({
-    ...{ mode, prompt, negativePrompt, seed, count, width, height, steps, strength, upscale },
+    ...{ mode, prompt, negativePrompt, styles, seed, count, width, height },
+    ...{ steps, strength, upscale, describe },
     sources,
   });
 }
@@ -43,17 +48,34 @@ export class Submission {
     if (this.#isPreparing || (key === this.#last.key && at - this.#last.at < DOUBLE_CLICK_MS)) return false;
     this.#isPreparing = true;
     try {
-      const job = await this.#makeJob();
+      const job = await this.makeJob();
       this.#last = { key, at };
-      void this.#engine.submit(job);
+      const [source] = form.sources;
+      const queued = this.#engine.submit(job);
+      if (job.task === 'describe' && source) void this.#expect(queued, source.id);
     } finally {
       this.#isPreparing = false;
     }
     return true;
   }
 
-  async #makeJob(): Promise<Job> {
+  /** The description will be of this image, whatever is in the form by then. */
+  async #expect(queued: Promise<JobId | undefined>, source: string): Promise<void> {
+    const job = await queued;
+    if (job !== undefined) this.#form.describing = { job, source };
+  }
+
+  /** The job as the form describes it now, with the safety checker if it is on. @throws AppError for what is missing in the form */
+  async makeJob(): Promise<Job> {
+    const { settings, addOns } = this.#engine;
+    const job = await this.#describeForm();
+    const action = SAFETY_ACTIONS.find((each) => each === settings[SAFETY_SETTING]);
+    return withSafety(job, action ? { kind: 'safety', action, ...safetyCheck(addOns, settings) } : null);
+  }
+
+  async #describeForm(): Promise<Job> {
     const [form, engine] = [this.#form, this.#engine];
+    if (form.mode === 'describe') return describeJob(form, engine.describers);
     if (!modes[form.mode].generates) {
       const { upscaler } = form.upscale;
       return upscaleJob(form, engine.canUpscaleWith(upscaler) ? upscaler : engine.bestUpscaler);
@@ -61,6 +83,7 @@ export class Submission {
     const model = engine.selectedModel;
     if (!model) throw new AppError('internal', 'The engine is still starting. Try again in a moment.');
     const mask = form.mode === 'edit' ? ((await form.editor?.toFile()) ?? null) : null;
-    return generateJob(form, { model, addOns: engine.fittingAddOns, mask });
+    const texts = styledTexts(form, await loadStylesFor(form));
+    return generateJob(form, { model, addOns: engine.fittingAddOns, mask, texts });
   }
 }
