@@ -29,6 +29,8 @@ import { openGraph, type Session } from '../support/onnx-session.ts';
 import { pseudoRandom } from '../support/random-weights.ts';
 import { relativeError } from '../support/relative-error.ts';
 import { serveFolder } from '../support/server.ts';
+import { measurePage } from './page.ts';
+import { median, round } from './statistics.ts';
 
 const RUNS = 5;
 /** Steps alone are short, and differ by more than what they are compared for. */
@@ -49,21 +51,11 @@ const FOOOCUS_REQUEST = {
 };
 const modelBytes = sumBytes(pack.files);
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? NaN)
-    : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
-}
-
 async function repeat(run: () => Promise<number>): Promise<number> {
   const values: number[] = [];
   for (let i = 0; i < RUNS; i++) values.push(await run());
   return median(values);
 }
-
-const round = (value: number, digits = 3) => Number(value.toFixed(digits));
 
 const plain = textToImage({ prompt: REQUEST.prompt, steps, width, height, seeds: [1n] });
 const [pass] = plain.passes;
@@ -74,7 +66,7 @@ const mask = pngOf(width, height, (x, y) => {
   return white ? [255, 255, 255] : [0, 0, 0];
 });
 const fromImage = { ...pass, strength: 0.7 };
-/** What is generated in (a). */
+/** What {@link measurePipelines} generates. */
 const JOBS: Readonly<Record<string, GenerateJob>> = {
   textToImage: plain,
   imageToImage: { ...plain, init: imageInit([source]), passes: [fromImage] },
@@ -89,7 +81,7 @@ const JOBS: Readonly<Record<string, GenerateJob>> = {
   },
 };
 
-/** (a) The whole of a job over the time inside ONNX Runtime. */
+/** The whole of a job over the time inside ONNX Runtime. */
 async function measurePipelines() {
   let runtime: Runtime | undefined;
   const engine = createEngine(
@@ -123,7 +115,7 @@ interface HistoryItem {
   finish_mills: number;
 }
 
-/** (b) The same image through `fetch` over the engine's own time for it, as the job's record has it. */
+/** The same image through `fetch` over the engine's own time for it, as the job's record has it. */
 async function measureFetch(page: Page) {
   const added: number[] = [];
   const ratio = await repeat(async () => {
@@ -146,35 +138,7 @@ async function measureFetch(page: Page) {
   return { ratio: round(ratio), addedMilliseconds: round(median(added), 1) };
 }
 
-/** (c) From opening the page to the first image, the model being in IndexedDB. */
-async function measureStart(page: Page) {
-  const parts: Record<string, number[]> = { page: [], host: [], firstImage: [], nextImage: [] };
-  for (let i = 0; i < RUNS; i++) {
-    let at = performance.now();
-    const lap = (part: string) => {
-      parts[part]?.push(performance.now() - at);
-      at = performance.now();
-    };
-    await page.reload();
-    lap('page');
-    await call(page, '/sdapi/v1/progress');
-    lap('host');
-    await call(page, '/sdapi/v1/txt2img', REQUEST);
-    lap('firstImage');
-    await call(page, '/sdapi/v1/txt2img', REQUEST);
-    lap('nextImage');
-  }
-  const of = (part: string) => median(parts[part] ?? []);
-  return {
-    pageMilliseconds: round(of('page'), 0),
-    hostMilliseconds: round(of('host'), 0),
-    loadModelMilliseconds: round(of('firstImage') - of('nextImage'), 0),
-    nextImageMilliseconds: round(of('nextImage'), 0),
-    wholeMilliseconds: round(of('page') + of('host') + of('firstImage'), 0),
-  };
-}
-
-/** (d) What the browser says all threads of the page hold, wasm included, over the size of the model. */
+/** What the browser says all threads of the page hold, wasm included, over the size of the model. */
 async function measureMemory(page: Page) {
   const peak = await page.evaluate(async (request) => {
     // Not in TypeScript's library yet.
@@ -228,7 +192,7 @@ async function timeSteps<K extends string>(
   return results;
 }
 
-/** (e) The UNet as float32, and kept smaller: bytes, the error of a step, and its time over float32's. */
+/** The UNet as float32, and kept smaller: bytes, the error of a step, and its time over float32's. */
 async function measureQuantisation() {
   const exact = await readEmoji('unet', 'float32');
   const sources = {
@@ -255,7 +219,7 @@ async function measureQuantisation() {
 }
 
 /**
- * (f) A LoRA of rank 16 in every layer given as inputs: a step's time over that of the plain UNet, and the time to change
+ * A LoRA of rank 16 in every layer given as inputs: a step's time over that of the plain UNet, and the time to change
  * to it over the time to load the UNet with it merged in.
  */
 async function measureLoras() {
@@ -297,7 +261,7 @@ async function measureLoras() {
   };
 }
 
-/** (g) Reading the model's files out of IndexedDB, as the engine does. */
+/** Reading the model's files out of IndexedDB, as the engine does. */
 async function measureStoredFiles(page: Page) {
   const seconds = await repeat(() =>
     // No named functions in here: tsx marks them with a helper that pages do not have.
@@ -320,6 +284,7 @@ function gzipped(file: string): number {
 }
 
 if (build === undefined) await buildApp({ logLevel: 'error' });
+const inThePage = await measurePage(DIST);
 const pipelines = await measurePipelines();
 const quantisation = await measureQuantisation();
 const loras = await measureLoras();
@@ -336,9 +301,9 @@ await call(page, '/sdapi/v1/txt2img', { ...REQUEST, steps: 1 });
 console.log(
   JSON.stringify(
     {
+      ...inThePage,
       pipelineOverSessionRuns: pipelines,
       fetchOverEngine: await measureFetch(page),
-      openToFirstImage: await measureStart(page),
       memory: await measureMemory(page),
       quantisation,
       loras,

@@ -29,7 +29,7 @@ import { findChromium, LAUNCH_ARGUMENTS } from '../support/chromium.ts';
 import { relativeError } from '../support/relative-error.ts';
 import { makeCheckpoint } from './make-checkpoint.ts';
 import type { LargePage } from './page.ts';
-import { peakWhile, residentBytes } from './processes.ts';
+import { peakWhile, residentBytes } from '../support/processes.ts';
 
 declare global {
   interface Window {
