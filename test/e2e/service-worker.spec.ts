@@ -77,6 +77,72 @@ test('interrupt ends an image before its next step and frees the queue', async (
   expect(next.body.images).toHaveLength(1);
 });
 
+/** One slow request of each dialect. */
+const SLOW = {
+  '/sdapi/v1/txt2img': { ...REQUEST, steps: 150 },
+  '/v1/generation/text-to-image': {
+    prompt: REQUEST.prompt,
+    aspect_ratios_selection: '256*256',
+    style_selections: [],
+    advanced_params: { overwrite_step: 150 },
+  },
+  '/api/v1/enterprise/text2img': {
+    key: 'any',
+    model_id: 'emoji-mini',
+    prompt: REQUEST.prompt,
+    width: 256,
+    height: 256,
+    samples: 4,
+    num_inference_steps: '41',
+  },
+  '/sdapi/txt2img': {
+    model_id: 'emoji-mini',
+    prompt: REQUEST.prompt,
+    width: 256,
+    height: 256,
+    num_inference_steps: 25,
+    scheduler: 'DDIMScheduler',
+  },
+  '/txt2img': { ...REQUEST, steps: 150 },
+};
+
+for (const [path, body] of Object.entries(SLOW)) {
+  test(`a fetch of ${path} that is aborted ends its job`, async ({ app }) => {
+    const progress = async () =>
+      (
+        await call<{ progress: number; state: { sampling_step: number } }>(
+          app,
+          '/sdapi/v1/progress?skip_current_image=true',
+        )
+      ).body;
+    await app.evaluate(
+      ([address, sent]) => {
+        const leaving = new AbortController();
+        Object.assign(globalThis, { leave: () => leaving.abort() });
+        fetch(address, { method: 'POST', body: sent, signal: leaving.signal })
+          .then((response) => response.text())
+          .catch(() => undefined);
+      },
+      [path, JSON.stringify(body)] as const,
+    );
+    await expect
+      .poll(async () => (await progress()).state.sampling_step, { timeout: 60_000 })
+      .toBeGreaterThan(1);
+    const since = Date.now();
+    const from = (await progress()).progress;
+    await expect
+      .poll(async () => (await progress()).progress, { timeout: 60_000 })
+      .toBeGreaterThan(from + 0.03);
+    const msOfWhole = (Date.now() - since) / ((await progress()).progress - from);
+
+    const left = Date.now();
+    await app.evaluate(() => (globalThis as unknown as { leave: () => void }).leave());
+    await expect.poll(async () => (await progress()).progress, { timeout: 60_000, intervals: [50] }).toBe(0);
+    // To its end it would have run for most of the whole time.
+    expect((Date.now() - left) / msOfWhole).toBeLessThan(0.5);
+  });
+}
+
 test('a reload past the service worker gets its controller back', async ({ app }) => {
   const session = await app.context().newCDPSession(app);
   // What Shift+reload does.

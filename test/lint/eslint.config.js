@@ -15,7 +15,7 @@ const mayImport = {
   library: ['protocol', 'codecs', 'storage', 'weights'],
   host: ['protocol', 'codecs', 'storage'],
   api: ['protocol', 'codecs', 'imaging'],
-  sw: ['protocol', 'codecs', 'api'],
+  sw: ['protocol', 'codecs', 'api', 'storage'],
   ui: ['protocol', 'codecs', 'imaging'],
 };
 

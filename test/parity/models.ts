@@ -117,7 +117,7 @@ async function runClipVision(model: ReferenceModel): Promise<Record<string, Floa
       ? `hidden_states.${Number(model.config['num_hidden_layers']) - 1}`
       : (name as ClipVisionOutput),
   );
-  const graph = buildClipVision(model.config, { weights: model.weights, outputs: wanted });
+  const graph = buildClipVision(model.config, { weights: model.weights, imageOutputs: wanted });
   return renamed(model, wanted, await runGraph(model, graph, { pixel_values: 'pixel_values' }));
 }
 

@@ -27,14 +27,16 @@ function otherModel({ files, pack }: FilledPack<ModelPack>): FilledPack<ModelPac
 /**
  * A1111's API around the real engine, with two tiny checkpoints, `tiny` and `other`, which reads prompts otherwise; an
  * upscaler, `tiny-2x`; and a ControlNet, `edges`.
+ * @param others packs besides these
  */
-export async function openA1111() {
+export async function openA1111(others: readonly FilledPack<AnyPack>[] = []) {
   const model = await tinyModel();
   const packs = [
     model,
     otherModel(model),
     await addOnPack('upscaler', 'tiny-2x', await tinyUpscalerFile(2)),
     await tinyControlNet('edges'),
+    ...others,
   ];
   // Packs come to the engine as copies.
   const filesOf = ({ id }: AnyPack) => packs.find(({ pack }) => pack.id === id)?.files;

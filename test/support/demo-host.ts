@@ -6,6 +6,7 @@ import type { CatalogueEntry, ImportOffer, ImportSource } from '#protocol/import
 import type { AddOnKind, AddOnPack, AnyPack, ModelPack, ModelState } from '#protocol/model.ts';
 import { factsOf } from '#protocol/tasks.ts';
 import { FakeEngine } from './fake-engine.ts';
+import { FakeHorde } from './fake-horde.ts';
 import { startFakeLibrary } from './fake-library.ts';
 import { openHostAround } from './host-around.ts';
 
@@ -21,6 +22,8 @@ export interface DemoHostOptions {
   /** What is installed besides the built-in model. */
   packs?: readonly AnyPack[];
   catalogue?: readonly CatalogueEntry[];
+  /** The AI Horde; by default one that does a job at once. */
+  horde?: FakeHorde;
   /** Names the databases, for a host that finds what an earlier one has left. */
   database?: string;
 }
@@ -115,6 +118,7 @@ export async function openDemoHost({
   downloadMs = 60,
   packs = [],
   catalogue = [],
+  horde = new FakeHorde(0),
   database,
 }: DemoHostOptions = {}): Promise<EngineHost> {
   const here: ModelState = { stage: 'installed', installedAt: Date.now() };
@@ -137,6 +141,7 @@ export async function openDemoHost({
   });
   const tab = await openHostAround({
     startEngine: () => engine.startThread(),
+    startHorde: () => horde.startThread(),
     library,
     ...(database !== undefined && { database }),
   });

@@ -55,7 +55,7 @@ export async function readEmoji(network: EmojiNetwork, as: 'int8' | 'float32'): 
 export function buildEmoji(
   network: EmojiNetwork,
   weights: TensorSource,
-  options: Pick<Unet2dConditionOptions, 'loraInputs'> = {},
+  options: Pick<Unet2dConditionOptions, 'loraInputs' | 'winograd' | 'slicesAttention'> = {},
 ): BuiltGraph {
   const config: ConfigJson =
     network === 'unet'

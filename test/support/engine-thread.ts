@@ -51,6 +51,8 @@ const engine: EngineWorker = {
   unload: () => Promise.resolve(),
   samplingPlan: (_, __, steps) =>
     Promise.resolve({ sigmas: [1, 0], timesteps: [999], evaluations: steps, deterministic: true }),
+  countTokens: () =>
+    Promise.resolve({ prompt: { tokens: 3, length: 75 }, negativePrompt: { tokens: 0, length: 75 } }),
 };
 
 carryErrorCodes();

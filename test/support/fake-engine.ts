@@ -2,8 +2,20 @@ import { encodePng, decodePng } from '#codecs/png.ts';
 import type { EngineThread } from '#host/engine-process.ts';
 import type { EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
 import type { AppError } from '#protocol/error.ts';
-import type { GenerateJob, JobProgress, Size, UpscaleJob } from '#protocol/job.ts';
+import type {
+  DescribeJob,
+  FindMaskJob,
+  GenerateJob,
+  JobProgress,
+  MaskArtifact,
+  Size,
+  TextArtifact,
+  UpscaleJob,
+  UpscaleSize,
+} from '#protocol/job.ts';
 import { expose } from 'comlink';
+
+type FakeJob = GenerateJob | UpscaleJob | DescribeJob | FindMaskJob;
 
 export interface FakeEngineOptions {
   /** Milliseconds per step; 0 generates at once. */
@@ -11,7 +23,7 @@ export interface FakeEngineOptions {
   /** Milliseconds per upscaled image; `stepMs` unless given. */
   tileMs?: number;
   /** Thrown in place of an image: always, or for some jobs. */
-  failure?: AppError | ((job: GenerateJob | UpscaleJob) => AppError | undefined);
+  failure?: AppError | ((job: FakeJob) => AppError | undefined);
   /** What the run notes. */
   notes?: readonly string[];
   /** Pixels of upscaled images; else as the job says, of PNG sources. */
@@ -62,18 +74,21 @@ export class FakeEngine implements EngineWorker {
 
   async run(
     _installed: unknown,
-    job: GenerateJob | UpscaleJob,
+    job: FakeJob,
     onEvent: (event: EngineEvent) => unknown,
   ): Promise<RunOutcome> {
     this.#isCancelled = false;
     if (job.task === 'upscale') this.upscaled.push(job);
-    else this.generated.push(job);
+    else if (job.task === 'generate') this.generated.push(job);
     const { failure } = this.#options;
     const error = typeof failure === 'function' ? failure(job) : failure;
     if (error) throw error;
     const told: unknown[] = [];
     const tell = (event: EngineEvent) => void told.push(onEvent(event));
-    await (job.task === 'upscale' ? this.#upscale(job, tell) : this.#generate(job, tell));
+    if (job.task === 'upscale') await this.#upscale(job, tell);
+    else if (job.task === 'generate') await this.#generate(job, tell);
+    else if (job.task === 'find-mask') tell({ type: 'by-product', artifact: await maskOf(job) });
+    else tell({ type: 'by-product', artifact: describedAs(job) });
     // Events go another way than the end of the run, which is not to overtake them.
     await Promise.all(told);
     return { interrupted: this.#isCancelled, notes: this.#options.notes ?? [] };
@@ -105,6 +120,15 @@ export class FakeEngine implements EngineWorker {
       evaluations: sampler === 'heun' ? 2 * steps - 1 : steps,
       deterministic: !/ancestral|sde|lcm/.test(sampler),
     });
+  }
+
+  /** A token a word. */
+  countTokens(...[, , { prompt, negativePrompt }]: Parameters<EngineWorker['countTokens']>) {
+    const count = (text: string) => {
+      const tokens = text.match(/\S+/g)?.length ?? 0;
+      return { tokens, length: Math.max(1, Math.ceil(tokens / 75)) * 75 };
+    };
+    return Promise.resolve({ prompt: count(prompt), negativePrompt: count(negativePrompt) });
   }
 
   async #generate(job: GenerateJob, onEvent: (event: EngineEvent) => void): Promise<void> {
@@ -145,8 +169,11 @@ export class FakeEngine implements EngineWorker {
       onEvent({ type: 'progress', progress: progressOf('upscaling', 0.5, counts) });
       await pause(this.#options.tileMs ?? this.#options.stepMs);
       if (this.#isStopped()) return;
-      const size = this.#options.upscaledSize ?? (await upscaledSize(image, post[0].size));
-      const infotext = known ? `${known.infotext}, Postprocess upscaler: ${post[0].upscaler}` : '';
+      const step = post.find((each) => each.kind === 'upscale');
+      const { upscaler = 'None', size: asked = { factor: 1 } } = step ?? {};
+      const isAsItIs = step?.upscaler === 'None' && 'factor' in asked && asked.factor === 1;
+      const size = (isAsItIs ? null : this.#options.upscaledSize) ?? (await upscaledSize(image, asked));
+      const infotext = known ? `${known.infotext}, Postprocess upscaler: ${upscaler}` : '';
       onEvent({
         type: 'artifact',
         artifact: {
@@ -161,7 +188,7 @@ export class FakeEngine implements EngineWorker {
             negativePrompt: [],
           },
         },
-        file: flatPng(size, [index, 0, 0]),
+        file: isAsItIs ? image : flatPng(size, [index, 0, 0]),
       });
     }
   }
@@ -176,6 +203,28 @@ export class FakeEngine implements EngineWorker {
   }
 }
 
+/** Names what described. */
+function describedAs({ describer }: DescribeJob): TextArtifact {
+  const { kind } = describer;
+  return { kind: 'text', text: `an image, by the ${kind} describer`, tags: [], describer: kind };
+}
+
+/** Finds people at the left of a PNG, faces at the right, and at a point the 8 pixels around it. */
+async function maskOf({ image, finder }: FindMaskJob): Promise<MaskArtifact> {
+  const { width, height } = decodePng(new Uint8Array(await image.arrayBuffer()));
+  const [point] = finder.kind === 'points' ? finder.points : [];
+  const isFound = (x: number, y: number) =>
+    point
+      ? Math.max(Math.abs(x - point.x), Math.abs(y - point.y)) <= 4
+      : x < width / 2 === (finder.kind === 'person');
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < width * height; i++) {
+    if (isFound(i % width, Math.floor(i / width))) data.fill(255, i * 3, i * 3 + 3);
+  }
+  const blob = new Blob([encodePng({ width, height, channels: 3, data })], { type: 'image/png' });
+  return { kind: 'mask', of: 0, role: 'mask', blob };
+}
+
 async function pause(ms = 0): Promise<void> {
   if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -185,10 +234,10 @@ function progressOf(
   fraction: number,
   counts: Pick<JobProgress, 'image' | 'images' | 'pass' | 'passes' | 'step' | 'steps'>,
 ): JobProgress {
-  return { phase, fraction, secondsLeft: null, ...counts };
+  return { phase, fraction, secondsLeft: null, notes: [], ...counts };
 }
 
-async function upscaledSize(image: Blob, size: UpscaleJob['post'][0]['size']): Promise<Size> {
+async function upscaledSize(image: Blob, size: UpscaleSize): Promise<Size> {
   if (!('factor' in size)) return { width: size.width, height: size.height };
   const { width, height } = decodePng(new Uint8Array(await image.arrayBuffer()));
   return { width: width * size.factor, height: height * size.factor };

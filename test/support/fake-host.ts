@@ -1,11 +1,12 @@
 import type { ApiHost, Connect } from '#api/connection.ts';
+import { visionNetworks } from '#library/packs/vision.ts';
 import { AppError } from '#protocol/error.ts';
 import type { GenerateJob, JobRecord, UpscaleJob } from '#protocol/job.ts';
 import type { AddOnInfo, AddOnPack, ModelInfo } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { FakeEngine } from './fake-engine.ts';
 import { startFakeLibrary, type FakeLibraryOptions } from './fake-library.ts';
-import { openHostAround, type HostTab } from './host-around.ts';
+import { openHostAround, type HostAroundOptions, type HostTab } from './host-around.ts';
 
 export { colourOf } from './fake-engine.ts';
 
@@ -104,6 +105,8 @@ interface Options {
   notes?: readonly string[];
   /** What something to import is; nothing can be imported without. */
   offerOf?: FakeLibraryOptions['offerOf'];
+  /** Starts the worker that talks to the AI Horde; there is none without. */
+  startHorde?: HostAroundOptions['startHorde'];
   /** Told of every job that has ended. */
   onEnded?: (record: JobRecord) => void;
 }
@@ -121,6 +124,7 @@ export function createFakeHost({
   notes = [],
   offerOf,
   onEnded,
+  startHorde,
 }: Options = {}): FakeHost {
   const engine = new FakeEngine({
     stepMs,
@@ -132,12 +136,17 @@ export function createFakeHost({
     pack: { ...pack, files: [{ path: 'weights', sizeBytes, sha256: sha256 || null }] },
     state,
   }));
-  const library = startFakeLibrary({ packs, ...(offerOf && { offerOf }) });
+  // Comes with the app, and ModelsLab and itsrose use it unless asked not to.
+  const included = visionNetworks
+    .filter(({ kind }) => kind === 'safety-checker')
+    .map((pack) => ({ pack, state: { stage: 'absent' } as const }));
+  const library = startFakeLibrary({ packs: [...packs, ...included], ...(offerOf && { offerOf }) });
   const selected = models.find((model, index) => index > 0 && model.selected)?.pack.id;
   const open = (database?: string) =>
     openHostAround({
       startEngine: () => engine.startThread(),
       library,
+      ...(startHorde && { startHorde }),
       settings: { ...settings, ...(selected !== undefined && { 'app.model': selected }) },
       ...(database !== undefined && { database }),
       ...(onEnded && { onJobEnded: onEnded }),

@@ -1,6 +1,7 @@
 import type { Api } from '#api/index.ts';
-import { vi } from 'vitest';
+import {} from 'vitest';
 import { jsonOf, post } from './http.ts';
+import { waitFor } from './wait-for.ts';
 
 export const TEXT_TO_IMAGE = '/v1/generation/text-to-image';
 
@@ -68,7 +69,7 @@ export function ignoredBy(response: Response): string[] {
 
 /** The answer of `query-job` once the job has ended. */
 export async function untilFinished(api: Api, id: unknown): Promise<Json> {
-  return vi.waitFor(async () => {
+  return waitFor(async () => {
     const job = await jsonOf<Json>(api.request(`/v1/generation/query-job?job_id=${String(id)}`));
     if (job['job_stage'] === 'WAITING' || job['job_stage'] === 'RUNNING') throw new Error('still at work');
     return job;

@@ -6,8 +6,10 @@ import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import type { JobRecord } from '#protocol/job.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import type { Settings } from '#protocol/settings.ts';
+import { openImageMarks } from '#storage/image-marks.ts';
 import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
+import { openKeys } from '#storage/keys.ts';
 import { openPublishedFiles } from '#storage/published-files.ts';
 import { openSettings } from '#storage/settings.ts';
 import { expose, type Remote } from 'comlink';
@@ -18,10 +20,13 @@ let databases = 0;
 
 export interface HostAroundOptions {
   startEngine: () => EngineThread;
+  /** The worker that talks to the AI Horde, see `startHorde` of horde-server.ts; only for tests that use it. */
+  startHorde?: () => EngineThread;
   library: Remote<LibraryWorker>;
   /** Names the tab's databases, which outlive it; new ones unless given. */
   database?: string;
   settings?: Settings;
+  isOnline?: () => boolean;
   onJobEnded?: (record: JobRecord) => void;
 }
 
@@ -44,9 +49,13 @@ export function asThread(engine: EngineWorker): EngineThread {
 /** The app's own host, queue and stores around an engine and a library of the test. */
 export async function openHostAround({
   startEngine,
+  startHorde = () => {
+    throw new Error('This test has no AI Horde.');
+  },
   library,
   database = `test-${Date.now()}-${databases++}`,
   settings: initial = {},
+  isOnline = () => true,
   onJobEnded = () => undefined,
 }: HostAroundOptions): Promise<HostTab> {
   let isClosed = false;
@@ -60,12 +69,16 @@ export async function openHostAround({
   const tab = await createEngineHost({
     hostId: 'test',
     startEngineWorker: startEngine,
+    startHordeWorker: startHorde,
     library,
     jobs: { ...jobs, put: whileOpen(jobs.put), remove: whileOpen(jobs.remove) },
     images: { ...images, put: whileOpen(images.put), removeJob: whileOpen(images.removeJob) },
+    imageMarks: openImageMarks(`${database}-marks`),
     files: openPublishedFiles(`${database}-files`),
     settings,
+    keys: openKeys(`${database}-keys`),
     forcedBackend: null,
+    isOnline,
     onJobEnded,
   });
   const gone = Promise.withResolvers<undefined>();

@@ -27,7 +27,7 @@ export async function openInitEngine() {
     await engine.run([model.pack, upscaler.pack], job, (event) => {
       if (event.type === 'artifact')
         files.push({ infotext: event.artifact.image.infotext, file: event.file });
-      if (event.type === 'by-product') masks.push(event.artifact);
+      if (event.type === 'by-product' && event.artifact.kind === 'mask') masks.push(event.artifact);
     });
     const made: MadeImage[] = [];
     for (const [index, { infotext, file }] of files.entries()) {

@@ -1,6 +1,6 @@
 import type { Model } from '#engine/models/model.ts';
 import type { ReadFile } from '#engine/models/pack-files.ts';
-import { createUpscalers } from '#engine/models/upscalers.ts';
+import { createDevice } from '#engine/models/device.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { createRunContext } from '#engine/stages/run/context.ts';
 import { runJob } from '#engine/tasks/index.ts';
@@ -23,11 +23,13 @@ export function runOpened(
     open: (packs: readonly ModelPack[]) =>
       Promise.resolve(packs.map(({ id }) => others.find(({ pack }) => pack.id === id) ?? model)),
     load: (wanted: Model, ...how: Parameters<Model['load']>) => wanted.load(...how),
+    bytes: () => Promise.resolve(0),
+    leaveDevice: () => model.release(),
     release: () => model.release(),
   };
   const own = withPass(job, { model: model.pack.id });
   const run = createRunContext(
-    { runtime, models, upscalers: createUpscalers(runtime) },
+    createDevice(runtime, models),
     own,
     [model.pack, ...others.map(({ pack }) => pack), ...addOns],
     filesOf,

@@ -40,6 +40,8 @@ export interface StaticServer {
   addPage(path: string, html: string): void;
   /** Answers this path with bytes whose first one is wrong, until called with null. */
   corrupt(path: string | null): void;
+  /** Bytes per second that are sent from now on, all answers together; null for no limit. */
+  limitRate(bytesPerSecond: number | null): void;
   /** From now on answers with the whole file whatever the range, as simple servers do. */
   ignoreRanges(): void;
   close(): Promise<void>;
@@ -56,6 +58,9 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
   const pages = new Map<string, string>();
   let corrupted: string | null = null;
   let knowsRanges = true;
+  let rate: number | null = null;
+  /** When what was sent so far has passed a line of that rate, in milliseconds. */
+  let lineFreeAt = 0;
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '/', 'http://localhost');
@@ -106,6 +111,15 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
         return;
       }
       sent += chunk.length;
+      if (rate !== null) {
+        stream.pause();
+        lineFreeAt = Math.max(lineFreeAt, performance.now()) + (chunk.length / rate) * 1000;
+        setTimeout(() => {
+          response.write(chunk);
+          stream.resume();
+        }, lineFreeAt - performance.now());
+        return;
+      }
       if (slowAfter !== undefined && sent > slowAfter) {
         stream.pause();
         trickle(chunk);
@@ -137,6 +151,7 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     slowOnce: (name, afterBytes) => slow.set(name, afterBytes),
     addPage: (name, html) => pages.set(name, html),
     corrupt: (name) => (corrupted = name),
+    limitRate: (bytesPerSecond) => (rate = bytesPerSecond),
     ignoreRanges: () => (knowsRanges = false),
     close: () =>
       new Promise((resolve) => {

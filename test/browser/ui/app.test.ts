@@ -4,12 +4,12 @@ import { page, userEvent } from 'vitest/browser';
 import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
 import { emojiMini } from '#library/packs/emoji-mini.ts';
-import { API_CHANNEL, type ApiEvent } from '#protocol/api-event.ts';
+import { API_CHANNEL, type ApiBodies, type ApiEvent } from '#protocol/api-event.ts';
 import type { EngineHost } from '#protocol/engine-host.ts';
 import { sumBytes } from '#protocol/model.ts';
 import App from '#ui/App.svelte';
 import { formatBytes } from '#ui/format.ts';
-import { panelNames } from '#ui/panels/index.ts';
+import { panelNames } from '#ui/panels/names.ts';
 import { AppStatus } from '#ui/state/app-status.svelte.ts';
 import { connectDemoHost, openDemoHost, type DemoHostOptions } from '../../support/demo-host.ts';
 
@@ -168,10 +168,12 @@ test('the sampler picker explains the choice', async () => {
     .toBeVisible();
 });
 
-test('requests the service worker answers appear as they come', async () => {
+test('requests the service worker answers appear as they come, and open', async () => {
   location.hash = '#/api';
   await open();
   const channel = new BroadcastChannel(API_CHANNEL);
+  const image = await (await smallImage()).arrayBuffer();
+  const base64 = btoa(String.fromCharCode(...new Uint8Array(image)));
   const request = {
     id: '1',
     method: 'POST',
@@ -181,15 +183,45 @@ test('requests the service worker answers appear as they come', async () => {
     requestBytes: 200,
   };
   const start: ApiEvent = { ...request, phase: 'start' };
-  const end: ApiEvent = { ...request, phase: 'end', status: 422, ms: 12, responseBytes: 90 };
+  const end: ApiEvent = {
+    ...request,
+    phase: 'end',
+    status: 200,
+    answeredBy: null,
+    ms: 12,
+    responseBytes: 90,
+  };
   channel.postMessage(start);
-  await expect
-    .element(page.getByRole('row', { name: /POST \/sdapi\/v1\/txt2img a1111 working/ }))
-    .toBeVisible();
+  const row = page.getByRole('button', { name: /POST \/sdapi\/v1\/txt2img/ });
+  await expect.element(row).toHaveTextContent(/working .*a1111/);
   channel.postMessage(end);
-  await expect.element(page.getByRole('row', { name: /422 12 ms 200 bytes 90 bytes/ })).toBeVisible();
+  await expect.element(row).toHaveTextContent(/200 .* 12 ms · 200 bytes sent, 90 bytes answered/);
+  await row.click();
+  await expect.element(page.getByText('What was sent and answered is no longer known.')).toBeVisible();
+  const bodies: ApiBodies = {
+    phase: 'bodies',
+    id: '1',
+    target: '/sdapi/v1/txt2img',
+    requestType: 'application/json',
+    request: new Blob(['{"prompt":"it’s red"}']),
+    response: new Blob([JSON.stringify({ images: [base64] })], { type: 'application/json' }),
+    service: { url: 'http://127.0.0.1:7860/sdapi/v1/txt2img', keyPlace: 'basic' },
+  };
+  channel.postMessage(bodies);
+  await expect.element(page.getByRole('region', { name: 'Sent' })).toHaveTextContent(/"prompt": "it’s red"/);
+  const answered = page.getByRole('region', { name: 'Answered' });
+  await expect.element(answered.getByRole('img', { name: 'Image 1' })).toBeVisible();
+  await expect.element(answered).toHaveTextContent(/characters\)/);
+  await expect.element(page.getByRole('button', { name: 'Send again' })).toBeEnabled();
   channel.close();
 });
+
+/** A real image, larger than what is read as a text. */
+async function smallImage(): Promise<Blob> {
+  const canvas = new OffscreenCanvas(64, 64);
+  canvas.getContext('2d')?.fillRect(8, 8, 32, 32);
+  return canvas.convertToBlob();
+}
 
 test('a model is removed only after a second word', async () => {
   location.hash = '#/models';

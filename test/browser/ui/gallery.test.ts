@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { page } from 'vitest/browser';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { unzipSync } from 'fflate';
+import { page, userEvent } from 'vitest/browser';
 import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
 import { imageIdOf } from '#protocol/job.ts';
@@ -13,16 +14,47 @@ import { textToImage } from '../../support/jobs.ts';
 
 const PATIENCE = { timeout: 60_000 };
 const IMAGES = 2000;
-/** Milliseconds of the longest task that scrolling may take. */
-const LONGEST_TASK = 200;
+/** Images that are read at once. */
+const PAGE = 60;
+/** How much longer than with a single page of images the longest task may be: machines differ, the ratio less. */
+const LONGEST_TASK_RATIO = 3;
+/** Milliseconds from which the browser calls a task long. */
+const LONG_TASK = 50;
 
 const images = page.getByRole('button', { name: /^View large: .*, seed/ });
+const search = page.getByRole('searchbox', { name: 'Search in prompts' });
+const heading = (name: string) => page.getByRole('heading', { level: 1, name, exact: true });
+
+async function openStored(count: number, hash: string) {
+  const database = await storeImages(count);
+  const host = await openDemoHost({ database });
+  location.hash = hash;
+  const status = new AppStatus();
+  status.host = connectDemoHost(host);
+  await render(App, { status });
+  return host;
+}
+
+/** What a click on a link would have saved, in order. */
+function catchDownloads() {
+  const files: { name: string; blob: Promise<Blob> }[] = [];
+  const spy = vi.spyOn(HTMLAnchorElement.prototype, 'click').mockImplementation(function (
+    this: HTMLAnchorElement,
+  ) {
+    files.push({ name: this.download, blob: fetch(this.href).then((response) => response.blob()) });
+  });
+  return { files, stop: () => spy.mockRestore() };
+}
 
 /** Databases with finished jobs of one image each. @returns their name */
 async function storeImages(count: number): Promise<string> {
   const database = `gallery-${Date.now()}`;
   const [jobs, stored] = [openJobs(`${database}-jobs`), openImages(`${database}-images`)];
-  const files = Array.from({ length: 16 }, (_, hue) => pngOf(64, 64, (x) => [hue * 16, x * 4, 128]));
+  const type = 'image/png';
+  const files = Array.from(
+    { length: 16 },
+    (_, hue) => new Blob([pngOf(64, 64, (x) => [hue * 16, x * 4, 128])], { type }),
+  );
   const now = Date.now();
   for (let first = 0; first < count; first += 100) {
     await Promise.all(
@@ -72,18 +104,6 @@ function watchLongTasks() {
   };
 }
 
-/** How many times slower than asked for timers fire at most within a second: 1 on an idle machine. */
-async function measureBusyness(): Promise<number> {
-  const [interval, rounds] = [20, 50];
-  let slowest = interval;
-  for (let round = 0; round < rounds; round++) {
-    const start = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, interval));
-    slowest = Math.max(slowest, performance.now() - start);
-  }
-  return slowest / interval;
-}
-
 beforeEach(async () => {
   location.hash = '#/create';
   await page.viewport(1280, 900);
@@ -91,19 +111,18 @@ beforeEach(async () => {
 
 afterEach(() => localStorage.clear());
 
-test(`a gallery of ${IMAGES} images opens with its newest and scrolls to its oldest`, async () => {
-  const database = await storeImages(IMAGES);
-  const busyness = await measureBusyness();
+/** Opens a gallery and scrolls to its end. @returns milliseconds of the longest task */
+async function scrollThrough(count: number): Promise<number> {
+  const database = await storeImages(count);
   const tasks = watchLongTasks();
   const status = new AppStatus();
   status.host = connectDemoHost(await openDemoHost({ database }));
-  await render(App, { status });
+  const { unmount } = await render(App, { status });
   await expect.element(images.first()).toHaveAccessibleName('View large: image 0, seed 0');
-  await expect.element(page.getByRole('heading', { name: `Gallery ${IMAGES}` })).toBeVisible();
+  await expect.element(page.getByRole('heading', { name: `Gallery ${count}` })).toBeVisible();
   expect(document.querySelectorAll('main ul img').length).toBeLessThan(IMAGES / 10);
-  const opening = tasks.longest();
 
-  const shown = () => document.querySelectorAll('main ul button').length;
+  const shown = () => document.querySelectorAll('main ul button[aria-label^="View large"]').length;
   await expect
     .poll(
       async () => {
@@ -113,23 +132,25 @@ test(`a gallery of ${IMAGES} images opens with its newest and scrolls to its old
       },
       { ...PATIENCE, interval: 20 },
     )
-    .toBe(IMAGES);
+    .toBe(count);
   const [last] = images.elements().slice(-1);
-  expect(last?.getAttribute('aria-label')).toBe(`View large: image ${IMAGES - 1}, seed ${IMAGES - 1}`);
+  expect(last?.getAttribute('aria-label')).toBe(`View large: image ${count - 1}, seed ${count - 1}`);
   await expect.poll(() => last?.querySelector('img')?.naturalWidth, PATIENCE).toBe(64);
   // What is far from the window takes no memory.
   await expect
     .poll(() => document.querySelectorAll('main ul img[src]').length, PATIENCE)
     .toBeLessThan(IMAGES / 10);
-
-  const longest = tasks.longest();
+  const longest = Math.max(LONG_TASK, tasks.longest());
   tasks.stop();
-  console.log(
-    `Longest task: ${opening} ms to open, ${longest} ms in all; timers were up to ${busyness.toFixed(1)} times late.`,
-  );
-  if (busyness > 2)
-    console.warn('The machine is too busy for the length of tasks to mean anything: not held.');
-  else expect(longest).toBeLessThan(LONGEST_TASK);
+  await unmount();
+  return longest;
+}
+
+test(`a gallery of ${IMAGES} images opens with its newest and scrolls to its oldest`, async () => {
+  const ofPage = await scrollThrough(PAGE);
+  const ofAll = await scrollThrough(IMAGES);
+  console.log(`Longest task: ${ofPage} ms with ${PAGE} images, ${ofAll} ms with ${IMAGES}.`);
+  expect(ofAll / ofPage).toBeLessThan(LONGEST_TASK_RATIO);
 });
 
 test('the viewer turns past the images that have been read', async () => {
@@ -143,4 +164,149 @@ test('the viewer turns past the images that have been read', async () => {
   await dialog.getByRole('button', { name: 'Next image' }).click();
   await expect.element(dialog).toHaveAccessibleName('Image: image 60');
   await expect.element(dialog.getByText('61 of 130')).toBeVisible();
+});
+
+test('images are selected by clicks, a range and the keyboard, deleted, and restored by Undo', async () => {
+  const host = await openStored(6, '#/gallery');
+  await images.nth(1).click({ modifiers: ['Control'] });
+  const all = page.getByRole('button', { name: /^Select: / });
+  await all.nth(3).click({ modifiers: ['Shift'] });
+  await expect.element(page.getByText('3 selected')).toBeVisible();
+  await userEvent.keyboard('{ArrowRight}{Enter}');
+  await expect.element(page.getByText('4 selected')).toBeVisible();
+  await userEvent.keyboard('{Delete}');
+  await expect.element(heading('Gallery 2')).toBeVisible();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect.element(heading('Gallery 6')).toBeVisible();
+  expect(await host.galleryIds({ deleted: true })).toEqual([]);
+});
+
+test('what was deleted is in the bin for a day, from where it is restored or deleted for good', async () => {
+  const host = await openStored(5, '#/gallery');
+  await page.getByRole('button', { name: 'Select', exact: true }).click();
+  await page.getByRole('button', { name: 'All', exact: true }).click();
+  await page.getByRole('button', { name: 'Delete', exact: true }).click();
+  await expect.element(page.getByText('Your images appear here.')).toBeVisible();
+  await page.getByRole('button', { name: 'Recently deleted' }).click();
+  await expect.element(heading('Recently deleted 5')).toBeVisible();
+  await page
+    .getByRole('button', { name: /^Select: / })
+    .nth(0)
+    .click();
+  await page.getByRole('button', { name: 'Restore' }).click();
+  await expect.element(heading('Recently deleted 4')).toBeVisible();
+  await page.getByRole('button', { name: 'Empty the bin' }).click();
+  await page.getByRole('button', { name: 'Delete for good' }).click();
+  await expect.element(page.getByText('Nothing was deleted in the last 24 hours.')).toBeVisible();
+  await page.getByRole('button', { name: 'Back to the gallery' }).click();
+  await expect.element(heading('Gallery 1')).toBeVisible();
+  expect(await host.galleryIds({ deleted: true })).toEqual([]);
+});
+
+test('prompts are searched in storage, with favorites, mode and order', async () => {
+  await openStored(130, '#/gallery');
+  await search.fill('IMAGE 12');
+  await expect.element(heading('Gallery 12')).toBeVisible();
+  await expect.element(images.first()).toHaveAccessibleName('View large: image 12, seed 12');
+  await page.getByRole('combobox', { name: 'Order' }).selectOptions('Oldest first');
+  await expect.element(images.first()).toHaveAccessibleName('View large: image 129, seed 129');
+  await images.first().click();
+  await userEvent.keyboard('f');
+  await expect
+    .element(page.getByRole('button', { name: 'Favorite', exact: true }))
+    .toHaveAttribute('aria-pressed', 'true');
+  await userEvent.keyboard('{ArrowRight}');
+  await expect.element(page.getByRole('dialog')).toHaveAccessibleName('Image: image 128');
+  await userEvent.keyboard('{Escape}');
+  await search.fill('');
+  await page.getByRole('button', { name: 'Favorites' }).click();
+  await expect.element(heading('Gallery 1')).toBeVisible();
+  await page.getByRole('combobox', { name: 'Mode', exact: true }).selectOptions('Upscaled');
+  await expect.element(page.getByText('No image matches this search.')).toBeVisible();
+  await page.getByRole('button', { name: 'Clear the search' }).click();
+  await expect.element(heading('Gallery 130')).toBeVisible();
+});
+
+test('images are downloaded as one ZIP file under names of their own', async () => {
+  await openStored(70, '#/gallery');
+  const downloads = catchDownloads();
+  try {
+    await page.getByRole('button', { name: 'Download all as ZIP' }).click();
+    await expect.element(page.getByText('70 images packed into a ZIP file.')).toBeVisible();
+    const [file, ...others] = downloads.files;
+    expect(others).toEqual([]);
+    expect(file?.name).toMatch(/^vitrine-\d{4}-\d\d-\d\d\.zip$/);
+    const entries = unzipSync(new Uint8Array((await (await file?.blob)?.arrayBuffer()) ?? []));
+    expect(Object.keys(entries)).toHaveLength(70);
+    const bitmap = await createImageBitmap(new Blob([new Uint8Array(entries['image-69-69.png'] ?? [])]));
+    expect(bitmap.width).toBe(64);
+  } finally {
+    downloads.stop();
+  }
+});
+
+test('two images are compared', async () => {
+  await openStored(3, '#/gallery');
+  await images.nth(0).click({ modifiers: ['Control'] });
+  await page.getByRole('button', { name: /^Select: image 2/ }).click();
+  await page.getByRole('button', { name: 'Compare' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Compare two images' });
+  await expect.element(dialog.getByRole('img', { name: 'Left: image 0' })).toBeInTheDocument();
+  await expect.element(dialog.getByRole('img', { name: 'Right: image 2' })).toBeInTheDocument();
+  await dialog.getByRole('button', { name: 'Swap' }).click();
+  await expect.element(dialog.getByRole('img', { name: 'Left: image 2' })).toBeInTheDocument();
+});
+
+test('an image has an address: Back closes it, and it opens from anywhere', async () => {
+  await openStored(130, '#/gallery');
+  await images.nth(2).click();
+  await expect.element(page.getByRole('dialog')).toHaveAccessibleName('Image: image 2');
+  expect(location.hash).toBe('#/image/job-2%2F0');
+  await userEvent.keyboard('{ArrowRight}');
+  await expect.poll(() => location.hash).toBe('#/image/job-3%2F0');
+  history.back();
+  await expect.element(page.getByRole('dialog')).not.toBeInTheDocument();
+  await expect.poll(() => location.hash).toBe('#/gallery');
+
+  // One that no page read so far has.
+  location.hash = '#/image/job-120%2F0';
+  await expect.element(page.getByRole('dialog')).toHaveAccessibleName('Image: image 120');
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+  await expect.poll(() => location.hash).toBe('#/gallery');
+  location.hash = '#/image/unknown%2F0';
+  await expect.element(page.getByText(/This image is not here/)).toBeVisible();
+});
+
+test('the viewer zooms to 100 %, and a swipe turns it', async () => {
+  await openStored(3, '#/gallery');
+  await images.nth(0).click();
+  const dialog = page.getByRole('dialog');
+  const image = dialog.getByRole('img', { name: 'image 0' });
+  await dialog.getByRole('button', { name: '100 %' }).click();
+  await expect.poll(() => image.element().getBoundingClientRect().width).toBe(64 / devicePixelRatio);
+  await userEvent.keyboard('1');
+  await expect.poll(() => image.element().getBoundingClientRect().width).toBeGreaterThan(200);
+  const swipe = (from: number, to: number) => {
+    const target = dialog.getByRole('img').element();
+    const common = { pointerId: 7, pointerType: 'touch', isPrimary: true, bubbles: true, clientY: 200 };
+    target.dispatchEvent(new PointerEvent('pointerdown', { ...common, clientX: from }));
+    target.dispatchEvent(new PointerEvent('pointerup', { ...common, clientX: to }));
+  };
+  swipe(300, 200);
+  await expect.element(dialog).toHaveAccessibleName('Image: image 1');
+  swipe(200, 300);
+  await expect.element(dialog).toHaveAccessibleName('Image: image 0');
+});
+
+test('an image that is dragged out has its file and its name', async () => {
+  await openStored(1, '#/gallery');
+  await expect.element(images.first()).toBeVisible();
+  const dataTransfer = new DataTransfer();
+  images
+    .first()
+    .element()
+    .dispatchEvent(new DragEvent('dragstart', { dataTransfer, bubbles: true }));
+  const [, type, name, url = ''] = /^([^:]+):([^:]+):(.+)$/.exec(dataTransfer.getData('DownloadURL')) ?? [];
+  expect([type, name]).toEqual(['image/png', 'image-0-0.png']);
+  expect((await (await fetch(url)).blob()).type).toBe('image/png');
 });

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Model } from '#engine/models/model.ts';
-import { createUpscalers } from '#engine/models/upscalers.ts';
+import { createDevice } from '#engine/models/device.ts';
 import type { Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { decode, type Made } from '#engine/stages/decode/decode.ts';
 import { latentLength } from '#engine/stages/denoise/unet.ts';
@@ -90,11 +90,13 @@ async function* runStages(runtime: Runtime, model: Model, asked: GenerateJob): A
   const models = {
     open: (packs: readonly unknown[]) => Promise.resolve(packs.map(() => model)),
     load: (_: Model, ...how: Parameters<Model['load']>) => model.load(...how),
+    bytes: () => Promise.resolve(0),
+    leaveDevice: () => Promise.resolve(),
     release: () => Promise.resolve(),
   };
   const job = withPass(asked, { model: model.pack.id });
   const run = createRunContext(
-    { runtime, models, upscalers: createUpscalers(runtime) },
+    createDevice(runtime, models),
     job,
     [model.pack],
     () => () => Promise.resolve(undefined),

@@ -1,13 +1,25 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodePng } from '#codecs/png.ts';
+import { builtAddOn } from '#engine/models/built.ts';
 import type { Model } from '#engine/models/model.ts';
+import { openPackFiles } from '#engine/models/pack-files.ts';
 import type { Runtime } from '#engine/runtime/runtime.ts';
+import { readImage } from '#engine/stages/pixels/read-image.ts';
+import { clipImage } from '#imaging/clip-image.ts';
 import { AppError } from '#protocol/error.ts';
-import type { ControlSpec, GenerateJob, Init, Size, SizeConditioning } from '#protocol/job.ts';
-import type { AddOnPack } from '#protocol/model.ts';
+import type {
+  ControlSpec,
+  GenerateJob,
+  ImagePromptSpec,
+  Init,
+  Size,
+  SizeConditioning,
+} from '#protocol/job.ts';
+import type { AddOnKind, AddOnPack } from '#protocol/model.ts';
 import { textToImage } from '../../support/jobs.ts';
 import { openNodeRuntime, readFrom } from '../../support/node-engine.ts';
+import { relativeError } from '../../support/relative-error.ts';
 import { hasTinyPipeline, openTinyPipeline } from '../../support/tiny-pipeline.ts';
 import type { ParityCase } from '../case.ts';
 import { compareGenerated, generateOne, imageFloats, type Made } from '../generated.ts';
@@ -71,8 +83,22 @@ const PIPELINES: Readonly<Record<string, Takes>> = {
   },
 };
 
+/** The call of the encoder alone that image prompts begin with. */
+const IMAGE_EMBEDDING =
+  'CLIPImageProcessor (shortest edge 56 bicubic, centre crop 56) then CLIPVisionModelWithProjection';
+
 const CONTROLNET = 'controlnet';
 const REFINER = 'refiner';
+const IP_ADAPTER = 'ip-adapter';
+const CLIP_VISION = 'clip-vision';
+const IMAGE_PROMPT = 'ip_adapter_image';
+
+/** The files of an add-on in a folder of references. */
+const foldersOf = (root: string): Readonly<Record<string, string>> => ({
+  [CONTROLNET]: join(root, 'models', CONTROLNET),
+  [CLIP_VISION]: join(root, 'models', CLIP_VISION),
+  [IP_ADAPTER]: join(root, 'images', IP_ADAPTER),
+});
 
 /**
  * Whole diffusers pipelines on the tiny networks, most of them at sizes that are not square and some whose latents cannot be
@@ -88,6 +114,10 @@ export const compare: ImageKind = async function* (references): AsyncGenerator<P
     refiner: await openTinyPipeline(runtime, references.root, { id: REFINER, isRefiner: true }),
   };
   for (const each of references.cases as readonly PipelineCase[]) {
+    if (each.pipeline === IMAGE_EMBEDDING) {
+      yield* compareEmbedding(runtime, references, each);
+      continue;
+    }
     const isSdxl = PIPELINES[each.pipeline]?.isSdxl === true;
     const model = isSdxl ? models.sdxl : each.id.endsWith('9ch') ? models.inpainting : models.plain;
     yield* compareGenerated(
@@ -114,17 +144,21 @@ async function generate(
   reference: PipelineCase,
 ): Promise<Made> {
   const job = await jobOf(references, reference);
-  const folder = join(references.root, 'models', CONTROLNET);
-  const addOns = job.controls ? [controlNetPack(folder)] : [];
-  return generateOne(runtime, model, job, addOns, () => readFrom(folder), [refiner]);
+  const folders = foldersOf(references.root);
+  const addOns = [
+    ...(job.controls ? [addOnPack('controlnet', CONTROLNET, folders)] : []),
+    ...(job.imagePrompts
+      ? [addOnPack('ip-adapter', IP_ADAPTER, folders), addOnPack('clip-vision', CLIP_VISION, folders)]
+      : []),
+  ];
+  return generateOne(runtime, model, job, addOns, ({ id }) => readFrom(folders[id] ?? ''), [refiner]);
 }
 
 /** The call as a job of the app. @throws AppError `unsupported_feature` for what the app does not do */
 async function jobOf(references: ImageReferences, reference: PipelineCase): Promise<GenerateJob> {
   const { pipeline, arguments: call, ip_adapter_scale: adapter } = reference;
   const takes = PIPELINES[pipeline];
-  const missing = (!takes && pipeline) || (adapter !== undefined && 'IP-Adapters') || false;
-  if (!takes || missing) throw new AppError('unsupported_feature', `There is no ${String(missing)} yet.`);
+  if (!takes) throw new AppError('unsupported_feature', `There is no ${pipeline} yet.`);
   const input = (label = '') => references.input(reference.inputs?.[label] ?? '');
   const first = takes.init ?? takes.control;
   const job = textToImage({
@@ -150,6 +184,7 @@ async function jobOf(references: ImageReferences, reference: PipelineCase): Prom
         call.padding_mask_crop,
       ),
     }),
+    ...(adapter !== undefined && { imagePrompts: [imagePromptOf(input(IMAGE_PROMPT), adapter)] }),
     ...(takes.control !== undefined && { controls: [controlOf(input(takes.control), call, takes)] }),
   };
 }
@@ -201,20 +236,55 @@ function controlOf(image: Blob, call: PipelineCase['arguments'], { strength = 1 
   };
 }
 
-function controlNetPack(folder: string): AddOnPack {
+function imagePromptOf(image: Blob, weight: number): ImagePromptSpec {
+  return { id: IP_ADAPTER, clipVision: CLIP_VISION, image, fit: 'crop', weight, start: 0, end: 1 };
+}
+
+function addOnPack(kind: AddOnKind, id: string, folders: Readonly<Record<string, string>>): AddOnPack {
+  const folder = folders[id] ?? '';
   return {
-    id: CONTROLNET,
-    title: CONTROLNET,
+    id,
+    title: id,
     description: '',
-    kind: 'controlnet',
-    family: 'sd1',
+    kind,
+    family: kind === 'clip-vision' ? null : 'sd1',
     url: null,
     licence: { name: '' },
     credits: '',
-    files: readdirSync(folder).map((path) => ({
-      path,
-      sizeBytes: statSync(join(folder, path)).size,
-      sha256: null,
-    })),
+    files: readdirSync(folder)
+      .filter((path) => path !== 'io.safetensors')
+      .map((path) => ({ path, sizeBytes: statSync(join(folder, path)).size, sha256: null })),
   };
+}
+
+/** The image as CLIP sees it, and its embedding. */
+async function* compareEmbedding(
+  runtime: Runtime,
+  references: ImageReferences,
+  { id, inputs, tensors }: PipelineCase,
+): AsyncGenerator<ParityCase> {
+  const name = `images/${references.kind}/${id}`;
+  const tensor = (label: string) => references.tensor(tensors?.[label] ?? '');
+  const folder = foldersOf(references.root)[CLIP_VISION] ?? '';
+  const pack = addOnPack('clip-vision', CLIP_VISION, { [CLIP_VISION]: folder });
+  const { networks } = await builtAddOn(pack, openPackFiles(pack, readFrom(folder)), null, runtime);
+  const image = await readImage(references.input(inputs?.[IMAGE_PROMPT] ?? ''), 255);
+  const { data, channels, height, width } = clipImage(image, 56, 'crop');
+  const session = await networks.prepare('image_encoder', { loras: [], unet: {} }).open();
+  const { image_embeds: embedding } = await session.run({
+    pixel_values: { type: 'float32', data, dims: [1, channels, height, width] },
+  });
+  await session.release();
+  const cases = [
+    ['pixel_values', data, await tensor('pixel_values')],
+    ['image_embeds', embedding?.data ?? new Float32Array(), await tensor('image_embeds')],
+  ] as const;
+  for (const [label, actual, expected] of cases) {
+    yield {
+      name: `${name} ${label}`,
+      error: relativeError(actual, expected),
+      tolerance: 1e-3,
+      supported: true,
+    };
+  }
 }

@@ -60,6 +60,11 @@ const BY_REQUEST: readonly { needs: Capability; path: string; body: object }[] =
     body: { alwayson_scripts: { controlnet: { args: [{ image: 'AAAA', effective_region_mask: 'AAAA' }] } } },
   },
   {
+    needs: 'image-embedding',
+    path: '/sdapi/v1/txt2img',
+    body: { alwayson_scripts: { controlnet: { args: [{ image: 'AAAA', ipadapter_input: ['AAAA'] }] } } },
+  },
+  {
     needs: 'extra-options',
     path: '/sdapi/v1/txt2img',
     body: { alwayson_scripts: { 'extra options': { args: [true] } } },
@@ -100,9 +105,8 @@ describe('a capability', () => {
       ...needing.map(({ rule }) => rule.capability),
       ...[...missingRoutes, ...BY_REQUEST].map(({ needs }) => needs),
     ]);
-    // Preprocessors are refused where their names are read, see the dialects' tests of ControlNet; quality settings are
-    // accepted without effect.
-    const elsewhere = ['control-preprocessor', 'self-attention'];
+    // Quality settings are accepted without effect.
+    const elsewhere = ['self-attention'];
     const missing = Object.entries(CAPABILITIES).flatMap(([name, { built }]) => (built ? [] : [name]));
     expect(missing.filter((name) => !refused.has(name) && !elsewhere.includes(name))).toEqual([]);
   });

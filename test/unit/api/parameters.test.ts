@@ -25,8 +25,8 @@ const request = parameters({
   prompt: param(f.string(), '', honoured, 'What to generate'),
   checkpoint: param(f.string(), null, honoured, 'The model'),
   unit: param(unit, {}, honoured, 'A unit'),
-  restore_faces: param(f.boolean(), false, needs('face-restoration'), 'Restore faces'),
-  visibility: param(f.number(), 0.8, partOf('restore_faces'), 'How much of them'),
+  hypertile: param(f.boolean(), false, needs('hypertile'), 'Attention in tiles'),
+  visibility: param(f.number(), 0.8, partOf('hypertile'), 'How much of them'),
   grid: param(f.boolean(), true, noEffect('there are no grids'), 'A grid'),
 });
 
@@ -45,7 +45,7 @@ describe('a row', () => {
         prompt: '',
         checkpoint: null,
         unit: { weight: 1, low_vram: false },
-        restore_faces: false,
+        hypertile: false,
         visibility: 0.8,
         grid: true,
       },
@@ -75,12 +75,12 @@ describe('screening', () => {
   });
 
   it('names nothing that was sent with its default, or that is a detail', () => {
-    expect(withoutEffect({ image: 'x', grid: 'yes', visibility: 0.5, restore_faces: 'no' })).toEqual([]);
+    expect(withoutEffect({ image: 'x', grid: 'yes', visibility: 0.5, hypertile: 'no' })).toEqual([]);
   });
 
   it('refuses what asks for a missing capability, by both names', () => {
-    expect(() => withoutEffect({ image: 'x', restore_faces: 'on' })).toThrow(
-      "'restore_faces' needs face restoration, which is not available here yet.",
+    expect(() => withoutEffect({ image: 'x', hypertile: 'on' })).toThrow(
+      "'hypertile' needs hypertile, which is not available here yet.",
     );
   });
 });

@@ -47,11 +47,14 @@ it('starts its worker when it is first needed, and once', async () => {
   const { process, backends, run } = openProcess();
   await process.unload();
   await process.skip();
+  const texts = { prompt: 'a red apple', negativePrompt: '' };
+  expect(await process.countTokens(pack, [], texts)).toBe(null);
   expect(threads).toHaveLength(0);
   await process.load(pack);
   expect(await run('finish').outcome).toEqual({ interrupted: false, notes: [] });
   const sampler = { family: 'diffusers', scheduler: 'DDIMScheduler', config: {} } as const;
   expect((await process.samplingPlan(pack, sampler, 7)).evaluations).toBe(7);
+  expect(await process.countTokens(pack, [], texts)).toMatchObject({ prompt: { tokens: 3, length: 75 } });
   expect(threads).toHaveLength(1);
   expect(backends).toEqual([{ provider: 'wasm', build: 'wasm', description: 'thread 0', float16: false }]);
 });

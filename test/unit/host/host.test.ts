@@ -1,22 +1,26 @@
 import { expose, wrap, type Remote } from 'comlink';
 import { createEngineHost } from '#host/host.ts';
 import type { HostEvent } from '#protocol/engine-host.ts';
+import { visionNetworks } from '#library/packs/vision.ts';
 import { AppError } from '#protocol/error.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import type { JobOrigin, JobRecord, UpscaleJob } from '#protocol/job.ts';
 import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
 import type { AnyPack, ModelId, ModelState } from '#protocol/model.ts';
+import { openImageMarks } from '#storage/image-marks.ts';
 import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
+import { openKeys } from '#storage/keys.ts';
 import { openPublishedFiles } from '#storage/published-files.ts';
 import { openSettings } from '#storage/settings.ts';
-import { afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, expect, it } from 'vitest';
 import { TEST_MODEL, testAddOn } from '../../support/fake-host.ts';
 import { textToImage } from '../../support/jobs.ts';
 import { threads, ThreadWorker } from '../../support/thread-worker.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 const builtIn = TEST_MODEL.pack;
-const other = { ...builtIn, id: 'other', title: 'Other model' };
+const other = { ...builtIn, id: 'other', title: 'Other model', url: null };
 const ofApp: JobOrigin = { client: 'app', requestKey: null };
 const never = new Promise<never>(() => undefined);
 const installed: ModelState = { stage: 'installed', installedAt: 0 };
@@ -81,7 +85,7 @@ function createTestLibrary(states: Record<ModelId, [AnyPack, ModelState]>) {
   return {
     remote: wrap<LibraryWorker>(port2),
     download: (index: number): Promise<Download> =>
-      vi.waitFor(
+      waitFor(
         () => {
           const begun = downloads[index];
           if (!begun) throw new Error(`Download ${String(index)} has not begun.`);
@@ -101,12 +105,18 @@ async function openTab(library: Remote<LibraryWorker>, database = String(databas
   const tab = await createEngineHost({
     hostId: 'tab',
     startEngineWorker: () => new ThreadWorker(),
+    startHordeWorker: () => {
+      throw new Error('No job of these tests leaves this machine.');
+    },
     library,
     jobs: openJobs(`host-jobs-${database}`),
     images: openImages(`host-images-${database}`),
+    imageMarks: openImageMarks(`host-marks-${database}`),
     files: openPublishedFiles(`host-files-${database}`),
     settings: openSettings(`host-settings-${database}`),
+    keys: openKeys(`host-keys-${database}`),
     forcedBackend: null,
+    isOnline: () => true,
     onJobEnded: (record) => ended.push(record),
   });
   const host = tab.serve(never);
@@ -142,7 +152,7 @@ it('takes jobs for the built-in model at once, and runs them when it is here', a
   await host.submit('1', generate(), ofApp);
   const download = await library.download(0);
   download.tell({ stage: 'downloading', receivedBytes: 5, totalBytes: 10, bytesPerSecond: null });
-  await vi.waitFor(() => {
+  await waitFor(() => {
     expect(events.at(-1)).toMatchObject({
       type: 'models',
       models: [{ pack: builtIn, selected: true, state: { stage: 'downloading', receivedBytes: 5 } }],
@@ -151,6 +161,26 @@ it('takes jobs for the built-in model at once, and runs them when it is here', a
   expect((await host.job('1'))?.stage).toBe('running');
   download.finish();
   expect((await host.wait('1')).stage).toBe('done');
+});
+
+it('brings what comes with the app when a job needs it', async () => {
+  const checker = visionNetworks.find(({ kind }) => kind === 'safety-checker');
+  if (!checker) throw new Error('There is no safety checker.');
+  const library = createTestLibrary({
+    'emoji-mini': [builtIn, { stage: 'installed', installedAt: 1 }],
+    [checker.id]: [checker, { stage: 'absent' }],
+  });
+  const { host } = await openTab(library.remote);
+  const stageOf = async () => (await host.addOns())[0]?.state.stage;
+  const check = { checker: checker.id, threshold: 0.6 };
+  const job = { ...generate(), post: [{ kind: 'safety', action: 'blur', ...check }] } as const;
+  expect(await stageOf()).toBe('absent');
+  await host.submit('1', job, ofApp);
+  const download = await library.download(0);
+  expect(download.pack.id).toBe(checker.id);
+  download.finish();
+  await host.wait('1');
+  expect(await stageOf()).toBe('installed');
 });
 
 it('takes jobs for another model only when it is here or on its way', async () => {
@@ -274,14 +304,14 @@ it('upscales in the next tab what the one before left', async () => {
   const first = await openTab(createTestLibrary(installedPacks()).remote);
   await first.host.submit('1', upscale('wait', 'sharp'), ofApp);
   await first.host.submit('2', upscale('name packs', 'sharp'), ofApp);
-  await vi.waitFor(async () => expect((await first.host.job('1'))?.stage).toBe('running'), {
+  await waitFor(async () => expect((await first.host.job('1'))?.stage).toBe('running'), {
     timeout: 20_000,
   });
 
   const second = await openTab(createTestLibrary(installedPacks()).remote, first.database);
   const taken = await second.host.job('1');
   expect(taken?.job).toMatchObject({ task: 'upscale', post: [{ upscaler: 'sharp' }] });
-  await vi.waitFor(async () => expect(await second.host.preview('1')).toBeDefined(), { timeout: 20_000 });
+  await waitFor(async () => expect(await second.host.preview('1')).toBeDefined(), { timeout: 20_000 });
   await second.host.cancel('1');
   expect(await second.host.wait('1')).toMatchObject({ stage: 'cancelled', attempts: 2 });
   expect(await second.host.wait('2')).toMatchObject({
@@ -357,7 +387,7 @@ it('takes jobs for an import as soon as it is known, and runs them when it is he
   const importing = host.importModel({ from: 'url', url: 'https://example.com/other' }, { storage: 'exact' });
   const download = await library.download(0);
   download.tell({ stage: 'quantising', doneBytes: 1, totalBytes: 2 });
-  await vi.waitFor(() => {
+  await waitFor(() => {
     expect(events.at(-1)).toMatchObject({
       type: 'models',
       models: [{ pack: { id: builtIn.id } }, { pack: { id: 'other' }, state: { stage: 'quantising' } }],

@@ -4,10 +4,12 @@ import type { HostEvent } from '#protocol/engine-host.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import { imagesOf, type Job, type JobOrigin, type JobProgress, type JobRecord } from '#protocol/job.ts';
+import { openImageMarks, type ImageMarks } from '#storage/image-marks.ts';
 import { openImages, type Images } from '#storage/images.ts';
 import { openJobs, type Jobs } from '#storage/jobs.ts';
 import { describe, expect, it, vi } from 'vitest';
 import { textToImage } from '../../support/jobs.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 const apple = textToImage({ prompt: 'a red apple', seeds: [7n, 8n] });
 const ofApp: JobOrigin = { client: 'app', requestKey: null };
@@ -40,11 +42,12 @@ function progress(step: number): JobProgress {
     step,
     steps: 4,
     secondsLeft: null,
+    notes: [],
   };
 }
 
 /** Records, and the images that go with them. */
-type Stores = Jobs & { images: Images };
+type Stores = Jobs & { images: Images; marks: ImageMarks };
 
 /** A run of the engine as the test leads it. */
 interface Run {
@@ -62,21 +65,26 @@ function openTab(stores: Stores) {
   const ended: JobRecord[] = [];
   let dead = false;
   const dying: Jobs = { ...stores, put: (record) => (dead ? never : stores.put(record)) };
-  const images = createFinishedImages(stores.images, (event) => events.push(event));
+  const images = createFinishedImages(stores.images, stores.marks, (event) => events.push(event));
   const queue = createJobQueue(
     dying,
     images,
     {
-      run: (job, onEvent, signal) =>
-        new Promise((resolve, reject) => {
-          runs.push({
-            job,
-            send: onEvent,
-            finish: (outcome) => resolve({ interrupted: signal.aborted, notes: [], ...outcome }),
-            fail: reject,
-            signal,
-          });
-        }),
+      backends: {
+        local: {
+          run: (job, onEvent, signal) =>
+            new Promise((resolve, reject) => {
+              runs.push({
+                job,
+                send: (event) => void onEvent(event),
+                finish: (outcome) => resolve({ interrupted: signal.aborted, notes: [], ...outcome }),
+                fail: reject,
+                signal,
+              });
+            }),
+        },
+      },
+      choose: () => ['local'],
       ended: (record) => ended.push(record),
     },
     (event) => events.push(event),
@@ -91,7 +99,7 @@ function openTab(stores: Stores) {
     ended,
     /** The n-th run, as soon as it has begun. */
     run: (index: number): Promise<Run> =>
-      vi.waitFor(() => {
+      waitFor(() => {
         const begun = runs[index];
         if (!begun) throw new Error(`Run ${String(index)} has not begun.`);
         return begun;
@@ -104,7 +112,11 @@ function openTab(stores: Stores) {
 let databases = 0;
 function freshJobs(): Stores {
   const name = String(databases++);
-  return { ...openJobs(`jobs-${name}`), images: openImages(`images-${name}`) };
+  return {
+    ...openJobs(`jobs-${name}`),
+    images: openImages(`images-${name}`),
+    marks: openImageMarks(`marks-${name}`),
+  };
 }
 
 const quota = new DOMException('The quota has been exceeded.', 'QuotaExceededError');
@@ -645,7 +657,7 @@ describe('deleting', () => {
     const run = await tab.run(0);
     run.send(image(0));
     await expect.poll(() => tab.files('running')).toEqual(['image 0']);
-    await expect(tab.queue.removeImage('running/0')).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(tab.queue.deleteImages(['running/0'])).rejects.toMatchObject({ code: 'invalid_request' });
     expect(await tab.queue.remove('running')).toBe(false);
     expect(await tab.queue.remove('queued')).toBe(false);
     expect(await tab.queue.all()).toHaveLength(2);
@@ -659,18 +671,36 @@ describe('deleting', () => {
     for (const index of [0, 1, 2]) run.send(image(index));
     run.finish();
     await tab.queue.wait('1');
-    expect(await Promise.all([0, 2].map((index) => tab.queue.removeImage(`1/${index}`)))).toEqual([
-      false,
-      false,
+    expect(await Promise.all([0, 2].map((index) => tab.queue.deleteImages([`1/${index}`])))).toEqual([
+      [],
+      [],
     ]);
-    expect(indices(await jobs.get('1'))).toEqual([1]);
     expect(await tab.files('1')).toEqual(['image 1']);
     expect(tab.events.filter(({ type }) => type === 'gallery').at(-1)).toMatchObject({ removed: ['1/2'] });
+    expect(await tab.queue.emptyBin(Infinity)).toEqual([]);
+    expect(indices(await jobs.get('1'))).toEqual([1]);
     // The job goes with its last image.
-    expect(await tab.queue.removeImage('1/1')).toBe(true);
+    await tab.queue.deleteImages(['1/1']);
+    expect(tab.events.at(-1)).toEqual({ type: 'removed', id: '1' });
+    expect(await tab.queue.emptyBin(Infinity)).toEqual(['1']);
     expect(await jobs.get('1')).toBeUndefined();
     expect(await jobs.images.count()).toBe(0);
-    expect(tab.events.at(-1)).toEqual({ type: 'removed', id: '1' });
+  });
+
+  it('deletes for good where there is no room for the bin, so that there is', async () => {
+    const jobs = freshJobs();
+    const tab = openTab({ ...jobs, marks: { ...jobs.marks, put: () => Promise.reject(quota) } });
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    for (const index of [0, 1]) run.send(image(index));
+    run.finish();
+    await tab.queue.wait('1');
+    expect(await tab.queue.deleteImages(['1/0'])).toEqual([]);
+    expect(await jobs.images.ids()).toEqual(['1/1']);
+    expect(await tab.queue.restoreImages(['1/0'])).toEqual([]);
+    expect(await tab.queue.deleteImages(['1/1'])).toEqual(['1']);
+    expect(await jobs.images.count()).toBe(0);
+    expect(await tab.queue.find('1')).toBeUndefined();
   });
 
   it('brings no job back that is deleted while its end is being written', async () => {

@@ -49,7 +49,8 @@ let files: ModelFiles;
 let imported: ImportedPacks;
 let databases = 0;
 
-const contentOf = (kind: Kind) => contents.get(kind) ?? new Uint8Array(0);
+const contentOf = (kind: string): Uint8Array<ArrayBuffer> =>
+  new Map<string, Uint8Array<ArrayBuffer>>(contents).get(kind) ?? new Uint8Array(0);
 /** A repository of the hub for each kind. */
 const repositoryOf = (kind: Kind) => `someone/${kind.replace(' ', '-')}`;
 

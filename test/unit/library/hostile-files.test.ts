@@ -60,6 +60,11 @@ function lyingHeader(roll: (limit: number) => number): string {
     '__metadata__',
     'conv_first.weight',
     'body.0.rdb1.conv1.weight',
+    'ip_adapter.1.to_k_ip.weight',
+    'image_proj.proj.weight',
+    'vision_model.embeddings.class_embedding',
+    'vision_model.embeddings.patch_embedding.weight',
+    'vision_model.pre_layrnorm.weight',
     '__proto__',
   ];
   const shapes = [

@@ -22,8 +22,9 @@ import { openImportedPacks, type ImportedPacks } from '#storage/packs.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { COMMIT, serveHub, type HubServer } from '../../support/hub-server.ts';
 import { serveFolder, type StaticServer } from '../../support/server.ts';
-import { joinSources, tensorsOf } from '../../support/random-weights.ts';
+import { joinSources, randomTensors, tensorsOf } from '../../support/random-weights.ts';
 import { tinyCheckpoint } from '../../support/tiny-checkpoint.ts';
+import { clipVisionTensors, ipAdapterTensors } from '../../support/tiny-image-prompt.ts';
 import { fileOf } from '../../support/tiny-packs.ts';
 
 const CPU: BackendInfo = { provider: 'wasm', build: 'wasm', description: 'CPU', float16: false };
@@ -241,7 +242,6 @@ describe('inspecting a file', () => {
   it.each([
     ['model.ckpt', 'pickle'],
     ['model.gguf', 'GGUF'],
-    ['model.onnx', 'not a whole model'],
     ['model.zip', 'archive'],
   ])('refuses %s, with the reason', async (name, reason) => {
     const offer = await openLibrary().inspect(drop(name, new Uint8Array(100)), CPU);
@@ -615,6 +615,45 @@ describe('importing add-ons', () => {
       kind,
       files: [{ path: 'model.safetensors', sha256: sha256(content) }],
     });
+  });
+});
+
+describe('importing image prompts', () => {
+  it.each([
+    ['plain', 'SD 1 IP-Adapter', 'ip-adapter', { embedding: 1024 }],
+    ['plus', 'SD 1 IP-Adapter', 'ip-adapter', { patch: 1024 }],
+    ['full', 'SD 1 IP-Adapter', 'ip-adapter', { patch: 1024 }],
+    ['vision', 'CLIP vision model', 'clip-vision', { embedding: 48, patch: 64 }],
+  ] as const)('knows what fits each other: %s', async (layout, summary, kind, vision) => {
+    const tensors =
+      layout === 'vision'
+        ? clipVisionTensors()
+        : ipAdapterTensors(layout, { input: 1024, context: 768, attentions: [32] });
+    const source = drop('images.safetensors', await fileOf(tensors));
+    const offer = await openLibrary().inspect(source, CPU);
+    expect(offer).toMatchObject({ kind, problem: null });
+    expect(offer.summary).toContain(summary);
+    expect(offer.options[0]?.storage).toBe('exact');
+    const id = await openLibrary().importPack(source, { storage: 'exact' }, CPU, tell);
+    expect((await listed(id))?.pack).toMatchObject({ kind, vision });
+  });
+
+  it('keeps a CLIP vision model smaller where that is chosen', async () => {
+    const source = drop('large.safetensors', await fileOf(clipVisionTensors({ width: 256 })));
+    const offer = await openLibrary().inspect(source, CPU);
+    expect(offer.options.map(({ storage }) => storage)).toContain('int8');
+    const id = await openLibrary().importPack(source, { storage: 'int8' }, CPU, tell);
+    expect((await listed(id))?.pack.files).toMatchObject([{ path: 'model.safetensors' }]);
+  });
+
+  it('refuses IP-Adapters for other families, and those that need another network', async () => {
+    const other = drop('other.safetensors', await fileOf(ipAdapterTensors('plain', { context: 100 })));
+    expect((await openLibrary().inspect(other, CPU)).problem).toBe(
+      'It is for a family of models this engine does not run.',
+    );
+    const lora = tensorsOf(randomTensors({ 'ip_adapter.0.to_q_lora.down.weight': [4, 8] }));
+    const faceId = await fileOf(joinSources(ipAdapterTensors('plain', { context: 768 }), lora));
+    expect((await openLibrary().inspect(drop('face.safetensors', faceId), CPU)).problem).toContain('FaceID');
   });
 });
 

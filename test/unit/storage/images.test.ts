@@ -1,6 +1,6 @@
 import { imageIdOf, type StoredImage } from '#protocol/job.ts';
 import { openDatabase, answerOf } from '#storage/database.ts';
-import { openImages, positionOf } from '#storage/images.ts';
+import { openImages, type GalleryKey, type GalleryPosition } from '#storage/images.ts';
 import { expect, it } from 'vitest';
 
 let databases = 0;
@@ -23,20 +23,29 @@ function image(jobId: string, index: number, createdAt: number): StoredImage {
 }
 
 const ids = (images: readonly StoredImage[]) => images.map(({ id }) => id);
+const accept = () => true;
+const idsOf = (keys: readonly GalleryKey[]) => keys.map(([, , id]) => id);
 
-it('reads the newest images first, page by page', async () => {
+it('lists the newest images first, page by page', async () => {
   const images = openImages(freshName());
   await images.put(image('old', 0, 1000));
   await images.put(image('new', 0, 3000));
   // Made in the same millisecond: in the order of the job.
   for (const index of [0, 1, 10]) await images.put(image('batch', index, 2000));
-  const first = await images.newest(2);
-  expect(ids(first)).toEqual(['new/0', 'batch/10']);
-  const [, last] = first;
-  const second = last ? await images.newest(2, positionOf(last)) : [];
-  expect(ids(second)).toEqual(['batch/1', 'batch/0']);
-  const [, end] = second;
-  expect(ids(end ? await images.newest(2, positionOf(end)) : [])).toEqual(['old/0']);
+  const read = async (oldestFirst: boolean) => {
+    const pages: string[][] = [];
+    let after: GalleryPosition | undefined;
+    for (;;) {
+      const keys = await images.keys({ accept, oldestFirst, after, limit: 2 });
+      const last = keys.at(-1);
+      if (!last) return pages;
+      pages.push(idsOf(keys));
+      after = [last[0], last[1], last[2]];
+    }
+  };
+  expect(await read(false)).toEqual([['new/0', 'batch/10'], ['batch/1', 'batch/0'], ['old/0']]);
+  expect(await read(true)).toEqual([['old/0', 'batch/0'], ['batch/1', 'batch/10'], ['new/0']]);
+  expect(ids(await images.getMany(['old/0', 'gone/0', 'new/0']))).toEqual(['old/0', 'new/0']);
   expect(await images.count()).toBe(5);
 });
 
@@ -56,16 +65,31 @@ it('keeps one image of an id, the one put last', async () => {
   const images = openImages(freshName());
   await images.put(image('1', 0, 1));
   await images.put({ ...image('1', 0, 2), blob: new Blob(['again']) });
-  const [only, ...others] = await images.newest(9);
-  expect(others).toEqual([]);
-  expect(await only?.blob.text()).toBe('again');
+  expect(await images.ids()).toEqual(['1/0']);
+  expect(await (await images.get('1/0'))?.blob.text()).toBe('again');
+});
+
+it('searches prompts without reading images, those of version 1 too', async () => {
+  const name = freshName();
+  const before = openDatabase(name, 1, (database) => {
+    const store = database.createObjectStore('images', { keyPath: 'id' });
+    store.createIndex('time', ['createdAt', 'index', 'id']);
+    return store;
+  });
+  await before('readwrite', (store) =>
+    answerOf(store.put({ ...image('old', 0, 1), prompt: 'a blue whale' })),
+  );
+  const images = openImages(name);
+  await images.put(image('new', 0, 2));
+  const found = await images.keys({ accept: ([, , , prompt]) => prompt.includes('whale') });
+  expect(idsOf(found)).toEqual(['old/0']);
 });
 
 it('lets go of its database when another tab upgrades it', async () => {
   const name = freshName();
   const images = openImages(name);
   await images.put(image('1', 0, 1));
-  const upgraded = openDatabase(name, 2, (database) => database.createObjectStore('more'));
+  const upgraded = openDatabase(name, 3, (database) => database.createObjectStore('more'));
   expect(await upgraded('readonly', (store) => answerOf(store.count()))).toBe(1);
   // The tab of the version before says so instead of waiting.
   await expect(images.count()).rejects.toMatchObject({ name: 'VersionError' });

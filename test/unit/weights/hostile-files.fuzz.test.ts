@@ -13,6 +13,7 @@ import { openSafetensors, type SafetensorsFile } from '#weights/safetensors-sour
 import { byteLength, elementCount, type TensorInfo } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 import names from '../../fixtures/checkpoint-names.json' with { type: 'json' };
+import { clipVisionShapes, ipAdapterShapes, projectionShapes } from '../../support/tiny-image-prompt.ts';
 import { headerOf } from './tensors.ts';
 
 /*
@@ -66,6 +67,12 @@ const TELLING = [
   'clip_l',
   'clip_g',
   'ip_adapter.1.to_k_ip.weight',
+  'image_proj.proj.weight',
+  'image_proj.latents',
+  'vision_model.embeddings.class_embedding',
+  'vision_model.embeddings.patch_embedding.weight',
+  'vision_model.embeddings.position_embedding.weight',
+  'vision_model.pre_layrnorm.weight',
   'v_pred',
   'x.weight.scale',
   'constructor.weight',
@@ -175,6 +182,8 @@ const GRAPHS: Readonly<Record<Component, readonly ArchitectureName[]>> = {
   text_encoder_2: ['clip-text'],
   taesd: ['autoencoder-tiny-decoder', 'autoencoder-tiny-encoder'],
   upscaler: ['rrdb-net'],
+  image_encoder: ['clip-vision'],
+  ip_adapter: ['ip-adapter-projection'],
 };
 
 /** Networks as they should be, under their diffusers names. */
@@ -185,6 +194,11 @@ const NETWORKS: Readonly<Partial<Record<Component, readonly TensorInfo[]>>> = {
   text_encoder_2: names.sdxl.text_encoder_2_diffusers_names.map(([name, sides]) =>
     infoOf(String(name), sides as number[]),
   ),
+  image_encoder: Object.entries(clipVisionShapes()).map(([name, sides]) => infoOf(name, sides)),
+  ip_adapter: Object.entries({
+    ...projectionShapes.plus(64, 768),
+    ...ipAdapterShapes([320, 640], 768),
+  }).map(([name, sides]) => infoOf(name, sides)),
 };
 
 function infosOf(rows: readonly (readonly (string | number[])[])[]): TensorInfo[] {
@@ -207,6 +221,13 @@ const damages = fc.array(
         'text_model.embeddings.token_embedding.weight',
         'text_model.embeddings.position_embedding.weight',
         'text_model.encoder.layers.0.mlp.fc1.weight',
+        'vision_model.embeddings.patch_embedding.weight',
+        'vision_model.embeddings.position_embedding.weight',
+        'vision_model.encoder.layers.0.mlp.fc1.weight',
+        'visual_projection.weight',
+        'image_proj.latents',
+        'image_proj.layers.0.0.to_q.weight',
+        'ip_adapter.1.to_k_ip.weight',
       ),
     ),
     axis: fc.nat(1),

@@ -4,11 +4,13 @@ import {
   buildAutoencoderKlEncoder,
 } from '#engine/architectures/autoencoder-kl.ts';
 import { buildClipText } from '#engine/architectures/clip-text.ts';
+import { buildClipVision } from '#engine/architectures/clip-vision.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
 import { type Component, openCheckpoint } from '#weights/checkpoint.ts';
 import { inferConfig } from '#weights/infer-config.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import names from '../../fixtures/checkpoint-names.json' with { type: 'json' };
+import { clipVisionShapes, ipAdapterShapes, projectionShapes } from '../../support/tiny-image-prompt.ts';
 import { headerOf } from './tensors.ts';
 
 type Row = [original: string, diffusers: string, shape: number[]];
@@ -168,4 +170,57 @@ test('a network of no known family is refused', () => {
       message: expect.stringContaining('features of 32') as string,
     }),
   );
+});
+
+describe('image encoders and IP-Adapters', () => {
+  const shapesOf = (shapes: Readonly<Record<string, readonly number[]>>): TensorSource =>
+    headerOf(Object.entries(shapes).map(([name, shape]) => ({ name, type: 'float16', shape })));
+
+  test.each([
+    ['ViT-H', { width: 1280, patch: 14, side: 224, projection: 1024 }, 16, 'gelu'],
+    ['ViT-bigG', { width: 1664, patch: 14, side: 224, projection: 1280 }, 16, 'gelu'],
+    ['ViT-L', { width: 1024, patch: 14, side: 224, projection: 768 }, 16, 'quick_gelu'],
+    ['ViT-L of 336 pixels', { width: 1024, patch: 14, side: 336, projection: 768 }, 16, 'quick_gelu'],
+  ])('%s', (_, sizes, heads, activation) => {
+    expect(inferConfig('image_encoder', shapesOf(clipVisionShapes(sizes)))).toMatchObject({
+      hidden_size: sizes.width,
+      num_hidden_layers: 2,
+      num_attention_heads: heads,
+      hidden_act: activation,
+      image_size: sizes.side,
+      patch_size: 14,
+      projection_dim: sizes.projection,
+    });
+  });
+
+  test('an encoder without config.json makes a graph', () => {
+    const weights = shapesOf(clipVisionShapes());
+    const { outputs, unused } = buildClipVision(inferConfig('image_encoder', weights), { weights });
+    expect(outputs.map(({ name }) => name)).toEqual(['image_embeds', 'hidden_states.1']);
+    expect(unused).toEqual([]);
+  });
+
+  test.each([
+    ['plain', 1024, { reads: 'image_embeds', input_width: 1024, tokens: 4 }],
+    ['plus', 1280, { reads: 'hidden_states', input_width: 1280, tokens: 3 }],
+    ['full', 1280, { reads: 'hidden_states', input_width: 1280, tokens: null }],
+  ] as const)('an IP-Adapter of the %s layout', (layout, input, expected) => {
+    const shapes = { ...projectionShapes[layout](input, 768), ...ipAdapterShapes([320], 768) };
+    expect(inferConfig('ip_adapter', shapesOf(shapes))).toEqual({ cross_attention_dim: 768, ...expected });
+  });
+
+  test.each([
+    [
+      'image_encoder',
+      { ...clipVisionShapes(), 'vision_model.embeddings.position_embedding.weight': [18, 64] },
+    ],
+    ['image_encoder', clipVisionShapes({ width: 100 })],
+    ['image_encoder', clipVisionShapes({ layers: 0 })],
+    ['image_encoder', clipVisionShapes({ patch: 512, side: 2048 })],
+    ['ip_adapter', { ...projectionShapes.plain(1024, 700), ...ipAdapterShapes([320], 768) }],
+    ['ip_adapter', { 'image_proj.latents': [1, 1e6, 64], ...ipAdapterShapes([320], 768) }],
+    ['ip_adapter', ipAdapterShapes([320], 768)],
+  ] as const)('an %s of impossible sizes is refused', (component, shapes) => {
+    expect(() => inferConfig(component, shapesOf(shapes))).toThrow(/of an unknown kind/);
+  });
 });

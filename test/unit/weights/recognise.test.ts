@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { recogniseWeights } from '#weights/recognise.ts';
 import type { TensorSource, TensorType } from '#weights/tensor-source.ts';
 import names from '../../fixtures/checkpoint-names.json' with { type: 'json' };
+import { clipVisionShapes, ipAdapterShapes, projectionShapes } from '../../support/tiny-image-prompt.ts';
 import { headerOf } from './tensors.ts';
 
 type Row = [original: string, diffusers: string, shape: number[]];
@@ -104,7 +105,32 @@ test.each([
       ['image_proj.proj.weight', [3072, 1024]],
       ['ip_adapter.1.to_k_ip.weight', [320, 768]],
     ]),
+    { kind: 'ip-adapter', family: 'sd1', components: ['ip_adapter'] },
+  ],
+  [
+    'an IP-Adapter Plus for SDXL',
+    fileOf(Object.entries({ ...projectionShapes.plus(1280, 2048), ...ipAdapterShapes([640], 2048) })),
+    { kind: 'ip-adapter', family: 'sdxl' },
+  ],
+  [
+    'an IP-Adapter Full',
+    fileOf(Object.entries({ ...projectionShapes.full(1280, 768), ...ipAdapterShapes([320], 768) })),
     { kind: 'ip-adapter', family: 'sd1' },
+  ],
+  [
+    'a CLIP vision model',
+    fileOf(Object.entries(clipVisionShapes())),
+    { kind: 'clip-vision', family: null, components: ['image_encoder'] },
+  ],
+  [
+    'a whole CLIP, of which images need one half',
+    fileOf([
+      ...Object.entries(clipVisionShapes()),
+      ['text_model.encoder.layers.0.mlp.fc1.weight', [3072, 768]],
+      ['text_projection.weight', [768, 768]],
+      ['logit_scale', []],
+    ]),
+    { kind: 'clip-vision', family: null, components: ['image_encoder'] },
   ],
   ['a T2I adapter', fileOf([['body.0.block1.weight', [320, 320, 3, 3]]]), { kind: 't2i-adapter' }],
   ['an embedding for SD 2.x', fileOf([['emb_params', [4, 1024]]]), { kind: 'embedding', family: 'sd2' }],
@@ -118,6 +144,23 @@ test.each([
   ],
 ])('%s', (_, file, expected) => {
   expect(recogniseWeights(file)).toMatchObject({ ...expected, problem: null });
+});
+
+test.each([
+  ['with a LoRA', { 'ip_adapter.0.to_q_lora.down.weight': [128, 320] }],
+  ['Plus', { 'image_proj.perceiver_resampler.proj_in.weight': [768, 1280] }],
+  ['of a portrait', { 'image_proj.proj.0.weight': [1024, 512], 'image_proj.norm.weight': [768] }],
+])('an IP-Adapter FaceID %s needs another network', (_, shapes) => {
+  const tensors = Object.entries({ ...shapes, ...ipAdapterShapes([320], 768) });
+  const { kind, problem } = recogniseWeights(fileOf(tensors));
+  expect(kind).toBe('ip-adapter');
+  expect(problem).toMatch(/^It is an IP-Adapter FaceID, which needs a face recognition network/);
+});
+
+test('a part of an IP-Adapter is of no use', () => {
+  const { kind, problem } = recogniseWeights(fileOf(Object.entries(projectionShapes.plain(1024, 768))));
+  expect(kind).toBe('ip-adapter');
+  expect(problem).toBe('It is only a part of an IP-Adapter, and of no use alone.');
 });
 
 const ATTENTION = 'lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k';

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi, type Api } from '#api/index.ts';
 import { fromBase64, toBase64 } from '#codecs/base64.ts';
@@ -13,7 +14,7 @@ import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-eng
 /** The services on the built-in model, from request to image. */
 
 const SIDE = 256;
-const engine = createEngine(openNodeRuntime, () => readFrom(EMOJI_MINI));
+const engine = createEngine(openNodeRuntime, ({ id }) => readFrom(path.join(EMOJI_MINI, '..', id)));
 let tab: HostTab;
 let api: Api;
 
@@ -21,7 +22,7 @@ beforeAll(async () => {
   const state = { stage: 'installed', installedAt: 0 } as const;
   tab = await openHostAround({
     startEngine: () => asThread(engine),
-    library: startFakeLibrary({ packs: [{ pack: packs['emoji-mini'], state }] }),
+    library: startFakeLibrary({ packs: Object.values(packs).map((pack) => ({ pack, state })) }),
     settings: { 'modelslab.wait_seconds': 240 },
   });
   const { host } = tab;
@@ -135,5 +136,68 @@ describe('switches of text-to-image', () => {
     const plain = await modelslab('text2img', {});
     const image = await modelslab('text2img', { [name]: 'yes' });
     expect(compareImages(image, plain).mean).toBeGreaterThan(0.5);
+  });
+});
+
+describe('the safety checker', () => {
+  const checked = async (threshold: number | null, body: object) => {
+    await tab.host.updateSettings({ 'app.safety_threshold': threshold });
+    const answer = await jsonOf<{ output: string[]; nsfw_content_detected: boolean }>(
+      post(api, '/api/v1/enterprise/text2img', { ...request, num_inference_steps: 2, ...body }),
+    );
+    await tab.host.updateSettings({ 'app.safety_threshold': null });
+    return { ...answer, image: await fileAt(answer.output[0] ?? '') };
+  };
+
+  it('lets harmless images pass, and says so', async () => {
+    const { nsfw_content_detected: found, image } = await checked(null, { safety_checker: 'yes' });
+    expect(found).toBe(false);
+    expect(image).toEqual((await checked(null, { safety_checker: 'no' })).image);
+  });
+
+  it.each(['black', 'blur', 'pixelate', 'sensitive_content_text'])('hides others: %s', async (type) => {
+    const plain = await checked(null, { safety_checker: 'no' });
+    // Everything counts as unsafe at this threshold.
+    const { nsfw_content_detected: found, image } = await checked(0, { safety_checker_type: type });
+    expect(found).toBe(true);
+    const { width, height, channels, data } = decodePng(image);
+    expect([width, height]).toEqual([SIDE, SIDE]);
+    const colours = new Set(
+      Array.from({ length: SIDE * SIDE }, (_, i) => data.slice(i * channels, i * channels + 3).join()),
+    );
+    if (type === 'black') expect([...colours]).toEqual(['0,0,0']);
+    if (type === 'sensitive_content_text') expect([...colours].sort()).toEqual(['0,0,0', '200,200,200']);
+    if (type === 'pixelate') expect(colours.size).toBeLessThanOrEqual(16 * 16);
+    expect(compareImages(image, plain.image).mean).toBeGreaterThan(2);
+    const off = await checked(0, { safety_checker: 'no', safety_checker_type: type });
+    expect([off.nsfw_content_detected, off.image]).toEqual([false, plain.image]);
+  });
+
+  it('checks an image that is sent', async () => {
+    const check = async () =>
+      jsonOf(post(api, '/api/v1/enterprise/nsfw_image_check', { key: 'k', init_image: toBase64(sky) }));
+    expect(await check()).toEqual({ status: 'success', has_nsfw_concept: [false] });
+    await tab.host.updateSettings({ 'app.safety_threshold': 0 });
+    expect(await check()).toEqual({ status: 'success', has_nsfw_concept: [true] });
+    await tab.host.updateSettings({ 'app.safety_threshold': null });
+    const broken = { key: 'k', init_image: toBase64(new Uint8Array(10)) };
+    const response = await post(api, '/api/v1/enterprise/nsfw_image_check', broken);
+    expect(response.ok).toBe(false);
+    expect(await response.json()).toMatchObject({ status: 'error' });
+  });
+
+  it('is itsrose’s too, by either of its names', async () => {
+    await tab.host.updateSettings({ 'app.safety_threshold': 0 });
+    const ask = (body: object) =>
+      jsonOf<{ result: { nsfw_content_detected: boolean } }>(
+        post(api, '/sdapi/txt2img', { ...request, num_inference_steps: 5, seed: '7', ...body }),
+      );
+    const answers = [
+      await ask({ safety_checker: 'yes', safety_checker_type: 'black' }),
+      await ask({ safety_checker: 'no', nsfw_filter: true }),
+      await ask({ safety_checker: 'no' }),
+    ];
+    await tab.host.updateSettings({ 'app.safety_threshold': null });
+    expect(answers.map(({ result }) => result.nsfw_content_detected)).toEqual([true, true, false]);
   });
 });

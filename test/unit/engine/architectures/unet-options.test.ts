@@ -191,9 +191,20 @@ test('an IP-Adapter of scale 0 changes nothing, of scale 1 it does', async () =>
     ip_scale_0: { data: Float32Array.of(scale), shape: [1] },
   });
   const plain = await run(inputs());
-  expect(relativeError(await run(feeds(0), { ipAdapters: 1 }, weights), plain)).toBeLessThan(1e-6);
-  expect(relativeError(await run(feeds(1), { ipAdapters: 1 }, weights), plain)).toBeGreaterThan(1e-3);
-  expect(buildUnet2dCondition(unet.config, { weights, ipAdapters: 1 }).unused).toEqual([]);
+  const options = { ipAdapters: [{ images: 1, tokens: 4 }] };
+  expect(relativeError(await run(feeds(0), options, weights), plain)).toBeLessThan(1e-6);
+  expect(relativeError(await run(feeds(1), options, weights), plain)).toBeGreaterThan(1e-3);
+  expect(buildUnet2dCondition(unet.config, { weights, ...options }).unused).toEqual([]);
+
+  // Two images at half the weight are one at the whole, if they are the same.
+  const tokens = pseudoRandom(4 * 32, 3);
+  const twice = {
+    ...inputs(),
+    ip_hidden_states_0: { data: Float32Array.of(...tokens, ...tokens), shape: [1, 8, 32] },
+    ip_scale_0: { data: Float32Array.of(0.5, 0.5), shape: [2] },
+  };
+  const two = await run(twice, { ipAdapters: [{ images: 2, tokens: 4 }] }, weights);
+  expect(relativeError(two, await run(feeds(1), options, weights))).toBeLessThan(1e-5);
 });
 
 test.each([

@@ -7,6 +7,7 @@ import type { GenerateJob } from '#protocol/job.ts';
 import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import { dequantiseTensors } from '#weights/quantise.ts';
 import { openSafetensors } from '#weights/safetensors-source.ts';
+import type { TensorSource } from '#weights/tensor-source.ts';
 import { buildEmoji, readEmoji } from '../../../support/emoji-weights.ts';
 import { compareImages } from '../../../support/images.ts';
 import { textToImage } from '../../../support/jobs.ts';
@@ -69,4 +70,51 @@ test('what is asked for changes its images, and they come back without it', asyn
   for (const [what, job] of Object.entries(changed))
     expect(compareImages(await imageOf(job), before).mean, what).toBeGreaterThan(0.1);
   expect(compareImages(await imageOf(plain), before).largest).toBe(0);
+});
+
+test('a UNet of it may take the pooled prompt and the sizes as SDXL’s does, and the last layer all the same', async () => {
+  const config = {
+    ...(JSON.parse(readFileSync(path.join(EMOJI_MINI, 'unet/config.json'), 'utf8')) as object),
+    addition_embed_type: 'text_time',
+    addition_time_embed_dim: 32,
+    projection_class_embeddings_input_dim: 448,
+  };
+  const unet = await readEmoji('unet', 'int8');
+  /** @param last the second layer of the new embedding: zeros add nothing */
+  const extended = async (id: string, last: Float32Array<ArrayBuffer>): Promise<FilledPack<ModelPack>> => {
+    const added = tensorsOf({
+      'add_embedding.linear_1.weight': { shape: [384, 448], data: pseudoRandom(384 * 448) },
+      'add_embedding.linear_1.bias': { shape: [384], data: pseudoRandom(384) },
+      'add_embedding.linear_2.weight': { shape: [384, 384], data: last },
+      'add_embedding.linear_2.bias': { shape: [384], data: new Float32Array(384) },
+    });
+    const both: TensorSource = {
+      names: () => [...unet.names(), ...added.names()],
+      info: (name) => added.info(name) ?? unet.info(name),
+      read: (name) => (added.info(name) ? added : unet).read(name),
+    };
+    const files = {
+      ...model.files,
+      'unet/config.json': new Blob([JSON.stringify(config)]),
+      'unet/model.safetensors': await fileOf(both),
+    };
+    return { pack: { ...model.pack, id }, files };
+  };
+  const before = await imageOf(plain);
+  const size = 384 * 384;
+  const models = [
+    await extended('unchanged', new Float32Array(size)),
+    await extended('changed', pseudoRandom(size)),
+  ];
+  const others = engineFor([...models, embedding]);
+  const differences = await Promise.all(
+    models.map(async (other) => {
+      const job = textToImage({ prompt: 'red apple my-word', seeds: [5n], steps: 2, model: other.pack.id });
+      const { pngs } = await generate(others, other, job, [embedding]);
+      return compareImages(pngs[0] ?? new Uint8Array(), before).mean;
+    }),
+  );
+  await others.unload();
+  expect(differences[0]).toBe(0);
+  expect(differences[1]).toBeGreaterThan(0.1);
 });

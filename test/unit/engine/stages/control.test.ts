@@ -24,6 +24,8 @@ import { tinyControlNetFile } from '../../../support/tiny-checkpoint.ts';
 import { tinyControlNet, tinyModel } from '../../../support/tiny-control.ts';
 import { addOnPack, engineFor, modelPack, generate, type FilledPack } from '../../../support/tiny-packs.ts';
 
+const noNetwork = (): Promise<Pixels> => Promise.reject(new Error('No network was expected.'));
+
 const SHAPE = { channels: 4, height: 8, width: 8 };
 const LENGTH = 4 * 8 * 8;
 
@@ -87,7 +89,7 @@ async function denoise(
     shape: SHAPE,
     prompts: [PROMPT],
     guidanceScale,
-    controls: await prepareControls(loaded, specs, SHAPE),
+    controls: await prepareControls(loaded, specs, SHAPE, noNetwork),
     evaluations,
   });
   const outputs: Float32Array[] = [];
@@ -228,7 +230,11 @@ describe('the control image', () => {
   const wide = pngOf(32, 16, (x) => (x < 16 ? [10, 20, 30] : [200, 100, 0]));
   const pixelAt = async (spec: Partial<ControlSpec>, x: number, y: number) => {
     const size = { width: 16, height: 16 };
-    const { data } = await prepareControlImage(control({ image: wide, ...spec }), { size, rules: 'a1111' });
+    const { data } = await prepareControlImage(control({ image: wide, ...spec }), {
+      size,
+      rules: 'a1111',
+      makeMap: noNetwork,
+    });
     return [0, 1, 2].map((channel) => Math.round(255 * (data[(channel * 16 + y) * 16 + x] ?? NaN)));
   };
 
@@ -249,7 +255,7 @@ describe('the control image', () => {
   test('can be searched for edges: those of a square are one closed line', async () => {
     const { data } = await prepareControlImage(
       control({ preprocessor: { kind: 'canny', low: 100, high: 200 } }),
-      { size: { width: 64, height: 64 }, rules: 'a1111' },
+      { size: { width: 64, height: 64 }, rules: 'a1111', makeMap: noNetwork },
     );
     const edge = (x: number, y: number) => data[y * 64 + x] === 1;
     const places = Array.from({ length: 64 * 64 }, (_, i) => [i % 64, Math.floor(i / 64)] as const).filter(
@@ -270,7 +276,7 @@ describe('the control image', () => {
     const flat = pngOf(20, 20, () => [120, 130, 140]);
     const { data } = await prepareControlImage(
       control({ image: flat, preprocessor: { kind: 'canny', low: 100, high: 200 } }),
-      { size: { width: 20, height: 20 }, rules: 'a1111' },
+      { size: { width: 20, height: 20 }, rules: 'a1111', makeMap: noNetwork },
     );
     expect(data.every((value) => value === 0)).toBe(true);
   });
@@ -289,7 +295,7 @@ describe('where there is an init image', () => {
     finish: (image) => Promise.resolve({ image }),
     ...changes,
   });
-  const target = { size: { width: 16, height: 16 }, rules: 'a1111' } as const;
+  const target = { size: { width: 16, height: 16 }, rules: 'a1111', makeMap: noNetwork } as const;
   const without = { fit: 'stretch', preprocessor: { kind: 'none' } } as const;
 
   test('it is the control image by default', async () => {
@@ -323,7 +329,7 @@ describe('preprocessors by name', () => {
     fit: 'stretch',
     preprocessor: { kind: 'module', name, resolution: 64, thresholdA: 100, thresholdB: 200 },
   });
-  const target = { size: { width: 32, height: 32 }, rules: 'a1111' } as const;
+  const target = { size: { width: 32, height: 32 }, rules: 'a1111', makeMap: noNetwork } as const;
 
   test('look at the image before it is brought to size', async () => {
     const { data, width } = await prepareControlImage(spec('threshold'), target);
@@ -339,6 +345,20 @@ describe('preprocessors by name', () => {
       code: 'invalid_request',
     });
   });
+
+  test('that run a network make their map of the whole image, which is brought to size then', async () => {
+    const asked: unknown[] = [];
+    const preprocessor = { kind: 'openpose', resolution: 96 } as const;
+    const { data, width } = await prepareControlImage(control({ preprocessor }), {
+      ...target,
+      makeMap(wanted, { width: across, height: down, channels }) {
+        asked.push(wanted, [across, down, channels]);
+        return Promise.resolve(createPixels({ width: 96, height: 96 }, 3, 255));
+      },
+    });
+    expect(asked).toEqual([preprocessor, [64, 64, 3]]);
+    expect([width, data.every((value) => value === 1)]).toEqual([32, true]);
+  });
 });
 
 test('rows one by one make what they make together', async () => {
@@ -348,7 +368,7 @@ test('rows one by one make what they make together', async () => {
     shape: SHAPE,
     prompts: [PROMPT, PROMPT],
     guidanceScale: 5,
-    controls: await prepareControls(loaded, [control()], SHAPE),
+    controls: await prepareControls(loaded, [control()], SHAPE, noNetwork),
     evaluations: 1,
   };
   const instruction = { op: 'denoise', from: 'x', to: 'y', timestep: 500, inputScale: 1 } as const;
@@ -375,7 +395,7 @@ test('rows that do not fit together go one by one', async () => {
     shape: SHAPE,
     prompts: [PROMPT],
     guidanceScale: 5,
-    controls: await prepareControls(loaded, [control()], SHAPE),
+    controls: await prepareControls(loaded, [control()], SHAPE, noNetwork),
     evaluations: 2,
   };
   const instruction = { op: 'denoise', from: 'x', to: 'y', timestep: 500, inputScale: 1 } as const;

@@ -26,7 +26,12 @@ type Fooocus = Extract<ControlSpec['preprocessor'], { kind: 'fooocus' }>;
 async function prepare(map: Fooocus['map'], changes: Partial<Fooocus> = {}, init?: PreparedInit) {
   const preprocessor = { kind: 'fooocus', map, low: 64, high: 128, ...changes } as const;
   const spec = { image, fit: 'cover', preprocessor } as const;
-  const { width, height, data } = await prepareControlImage(spec, { size: SIZE, rules: 'a1111', init });
+  const { width, height, data } = await prepareControlImage(spec, {
+    size: SIZE,
+    rules: 'a1111',
+    init,
+    makeMap: () => Promise.reject(new Error('No network was expected.')),
+  });
   expect({ width, height }).toEqual(SIZE);
   const area = width * height;
   return Uint8ClampedArray.from(

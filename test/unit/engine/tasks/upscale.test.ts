@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodePng, decodePng } from '#codecs/png.ts';
 import { readPngText } from '#codecs/png-text.ts';
 import { buildRrdbNet } from '#engine/architectures/rrdb-net.ts';
+import { createDevice } from '#engine/models/device.ts';
 import { createModels } from '#engine/models/models.ts';
 import { createUpscalers, type Upscalers } from '#engine/models/upscalers.ts';
 import { placeTile, planTiles } from '#engine/stages/post/upscale-tiles.ts';
@@ -212,7 +213,7 @@ it('takes smaller tiles where memory runs out', async () => {
   const filesOf = () => (path: string) => Promise.resolve(fourTimes.files[path]);
   const job = upscale({ image: imageOf(96, 64), upscaler: 'tiny-4x', size: { factor: 4 } });
   const run = createRunContext(
-    { runtime, models: createModels(runtime, filesOf), upscalers: confined },
+    { ...createDevice(runtime, createModels(runtime, filesOf)), upscalers: confined },
     job,
     [fourTimes.pack],
     filesOf,

@@ -21,8 +21,11 @@ interface Answer {
   errors: string;
 }
 
-async function generate(units: readonly unknown[], { model = OWN_GRAPHS_MODEL, more = {} } = {}) {
-  const fake = createFakeHost({ models: [model], addOns: ADD_ONS });
+async function generate(
+  units: readonly unknown[],
+  { model = OWN_GRAPHS_MODEL, more = {}, addOns = ADD_ONS } = {},
+) {
+  const fake = createFakeHost({ models: [model], addOns });
   const body = {
     prompt: 'a house',
     width: 64,
@@ -162,6 +165,7 @@ describe('units of the ControlNet extension', () => {
     ],
     [{ image, model: 'depth', effective_region_mask: image }, 422, 'effective_region_mask'],
     [{ image, model: 'depth', advanced_weighting: [1] }, 422, 'advanced_weighting'],
+    [{ image, model: 'depth', ipadapter_input: ['gAIu'] }, 422, 'ipadapter_input'],
     [{ image, model: 'depth', module: 'inpaint_only' }, 422, "'inpaint_only' of an image of its own"],
     [{ image, model: 'xl-canny' }, 500, 'not compatible'],
   ];
@@ -206,9 +210,11 @@ describe('routes of the extension', () => {
     expect(await get('module_list')).toMatchObject({
       module_list: [
         'none',
+        'ip-adapter-auto',
         'tile_resample',
         'recolor_luminance',
         'lineart_standard',
+        'ip-adapter_clip_sd15',
         'inpaint_only',
         'canny',
         'invert',
@@ -216,6 +222,9 @@ describe('routes of the extension', () => {
         'color',
         'scribble_xdog',
         'recolor_intensity',
+        'openpose',
+        'ip-adapter_clip_sdxl_plus_vith',
+        'ip-adapter_clip_sdxl',
         'inpaint',
         'blur_gaussian',
       ],
@@ -252,6 +261,56 @@ describe('routes of the extension', () => {
   });
 });
 
+describe('preprocessors that run a network', () => {
+  const addOns = [
+    ...ADD_ONS,
+    withNetwork('midas'),
+    withNetwork('depth-anything'),
+    testAddOn('preprocessor', 'pose'),
+    testAddOn('finder', 'faces'),
+  ];
+
+  it('are listed as far as their networks are installed', async () => {
+    const api = createApi(createFakeHost({ addOns }));
+    const { module_list: all } = await jsonOf<{ module_list: string[] }>(
+      api.request('/controlnet/module_list?alias_names=true'),
+    );
+    expect(all).toEqual(
+      expect.arrayContaining(['depth_midas', 'normal_midas', 'depth_anything', 'depth_anything_v2']),
+    );
+    expect(all.indexOf('inpaint_only')).toBeLessThan(all.indexOf('depth_midas'));
+    const { control_types: types } = await jsonOf<{ control_types: Record<string, unknown> }>(
+      api.request('/controlnet/control_types'),
+    );
+    expect(types['Depth']).toMatchObject({
+      module_list: ['none', 'depth_midas', 'depth_anything_v2', 'depth_anything'],
+      default_option: 'depth_midas',
+    });
+    expect(types['OpenPose']).toMatchObject({ module_list: ['none', 'openpose'] });
+  });
+
+  it.each([
+    ['openpose', { kind: 'openpose', resolution: 512 }],
+    ['depth', { kind: 'depth', model: 'midas', resolution: 512 }],
+    ['depth_anything_v2', { kind: 'depth', model: 'depth-anything', resolution: 512 }],
+    ['normal_midas', { kind: 'normal', model: 'midas', resolution: 512, background: 0.4 }],
+  ])('become part of the job: %s', async (module, preprocessor) => {
+    const { job } = await generate([{ image, model: 'depth', module }], { addOns });
+    expect(job?.controls?.[0]?.preprocessor).toEqual(preprocessor);
+  });
+
+  it('say what has to be installed', async () => {
+    const { answer, status } = await generate([{ image, model: 'depth', module: 'depth_midas' }]);
+    expect(status).toBe(404);
+    expect(JSON.stringify(answer)).toContain("'depth_midas' needs MiDaS as ONNX");
+  });
+});
+
+function withNetwork(network: string) {
+  const addOn = testAddOn('preprocessor', network);
+  return { ...addOn, pack: { ...addOn.pack, network } };
+}
+
 describe('POST /controlnet/detect', () => {
   const api = createApi(createFakeHost());
   const detect = (body: object) => post(api, '/controlnet/detect', body);
@@ -280,6 +339,7 @@ describe('POST /controlnet/detect', () => {
 
   it.each([
     [{ controlnet_module: 'openpose_full', controlnet_input_images: [image] }, 422, 'openpose_full'],
+    [{ controlnet_module: 'ip-adapter-auto', controlnet_input_images: [image] }, 422, 'not supported'],
     [{ controlnet_module: 'canny' }, 422, 'No image selected'],
     [{ controlnet_module: 'inpaint_only', controlnet_input_images: [image] }, 422, 'Module not supported'],
     [{ controlnet_module: 'canny', controlnet_input_images: ['?'] }, 500, 'Invalid encoded image'],

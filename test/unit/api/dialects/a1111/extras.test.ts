@@ -1,10 +1,11 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { toBase64 } from '#codecs/base64.ts';
 import { encodePng } from '#codecs/png.ts';
 import { pixelsOf, progressOf } from '../../../../support/a1111.ts';
 import { createFakeHost, testAddOn } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 describe('extras', () => {
   const image = toBase64(encodePng({ width: 2, height: 2, channels: 3, data: new Uint8Array(12) }));
@@ -110,24 +111,6 @@ describe('extras', () => {
       500,
       { error: 'AssertionError', detail: '', errors: 'could not find upscaler named nowhere' },
     ],
-    [
-      { image, gfpgan_visibility: 0.5 },
-      422,
-      {
-        error: 'HTTPException',
-        detail: "'gfpgan_visibility' needs face restoration, which is not available here yet.",
-        errors: '',
-      },
-    ],
-    [
-      { image, codeformer_visibility: 1, codeformer_weight: 0.5 },
-      422,
-      {
-        error: 'HTTPException',
-        detail: "'codeformer_visibility' needs face restoration, which is not available here yet.",
-        errors: '',
-      },
-    ],
   ])('%j is refused', async (body, status, answer) => {
     const { response, answer: error, job } = await extras('extra-single-image', body);
     expect([response.status, error, job]).toEqual([status, { ...answer, body: '' }, undefined]);
@@ -151,7 +134,7 @@ describe('extras', () => {
       { data: image, name: 'b.png' },
     ];
     const answer = post(api, '/sdapi/v1/extra-batch-images', { imageList, upscaler_1: 'Lanczos' });
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       const { progress, state } = await progressOf(api);
       expect(state).toMatchObject({
         job: 'extras',

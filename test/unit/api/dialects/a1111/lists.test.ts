@@ -27,11 +27,11 @@ describe('lists', () => {
     ],
     ['sd-vae', 0, undefined],
     ['hypernetworks', 0, undefined],
-    ['face-restorers', 0, undefined],
+    ['face-restorers', 1, { name: 'Detail (built in)', cmd_dir: null }],
     ['realesrgan-models', 0, undefined],
     ['loras', 0, undefined],
     ['extensions', 0, undefined],
-    ['script-info', 21, { name: 'comments', is_alwayson: true, is_img2img: false, args: [] }],
+    ['script-info', 23, { name: 'comments', is_alwayson: true, is_img2img: false, args: [] }],
   ])('%s', async (path, length, first) => {
     const list = await jsonOf<unknown[]>(createApi(createFakeHost()).request(`/sdapi/v1/${path}`));
     expect(list).toHaveLength(length);

@@ -94,10 +94,10 @@ describe('options', () => {
   });
 
   it('that need what is not built are refused, whether changed before or with the request', async () => {
-    const { status, answer } = await txt2img({ ...SMALL, override_settings: { face_restoration: true } });
+    const { status, answer } = await txt2img({ ...SMALL, override_settings: { sd_hypernetwork: 'new' } });
     expect([status, answer.detail]).toEqual([
       422,
-      "'face_restoration' needs face restoration, which is not available here yet.",
+      "'sd_hypernetwork' needs hypernetworks, which is not available here yet.",
     ]);
     const earlier = await txt2img(SMALL, { settings: { sd_hypernetwork: 'old' } });
     expect([earlier.status, earlier.answer.detail]).toEqual([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { applyStyles, stripComments } from '#api/dialects/a1111/prompt.ts';
+import { stripComments } from '#api/dialects/a1111/prompt.ts';
+import { applyStyles } from '#codecs/prompt/apply-styles.ts';
 
 describe('stripComments', () => {
   it.each([

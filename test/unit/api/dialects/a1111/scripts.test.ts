@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { ApiHost } from '#api/connection.ts';
 import { createApi } from '#api/index.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { GenerateJob } from '#protocol/job.ts';
@@ -235,12 +236,16 @@ describe('X/Y/Z plot', () => {
     ['Checkpoint name', 'nowhere'],
     ['Steps', 'many'],
     ['Prompt S/R', 'a pear, a plum'],
-    ['Face restore', 'GFPGAN'],
     ['Seed', ''],
   ])('refuses %s: %s before anything runs', async (axis, values) => {
     const { status, jobs } = await xyz(plot([[axis, values]]));
     expect(status).toBe(422);
     expect(jobs).toHaveLength(0);
+  });
+
+  it('refuses a face restorer that is not installed before anything runs', async () => {
+    const { status, jobs } = await xyz(plot([['Face restore', 'GFPGAN']]));
+    expect([status, jobs.length]).toEqual([404, 0]);
   });
 
   it('refuses grids that are too large, as the original', async () => {
@@ -349,9 +354,9 @@ describe('Loopback', () => {
     ]);
   });
 
-  it('refuses to ask for a caption', async () => {
-    const { status, answer } = await loop([2, 0.5, 'Linear', 'CLIP']);
-    expect([status, answer.detail]).toEqual([422, expect.stringContaining('a model that describes images')]);
+  it('refuses to ask for a caption where nothing is installed that could describe an image', async () => {
+    const { status, jobs } = await loop([2, 0.5, 'Linear', 'CLIP']);
+    expect([status, jobs.length]).toEqual([404, 0]);
   });
 });
 
@@ -503,5 +508,112 @@ describe('scripts', () => {
     const response = await answered;
     expect(response.status).toBe(200);
     expect(fake.jobs.length).toBe(2);
+  });
+});
+
+describe('between two runs', () => {
+  /** A script that stands where its first run has ended, until its host is let go on. */
+  async function untilFirstRunEnded() {
+    const fake = createFakeHost();
+    const [first, goOn] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    // A host that is slow to hand over images.
+    const host = new Proxy(fake.host, {
+      get: (target, name: keyof ApiHost) =>
+        name === 'images'
+          ? async (id: string) => {
+              first.resolve(undefined);
+              await goOn.promise;
+              return target.images(id);
+            }
+          : target[name],
+    });
+    const api = createApi({
+      connect: () => Promise.resolve({ host, ended: new Promise<void>(() => undefined) }),
+    });
+    const answered = post(api, '/sdapi/v1/txt2img', {
+      ...SMALL,
+      script_name: 'Prompts from file or textbox',
+      script_args: [false, false, 'start', 'a\nb\nc'],
+      force_task_id: 'mine',
+    });
+    await first.promise;
+    return { api, fake, answered, goOn: () => goOn.resolve(undefined) };
+  }
+
+  it('holds its place', async () => {
+    const { api, fake, answered, goOn } = await untilFirstRunEnded();
+    expect(await progressOf(api)).toMatchObject({
+      state: { job: 'Batch 1 out of 3', job_count: 3, job_no: 0, interrupted: false },
+    });
+    expect(await jsonOf(post(api, '/internal/progress', { id_task: 'mine' }))).toMatchObject({
+      active: true,
+      queued: false,
+      completed: false,
+    });
+    goOn();
+    expect((await answered).status).toBe(200);
+    expect(fake.jobs).toHaveLength(3);
+    expect(await progressOf(api)).toMatchObject({ progress: 0, state: { job: '', job_count: 0 } });
+    expect(await jsonOf(post(api, '/internal/progress', { id_task: 'mine' }))).toMatchObject({
+      active: false,
+      completed: true,
+    });
+  });
+
+  it('is ended by an interrupt, and answers with what there is', async () => {
+    const { api, fake, answered, goOn } = await untilFirstRunEnded();
+    expect(await jsonOf(post(api, '/sdapi/v1/interrupt'))).toEqual({});
+    expect(await progressOf(api)).toMatchObject({ state: { job_count: 3, interrupted: true } });
+    goOn();
+    const answer = await jsonOf<Txt2imgAnswer>(answered);
+    expect(answer.images).toHaveLength(1);
+    expect(fake.jobs).toHaveLength(1);
+    expect(await progressOf(api)).toMatchObject({ state: { job_count: 0, interrupted: false } });
+  });
+});
+
+describe('results that no run has made are in the gallery', () => {
+  /** The images of all jobs of the host that has answered. */
+  async function gallery(route: 'txt2img' | 'img2img', body: object) {
+    const fake = createFakeHost();
+    const response = await post(createApi(fake), `/sdapi/v1/${route}`, { ...SMALL, ...body });
+    expect(response.status).toBe(200);
+    const { images } = await jsonOf<Txt2imgAnswer>(response);
+    const stored = await Promise.all((await fake.host.jobs()).map(({ id }) => fake.host.images(id)));
+    return { answered: images, stored: stored.flat() };
+  }
+
+  it.each([
+    ['SD upscale', [null, 16, 'None', 2], '64x64'],
+    ["Poor man's outpainting", [32, 0, 'fill', ['right']], '128x64'],
+    ['Outpainting mk2', [null, 64, 0, ['right']], '128x64'],
+  ])('%s: the image, and not its parts', async (name, args, size) => {
+    const { answered, stored } = await gallery('img2img', {
+      init_images: [init],
+      script_name: name,
+      script_args: args,
+    });
+    expect(stored.map(({ width, height }) => `${width}x${height}`)).toEqual([size]);
+    expect(stored[0]).toMatchObject({ seed: '1000', prompt: SMALL.prompt });
+    expect(await blobToBase64(stored[0]?.blob ?? new Blob())).toBe(answered[0]);
+  });
+
+  const steps = ['Steps', '2,3', [], 0, '', [], 0, '', [], false];
+
+  it('a grid besides the images that it is made of', async () => {
+    const { stored } = await gallery('txt2img', { script_name: 'X/Y/Z plot', script_args: steps });
+    expect(stored.map(({ width }) => width)).toEqual([64, 64, 128]);
+    expect(stored[2]?.infotext).toContain('Script: X/Y/Z plot');
+    const matrix = await gallery('txt2img', { prompt: 'a tree|snow', script_name: 'Prompt matrix' });
+    expect(matrix.stored.map(({ width }) => width)).toEqual([64, 64, 128]);
+  });
+
+  it('no grid where the option grid_save is off', async () => {
+    const { answered, stored } = await gallery('txt2img', {
+      script_name: 'X/Y/Z plot',
+      script_args: steps,
+      override_settings: { grid_save: false },
+    });
+    expect([answered.length, stored.length]).toEqual([1, 2]);
   });
 });

@@ -206,7 +206,6 @@ describe('POST /sdapi/v1/txt2img', () => {
     ]);
   });
   it.each([
-    [{ restore_faces: true }, 'face restoration'],
     [{ tiling: true }, 'tiling'],
     [{ override_settings: { token_merging_ratio: 0.5 } }, 'token_merging_ratio'],
     [{ alwayson_scripts: { Hypertile: { args: [true] } } }, 'hypertile'],
@@ -226,8 +225,8 @@ describe('POST /sdapi/v1/txt2img', () => {
     const selected = await txt2img({ ...SMALL, script_name: 'Some script' });
     expect(selected.response.status).toBe(422);
     expect(selected.answer.detail).toBe("Script 'Some script' not found");
-    const always = await txt2img({ ...SMALL, alwayson_scripts: { ADetailer: { args: [] } } });
-    expect(always.answer.detail).toBe('always on script ADetailer not found');
+    const always = await txt2img({ ...SMALL, alwayson_scripts: { 'Some script': { args: [] } } });
+    expect(always.answer.detail).toBe('always on script Some script not found');
   });
 
   it('asks for whole timesteps where the options do', async () => {

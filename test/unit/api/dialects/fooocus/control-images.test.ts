@@ -121,14 +121,4 @@ describe('image prompts that are control images', () => {
       detail: [{ type: 'value_error', loc: ['body', 'image_prompts', 1, 'cn_img'] }],
     });
   });
-
-  it.each(['ImagePrompt', 'FaceSwap'])('%s is refused by the name of what is missing', async (type) => {
-    const api = createApi(createFakeHost({ addOns: networks }));
-    const json = await post(api, TEXT, { image_prompts: [{ cn_img, cn_type: type }] });
-    const form = await postForm(api, FORM, { cn_img1: fileOf(image), cn_type1: type });
-    for (const response of [json, form]) {
-      expect(response.status).toBe(501);
-      expect(await response.text()).toContain('needs image prompts, which');
-    }
-  });
 });

@@ -3,6 +3,7 @@ import { createApi, type Api } from '#api/index.ts';
 import { createFakeHost, testAddOn, type FakeHost } from '../../../../support/fake-host.ts';
 import { type ImageResult, type Json, untilFinished } from '../../../../support/fooocus.ts';
 import { jsonOf } from '../../../../support/http.ts';
+import { visionAddOn } from '../../../../support/vision-add-ons.ts';
 import { base64Of, imagePng, maskPng } from './images.ts';
 
 /*
@@ -39,7 +40,15 @@ async function expectQueued(api: Api, answer: Promise<Response>, jobType: string
 }
 
 function open(): { api: Api; host: FakeHost } {
-  const host = createFakeHost({ addOns: [testAddOn('lora', 'sdxl_lightning_4step_lora')] });
+  const host = createFakeHost({
+    addOns: [
+      testAddOn('lora', 'sdxl_lightning_4step_lora'),
+      testAddOn('finder', 'faces'),
+      visionAddOn('ip-adapter', 'ip-adapter-plus', { patch: 1280 }),
+      visionAddOn('ip-adapter', 'ip-adapter-plus-face', { patch: 1280 }),
+      visionAddOn('clip-vision', 'vit-h', { embedding: 1024, patch: 1280 }),
+    ],
+  });
   return { api: createApi(host), host };
 }
 
@@ -78,15 +87,12 @@ describe('examples_v1.py', () => {
     });
   });
 
-  it('image prompts, which need what is not built', async () => {
-    const { api } = open();
-    const data = { prompt: 'a cat', image_prompts: 'cn_stop' };
+  it('image prompts', async () => {
+    const { api, host } = open();
+    const data = { prompt: 'a cat', image_prompts: 'cn_stop', async_process: 'True' };
     const files = { cn_img1: photo, cn_img2: photo };
-    const answer = await sendForm(api, '/v1/generation/image-prompt', data, files);
-    expect(answer.status).toBe(501);
-    expect(await jsonOf<Json>(answer)).toMatchObject({
-      detail: expect.stringContaining('image prompts') as string,
-    });
+    await expectQueued(api, sendForm(api, '/v1/generation/image-prompt', data, files), 'Image Prompt');
+    expect(host.jobs[0]?.imagePrompts).toHaveLength(2);
   });
 });
 
@@ -145,9 +151,10 @@ describe('examples_v2.py', () => {
         outpaint_selections: ['Left', 'Right'],
       },
     ],
-  ])('%s needs what is not built', async (path, body) => {
-    const answer = await sendJson(open().api, path, body);
-    expect(answer.status).toBe(501);
-    expect(await answer.text()).toContain('image prompts');
+  ])('%s', async (path, body) => {
+    const { api, host } = open();
+    const answer = sendJson(api, path, body);
+    expect(await jsonOf<ImageResult[]>(answer)).toMatchObject([{ finish_reason: 'SUCCESS' }]);
+    expect(host.jobs[0]?.imagePrompts).toHaveLength(body.image_prompts.length);
   });
 });

@@ -1,9 +1,10 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { AppError } from '#protocol/error.ts';
 import { generate, type Json, postExample } from '../../../../support/fooocus.ts';
 import { createFakeHost } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 describe('failures of a synchronous generation', () => {
   it('is an empty list when the job failed', async () => {
@@ -15,7 +16,7 @@ describe('failures of a synchronous generation', () => {
     const host = createFakeHost({ stepMs: 2 });
     const api = createApi(host);
     const answer = generate(api, { image_number: 8, advanced_params: { overwrite_step: 5 } });
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       const [job] = await host.host.jobs();
       expect(job?.result?.artifacts.length).toBeGreaterThanOrEqual(1);
     });

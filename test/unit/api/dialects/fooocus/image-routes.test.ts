@@ -5,7 +5,6 @@ import { createFakeHost } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
 
 describe('endpoints for images', () => {
-  const image = new File([new Uint8Array(8)], 'a.png', { type: 'image/png' });
   const base64 = Buffer.from('image').toString('base64');
 
   it('text-to-image-with-ip generates from the prompt when there are no image prompts', async () => {
@@ -15,23 +14,6 @@ describe('endpoints for images', () => {
       const results = await jsonOf<ImageResult[]>(post(api, path, { ...EXAMPLE, image_prompts }));
       expect(results).toMatchObject([{ seed: '1234', finish_reason: 'SUCCESS' }]);
     }
-    const refused = await post(api, path, { ...EXAMPLE, image_prompts: [{ cn_img: base64 }] });
-    expect(refused.status).toBe(501);
-    expect((await jsonOf<Json>(refused))['detail']).toMatch(/^'image_prompts' needs image prompts/);
-  });
-
-  it.each([
-    [
-      '/v2/generation/image-prompt',
-      { image_prompts: [{ cn_img: base64 }] },
-      "'image_prompts' needs image prompts",
-    ],
-    ['/v2/generation/image-enhance', { enhance_ctrlnets: [] }, "'image-enhance' needs enhancing"],
-    ['/v1/tools/generate_mask', { image: base64 }, "'generate_mask' needs a model that finds things"],
-  ])('POST %s names what is missing', async (path, fields, missing) => {
-    const response = await post(createApi(createFakeHost()), path, fields);
-    expect(response.status).toBe(501);
-    expect((await jsonOf<Json>(response))['detail']).toContain(missing);
   });
 
   it.each([
@@ -45,24 +27,6 @@ describe('endpoints for images', () => {
     const response = await post(createApi(createFakeHost()), path, fields);
     expect(response.status).toBe(422);
     expect(await jsonOf<Json>(response)).toMatchObject({ detail: [{ type, loc: ['body', name] }] });
-  });
-
-  it.each([
-    [
-      '/v1/generation/image-prompt',
-      { cn_img1: image, cn_stop1: '', cn_weight1: '0.5' },
-      "'cn_img1' of type ImagePrompt needs image prompts",
-    ],
-    ['/v1/generation/image-enhance', { enhance_input_image: image }, "'image-enhance' needs enhancing"],
-    [
-      '/v1/tools/describe-image?image_type=Anime',
-      { image: image },
-      "'describe-image' needs a model that describes images",
-    ],
-  ])('POST %s, a form, names what is missing', async (path, parts, missing) => {
-    const response = await postForm(createApi(createFakeHost()), path, parts);
-    expect(response.status).toBe(501);
-    expect((await jsonOf<Json>(response))['detail']).toContain(missing);
   });
 
   it('a form without images generates from its prompt', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { describeProgress } from '#api/dialects/fooocus/jobs.ts';
 import { createApi } from '#api/index.ts';
 import { decodePng } from '#codecs/png.ts';
@@ -7,6 +7,7 @@ import { AppError } from '#protocol/error.ts';
 import { generate, type Json, postExample, untilFinished } from '../../../../support/fooocus.ts';
 import { createFakeHost } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 describe('jobs', () => {
   it('are followed from waiting to finished, with previews on the way', async () => {
@@ -23,7 +24,7 @@ describe('jobs', () => {
       job_result: null,
     });
     const query = `/v1/generation/query-job?job_id=${String(started['job_id'])}`;
-    const running = await vi.waitFor(async () => {
+    const running = await waitFor(async () => {
       const job = await jsonOf<Json>(api.request(`${query}&require_step_preview=true`));
       expect(job).toMatchObject({ job_stage: 'RUNNING', job_step_preview: expect.any(String) as string });
       return job;
@@ -52,7 +53,7 @@ describe('jobs', () => {
         advanced_params: { disable_preview: true },
       }),
     );
-    await vi.waitFor(async () => expect(await host.host.preview(String(job_id))).toBeDefined());
+    await waitFor(async () => expect(await host.host.preview(String(job_id))).toBeDefined());
     const job = await jsonOf<Json>(
       api.request(`/v1/generation/query-job?job_id=${String(job_id)}&require_step_preview=1`),
     );
@@ -144,7 +145,7 @@ describe('jobs', () => {
       postExample(api, { async_process: true, performance_selection: 'Lightning' }),
     );
     expect(second['job_stage']).toBe('WAITING');
-    await vi.waitFor(() => expect(host.jobs).toHaveLength(1));
+    await waitFor(() => expect(host.jobs).toHaveLength(1));
     await post(api, '/v1/generation/stop');
     expect(await untilFinished(api, first['job_id'])).toMatchObject({ job_stage: 'SUCCESS', job_result: [] });
     expect(await untilFinished(api, second['job_id'])).toMatchObject({
@@ -158,7 +159,7 @@ describe('jobs', () => {
     const changes = { image_number: 3, async_process: true, advanced_params: { overwrite_step: 5 } };
     const { job_id } = await jsonOf<Json>(postExample(api, changes));
     const seen: number[] = [];
-    await vi.waitFor(
+    await waitFor(
       async () => {
         const job = await jsonOf<Json>(api.request(`/v1/generation/query-job?job_id=${String(job_id)}`));
         seen.push(Number(job['job_progress']));

@@ -1,10 +1,11 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { decodePng } from '#codecs/png.ts';
 import { AppError } from '#protocol/error.ts';
 import { EXAMPLE, bytesOf, type Json, postExample, TEXT_TO_IMAGE } from '../../../../support/fooocus.ts';
 import { createFakeHost } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 describe('PNG bytes as the answer', () => {
   it.each([
@@ -44,7 +45,7 @@ describe('PNG bytes as the answer', () => {
     const host = createFakeHost({ stepMs: 5 });
     const api = createApi(host);
     const answer = postExample(api, {}, { Accept: 'image/png' });
-    await vi.waitFor(() => expect(host.jobs).toHaveLength(1));
+    await waitFor(() => expect(host.jobs).toHaveLength(1));
     await post(api, '/v1/generation/stop');
     const response = await answer;
     expect([response.status, await response.text()]).toEqual([400, 'USER_CANCEL']);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { styles } from '#api/dialects/fooocus/styles/index.ts';
+import { styles } from '#codecs/prompt/styles/index.ts';
 import { wildcards } from '#api/dialects/fooocus/wildcards/index.ts';
 import { fillWildcards, PROMPT_EXPANSION, RANDOM_STYLE } from '#api/dialects/fooocus/prompt.ts';
 import { PythonRandom } from '#codecs/prompt/python-random.ts';

@@ -5,6 +5,7 @@ import { sendWebhook } from '#api/webhooks.ts';
 import { AppError } from '#protocol/error.ts';
 import { generate, postExample } from '../../../../support/fooocus.ts';
 import { createFakeHost } from '../../../../support/fake-host.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 describe('webhook', () => {
   const sent: { url: string; body: unknown; mode: string | undefined }[] = [];
@@ -39,7 +40,7 @@ describe('webhook', () => {
     const api = createApi(createNotifyingHost());
     const request = { webhook_url: 'https://EXAMPLE.com/hook', image_number: 2 };
     const results = await generate(api, request);
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await waitFor(() => expect(sent).toHaveLength(1));
     expect(sent[0]).toMatchObject({
       url: 'https://EXAMPLE.com/hook',
       body: {
@@ -48,7 +49,7 @@ describe('webhook', () => {
       },
     });
     await postExample(api, { ...request, async_process: true });
-    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    await waitFor(() => expect(sent).toHaveLength(2));
     const {
       job_result: [image],
     } = sent[1]?.body as { job_result: { url: string }[] };
@@ -58,14 +59,14 @@ describe('webhook', () => {
   it('carries no image when it failed', async () => {
     const api = createApi(createNotifyingHost({ failure: new AppError('internal', 'Boom') }));
     await generate(api, { webhook_url: 'https://EXAMPLE.com/hook' });
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await waitFor(() => expect(sent).toHaveLength(1));
     expect(sent[0]?.body).toMatchObject({ job_result: [] });
   });
 
   it('is sent without CORS where the server does not allow it', async () => {
     blocked = true;
     await generate(createApi(createNotifyingHost()), { webhook_url: 'https://EXAMPLE.com/hook' });
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await waitFor(() => expect(sent).toHaveLength(1));
     expect(sent[0]?.mode).toBe('no-cors');
   });
 });

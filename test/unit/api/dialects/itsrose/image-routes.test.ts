@@ -31,7 +31,10 @@ describe('/sdapi/img2img', () => {
     expect(job).toMatchObject({
       init: { from: 'image', rules: 'diffusers', fit: 'stretch' },
       passes: [{ strength: 0.4, size: { width: 256, height: 128 }, graph: { tokenMerging: 0.5 } }],
-      post: [{ kind: 'upscale', size: { factor: 2 } }],
+      post: [
+        { kind: 'upscale', size: { factor: 2 } },
+        { kind: 'safety', action: 'text' },
+      ],
     });
     expect(await bytesOf(job?.init.from === 'image' ? job.init.images[0] : undefined)).toEqual(image);
     expect(answer.result.meta).toMatchObject({ strength: 0.4, init_image: null, width: 512 });

@@ -17,13 +17,6 @@ describe('other routes', () => {
     expect(result.schedulers).toHaveLength(18);
   });
 
-  it('generate_prompt is refused by name', async () => {
-    const response = await createApi(createFakeHost()).request('/sdapi/generate_prompt?init_image=x');
-    expect(await jsonOf(response)).toMatchObject({
-      message: expect.stringContaining('a model that describes images') as string,
-    });
-  });
-
   it('answers 404 to what there is not', async () => {
     const unknown = await post(createApi(createFakeHost()), '/sdapi/x', {});
     expect([unknown.status, await jsonOf(unknown)]).toEqual([

@@ -78,7 +78,10 @@ describe('POST /sdapi/txt2img', () => {
         { size: { width: 256, height: 128 }, strength: 1, ...both },
         { size: { width: 256, height: 128 }, strength: 0.55, ...both },
       ],
-      post: [{ kind: 'upscale', upscaler: 'Lanczos', size: { factor: 2 } }],
+      post: [
+        { kind: 'upscale', upscaler: 'Lanczos', size: { factor: 2 } },
+        { kind: 'safety', action: 'text' },
+      ],
     });
     const { result } = await jsonOf<Answer>(response);
     expect(result.meta).toMatchObject({ width: 512, height: 256, ...switches });

@@ -106,6 +106,24 @@ describe('controlnet', () => {
     ]);
   });
 
+  it.each([
+    ['openpose', { kind: 'openpose', resolution: 512 }],
+    ['depth', { kind: 'depth', model: 'depth-anything', resolution: 512 }],
+    ['normal', { kind: 'normal', model: 'depth-anything', resolution: 512, background: 0.4 }],
+  ])('runs a network on a photograph for %s', async (type, preprocessor) => {
+    const depth = testAddOn('preprocessor', 'depth-anything');
+    const more = [
+      testAddOn('controlnet', `control_v11p_sd15_${type}`, { family: 'sd1' }),
+      { ...depth, pack: { ...depth.pack, network: 'depth-anything' } },
+      testAddOn('preprocessor', 'pose'),
+      testAddOn('finder', 'faces'),
+    ];
+    const host = createFakeHost({ models, addOns: [...addOns, ...more] });
+    const body = { ...request, controlnet_model: `control_v11p_sd15_${type}`, auto_hint: 'yes' };
+    expect((await post(createApi(host), 'controlnet', body)).status).toBe(200);
+    expect(host.jobs[0]?.controls).toMatchObject([{ preprocessor }]);
+  });
+
   it('shows ControlNets for inpainting the init image without its masked part', async () => {
     const host = createFakeHost({ models, addOns });
     const body = { ...request, controlnet_model: 'inpaint', mask_image: request.init_image };
@@ -149,7 +167,16 @@ describe('controlnet', () => {
     [{ controlnet_model: 'openpose' }, 404, 'ControlNet not found: openpose'],
     [{ controlnet_model: 'tile' }, 404, 'ControlNet not found: tile'],
     [{ controlnet_model: 'xinsir-tile-sdxl' }, 400, 'The ControlNet xinsir-tile-sdxl is for sdxl models'],
-    [{ controlnet_model: 'depth', auto_hint: 'yes' }, 501, 'auto_hint for depth needs a preprocessor'],
+    [
+      { controlnet_model: 'depth', auto_hint: 'yes' },
+      404,
+      'auto_hint for depth needs MiDaS or Depth Anything',
+    ],
+    [
+      { controlnet_model: 'canny', controlnet_type: 'mlsd', auto_hint: 'yes' },
+      501,
+      'auto_hint for mlsd needs a network that does not run here',
+    ],
     [{ control_image: 'AAAA' }, 400, "'control_image' is not a PNG"],
     [{ mask_image: 'AAAA' }, 400, "'mask_image' is not a PNG"],
   ])('refuses %j with %i', async (change, status, message) => {

@@ -1,8 +1,9 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { AppError } from '#protocol/error.ts';
 import { createFakeHost } from '../../../../support/fake-host.ts';
 import { answerOf, BASE, example, post } from './request.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 describe('processing and fetch', () => {
   it('answers processing when the wait is over, and success to a later fetch', async () => {
@@ -30,7 +31,7 @@ describe('processing and fetch', () => {
       eta: expect.any(Number) as number,
     });
 
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       const done = await answerOf(post(api, `fetch/${id}`, { key: 'k' }));
       expect(done).toMatchObject({ status: 'success', id, meta: { seed: 1234 } });
       expect(done['output']).toEqual(processing['future_links']);
@@ -53,7 +54,7 @@ describe('processing and fetch', () => {
     });
     const api = createApi(host);
     const { id } = await answerOf(post(api, 'text2img', example));
-    await vi.waitFor(async () =>
+    await waitFor(async () =>
       expect(await answerOf(post(api, `fetch/${String(id)}`, { key: 'k' }))).toEqual({
         status: 'failed',
         id,

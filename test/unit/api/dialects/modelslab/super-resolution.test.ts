@@ -55,12 +55,32 @@ it('answers processing when the wait is over, and success to a later fetch', asy
     .toBe('success');
 });
 
+it('restores faces first, by an installed network or by the selected model', async () => {
+  const asked = { ...request, face_enhance: 'yes' };
+  const finder = testAddOn('finder', 'faces');
+  const builtIn = createFakeHost({ addOns: [...addOns, finder] });
+  const answer = await answerOf(post(createApi(builtIn), 'super_resolution', asked));
+  expect(answer).toMatchObject({ status: 'success', meta: { model_id: 'sharp', face_enhance: 'yes' } });
+  expect(builtIn.upscalings).toMatchObject([
+    {
+      post: [
+        { kind: 'detail', finder: { kind: 'faces' }, pass: { model: 'emoji-mini', strength: 0.4 } },
+        { kind: 'upscale', upscaler: 'sharp' },
+      ],
+    },
+  ]);
+  const network = createFakeHost({ addOns: [...addOns, finder, testAddOn('face-restorer', 'gfpgan')] });
+  await post(createApi(network), 'super_resolution', asked);
+  expect(network.upscalings).toMatchObject([
+    { post: [{ kind: 'restore-faces', restorer: 'gfpgan', visibility: 1 }, { kind: 'upscale' }] },
+  ]);
+});
+
 it.each([
   [{ scale: undefined }, 400, 'scale is required'],
   [{ scale: 9 }, 400, 'scale must be between 1 and 4'],
   [{ url: undefined }, 400, 'url is required'],
   [{ model_id: 'ultra_resolution' }, 404, 'Upscaler not found: ultra_resolution'],
-  [{ face_enhance: 'true' }, 501, "'face_enhance' needs face restoration, which is not available here yet."],
 ])('refuses %j', async (change, status, message) => {
   const host = createFakeHost({ addOns });
   const response = await post(createApi(host), 'super_resolution', { ...request, ...change });

@@ -55,6 +55,7 @@ describe('text2img', () => {
       id: expect.any(Number) as number,
       output: [url, url],
       proxy_links: [url, url],
+      nsfw_content_detected: false,
       webhook_status: '',
       meta: {
         prompt: 'a red apple',
@@ -162,7 +163,10 @@ describe('text2img', () => {
     const { meta } = await answerOf(post(createApi(host), 'text2img', body));
     expect(host.jobs[0]).toMatchObject({
       passes: [{ size: { width: 256, height: 256 } }],
-      post: [{ kind: 'upscale', upscaler, size: { factor: 2 } }],
+      post: [
+        { kind: 'upscale', upscaler, size: { factor: 2 } },
+        { kind: 'safety', action: 'text' },
+      ],
     });
     expect(meta).toMatchObject({ W: 512, H: 512, upscale: 'yes' });
   });
@@ -174,7 +178,7 @@ describe('text2img', () => {
     const response = await post(api, 'text2img', body);
     await post(api, 'text2img', { ...body, tomesd: 'no' });
     expect(host.jobs.map(({ passes: [pass] }) => pass.graph)).toEqual([{ tokenMerging: 0.5 }, undefined]);
-    expect(response.headers.get('X-Ignored-Parameters')).toBe('safety_checker');
+    expect(response.headers.has('X-Ignored-Parameters')).toBe(false);
   });
 
   it('makes panoramas, and guides by self-attention', async () => {
@@ -240,7 +244,7 @@ describe('text2img', () => {
       surprise: 1,
     });
     const names = response.headers.get('X-Ignored-Parameters')?.split(', ').sort();
-    expect(names).toEqual(['loadbalancer', 'safety_checker', 'surprise', 'tomesd']);
+    expect(names).toEqual(['loadbalancer', 'surprise', 'tomesd']);
   });
 
   it('names nothing when all has its effect', async () => {

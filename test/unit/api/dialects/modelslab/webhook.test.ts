@@ -5,6 +5,7 @@ import { sendWebhook } from '#api/webhooks.ts';
 import { AppError } from '#protocol/error.ts';
 import { createFakeHost } from '../../../../support/fake-host.ts';
 import { answerOf, example, post } from './request.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 describe('webhook', () => {
   const sent: { url: string; body: unknown }[] = [];
@@ -37,7 +38,7 @@ describe('webhook', () => {
     const answer = await answerOf(
       post(createApi(host), 'text2img', { ...example, webhook: 'https://example.com/hook', track_id: 'A-7' }),
     );
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await waitFor(() => expect(sent).toHaveLength(1));
     expect(sent[0]).toEqual({
       url: 'https://example.com/hook',
       body: {
@@ -54,7 +55,7 @@ describe('webhook', () => {
   it('hears of failure', async () => {
     const host = createNotifyingHost({ failure: new AppError('device_lost', 'The GPU was lost.') });
     await post(createApi(host), 'text2img', { ...example, webhook: 'https://example.com/hook' });
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await waitFor(() => expect(sent).toHaveLength(1));
     expect(sent[0]?.body).toMatchObject({ status: 'failed', message: 'The GPU was lost.', track_id: null });
   });
 

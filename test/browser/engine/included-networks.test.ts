@@ -1,0 +1,55 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { openBrowserRuntime } from '../../support/browser-engine.ts';
+import {
+  FACE_ANCHORS,
+  runCase,
+  SMALL_NETWORKS,
+  type SmallNetwork,
+  type SmallNetworkReference,
+} from '../../support/small-networks.ts';
+
+const references = import.meta.glob<SmallNetworkReference>('../../fixtures/small-networks/*/reference.json', {
+  import: 'default',
+  eager: true,
+});
+const images = import.meta.glob<string>('../../fixtures/small-networks/*/*.png', {
+  query: '?url',
+  import: 'default',
+  eager: true,
+});
+
+const runtimes = { wasm: await openBrowserRuntime('wasm'), webgpu: await openBrowserRuntime('webgpu') };
+afterAll(async () => {
+  await runtimes.wasm.close();
+  await runtimes.webgpu.close();
+});
+
+async function fetchFile(url: string | undefined): Promise<Blob> {
+  const answer = await fetch(url ?? '');
+  if (!answer.ok) throw new Error(`${String(url)} is not there.`);
+  return answer.blob();
+}
+
+describe.each(Object.keys(SMALL_NETWORKS) as SmallNetwork[])('%s', (name) => {
+  const folder = `../../fixtures/small-networks/${name}`;
+  const reference = references[`${folder}/reference.json`];
+
+  it.each(['wasm', 'webgpu'] as const)(
+    'gives what its original gives on %s, and nothing falls back',
+    async (provider) => {
+      const model = new Uint8Array(await (await fetchFile(`/models/${SMALL_NETWORKS[name]}`)).arrayBuffer());
+      const session = await runtimes[provider].createSession(model, {
+        requireProvider: provider === 'webgpu',
+      });
+      const readFile = (file: string) => fetchFile(images[`${folder}/${file}`]);
+      // One image is enough here: SwiftShader takes its time, and Node runs all of them.
+      const first = reference?.cases[0];
+      if (!first) throw new Error('There is no reference.');
+      const { differences, faces } = await runCase(session, first, readFile, FACE_ANCHORS[name]);
+      await session.release();
+      for (const [output, difference] of Object.entries(differences))
+        expect(difference, output).toBeLessThanOrEqual(reference.tolerance[output] ?? 0);
+      expect(faces).toBe(first.detections?.length ?? 0);
+    },
+  );
+});

@@ -1,0 +1,106 @@
+import 'fake-indexeddb/auto';
+import { describe, expect, it } from 'vitest';
+import { createLibrary } from '#library/library.ts';
+import { packs } from '#library/packs/index.ts';
+import type { ImportSource } from '#protocol/import.ts';
+import type { AnyPack } from '#protocol/model.ts';
+import { openModelFiles } from '#storage/model-files.ts';
+import { openImportedPacks } from '#storage/packs.ts';
+import {
+  CAPTIONER_FILES,
+  DEEPDANBOORU_TAGS,
+  tinyCaptionDecoder,
+  tinyCaptionEncoder,
+  tinyDeepDanbooru,
+  tinyWdTagger,
+  WD_TAGS,
+} from '../../support/tiny-describers.ts';
+import { fileOf } from '../../support/tiny-packs.ts';
+import { randomTensors, tensorsOf } from '../../support/random-weights.ts';
+
+let databases = 0;
+
+function openLibrary() {
+  const name = `describers-${databases++}`;
+  return createLibrary({
+    packs: [packs['emoji-mini']],
+    files: openModelFiles(`${name}-files`),
+    imported: openImportedPacks(`${name}-packs`),
+    base: 'https://app.example/',
+    estimate: () => Promise.resolve({}),
+  });
+}
+
+type Content = Readonly<Record<string, Uint8Array<ArrayBuffer> | string | Blob>>;
+
+/** A folder as someone drops it. */
+const dropped = (content: Content): ImportSource => ({
+  from: 'files',
+  files: Object.entries(content).map(([path, part]) => ({
+    path: `some-folder/${path}`,
+    file: new File([part], path.split('/').at(-1) ?? path),
+  })),
+});
+
+async function imported(content: Content): Promise<AnyPack | undefined> {
+  const told: AnyPack[] = [];
+  const library = openLibrary();
+  await library.importPack(dropped(content), { storage: 'exact' }, null, (pack) => void told.push(pack));
+  return told.at(-1);
+}
+
+const paths = (pack: AnyPack | undefined) => pack?.files.map(({ path }) => path).sort();
+
+describe('a folder with a graph and the names of its tags', () => {
+  it('is a WD14 tagger, whatever weights lie beside it', async () => {
+    const weights = await fileOf(tensorsOf(randomTensors({ 'head.weight': [4, 4] })));
+    const pack = await imported({
+      'model.onnx': tinyWdTagger(),
+      'model.safetensors': weights,
+      'selected_tags.csv': WD_TAGS,
+      'config.json': '{}',
+    });
+    expect(pack).toMatchObject({ kind: 'tagger', network: 'wd-tagger', family: null });
+    expect(paths(pack)).toEqual(['model.onnx', 'selected_tags.csv']);
+  });
+
+  it('is a DeepDanbooru', async () => {
+    const pack = await imported({ 'deepdanbooru.onnx': tinyDeepDanbooru(), 'tags.txt': DEEPDANBOORU_TAGS });
+    expect(pack).toMatchObject({ kind: 'tagger', network: 'deepdanbooru' });
+    expect(paths(pack)).toEqual(['model.onnx', 'tags.txt']);
+  });
+
+  it('is not known without the names', async () => {
+    const offer = await openLibrary().inspect(dropped({ 'model.onnx': tinyWdTagger() }), null);
+    expect(offer.kind).toBe('unknown');
+    expect(offer.problem).not.toBeNull();
+  });
+});
+
+describe('a repository of a caption model', () => {
+  it('is taken with the decoder that remembers, its tokenizer and its configurations', async () => {
+    const pack = await imported({
+      ...CAPTIONER_FILES,
+      'README.md': '',
+      'onnx/encoder_model.onnx': tinyCaptionEncoder(),
+      'onnx/decoder_model_merged.onnx': tinyCaptionDecoder(),
+      'onnx/decoder_model.onnx': tinyCaptionDecoder(),
+    });
+    expect(pack).toMatchObject({ kind: 'captioner', network: 'vision-encoder-decoder' });
+    expect(paths(pack)).toEqual([
+      'config.json',
+      'decoder_model_merged.onnx',
+      'encoder_model.onnx',
+      'preprocessor_config.json',
+      'tokenizer.json',
+    ]);
+  });
+
+  it('is refused without its decoder', async () => {
+    const offer = await openLibrary().inspect(
+      dropped({ ...CAPTIONER_FILES, 'onnx/encoder_model.onnx': tinyCaptionEncoder() }),
+      null,
+    );
+    expect(offer.problem).not.toBeNull();
+  });
+});
