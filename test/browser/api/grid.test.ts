@@ -70,7 +70,7 @@ it('writes grids in the format of the options, with their infotext', async () =>
     ...{ prompt: 'a tree', seed: 1000, width: 64, height: 64, steps: 1 },
     script_name: 'X/Y/Z plot',
     script_args: ['Seed', '1,2', []],
-    override_settings: { samples_format: 'jpg' },
+    override_settings: { samples_format: 'jpg', grid_save: false },
   };
   const answer = await jsonOf<{ images: string[] }>(post(api, '/sdapi/v1/txt2img', request));
   const info = await jsonOf<{ info: string }>(post(api, '/sdapi/v1/png-info', { image: answer.images[0] }));
