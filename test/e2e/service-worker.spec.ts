@@ -111,7 +111,7 @@ const SLOW = {
 };
 
 for (const [path, body] of Object.entries(SLOW)) {
-  test(`a fetch of ${path} that is aborted ends its job`, async ({ app }) => {
+  test(`a fetch of ${path} that is aborted ends its job`, async ({ studio: app }) => {
     const progress = async () =>
       (
         await call<{ progress: number; state: { sampling_step: number } }>(
