@@ -102,8 +102,10 @@ const SLOW = {
   '/sdapi/txt2img': {
     model_id: 'emoji-mini',
     prompt: REQUEST.prompt,
-    width: 256,
+    // The service takes few steps; the windows of a panorama make each a long one.
+    width: 1024,
     height: 256,
+    panorama: 'yes',
     num_inference_steps: 25,
     scheduler: 'DDIMScheduler',
   },
