@@ -15,24 +15,30 @@ export function submitJob(ask: Ask, job: Job, origin: JobOrigin): Promise<JobId>
   return ask((host) => host.submit(id, job, origin));
 }
 
-/**
- * Waits for the end of a job, in another tab if the first one dies: the host knows the job by its id and takes it
- * up from its record. A caller who goes away cancels it.
- * @throws AppError the job's own failure
- */
-export async function awaitJob(ask: Ask, id: JobId, signal: AbortSignal): Promise<JobRecord> {
+/** Cancels a job once its caller has gone. @returns stops watching */
+export function cancelWhenGone(ask: Ask, id: JobId, signal: AbortSignal): () => void {
   const cancel = () => {
     // The caller is gone, so a failure has no reader.
     ask((host) => host.cancel(id)).catch(() => undefined);
   };
   if (signal.aborted) cancel();
   signal.addEventListener('abort', cancel, { once: true });
+  return () => signal.removeEventListener('abort', cancel);
+}
+
+/**
+ * Waits for the end of a job, in another tab if the first one dies: the host knows the job by its id and takes it
+ * up from its record. A caller who goes away cancels it.
+ * @throws AppError the job's own failure
+ */
+export async function awaitJob(ask: Ask, id: JobId, signal: AbortSignal): Promise<JobRecord> {
+  const stopWatching = cancelWhenGone(ask, id, signal);
   try {
     const record = await ask((host) => host.wait(id));
     if (record.stage === 'failed' && record.error) throw AppError.fromData(record.error);
     return record;
   } finally {
-    signal.removeEventListener('abort', cancel);
+    stopWatching();
   }
 }
 

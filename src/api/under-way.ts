@@ -1,4 +1,5 @@
 import type { JobId, JobProgress } from '#protocol/job.ts';
+import { pause } from '#protocol/pause.ts';
 import type { Ask } from './connection.ts';
 
 /** What has to begin an answer, and when it is looked at. */
@@ -24,7 +25,7 @@ export async function untilUnderWay(wanted: UnderWay): Promise<JobProgress | nul
   const until = performance.now() + atMostMs;
   const isOver = () => signal.aborted || performance.now() >= until;
   while (!isOver()) {
-    await delay(Math.min(everyMs, until - performance.now()), signal);
+    await pause(Math.min(everyMs, until - performance.now()), signal);
     const id = isOver() ? undefined : job();
     if (id === undefined) continue;
     const record = await ask((host) => host.job(id)).catch(() => undefined);
@@ -32,15 +33,4 @@ export async function untilUnderWay(wanted: UnderWay): Promise<JobProgress | nul
     if (progress && (progress.step > 0 || progress.image > 0)) return progress;
   }
   return null;
-}
-
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const end = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

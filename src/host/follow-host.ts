@@ -2,6 +2,7 @@ import type { Remote } from 'comlink';
 import type { FindHost } from '#protocol/connect.ts';
 import type { EngineHost } from '#protocol/engine-host.ts';
 import { awaitHost } from '#protocol/host-connection.ts';
+import { pause } from '#protocol/pause.ts';
 import type { Candidacy } from './hosting.ts';
 
 const GREETING_WITHIN_MS = 30_000;
@@ -40,6 +41,6 @@ export async function followHost(
         continue;
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_AFTER_MS));
+    await pause(TRY_AGAIN_AFTER_MS);
   }
 }

@@ -1,4 +1,5 @@
 import type { Call } from '#api/route.ts';
+import { cancelWhenGone } from '#api/run-job.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Job, JobId, JobRecord } from '#protocol/job.ts';
 import {
@@ -34,11 +35,9 @@ export async function answerJob(
   const id = await call.submit(job, reply);
   const { [WAIT_SETTING]: seconds } = await call.ask((host) => host.settings());
   const patience = typeof seconds === 'number' ? seconds : DEFAULT_WAIT_SECONDS;
-  if (reply.webhook === null) {
-    const cancel = () => void call.ask((host) => host.cancel(id)).catch(() => undefined);
-    call.signal.addEventListener('abort', cancel, { once: true });
-  }
-  const ended = await waitFor(call, id, Math.min(patience, MOST_WAIT_SECONDS));
+  const stopWatching = reply.webhook === null ? cancelWhenGone(call.ask, id, call.signal) : null;
+  const waiting = waitFor(call, id, Math.min(patience, MOST_WAIT_SECONDS));
+  const ended = await waiting.finally(() => stopWatching?.());
   if (ended?.error && ended.stage === 'failed') throw AppError.fromData(ended.error);
   if (ended) return wordEnded(call, ended);
   const record = await call.ask((host) => host.job(id));

@@ -3,6 +3,7 @@ import type { BackendEvent } from '#protocol/backends.ts';
 import type { RunOutcome } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ImageSpec, JobProgress } from '#protocol/job.ts';
+import { pause } from '#protocol/pause.ts';
 import { isUnknownRequest, mayPass, waitOf, type HordeClient } from './client.ts';
 import { toHordeSource, writeHordeImage } from './image-files.ts';
 import type { HordeGeneration, HordePayload, HordeStatus } from './payload.ts';
@@ -293,18 +294,4 @@ async function withRetries<T>(
       await pause(waitMs, stops ? signal : undefined);
     }
   }
-}
-
-/** Ends early when the job is cancelled. */
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    if (signal?.aborted) done();
-    else signal?.addEventListener('abort', done, { once: true });
-  });
 }
