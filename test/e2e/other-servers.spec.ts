@@ -1,5 +1,7 @@
-import type { Page } from '@playwright/test';
+import { chromium, type Page } from '@playwright/test';
+import { LAUNCH_ARGUMENTS, locateChromium } from '../support/chromium.ts';
 import type { StaticServer } from '../support/server.ts';
+import { serveSecurely } from '../support/tls.ts';
 import { startUpstream, type UpstreamServer } from '../support/upstream-server.ts';
 import { call, expect, fetchBytes, openApp, test as base } from './app.ts';
 
@@ -101,6 +103,41 @@ test('says what a server has to set that does not allow this page', async ({ app
   expect(status).toBe(502);
   expect(body.detail).toContain('(CORS)');
   await closed.close();
+});
+
+test('a page served over https does not reach a server without TLS, and says so; one served over http does', async ({
+  server,
+  upstream,
+}) => {
+  const secure = await serveSecurely(server.origin);
+  // A name of its own: browsers let secure pages reach loopback addresses without TLS.
+  const { port } = new URL(upstream.origin);
+  const address = `http://gpu.example:${port}`;
+  const executablePath = locateChromium();
+  const browser = await chromium.launch({
+    ...(executablePath !== undefined && { executablePath }),
+    args: [
+      ...LAUNCH_ARGUMENTS,
+      '--ignore-certificate-errors',
+      '--host-resolver-rules=MAP gpu.example 127.0.0.1',
+      // Only this server's place in the local network is pretended: no question of the browser about it.
+      '--disable-features=LocalNetworkAccessChecks',
+    ],
+  });
+  const ask = async (origin: string) => {
+    const app = await openApp(await (await browser.newContext()).newPage(), origin);
+    await enterUpstream(app, address, 'always');
+    return call<{ detail?: string }>(app, TXT2IMG, REQUEST);
+  };
+
+  const blocked = await ask(secure.origin);
+  expect(blocked.status).toBe(502);
+  expect(blocked.body.detail).toMatch(/gpu\.example.* has no TLS.*Give it a certificate/);
+  expect(upstream.requests).toEqual([]);
+
+  expect((await ask(server.origin)).body).toEqual({ images: ['there'], info: '{}' });
+  await browser.close();
+  await secure.close();
 });
 
 test('refuses addresses in place', async ({ app, server }) => {
