@@ -55,8 +55,13 @@ async function quantisedUnet(): Promise<Network> {
   return { ...rest, weights: quantised };
 }
 
+/** `npm run test:gpu` runs all networks. The software GPU compiles each for half a minute: a run of everything takes a few. */
+const WITH_ALL = import.meta.env.MODE === 'gpu';
+
 interface Case {
   name: string;
+  /** Also in `npm test`: together they hold every kind of layer. */
+  always?: true;
   architecture: ArchitectureName;
   network: () => Network | Promise<Network>;
   build: (network: Network) => BuiltGraph;
@@ -71,6 +76,7 @@ const cases: Case[] = [
   },
   {
     name: 'UNet, quantised, with FreeU, tiling and residuals of ControlNets',
+    always: true,
     architecture: 'unet-2d-condition',
     network: quantisedUnet,
     build: ({ config, weights }) =>
@@ -96,6 +102,7 @@ const cases: Case[] = [
   },
   {
     name: 'AutoencoderKL, decoder',
+    always: true,
     architecture: 'autoencoder-kl-decoder',
     network: fixture('autoencoder-kl'),
     build: ({ config, weights }) => buildAutoencoderKlDecoder(config, { weights, size }),
@@ -120,6 +127,7 @@ const cases: Case[] = [
   },
   {
     name: 'CLIP text with textual inversions',
+    always: true,
     architecture: 'clip-text',
     network: smallClipText,
     build: ({ config, weights }) => buildClipText(config, { weights, addedEmbeddings: true }),
@@ -144,6 +152,7 @@ const cases: Case[] = [
   },
   {
     name: 'emoji-mini, decoder',
+    always: true,
     architecture: 'emoji-mini-vae-decoder',
     network: smallEmojiAutoencoder,
     build: ({ config, weights }) => buildEmojiDecoder(config, { weights, size }),
@@ -210,7 +219,13 @@ async function run(
   }
 }
 
-test.each(cases)('$name runs wholly on the GPU and agrees with wasm', async ({ network, build }) => {
+const chosen = cases.filter(({ always }) => WITH_ALL || always === true);
+if (!WITH_ALL)
+  console.warn(
+    `${chosen.length} of ${cases.length} networks run on the GPU here; npm run test:gpu runs all.`,
+  );
+
+test.each(chosen)('$name runs wholly on the GPU and agrees with wasm', async ({ network, build }) => {
   const opened = await network();
   const graph = build(opened);
   const expected = await run(wasm, graph, opened);
