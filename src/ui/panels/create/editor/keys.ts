@@ -4,7 +4,7 @@ import type { Tool } from './mask-editor.svelte.ts';
 export type KeyAction =
   | { kind: 'tool'; tool: Tool }
   | { kind: 'size' | 'zoom'; factor: number }
-  /** In quarters of the brush. */
+  /** In quarters of the brush, or in steps of a layer. */
   | { kind: 'go'; x: number; y: number }
   | { kind: 'fit' | 'undo' | 'redo' | 'clear' | 'leave' | 'mark' };
 
@@ -15,7 +15,9 @@ const KEYS: Readonly<Record<string, KeyAction>> = {
   b: { kind: 'tool', tool: 'brush' },
   e: { kind: 'tool', tool: 'eraser' },
   h: { kind: 'tool', tool: 'move' },
+  c: { kind: 'tool', tool: 'color' },
   s: { kind: 'tool', tool: 'pick' },
+  l: { kind: 'tool', tool: 'layer' },
   '[': { kind: 'size', factor: 1 / SIZE },
   ']': { kind: 'size', factor: SIZE },
   '+': { kind: 'zoom', factor: ZOOM },

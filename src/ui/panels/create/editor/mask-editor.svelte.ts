@@ -1,16 +1,23 @@
 import type { SourceImage } from '#ui/panels/create/form/source-image.ts';
-import { dabsTo, stamp, type Area, type Dab, type MaskOperation } from './mask-strokes.ts';
+import { maskOfColor } from './color-mask.ts';
+import { flatten, firstPlace, layersOf, maskOfLayer, type EditOperation, type Layer } from './layers.ts';
+import { MaskCanvas } from './mask-canvas.ts';
+import { dabsTo, type Area, type Dab, type MaskOperation, type Stroke } from './mask-strokes.ts';
 
-/** `pick` selects what is clicked. */
-export type Tool = 'brush' | 'eraser' | 'move' | 'pick';
-
-/** The tint of what is masked. */
-const TINT = { red: 24, green: 104, blue: 232, alpha: 0.6 };
+/** `pick` selects what is clicked, `color` marks the color that is clicked, `layer` moves and scales layers. */
+export type Tool = 'brush' | 'eraser' | 'color' | 'pick' | 'layer' | 'move';
 
 /** Part of the image's shorter side that the brush is as wide as at first. */
 const FIRST_SIZE = 0.12;
 
-/** A mask over an image: what was done to it, what can be undone, and how it looks. */
+/** What is marked by the last click on a color. */
+interface MarkedColor {
+  /** The pixel that was clicked, row by row. */
+  index: number;
+  operation: MaskOperation;
+}
+
+/** A mask over an image, and layers on it: what was done, what can be undone, and how it looks. */
 export class MaskEditor {
   readonly source: SourceImage;
   tool = $state<Tool>('brush');
@@ -18,27 +25,28 @@ export class MaskEditor {
   size = $state(64);
   /** 0 … 1: the part of the brush that fades out. */
   softness = $state(0.3);
-  #done = $state.raw<readonly MaskOperation[]>([]);
-  #undone = $state.raw<readonly MaskOperation[]>([]);
-  #stroke: Extract<MaskOperation, { kind: 'stroke' }> | null = null;
+  #tolerance = $state(32);
+  #done = $state.raw<readonly EditOperation[]>([]);
+  #undone = $state.raw<readonly EditOperation[]>([]);
+  #stroke: Stroke | null = null;
+  #color: MarkedColor | null = null;
+  readonly #canvas: MaskCanvas;
+  /** While the mask is being made again. */
+  #repeating: Promise<void> | null = null;
 
-  /** Opaque: white where the image is generated again. */
-  readonly #mask: OffscreenCanvasRenderingContext2D | null;
-  /** Where the tinted mask is shown, while it is. */
-  #shown: CanvasRenderingContext2D | null = null;
+  /** Those that lie over the image, the lowest first. */
+  readonly layers: readonly Layer[] = $derived(layersOf(this.#done));
 
-  constructor(source: SourceImage, operations: readonly MaskOperation[] = []) {
+  constructor(source: SourceImage, operations: readonly EditOperation[] = []) {
     this.source = source;
     this.size = Math.max(8, Math.round(FIRST_SIZE * Math.min(source.width, source.height)));
-    this.#mask = new OffscreenCanvas(source.width, source.height).getContext('2d', {
-      willReadFrequently: true,
-    });
+    this.#canvas = new MaskCanvas(source);
     this.#done = operations;
-    void this.#repeat();
+    this.#repeat();
   }
 
   /** What was done and not undone. */
-  get operations(): readonly MaskOperation[] {
+  get operations(): readonly EditOperation[] {
     return this.#done;
   }
 
@@ -50,13 +58,20 @@ export class MaskEditor {
     return this.#undone.length > 0;
   }
 
+  /** 0 … 255: how much a color may differ from the one that is clicked. */
+  get tolerance(): number {
+    return this.#tolerance;
+  }
+
+  /** Also changes what the last click on a color has marked, while nothing has been done since. */
+  set tolerance(tolerance: number) {
+    this.#tolerance = tolerance;
+    void this.#markColorAgain();
+  }
+
   /** Shows the mask on a canvas of the image's size. @returns what ends it */
   show(canvas: HTMLCanvasElement): () => void {
-    canvas.width = this.source.width;
-    canvas.height = this.source.height;
-    this.#shown = canvas.getContext('2d');
-    this.#tint();
-    return () => (this.#shown = null);
+    return this.#canvas.show(canvas);
   }
 
   /** Begins a stroke of the brush or the eraser. @param pressure 0 … 1 */
@@ -67,47 +82,88 @@ export class MaskEditor {
 
   continueStroke(x: number, y: number, pressure: number): void {
     const stroke = this.#stroke;
-    if (!stroke || !this.#mask) return;
+    if (!stroke) return;
     const dabs = dabsTo(stroke.dabs.at(-1), { x, y, radius: this.#radiusAt(pressure) });
     stroke.dabs.push(...dabs);
-    this.#tint(stamp(this.#mask, stroke, dabs));
+    this.#canvas.tint(this.#canvas.stamp(stroke, dabs));
   }
 
   endStroke(): void {
     const stroke = this.#stroke;
     this.#stroke = null;
-    if (stroke) this.#add(stroke);
+    if (!stroke) return;
+    this.#add(stroke);
+    if (this.#repeating) this.#repeat();
   }
 
   /** Takes back the stroke that has been begun. */
   cancelStroke(): void {
     if (!this.#stroke) return;
     this.#stroke = null;
-    void this.#repeat();
+    this.#repeat();
   }
 
   clear(): void {
     if (this.isEmpty()) return;
     this.#add({ kind: 'clear' });
-    void this.#repeat();
+    this.#repeat();
   }
 
   invert(): void {
     this.#add({ kind: 'invert' });
-    this.#invert();
-    this.#tint();
+    this.#repeat();
   }
 
   /** Marks what is transparent in the image. */
   markTransparent(): void {
     this.#add({ kind: 'transparent' });
-    void this.#repeat();
+    this.#repeat();
   }
 
   /** Marks what was found in the image. @param mask an opaque image file of its size, white where it is */
   addFound(mask: Blob): void {
     this.#add({ kind: 'found', mask });
-    void this.#repeat();
+    this.#repeat();
+  }
+
+  /** Marks the color at a pixel, wherever the image has it. */
+  async markColor(x: number, y: number): Promise<void> {
+    const { width, height } = this.source;
+    const [column, row] = [Math.floor(x), Math.floor(y)];
+    if (column < 0 || row < 0 || column >= width || row >= height) return;
+    const index = row * width + column;
+    const operation: MaskOperation = { kind: 'found', mask: await this.#colorMask(index) };
+    this.#add(operation);
+    this.#color = { index, operation };
+    this.#repeat();
+  }
+
+  /** Lays an image over the edited one, and takes the tool that moves it. */
+  addLayer({ blob, name, ...size }: Omit<SourceImage, 'id'>): void {
+    const area = firstPlace(this.source, size);
+    this.#add({ kind: 'add-layer', layer: { id: crypto.randomUUID(), blob, name, ...area } });
+    this.tool = 'layer';
+  }
+
+  /**
+   * Moves or scales a layer.
+   * @param goesOn whether undo takes it back together with the change before, as the same key that is held down
+   */
+  placeLayer(id: string, area: Area, goesOn = false): void {
+    const last = this.#done.at(-1);
+    const isSame = goesOn && last?.kind === 'place-layer' && last.id === id;
+    if (isSame) this.#done = this.#done.slice(0, -1);
+    this.#add({ kind: 'place-layer', id, area });
+  }
+
+  removeLayer(id: string): void {
+    this.#add({ kind: 'remove-layer', id });
+    this.#leaveLayers();
+  }
+
+  /** Marks where a layer is. */
+  async markLayer(layer: Layer): Promise<void> {
+    this.addFound(await maskOfLayer(this.source, layer));
   }
 
   undo(): void {
@@ -115,7 +171,8 @@ export class MaskEditor {
     if (!last) return;
     this.#done = this.#done.slice(0, -1);
     this.#undone = [...this.#undone, last];
-    void this.#repeat();
+    this.#leaveLayers();
+    this.#repeat();
   }
 
   redo(): void {
@@ -123,110 +180,94 @@ export class MaskEditor {
     if (!last) return;
     this.#undone = this.#undone.slice(0, -1);
     this.#done = [...this.#done, last];
-    void this.#repeat();
+    this.#leaveLayers();
+    this.#repeat();
   }
 
   /** Whether nothing is marked. */
   isEmpty(): boolean {
-    const { width, height } = this.source;
-    const data = this.#mask?.getImageData(0, 0, width, height).data;
-    if (!data) return true;
-    for (let i = 0; i < data.length; i += 4) if ((data[i] ?? 0) > 0) return false;
-    return true;
+    return this.#canvas.isEmpty();
   }
 
   /** The mask as an opaque PNG file of the image's size; null where nothing is marked. */
   async toFile(): Promise<Blob | null> {
-    return this.isEmpty() || !this.#mask ? null : this.#mask.canvas.convertToBlob();
+    await this.#repeating;
+    return this.#canvas.toFile();
+  }
+
+  /** The image with its layers merged into it, as a PNG file; its own file where there are none. */
+  async toImage(): Promise<Blob> {
+    const { layers, source } = this;
+    return layers.length === 0 ? source.blob : (await flatten(source, layers)).convertToBlob();
   }
 
   #radiusAt(pressure: number): Dab['radius'] {
     return Math.max(1, (this.size / 2) * pressure);
   }
 
-  #add(operation: MaskOperation): void {
+  /** Their tool is there only while there are any. */
+  #leaveLayers(): void {
+    if (this.tool === 'layer' && this.layers.length === 0) this.tool = 'brush';
+  }
+
+  #add(operation: EditOperation): void {
     this.#done = [...this.#done, operation];
     this.#undone = [];
   }
 
-  /** Makes the mask again from its operations. What comes before the last clearing is of no effect. */
-  async #repeat(): Promise<void> {
+  async #markColorAgain(): Promise<void> {
+    const color = this.#color;
+    const isLast = () => color !== null && this.#color === color && this.#done.at(-1) === color.operation;
+    if (!color || !isLast()) return;
+    const tolerance = this.#tolerance;
+    const operation: MaskOperation = { kind: 'found', mask: await this.#colorMask(color.index) };
+    if (!isLast() || this.#tolerance !== tolerance) return;
+    this.#color = { index: color.index, operation };
+    this.#done = [...this.#done.slice(0, -1), operation];
+    this.#repeat();
+  }
+
+  async #colorMask(index: number): Promise<Blob> {
+    const { width, height } = this.source;
+    const flat = await flatten(this.source, this.layers);
+    const image = flat.getContext('2d')?.getImageData(0, 0, width, height);
+    const canvas = new OffscreenCanvas(width, height);
+    if (image) canvas.getContext('2d')?.putImageData(maskOfColor(image, index, this.#tolerance), 0, 0);
+    return canvas.convertToBlob();
+  }
+
+  /** Makes the mask again from its operations. */
+  #repeat(): void {
+    const repeating = this.#replay().finally(() => {
+      if (this.#repeating === repeating) this.#repeating = null;
+    });
+    this.#repeating = repeating;
+  }
+
+  /** What comes before the last clearing is of no effect. */
+  async #replay(): Promise<void> {
     const operations = this.#done;
     const start = operations.findLastIndex(({ kind }) => kind === 'clear') + 1;
-    const transparency = operations.some(({ kind }) => kind === 'transparent')
-      ? await createImageBitmap(this.source.blob)
-      : null;
-    const found = await Promise.all(
-      operations
-        .slice(start)
-        .flatMap((operation) => (operation.kind === 'found' ? [createImageBitmap(operation.mask)] : [])),
+    const read = await Promise.all(
+      operations.slice(start).map(async (operation, index) => {
+        if (operation.kind === 'found') return createImageBitmap(operation.mask);
+        if (operation.kind !== 'transparent') return null;
+        return createImageBitmap(await flatten(this.source, layersOf(operations.slice(0, start + index))));
+      }),
     );
-    const masks = found.values();
-    const mask = this.#mask;
-    // Something else has been done while images were read, and is repeating everything.
-    if (!mask || operations !== this.#done) return;
-    const { width, height } = this.source;
-    mask.fillStyle = '#000';
-    mask.fillRect(0, 0, width, height);
-    for (const operation of operations.slice(start)) {
-      if (operation.kind === 'stroke') stamp(mask, operation, operation.dabs);
-      else if (operation.kind === 'invert') this.#invert();
-      else if (operation.kind === 'found') this.#lighten(masks.next().value);
-      else if (transparency) this.#markHoles(transparency);
+    // Else something has been done while images were read, and is repeating everything.
+    if (operations === this.#done) {
+      this.#canvas.clear();
+      for (const [index, operation] of operations.slice(start).entries()) {
+        const image = read[index];
+        if (operation.kind === 'stroke') this.#canvas.stamp(operation, operation.dabs);
+        else if (operation.kind === 'invert') this.#canvas.invert();
+        else if (image && operation.kind === 'found') this.#canvas.lighten(image);
+        else if (image) this.#canvas.markHoles(image);
+      }
+      if (this.#stroke) this.#canvas.stamp(this.#stroke, this.#stroke.dabs);
+      this.#canvas.tint();
     }
-    for (const bitmap of found) bitmap.close();
-    transparency?.close();
-    this.#tint();
+    for (const image of read) image?.close();
   }
-
-  #invert(): void {
-    const mask = this.#mask;
-    if (!mask) return;
-    mask.globalCompositeOperation = 'difference';
-    mask.fillStyle = '#fff';
-    mask.fillRect(0, 0, this.source.width, this.source.height);
-    mask.globalCompositeOperation = 'source-over';
-  }
-
-  #lighten(image: ImageBitmap | undefined): void {
-    const mask = this.#mask;
-    if (!mask || !image) return;
-    mask.globalCompositeOperation = 'lighten';
-    mask.drawImage(image, 0, 0, this.source.width, this.source.height);
-    mask.globalCompositeOperation = 'source-over';
-  }
-
-  #markHoles(image: ImageBitmap): void {
-    const { width, height } = this.source;
-    const holes = new OffscreenCanvas(width, height).getContext('2d');
-    if (!holes) return;
-    holes.fillStyle = '#fff';
-    holes.fillRect(0, 0, width, height);
-    // What is opaque is taken out of the white, and black stays beneath it.
-    holes.globalCompositeOperation = 'destination-out';
-    holes.drawImage(image, 0, 0, width, height);
-    this.#mask?.drawImage(holes.canvas, 0, 0);
-  }
-
-  #tint(area: Area | null = { x: 0, y: 0, ...sizeOf(this.source) }): void {
-    if (!area || !this.#mask || !this.#shown) return;
-    const x = Math.max(0, Math.floor(area.x));
-    const y = Math.max(0, Math.floor(area.y));
-    const width = Math.min(this.source.width, Math.ceil(area.x + area.width)) - x;
-    const height = Math.min(this.source.height, Math.ceil(area.y + area.height)) - y;
-    if (width <= 0 || height <= 0) return;
-    const image = this.#mask.getImageData(x, y, width, height);
-    const { data } = image;
-    for (let i = 0; i < data.length; i += 4) {
-      data[i + 3] = (data[i] ?? 0) * TINT.alpha;
-      data[i] = TINT.red;
-      data[i + 1] = TINT.green;
-      data[i + 2] = TINT.blue;
-    }
-    this.#shown.putImageData(image, x, y);
-  }
-}
-
-function sizeOf({ width, height }: SourceImage): Pick<Area, 'width' | 'height'> {
-  return { width, height };
 }

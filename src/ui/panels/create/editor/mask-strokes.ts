@@ -5,9 +5,18 @@ export interface Dab {
   radius: number;
 }
 
+/** A line of the brush or the eraser. */
+export interface Stroke {
+  kind: 'stroke';
+  erases: boolean;
+  /** 0 (hard) … 1. */
+  softness: number;
+  dabs: Dab[];
+}
+
 /** What was done to a mask, in order; a mask is what its operations make of an empty one. */
 export type MaskOperation =
-  | { kind: 'stroke'; erases: boolean; /** 0 (hard) … 1. */ softness: number; dabs: Dab[] }
+  | Stroke
   | { kind: 'clear' }
   | { kind: 'invert' }
   /** White where the image is transparent. */
@@ -46,7 +55,7 @@ export function dabsTo(from: Dab | undefined, to: Dab): Dab[] {
  */
 export function stamp(
   context: OffscreenCanvasRenderingContext2D,
-  { erases, softness }: Pick<Extract<MaskOperation, { kind: 'stroke' }>, 'erases' | 'softness'>,
+  { erases, softness }: Pick<Stroke, 'erases' | 'softness'>,
   dabs: readonly Dab[],
 ): Area | null {
   const [inside, outside] = erases ? ['#000', '#fff'] : ['#fff', '#000'];

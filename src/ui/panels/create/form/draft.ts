@@ -1,5 +1,5 @@
 import { get, set } from 'idb-keyval';
-import type { MaskOperation } from '#ui/panels/create/editor/mask-strokes.ts';
+import type { EditOperation } from '#ui/panels/create/editor/layers.ts';
 import { openFormStore } from './form-store.ts';
 import {
   plainControl,
@@ -47,7 +47,7 @@ export class Draft {
     restoreFields(form, fields);
     const [images, mask] = await Promise.all([
       get<Images>(IMAGES_KEY, openFormStore()),
-      get<readonly MaskOperation[]>(MASK_KEY, openFormStore()),
+      get<readonly EditOperation[]>(MASK_KEY, openFormStore()),
     ]).catch(() => []);
     if (!images) return;
     if (form.sources.length === 0) form.restoreSources(images.sources, mask ?? []);
@@ -75,7 +75,7 @@ export class Draft {
     return writeSoon(IMAGES_KEY, images);
   }
 
-  /** As {@link keepImages}, for the mask. */
+  /** As {@link keepImages}, for the mask and the layers. */
   keepMask(): () => void {
     return writeSoon(MASK_KEY, this.#form.editor?.operations ?? []);
   }

@@ -13,7 +13,7 @@ import type {
 import type { AddOnPack, ModelId, ModelPack } from '#protocol/model.ts';
 import type { KDiffusionSampler } from '#protocol/sampler.ts';
 import { MaskEditor } from '#ui/panels/create/editor/mask-editor.svelte.ts';
-import type { MaskOperation } from '#ui/panels/create/editor/mask-strokes.ts';
+import type { EditOperation } from '#ui/panels/create/editor/layers.ts';
 import { loraTag, mentionPattern, promptText } from '#ui/state/packs.ts';
 import { modes, type Mode } from './modes.ts';
 import { samplers, schedules, type SamplerOption, type ScheduleOption } from './samplers.ts';
@@ -188,14 +188,14 @@ export class GenerateForm {
     this.showsEditor = true;
   }
 
-  /** Takes back images from an earlier visit, with the first one's mask. */
-  restoreSources(sources: readonly SourceImage[], mask: readonly MaskOperation[]): void {
+  /** Takes back images from an earlier visit, with the first one's mask and layers. */
+  restoreSources(sources: readonly SourceImage[], edits: readonly EditOperation[]): void {
     const [first] = sources;
     this.#sources = sources;
-    this.#editor = first ? new MaskEditor(first, mask) : null;
+    this.#editor = first ? new MaskEditor(first, edits) : null;
   }
 
-  /** The mask of the first source. */
+  /** The mask of the first source, and the layers on it. */
   get editor(): MaskEditor | null {
     return this.#editor;
   }

@@ -27,6 +27,8 @@ export interface JobParts {
   addOns: readonly AddOnInfo[];
   /** White where the image is generated again; null where nothing is marked. */
   mask: Blob | null;
+  /** The image to edit, with its layers merged into it; the form's own where there are none. */
+  edited?: Blob | undefined;
   /** The form's prompts with its styles applied. */
   texts: PromptTexts;
 }
@@ -46,7 +48,7 @@ const FILL_LABELS: Readonly<Partial<Record<MaskedInit['fill'], string>>> = {
 export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
   const { model, addOns } = parts;
   const prompt = form.prompt.trim();
-  const init = initOf(form, parts.mask);
+  const init = initOf(form, parts);
   if (prompt === '' && init.from === 'noise')
     throw new AppError('invalid_request', 'Write a prompt first: what should the image show?');
   const goesAlong = (kind: AddOnKind, id: ModelId) =>
@@ -156,7 +158,7 @@ function imagesOfForm(form: GenerateForm, texts: PromptTexts, init: Init): Image
   }));
 }
 
-function initOf(form: GenerateForm, mask: Blob | null): Init {
+function initOf(form: GenerateForm, { mask, edited }: Pick<JobParts, 'mask' | 'edited'>): Init {
   const blobs = form.sources.map(({ blob }) => blob);
   const [first] = blobs;
   if (form.mode === 'text') return { from: 'noise' };
@@ -174,7 +176,7 @@ function initOf(form: GenerateForm, mask: Blob | null): Init {
   return {
     from: 'masked',
     rules: 'a1111',
-    images: [first],
+    images: [edited ?? first],
     fit: 'crop',
     mask: mask ? { kind: 'image', mask, invert: false } : { kind: 'none' },
     ...(isLarger && { expand }),

@@ -82,8 +82,10 @@ export class Submission {
     }
     const model = engine.selectedModel;
     if (!model) throw new AppError('internal', 'The engine is still starting. Try again in a moment.');
-    const mask = form.mode === 'edit' ? ((await form.editor?.toFile()) ?? null) : null;
+    const editor = form.mode === 'edit' ? form.editor : null;
+    const mask = (await editor?.toFile()) ?? null;
+    const edited = await editor?.toImage();
     const texts = styledTexts(form, await loadStylesFor(form));
-    return generateJob(form, { model, addOns: engine.fittingAddOns, mask, texts });
+    return generateJob(form, { model, addOns: engine.fittingAddOns, mask, edited, texts });
   }
 }
