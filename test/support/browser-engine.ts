@@ -19,6 +19,9 @@ const urls = import.meta.glob<string>('../fixtures/models/*/*', {
   eager: true,
 });
 
+/** Whether all networks run on the GPU (`npm run test:gpu`). A software GPU compiles each for up to half a minute. */
+export const WITH_ALL_ON_GPU = import.meta.env.MODE === 'gpu';
+
 /** A runtime as the engine's worker opens it. */
 export async function openBrowserRuntime(choice: BackendChoice): Promise<Runtime> {
   const backend = await chooseBackend(choice);

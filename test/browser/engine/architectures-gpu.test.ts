@@ -22,7 +22,13 @@ import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import type { FloatTensor, Runtime, TensorValue } from '#engine/runtime/runtime.ts';
 import { quantiseTensors } from '#weights/quantise.ts';
-import { openBrowserRuntime, openFixture, openGraph, type Network } from '../../support/browser-engine.ts';
+import {
+  openBrowserRuntime,
+  openFixture,
+  openGraph,
+  WITH_ALL_ON_GPU,
+  type Network,
+} from '../../support/browser-engine.ts';
 import { pseudoRandom } from '../../support/random-weights.ts';
 import { relativeError } from '../../support/relative-error.ts';
 import {
@@ -54,9 +60,6 @@ async function quantisedUnet(): Promise<Network> {
   });
   return { ...rest, weights: quantised };
 }
-
-/** `npm run test:gpu` runs all networks. The software GPU compiles each for half a minute: a run of everything takes a few. */
-const WITH_ALL = import.meta.env.MODE === 'gpu';
 
 interface Case {
   name: string;
@@ -219,8 +222,8 @@ async function run(
   }
 }
 
-const chosen = cases.filter(({ always }) => WITH_ALL || always === true);
-if (!WITH_ALL)
+const chosen = cases.filter(({ always }) => WITH_ALL_ON_GPU || always === true);
+if (!WITH_ALL_ON_GPU)
   console.warn(
     `${chosen.length} of ${cases.length} networks run on the GPU here; npm run test:gpu runs all.`,
   );

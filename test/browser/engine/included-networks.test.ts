@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { openBrowserRuntime } from '../../support/browser-engine.ts';
+import { openBrowserRuntime, WITH_ALL_ON_GPU } from '../../support/browser-engine.ts';
 import {
   FACE_ANCHORS,
   runCase,
@@ -10,8 +10,6 @@ import {
 
 /** On the software GPU `npm test` runs these alone, and `npm run test:gpu` all. */
 const ALWAYS_ON_GPU: readonly SmallNetwork[] = ['face-detector', 'person-mask'];
-const WITH_ALL = import.meta.env.MODE === 'gpu';
-
 const references = import.meta.glob<SmallNetworkReference>('../../fixtures/small-networks/*/reference.json', {
   import: 'default',
   eager: true,
@@ -34,7 +32,7 @@ async function fetchFile(url: string | undefined): Promise<Blob> {
   return answer.blob();
 }
 
-if (!WITH_ALL)
+if (!WITH_ALL_ON_GPU)
   console.warn(`On the GPU only ${ALWAYS_ON_GPU.join(' and ')} run here; npm run test:gpu runs all.`);
 
 describe.each(Object.keys(SMALL_NETWORKS) as SmallNetwork[])('%s', (name) => {
@@ -42,7 +40,7 @@ describe.each(Object.keys(SMALL_NETWORKS) as SmallNetwork[])('%s', (name) => {
   const reference = references[`${folder}/reference.json`];
 
   const providers =
-    WITH_ALL || ALWAYS_ON_GPU.includes(name) ? (['wasm', 'webgpu'] as const) : (['wasm'] as const);
+    WITH_ALL_ON_GPU || ALWAYS_ON_GPU.includes(name) ? (['wasm', 'webgpu'] as const) : (['wasm'] as const);
   it.each(providers)('gives what its original gives on %s, and nothing falls back', async (provider) => {
     const model = new Uint8Array(await (await fetchFile(`/models/${SMALL_NETWORKS[name]}`)).arrayBuffer());
     const session = await runtimes[provider].createSession(model, {

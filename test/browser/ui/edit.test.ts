@@ -4,33 +4,14 @@ import { page, userEvent } from 'vitest/browser';
 import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
 import { decodePng } from '#codecs/png.ts';
-import type { EngineHost } from '#protocol/engine-host.ts';
 import type { MaskedInit } from '#protocol/job.ts';
 import App from '#ui/App.svelte';
 import { AppStatus } from '#ui/state/app-status.svelte.ts';
-import { drop, imageFile, type PixelAt } from '../../support/brought.ts';
-import { connectDemoHost, demoModel, openDemoHost } from '../../support/demo-host.ts';
+import { editor, openEditor, PATIENCE, submitted } from '../../support/mask-editor.ts';
+import { connectDemoHost } from '../../support/demo-host.ts';
 
-const PATIENCE = { timeout: 20_000 };
-
-const dialog = page.getByRole('dialog');
-const editor = page.getByRole('application', { name: 'Mask editor' });
 const generate = page.getByRole('button', { name: /^Generate/ });
 const prompt = page.getByRole('textbox', { name: 'Prompt', exact: true });
-
-/** The app with an image of 64 × 48 pixels in the editor. */
-async function openEditor(pixelAt?: PixelAt): Promise<EngineHost> {
-  const host = await openDemoHost({ stepMs: 2, packs: [demoModel] });
-  const status = new AppStatus();
-  status.host = connectDemoHost(host);
-  await render(App, { status });
-  await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');
-  drop(imageFile('street.png', [64, 48], pixelAt));
-  await dialog.getByRole('button', { name: 'Edit' }).click();
-  await expect.element(editor).toBeVisible();
-  await prompt.fill('a lamp');
-  return host;
-}
 
 /** A click of the mouse at a pixel of the image. */
 function dab(x: number, y: number): void {
@@ -42,14 +23,6 @@ function dab(x: number, y: number): void {
   editor.element().setPointerCapture = () => undefined;
   for (const type of ['pointerdown', 'pointermove', 'pointerup'])
     editor.element().dispatchEvent(new PointerEvent(type, { ...init, pointerType: 'mouse', buttons: 1 }));
-}
-
-async function submitted(host: EngineHost): Promise<MaskedInit> {
-  await generate.click();
-  await expect.poll(async () => (await host.jobs()).length, PATIENCE).toBe(1);
-  const job = (await host.jobs())[0]?.job;
-  if (job?.task !== 'generate' || job.init.from !== 'masked') throw new Error('A masked job was expected.');
-  return job.init;
 }
 
 /** How bright the mask is at pixels. */

@@ -1,38 +1,18 @@
 import axe from 'axe-core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
-import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
 import { decodePng } from '#codecs/png.ts';
-import type { EngineHost } from '#protocol/engine-host.ts';
 import type { MaskedInit } from '#protocol/job.ts';
-import App from '#ui/App.svelte';
-import { AppStatus } from '#ui/state/app-status.svelte.ts';
 import { drop, imageFile, type PixelAt } from '../../support/brought.ts';
-import { connectDemoHost, demoModel, openDemoHost } from '../../support/demo-host.ts';
+import { editor, markedAt, openEditor, PATIENCE, submitted } from '../../support/mask-editor.ts';
 
-const PATIENCE = { timeout: 20_000 };
 const WHITE: PixelAt = () => [255, 255, 255, 255];
 const RED: PixelAt = () => [255, 0, 0, 255];
 
-const editor = page.getByRole('application', { name: 'Mask editor' });
 const tools = page.getByRole('toolbar', { name: 'Mask tools' });
 const layers = page.getByRole('img', { name: /^Layer: / });
 const undo = tools.getByRole('button', { name: 'Undo (Ctrl+Z)' });
-
-/** The app with an image of 64 × 48 pixels in the editor. */
-async function openEditor(pixelAt: PixelAt = WHITE): Promise<EngineHost> {
-  const host = await openDemoHost({ stepMs: 2, packs: [demoModel] });
-  const status = new AppStatus();
-  status.host = connectDemoHost(host);
-  await render(App, { status });
-  await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');
-  drop(imageFile('street.png', [64, 48], pixelAt));
-  await page.getByRole('dialog').getByRole('button', { name: 'Edit' }).click();
-  await expect.element(editor).toBeVisible();
-  await page.getByRole('textbox', { name: 'Prompt', exact: true }).fill('a lamp');
-  return host;
-}
 
 /** Goes with a pointer from one pixel of the image to others. */
 function point(init: PointerEventInit, ...points: readonly (readonly [number, number])[]): void {
@@ -64,20 +44,6 @@ function bring(kind: 'drop' | 'paste', ...files: File[]): void {
         ? new DragEvent('drop', { ...init, dataTransfer: data })
         : new ClipboardEvent('paste', { ...init, clipboardData: data }),
     );
-}
-
-/** Whether pixels of the image are marked. */
-function markedAt(...points: readonly (readonly [number, number])[]): boolean[] {
-  const canvas = editor.element().querySelector('canvas');
-  return points.map(([x, y]) => (canvas?.getContext('2d')?.getImageData(x, y, 1, 1).data[3] ?? 0) > 0);
-}
-
-async function submitted(host: EngineHost): Promise<MaskedInit> {
-  await page.getByRole('button', { name: /^Generate/ }).click();
-  await expect.poll(async () => (await host.jobs()).length, PATIENCE).toBe(1);
-  const job = (await host.jobs())[0]?.job;
-  if (job?.task !== 'generate' || job.init.from !== 'masked') throw new Error('A masked job was expected.');
-  return job.init;
 }
 
 /** The red, green and blue of the init image at pixels. */
@@ -112,7 +78,7 @@ test('a click on a color marks it wherever it is, as far as the tolerance goes',
 });
 
 test('a dropped image is a layer: moved, scaled, marked, and merged into the init image', async () => {
-  const host = await openEditor();
+  const host = await openEditor(WHITE);
   bring('drop', imageFile('ball.png', [16, 16], RED));
   await expect.element(layers).toBeVisible();
   // It lies in the middle, from 24 to 40 and from 16 to 32; its corner is dragged, then itself.
@@ -132,7 +98,7 @@ test('a dropped image is a layer: moved, scaled, marked, and merged into the ini
 });
 
 test('undo takes back layers as it does the mask; without layers the file is the one that was brought', async () => {
-  const host = await openEditor();
+  const host = await openEditor(WHITE);
   bring('paste', imageFile('ball.png', [16, 16], RED));
   await expect.element(layers).toBeVisible();
   await tools.getByRole('button', { name: 'Remove the layer' }).click();
@@ -151,7 +117,7 @@ test('undo takes back layers as it does the mask; without layers the file is the
 });
 
 test('by keys alone a layer is moved, scaled and removed', async () => {
-  await openEditor();
+  await openEditor(WHITE);
   bring('paste', imageFile('ball.png', [16, 16], RED));
   await expect.element(layers).toBeVisible();
   const place = () => {
@@ -171,7 +137,7 @@ test('by keys alone a layer is moved, scaled and removed', async () => {
 });
 
 test('an image dropped elsewhere in the window is offered as a layer', async () => {
-  await openEditor();
+  await openEditor(WHITE);
   drop(imageFile('ball.png', [16, 16], RED));
   await page
     .getByRole('dialog', { name: 'ball.png' })
@@ -181,7 +147,7 @@ test('an image dropped elsewhere in the window is offered as a layer', async () 
 });
 
 test('a pen that presses lightly marks less than one that presses hard', async () => {
-  await openEditor();
+  await openEditor(WHITE);
   await tools.getByRole('slider', { name: 'Size' }).fill('20');
   await tools.getByRole('slider', { name: 'Feather' }).fill('0');
   point({ pointerType: 'pen', pressure: 1 }, [15, 20]);
@@ -190,7 +156,7 @@ test('a pen that presses lightly marks less than one that presses hard', async (
 });
 
 test('a result is accepted as the image to edit, which can be undone, or generated again with the next seed', async () => {
-  const host = await openEditor();
+  const host = await openEditor(WHITE);
   await page.getByRole('textbox', { name: 'Seed' }).fill('5');
   point({}, [20, 20]);
   await submitted(host);

@@ -46,6 +46,15 @@ export function firstPlace(image: Size, layer: Size): Area {
   return { x: (image.width - width) / 2, y: (image.height - height) / 2, width, height };
 }
 
+async function drawLayer(
+  context: OffscreenCanvasRenderingContext2D | null,
+  { blob, x, y, width, height }: Area & { blob: Blob },
+): Promise<void> {
+  const bitmap = await createImageBitmap(blob);
+  context?.drawImage(bitmap, x, y, width, height);
+  bitmap.close();
+}
+
 /** An image with its layers, at its own size; what lies outside of it is cut off. */
 export async function flatten(
   { blob, width, height }: Size & { blob: Blob },
@@ -54,11 +63,7 @@ export async function flatten(
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d');
   if (context) context.imageSmoothingQuality = 'high';
-  for (const layer of [{ blob, x: 0, y: 0, width, height }, ...layers]) {
-    const bitmap = await createImageBitmap(layer.blob);
-    context?.drawImage(bitmap, layer.x, layer.y, layer.width, layer.height);
-    bitmap.close();
-  }
+  for (const layer of [{ blob, x: 0, y: 0, width, height }, ...layers]) await drawLayer(context, layer);
   return canvas;
 }
 
@@ -67,9 +72,7 @@ export async function maskOfLayer({ width, height }: Size, layer: Layer): Promis
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d');
   if (context) {
-    const bitmap = await createImageBitmap(layer.blob);
-    context.drawImage(bitmap, layer.x, layer.y, layer.width, layer.height);
-    bitmap.close();
+    await drawLayer(context, layer);
     context.globalCompositeOperation = 'source-in';
     context.fillStyle = '#fff';
     context.fillRect(0, 0, width, height);
