@@ -101,6 +101,18 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     const spoil = corrupted === url.pathname && from === 0;
     let sent = 0;
     const stream = createReadStream(file, { start: from });
+    // The end of the file may be reached while its last bytes are still held back.
+    let isRead = false;
+    let isHeld = false;
+    const hold = (): void => {
+      isHeld = true;
+      stream.pause();
+    };
+    const goOn = (): void => {
+      isHeld = false;
+      if (isRead) response.end();
+      else stream.resume();
+    };
     stream.on('data', (data) => {
       const chunk = Buffer.from(data);
       if (spoil && sent === 0) chunk[0] = (chunk[0] ?? 0) ^ 0xff;
@@ -112,16 +124,16 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
       }
       sent += chunk.length;
       if (rate !== null) {
-        stream.pause();
+        hold();
         lineFreeAt = Math.max(lineFreeAt, performance.now()) + (chunk.length / rate) * 1000;
         setTimeout(() => {
           response.write(chunk);
-          stream.resume();
+          goOn();
         }, lineFreeAt - performance.now());
         return;
       }
       if (slowAfter !== undefined && sent > slowAfter) {
-        stream.pause();
+        hold();
         trickle(chunk);
         return;
       }
@@ -133,10 +145,13 @@ export async function serveFolder(folder: string, isolated = true): Promise<Stat
     const trickle = (chunk: Buffer): void => {
       if (response.destroyed) return;
       response.write(chunk.subarray(0, 1024));
-      if (chunk.length <= 1024) stream.resume();
+      if (chunk.length <= 1024) goOn();
       else setTimeout(() => trickle(chunk.subarray(1024)), 10);
     };
-    stream.on('end', () => response.end());
+    stream.on('end', () => {
+      isRead = true;
+      if (!isHeld) response.end();
+    });
     response.on('close', () => stream.destroy());
   }
 
