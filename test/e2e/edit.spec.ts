@@ -1,12 +1,10 @@
-import { expect, openApp, setSteps, test } from './app.ts';
+import { expect, setSteps, test } from './app.ts';
 
 test('by keyboard alone: an image is generated, a part of it marked and generated again', async ({
-  page,
-  server,
+  studio: page,
 }) => {
-  await openApp(page, server.origin);
   const prompt = page.getByLabel('Prompt', { exact: true });
-  const images = page.getByRole('button', { name: /^View large: .*, seed/ });
+  const images = page.getByRole('button', { name: /^View large: a (red apple|blue whale), seed/ });
   await setSteps(page, 4);
   await prompt.focus();
   await page.keyboard.type('a red apple');
@@ -54,7 +52,8 @@ test('by keyboard alone: an image is generated, a part of it marked and generate
   expect(differing.at(-1)).toBeLessThan(176);
 });
 
-test('a generated image that is dropped on the page gives its settings back', async ({ app }) => {
+test('a generated image that is dropped on the page gives its settings back', async ({ studio: app }) => {
+  await app.getByRole('radio', { name: 'Text' }).check();
   await setSteps(app, 3);
   await app.getByLabel('Prompt', { exact: true }).fill('yellow star');
   await app.getByLabel('Seed', { exact: true }).fill('77');

@@ -11,16 +11,17 @@ async function stopServiceWorkers(page: Page): Promise<void> {
 
 const REQUEST = { prompt: 'purple octopus', steps: 20, width: 256, height: 256 };
 
-test('killed between requests: the next one is answered', async ({ app }) => {
+test('killed between requests: the next one is answered', async ({ studio: app }) => {
   await call(app, '/sdapi/v1/txt2img', { ...REQUEST, steps: 1 });
   await stopServiceWorkers(app);
   expect((await call(app, '/sdapi/v1/samplers')).status).toBe(200);
 });
 
 test('killed during a request: asked again, it is answered with the image that was drawn once', async ({
-  app,
+  studio: app,
 }) => {
-  const send = () => call<{ images: string[] }>(app, '/sdapi/v1/txt2img', REQUEST);
+  const send = () =>
+    call<{ images: string[] }>(app, '/sdapi/v1/txt2img', { ...REQUEST, prompt: 'silver octopus' });
   // Before its answer has begun, the browser itself asks again. Afterwards the client's fetch fails.
   const waiting = send().catch(() => null);
   await expect
@@ -32,7 +33,7 @@ test('killed during a request: asked again, it is answered with the image that w
   const { status, body } = (await waiting) ?? (await send());
   expect(status).toBe(200);
   expect(body.images).toHaveLength(1);
-  await expect(app.getByRole('button', { name: /view large: purple octopus, seed/i })).toHaveCount(1);
+  await expect(app.getByRole('button', { name: /view large: silver octopus, seed/i })).toHaveCount(1);
 });
 
 test('killed while it answers asynchronous requests: each has one job', async ({ app }) => {
@@ -58,7 +59,7 @@ test('killed while it answers asynchronous requests: each has one job', async ({
   expect(body.running_size + body.finished_size).toBe(delays.length);
 });
 
-test('interrupt ends an image before its next step and frees the queue', async ({ app }) => {
+test('interrupt ends an image before its next step and frees the queue', async ({ studio: app }) => {
   const STEPS = 150;
   const step = async () =>
     (await call<{ state: { sampling_step: number } }>(app, '/sdapi/v1/progress?skip_current_image=true')).body

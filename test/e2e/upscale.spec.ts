@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { tinyUpscalerFile } from '../support/tiny-upscaler.ts';
 import { decodePng } from '#codecs/png.ts';
-import { call, expect, openApp, setSteps, test } from './app.ts';
+import { call, expect, setSteps, test } from './app.ts';
 
 test('an upscaler is dropped into the app and upscales an image four times, there and over the API', async ({
-  page,
-  server,
+  studio: page,
 }) => {
   const file = Buffer.from(await (await tinyUpscalerFile()).arrayBuffer());
-  await openApp(page, `${server.origin}/#/create`);
+  await page.goto(new URL('#/create', page.url()).href);
   await page.evaluate((base64) => {
     const dataTransfer = new DataTransfer();
     const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -21,10 +20,10 @@ test('an upscaler is dropped into the app and upscales an image four times, ther
   await expect(page.getByRole('article', { name: '4x-tiny' })).toContainText('Choose Upscale');
 
   await page.getByRole('link', { name: 'Create', exact: true }).click();
-  await page.getByLabel('Prompt', { exact: true }).fill('yellow star');
+  await page.getByLabel('Prompt', { exact: true }).fill('orange star');
   await setSteps(page, 1);
   await page.getByRole('button', { name: /generate/i }).click();
-  const images = page.getByRole('button', { name: /^View large: yellow star, seed/ });
+  const images = page.getByRole('button', { name: /^View large: orange star, seed/ });
   await expect(images).toHaveCount(1, { timeout: 120_000 });
   await images.click();
   await page.getByRole('dialog').getByRole('button', { name: 'Upscale' }).click();
@@ -44,11 +43,11 @@ test('an upscaler is dropped into the app and upscales an image four times, ther
     [canvas.width, canvas.height] = [32, 24];
     return canvas.toDataURL('image/jpeg');
   });
-  const answer = await call<{ image: string; html_info: string }>(
-    page,
-    `${server.origin}/sdapi/v1/extra-single-image`,
-    { image, upscaler_1: '4x-tiny', upscaling_resize: 4 },
-  );
+  const answer = await call<{ image: string; html_info: string }>(page, '/sdapi/v1/extra-single-image', {
+    image,
+    upscaler_1: '4x-tiny',
+    upscaling_resize: 4,
+  });
   expect(answer.body.html_info).toBe('<p>Postprocess upscale by: 4, Postprocess upscaler: 4x-tiny</p>');
   const { width, height } = decodePng(Buffer.from(answer.body.image, 'base64'));
   expect([width, height]).toEqual([128, 96]);

@@ -135,7 +135,13 @@ async function scrollThrough(count: number): Promise<number> {
     .toBe(count);
   const [last] = images.elements().slice(-1);
   expect(last?.getAttribute('aria-label')).toBe(`View large: image ${count - 1}, seed ${count - 1}`);
-  await expect.poll(() => last?.querySelector('img')?.naturalWidth, PATIENCE).toBe(64);
+  // The last page may have come after the last scroll.
+  await expect
+    .poll(() => {
+      last?.scrollIntoView();
+      return last?.querySelector('img')?.naturalWidth;
+    }, PATIENCE)
+    .toBe(64);
   // What is far from the window takes no memory.
   await expect
     .poll(() => document.querySelectorAll('main ul img[src]').length, PATIENCE)
