@@ -10,6 +10,7 @@ import { openImageMarks } from '#storage/image-marks.ts';
 import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
 import { openKeys } from '#storage/keys.ts';
+import { openModelFiles } from '#storage/model-files.ts';
 import { moveOldRecords, openOldRecords } from '#storage/old-records.ts';
 import { openPublishedFiles } from '#storage/published-files.ts';
 import { openSettings } from '#storage/settings.ts';
@@ -44,6 +45,12 @@ export function hostEngine(): Candidacy {
   return standForHost(async (hostId) => {
     const jobs = openJobs();
     const images = openImages();
+    const library = wrap<LibraryWorker>(
+      new Worker(new URL('./library/library.worker.ts', import.meta.url), {
+        type: 'module',
+        name: 'library',
+      }),
+    );
     await moveOldRecords(openOldRecords(), jobs, images);
     return createEngineHost({
       hostId,
@@ -54,18 +61,14 @@ export function hostEngine(): Candidacy {
           type: 'module',
           name: 'horde',
         }),
-      library: wrap<LibraryWorker>(
-        new Worker(new URL('./library/library.worker.ts', import.meta.url), {
-          type: 'module',
-          name: 'library',
-        }),
-      ),
+      library,
       jobs,
       images,
       imageMarks: openImageMarks(),
       files: openPublishedFiles(),
       settings: openSettings(),
       keys: openKeys(),
+      hasModels: () => openModelFiles().hasAny(),
       forcedBackend: backendOfAddress(),
       isOnline: () => navigator.onLine,
       onJobEnded: (record) => void announceEnd(record),

@@ -1,7 +1,6 @@
 import { mount } from 'svelte';
 import { Workbox } from 'workbox-window';
 import { followHost } from '#host/follow-host.ts';
-import App from '#ui/App.svelte';
 import { AppStatus, type InstallPromptEvent } from '#ui/state/app-status.svelte.ts';
 import './app.css';
 import { hostEngine } from './hosting.ts';
@@ -64,5 +63,7 @@ function isolateOnce(): void {
 watchSurroundings();
 void registerServiceWorker();
 
+// The host opens while the panels are still being read.
+const { default: App } = await import('#ui/App.svelte');
 const target = document.getElementById('app');
 if (target) mount(App, { target, props: { status } });

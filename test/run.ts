@@ -71,7 +71,7 @@ async function suite(
 }
 
 function vitestSuite(project: string, flags = ''): Promise<void> {
-  const file = `${project}.json`;
+  const file = `${project}${flags.replaceAll(/\W/g, '-')}.json`;
   const command = `npx vitest run --project ${project} ${flags} --reporter=default --reporter=json --outputFile.json=${path.join(reports, file)}`;
   return suite(command, readVitest, file);
 }
@@ -124,12 +124,15 @@ async function checkSources(): Promise<void> {
 process.env['CHROME_PATH'] = ensureChromium();
 Object.assign(process.env, KEEP_MEMORY);
 // By itself Vitest leaves one of two cores idle.
-await vitestSuite('unit', '--maxWorkers=2');
+await vitestSuite('unit', '--maxWorkers=2 --shard=1/2');
 await check('npm run --silent parity -- test/fixtures');
 await check('npm run --silent build');
 await check('npm run --silent size');
-// A software GPU compiles shaders on one core.
-await Promise.all([vitestSuite('browser'), checkSources()]);
+// A software GPU compiles shaders on one core: the other one has the sources to check, and half of the unit tests.
+await Promise.all([
+  vitestSuite('browser'),
+  checkSources().then(() => vitestSuite('unit', '--maxWorkers=1 --shard=2/2')),
+]);
 await suite('npm run --silent test:e2e', readPlaywright, 'e2e.json', {
   PLAYWRIGHT_JSON_OUTPUT_NAME: path.join(reports, 'e2e.json'),
 });

@@ -3,6 +3,7 @@ import { AppError } from '#protocol/error.ts';
 import { descriptionOf, type DescribeJob, type JobOrigin, type TextArtifact } from '#protocol/job.ts';
 import { usableAddOns, type AddOnInfo } from '#protocol/model.ts';
 import type { Call } from './route.ts';
+import { runUnkept } from './unkept-job.ts';
 
 /** What a description is to be: a sentence or a prompt, or a list of tags. */
 export type DescriptionKind = 'caption' | 'tags';
@@ -30,7 +31,7 @@ function chooseDescriber(
 
 /**
  * Describes an image. The answer's headers are to say by what: {@link describerHeaders}.
- * @param reply kept with the job, see JobOrigin
+ * @param reply kept with the job while it runs, see JobOrigin
  * @throws AppError the job's failure; `cancelled` where it was stopped before there was a text
  */
 export async function describeImage(
@@ -41,7 +42,7 @@ export async function describeImage(
 ): Promise<TextArtifact> {
   const addOns = await call.ask((host) => host.addOns());
   const job: DescribeJob = { task: 'describe', image, describer: chooseDescriber(request, addOns) };
-  const description = descriptionOf((await call.run(job, reply)).result);
+  const description = descriptionOf((await runUnkept(call, job, reply)).result);
   if (description) return description;
   throw new AppError('cancelled', 'The image was not described: the job was stopped.');
 }

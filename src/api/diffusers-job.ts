@@ -1,7 +1,17 @@
 import { isRecord } from '#codecs/json.ts';
 import { enhancePrompt } from '#codecs/prompt/enhance.ts';
-import type { ControlSpec, GenerateJob, Init, Pass, PostStep, SafetyStep, Size } from '#protocol/job.ts';
+import type {
+  ControlSpec,
+  GenerateJob,
+  ImageSpec,
+  Init,
+  Pass,
+  PostStep,
+  SafetyStep,
+  Size,
+} from '#protocol/job.ts';
 import { usableAddOns, type AddOnInfo, type ModelInfo } from '#protocol/model.ts';
+import { expansionOf } from '#protocol/prompt-expansion.ts';
 import { chooseAddOns, type AddOnFields } from './diffusers-add-ons.ts';
 import { diffusersSampler, type DiffusersSchedulerName } from './diffusers-scheduler.ts';
 import { countingSeeds, multipleOf8, PLAIN_PROMPT, randomSeed, TORCH_NOISE } from './job.ts';
@@ -11,7 +21,7 @@ interface DiffusersRequest {
   model: ModelInfo;
   prompt: string;
   negativePrompt: string;
-  /** Adds words of quality to the prompt. */
+  /** Adds words to the prompt: an installed text generator's, or else words of quality. */
   enhancePrompt: boolean;
   /** Pixels, multiples of 8. */
   width: number;
@@ -93,12 +103,13 @@ export function startFrom(image: Blob, mask: Blob | null, strength: number): Dif
 export function planDiffusersJob(request: DiffusersRequest, addOns: readonly AddOnInfo[]): GenerateJob {
   const chosen = chooseAddOns(request.addOns, addOns);
   const { upscale = false } = request.extras;
+  const seed = request.seed ?? randomSeed();
   return {
     task: 'generate',
     images: countingSeeds(request.samples, {
-      prompt: [request.enhancePrompt ? enhancePrompt(request.prompt) : request.prompt],
+      ...promptOf(request, seed, addOns),
       negativePrompt: [request.negativePrompt],
-      seed: request.seed ?? randomSeed(),
+      seed,
     }),
     batchSize: request.samples,
     init: request.start.init,
@@ -111,6 +122,18 @@ export function planDiffusersJob(request: DiffusersRequest, addOns: readonly Add
     output: { format: 'png', quality: 1, metadata: null },
     keepUnfinished: false,
   };
+}
+
+/** The prompt, with more words where they are wanted: the same for all images. */
+function promptOf(
+  { prompt, enhancePrompt: isEnhanced }: DiffusersRequest,
+  seed: bigint,
+  addOns: readonly AddOnInfo[],
+): Pick<ImageSpec, 'prompt' | 'expansion'> {
+  if (!isEnhanced) return { prompt: [prompt] };
+  const [generator] = usableAddOns(addOns, 'prompt-expansion');
+  if (!generator) return { prompt: [enhancePrompt(prompt)] };
+  return { prompt: [prompt], expansion: expansionOf(generator.pack.id, prompt, seed, 'instead') };
 }
 
 function planPasses(request: DiffusersRequest, chosen: Pick<Pass, 'vae'>): GenerateJob['passes'] {

@@ -69,6 +69,8 @@ export class Exchange {
   readonly #line: HostLine;
   /** Jobs that this request started. */
   readonly #jobs: JobId[] = [];
+  /** How many jobs it has asked for, those that were refused too. */
+  #runs = 0;
   /** The body, once it is read. */
   #bytes: Uint8Array<ArrayBuffer> | null = null;
   readonly #relay: Relay;
@@ -184,10 +186,12 @@ export class Exchange {
     const signal = this.#signal;
     const runsOn = readBackendHeader(this.#request.headers);
     const submit = async (job: Job, reply: JobOrigin['reply']) => {
+      const run = this.#runs++;
       if (this.#jobs.length === 0) await this.#relay.checkQueue(ask);
       const id = await submitJob(ask, job, {
         client: this.#dialect.name,
         requestKey: await this.#requestKey(received),
+        ...(run > 0 && { run }),
         session: this.#server.session,
         ...(runsOn && { runsOn }),
         ...(reply && { reply }),

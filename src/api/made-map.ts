@@ -1,9 +1,10 @@
 import { AppError } from '#protocol/error.ts';
 import type { FindMaskJob, JobOrigin, PreprocessJob } from '#protocol/job.ts';
 import type { Call } from './route.ts';
+import { runUnkept } from './unkept-job.ts';
 
 /**
- * Runs a job that makes a mask or a map and nothing else. Nothing of it is kept: it is no image of the gallery.
+ * Runs a job that makes a mask or a map and nothing else.
  * @returns a PNG file
  * @throws AppError its failure; `cancelled` when it was stopped
  */
@@ -12,9 +13,8 @@ export async function makeMap(
   job: FindMaskJob | PreprocessJob,
   reply?: JobOrigin['reply'],
 ): Promise<Blob> {
-  const record = await call.run(job, reply);
-  await call.ask((host) => host.removeJob(record.id));
-  const map = record.result?.artifacts.find((artifact) => artifact.kind === 'mask');
+  const { result } = await runUnkept(call, job, reply);
+  const map = result?.artifacts.find((artifact) => artifact.kind === 'mask');
   if (map) return map.blob;
   throw new AppError('cancelled', 'The job was stopped.');
 }

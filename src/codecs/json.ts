@@ -35,6 +35,14 @@ export function stringifyJson(value: unknown): string {
   return text.includes(MARK) ? text.replace(/"\\u0001integer:(-?\d+)"/g, '$1') : text;
 }
 
+/** A text as JSON within ASCII, as Python's `json.dumps` writes it: everything beyond is escaped. */
+export function asciiJson(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** Whether parsed JSON is an object: neither an array nor null. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

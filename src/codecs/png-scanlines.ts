@@ -62,15 +62,17 @@ export function readSamples(scanlines: Uint8Array, layout: SampleLayout): Uint8A
       const line = scanlines.slice(position + 1, position + 1 + rowBytes);
       unfilter(scanlines[position] ?? 0, line, above, pixelBytes);
       const start = (y + row * stepY) * width + x;
-      for (let column = 0; column < columns; column++) {
-        for (let channel = 0; channel < channels; channel++) {
-          samples[(start + column * stepX) * channels + channel] = sampleAt(
-            line,
-            column * channels + channel,
-            bitDepth,
-          );
+      if (bitDepth === 8 && stepX === 1) samples.set(line, start * channels);
+      else
+        for (let column = 0; column < columns; column++) {
+          for (let channel = 0; channel < channels; channel++) {
+            samples[(start + column * stepX) * channels + channel] = sampleAt(
+              line,
+              column * channels + channel,
+              bitDepth,
+            );
+          }
         }
-      }
       above = line;
       position += 1 + rowBytes;
     }

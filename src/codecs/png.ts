@@ -107,6 +107,9 @@ function spread(
   const colours = sampleChannels < 3 ? 1 : 3;
   const hasAlpha = sampleChannels === 2 || sampleChannels === 4;
   const channels = hasAlpha || key ? 4 : 3;
+  // Most files are what is wanted already.
+  if (samples instanceof Uint8Array && bitDepth === 8 && sampleChannels === channels)
+    return { width, height, channels, data: samples };
   const keyOf = (colour: number) => ((key?.[2 * colour] ?? 0) << 8) | (key?.[2 * colour + 1] ?? 0);
   const keys = [keyOf(0), keyOf(1), keyOf(2)].slice(0, colours);
   const to8Bits = (value: number) => (bitDepth === 16 ? value >> 8 : (value * 255) / (2 ** bitDepth - 1));

@@ -2,6 +2,7 @@ import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#prot
 import { toAppError, type AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
 import type { AnyPack } from '#protocol/model.ts';
+import { traced } from '#protocol/trace.ts';
 import { openAddOns } from './models/add-ons.ts';
 import { createDevice, emptyDevice, type Device } from './models/device.ts';
 import { readNoiseModel } from './models/model.ts';
@@ -60,8 +61,8 @@ export function createEngine(
     },
     async load(pack) {
       const { models } = await open();
-      const [model] = await models.open([pack]);
-      if (model) await models.load(model, {}, openAddOns([], filesOf));
+      const [model] = await traced('open the model', () => models.open([pack]));
+      if (model) await traced('load the networks', () => models.load(model, {}, openAddOns([], filesOf)));
     },
     async run(installed, job, onEvent: (event: EngineEvent) => unknown) {
       const stopped: Stop = { cancelled: false, skipped: false };
@@ -69,7 +70,7 @@ export function createEngine(
       const emit = (event: EngineEvent) => void sent.push(onEvent(event));
       stop = stopped;
       try {
-        return await attempt(installed, job, stopped, emit);
+        return await traced('run a job', () => attempt(installed, job, stopped, emit));
       } catch (thrown) {
         const error = toAppError(thrown);
         if (stopped.cancelled || !WORTH_REPEATING.includes(error.code)) throw error;

@@ -1,5 +1,6 @@
 import { expose } from 'comlink';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
+import { traced } from '#protocol/trace.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 import { createEngine } from './engine.ts';
 import { browserBuild } from './runtime/builds.ts';
@@ -13,8 +14,10 @@ const files = openModelFiles();
 expose(
   createEngine(
     async (choice) => {
-      const { device, description } = await chooseBackend(choice);
-      return openRuntime({ build: browserBuild(chooseBuild(device)), device, description });
+      const { device, description } = await traced('choose the device', () => chooseBackend(choice));
+      return traced('open the runtime', () =>
+        openRuntime({ build: browserBuild(chooseBuild(device)), device, description }),
+      );
     },
     (pack) => (path) => files.open(pack.id, path),
   ),

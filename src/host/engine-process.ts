@@ -4,6 +4,7 @@ import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#prot
 import { AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
 import type { AnyPack, ModelPack } from '#protocol/model.ts';
+import { traced } from '#protocol/trace.ts';
 import type { SamplerChoice } from '#protocol/sampler.ts';
 
 /** The parts of Worker that are used. */
@@ -40,7 +41,7 @@ export function createEngineProcess(
     const opened: Process = {
       engine,
       crashed,
-      started: Promise.race([engine.start(backendChoice()), crashed]),
+      started: traced('start the engine', () => Promise.race([engine.start(backendChoice()), crashed])),
       kill(error) {
         if (dead) return;
         dead = true;
@@ -78,6 +79,10 @@ export function createEngineProcess(
   }
 
   return {
+    /** Starts the worker ahead of what will be asked of it. */
+    prepare(): void {
+      open();
+    },
     load: (pack: ModelPack): Promise<void> => use(({ engine }) => engine.load(pack)),
     /** Runs a job with the packs that are installed; aborting `signal` stops it before its next step, by force if it does not listen. */
     async run(

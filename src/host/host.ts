@@ -7,6 +7,7 @@ import { BIN_MS } from '#protocol/gallery.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
 import type { ModelId } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
+import { traced } from '#protocol/trace.ts';
 import { PROTOCOL } from '#protocol/version.ts';
 import type { ImageMarks } from '#storage/image-marks.ts';
 import type { Images } from '#storage/images.ts';
@@ -41,6 +42,8 @@ export interface HostParts {
   files: PublishedFiles;
   settings: SettingsStore;
   keys: Keys;
+  /** Whether anything of a model is stored. */
+  hasModels: () => Promise<boolean>;
   /** A backend demanded by the page's address, over the setting. */
   forcedBackend: BackendChoice | null;
   /** Whether there may be a network. */
@@ -60,7 +63,7 @@ function toBackendChoice(value: unknown): BackendChoice {
 export async function createEngineHost(parts: HostParts) {
   const { hostId, library, jobs, files } = parts;
   const watchers = new Set<(event: HostEvent) => void>();
-  let settings: Settings = await parts.settings.all();
+  let settings: Settings = await traced('read the settings', () => parts.settings.all());
   let backend: BackendInfo | null = null;
 
   function emit(event: HostEvent): void {
@@ -72,6 +75,8 @@ export async function createEngineHost(parts: HostParts) {
     backend = chosen;
     emit({ type: 'backend', backend: chosen });
   });
+  // Beside the list of packs. Where no model is stored, nothing is fetched before it is wanted.
+  if (await parts.hasModels()) engine.prepare();
   const packs = await createPacks(library, () => settings[MODEL_SETTING], emit);
 
   /** A download that is stopped stops the jobs that need it, but is not their own cancellation. */

@@ -251,7 +251,10 @@ export function createJobQueue(
       entry.record = { ...record, origin: takenOver(record.origin, origin) };
       return record.id;
     }
-    return requests.adopt(origin);
+    return requests.adopt(
+      origin,
+      [...live.values()].map(({ record }) => record.origin),
+    );
   }
 
   return {

@@ -1,6 +1,7 @@
 import { proxy, type Remote } from 'comlink';
 import type { BackendInfo, HostEvent } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
+import { traced } from '#protocol/trace.ts';
 import type { ImportChoice, ImportSource } from '#protocol/import.ts';
 import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
 import {
@@ -31,7 +32,7 @@ export async function createPacks(
   emit: (event: HostEvent) => void,
 ) {
   const known = new Map<ModelId, Known>();
-  for (const entry of await library.list()) known.set(entry.pack.id, entry);
+  for (const entry of await traced('list the packs', () => library.list())) known.set(entry.pack.id, entry);
   const builtIn = [...known.keys()][0];
   /** Downloads under way, each with the packs it brings. */
   const downloads = new Map<Promise<unknown>, ReadonlySet<ModelId>>();

@@ -54,7 +54,7 @@ export function channelOf({ width, height, channels, data }: Pixels, channel: nu
 /** Three equal channels from a grey image. */
 export function greyToRgb({ width, height, data }: Pixels): Pixels {
   const rgb = createPixels({ width, height }, 3);
-  for (let i = 0; i < data.length; i++) rgb.data.fill(data[i] ?? 0, i * 3, i * 3 + 3);
+  for (let i = 0; i < rgb.data.length; i++) rgb.data[i] = data[Math.floor(i / 3)] ?? 0;
   return rgb;
 }
 

@@ -60,7 +60,8 @@ export interface CatalogueEntry {
   /** What it is good for, a sentence. */
   goodFor: string;
   kind: 'model' | AddOnKind;
-  family: ModelFamily;
+  /** Null where any takes it. */
+  family: ModelFamily | null;
   url: string;
   /** To download, about. */
   sizeBytes: number;

@@ -4,6 +4,7 @@ import type { ErrorData } from './error.ts';
 import type { Finder } from './finder.ts';
 import type { MadeBy } from './gallery.ts';
 import type { ModelId } from './model.ts';
+import type { PromptExpansion } from './prompt-expansion.ts';
 import type { SafetyAction, SafetyCheck } from './safety.ts';
 import type { SamplerChoice } from './sampler.ts';
 
@@ -30,6 +31,10 @@ export interface ImageSpec {
   /** 0 … 2^64 − 1; random seeds are chosen before the job is made. */
   seed: bigint;
   subseed: bigint;
+  /** What a text generator is to make of the prompt first. */
+  expansion?: PromptExpansion;
+  /** How many of the prompt's texts, the first ones, count in its pooled output; all by default (Fooocus' `pool_top_k`). */
+  pooledTexts?: number;
 }
 
 /** The generator of the initial noise and of the sampler's own noise, and how seeds become noise. */
@@ -213,8 +218,29 @@ export interface Pass {
   sizeConditioning?: SizeConditioning;
   /** Self-attention guidance (arXiv 2210.00939), as in diffusers' StableDiffusionSAGPipeline. */
   selfAttentionGuidance?: { scale: number };
+  /** Guidance the way Fooocus changes it. */
+  fooocusGuidance?: FooocusGuidance;
   /** MultiDiffusion (arXiv 2302.08113), as in diffusers' StableDiffusionPanoramaPipeline. */
   panorama?: { circular: boolean };
+  /**
+   * Denoise latents larger than a tile in overlapping tiles of so many pixels, whose outputs are averaged: takes less memory, and the
+   * tiles know of each other only where they overlap. Without it that is done only where the memory for the whole image is not there.
+   * Not with `panorama`, which has windows of its own.
+   */
+  tiles?: { size: number; overlap: number };
+}
+
+/** What Fooocus does to guidance. Source: Fooocus, modules/patch.py. */
+export interface FooocusGuidance {
+  /** A guidance scale above this begins as this, and grows to itself. */
+  adaptiveScale: number;
+  /** 0 … 30: how much of the smoothed prediction is mixed in; 0 for none. */
+  sharpness: number;
+  /**
+   * The sizes that SDXL is given, times these for the prompt and the negative prompt, as long as the timestep is above
+   * 999 · (1 − `end`). In place of {@link Pass.sizeConditioning}.
+   */
+  sizes: { positive: number; negative: number; end: number };
 }
 
 /** SDXL's micro-conditioning (arXiv 2307.01952, section 2.2). */
@@ -287,7 +313,7 @@ export interface DetailStep extends Pick<GenerateJob, 'noise' | 'promptOptions' 
  * Prompts of a region; where all texts are empty, the image's own, which `[PROMPT]` stands for within them. `skip`: the region
  * stays as it is.
  */
-export type DetailPrompt = PromptOverride | 'skip';
+export type DetailPrompt = (PromptOverride & Pick<ImageSpec, 'expansion'>) | 'skip';
 
 /** Which of the regions that were found are meant, and how their masks change. Source: ADetailer, adetailer/mask.py. */
 export interface RegionRules {
@@ -406,6 +432,8 @@ export interface ControlSpec {
    * black. By default the init image.
    */
   image?: Blob;
+  /** Of an image of its own, for the preprocessor `inpaint`: an image file, as large, white where the ControlNet sees nothing. */
+  mask?: Blob;
   /** How the image is brought to the job's size: stretched, cut to its aspect, or with borders added. */
   fit: 'stretch' | 'cover' | 'contain';
   /** What is done to the image first: nothing, for finished maps; dark lines made light; edges found. */
@@ -417,6 +445,12 @@ export interface ControlSpec {
   end: number;
   /** Whom to trust where prompt and image disagree. */
   balance: 'even' | 'prompt' | 'control';
+  /** An image file, stretched over the image: white where the ControlNet has all of its effect … black where it has none. */
+  region?: Blob;
+  /** What each of its outputs counts, the shallowest first, in place of `strength` and what `balance` does to them; 0 beyond the last. */
+  layerWeights?: readonly number[];
+  /** The passes it takes part in: the first, those after it, or, by default, all. */
+  passes?: 'first' | 'later';
   /** 0 … 1, 0 by default: how much less it counts the shallower it acts (Fooocus' `controlnet_softness`). */
   softness?: number;
 }
@@ -436,6 +470,8 @@ export interface ImagePromptSpec {
   fit: 'crop' | 'stretch' | 'face';
   /** 1 is what it was trained for; the image prompts of a job add up. */
   weight: number;
+  /** See {@link ControlSpec.passes}. */
+  passes?: ControlSpec['passes'];
   /** 0 … 1: the part of the run in which it takes part. */
   start: number;
   end: number;
@@ -464,8 +500,11 @@ export type ControlPreprocessor =
    * with its shorter side at so many pixels, and with the sliders of the ControlNet extension.
    */
   | { kind: 'module'; name: string; resolution: number; thresholdA: number; thresholdB: number }
-  /** Hides the masked part of the init image, as ControlNets for inpainting want it. */
-  | { kind: 'inpaint' }
+  /**
+   * Hides the masked part of the init image, or of its own image, as ControlNets for inpainting want it. With `restores` what its own
+   * image shows outside the mask is put back in each step and into the result.
+   */
+  | { kind: 'inpaint'; restores?: boolean }
   /**
    * Fooocus' way: all of the image is cut to the size of the pass, and its map is made there: PyraCanny's edges, between two
    * thresholds as canny's, or CPDS' contrasts. Null leaves it unchanged.
@@ -665,13 +704,15 @@ export interface JobProgress {
 }
 
 /**
- * Where a job came from. `requestKey` and `session` let a restarted fetch find the job it already started: the same
- * request, not answered yet, asked by another run of the service worker, while only one runs at a time.
+ * Where a job came from. `requestKey`, `run` and `session` let a restarted fetch find the job it already started: the same
+ * job of the same request, not answered yet, asked by another run of the service worker, while only one runs at a time.
  */
 export interface JobOrigin {
   /** `app`, or a dialect's name. */
   client: string;
   requestKey: string | null;
+  /** Which job of its request it is: scripts start several. 0 by default. */
+  run?: number;
   /** The run of the service worker that asked. */
   session?: string;
   /** Where the job is to run; by default where the setting says. */

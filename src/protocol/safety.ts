@@ -36,6 +36,11 @@ export function safetyCheck(addOns: readonly AddOnInfo[], settings: Settings): S
   };
 }
 
+/** Whether a job looks at its images before anyone sees them. */
+export function isChecked(job: Job): boolean {
+  return 'post' in job && job.post.some(({ kind }) => kind === 'safety');
+}
+
 /** The job with a look at its images at its end; jobs that make none are left as they are. */
 export function withSafety<J extends Job>(job: J, step: SafetyStep | null): J {
   return step && 'post' in job ? { ...job, post: [...job.post, step] } : job;

@@ -73,6 +73,7 @@ const tasks: Tasks = {
     done: 'generated',
     requirements: (job) => [
       ...job.passes.flatMap(requirementsOfPass),
+      ...job.images.flatMap(({ expansion }) => named('prompt-expansion', expansion?.model)),
       ...(job.init.from === 'noise' ? [] : upscalers([job.init.resizeBy])),
       ...(job.loras ?? []).flatMap(({ id }) => named('lora', id)),
       ...(job.promptOptions.embeddings ?? []).flatMap((id) => named('embedding', id)),
@@ -214,6 +215,9 @@ export function requirementsOfStep(step: PostStep): Requirement[] {
       return [
         ...requirementsOfFinder(step.finder),
         ...requirementsOfPass(step.pass),
+        ...(step.prompts ?? []).flatMap((prompt) =>
+          prompt === 'skip' ? [] : named('prompt-expansion', prompt.expansion?.model),
+        ),
         ...(step.loras ?? []).flatMap(({ id }) => named('lora', id)),
         ...(step.promptOptions.embeddings ?? []).flatMap((id) => named('embedding', id)),
         ...(step.controls ?? []).flatMap(requirementsOfControl),

@@ -1,4 +1,15 @@
-import { createStore, del, delMany, get, getMany, keys, set, setMany, type UseStore } from 'idb-keyval';
+import {
+  createStore,
+  del,
+  delMany,
+  get,
+  getMany,
+  keys,
+  promisifyRequest,
+  set,
+  setMany,
+  type UseStore,
+} from 'idb-keyval';
 import type { ModelId, PackFile } from '#protocol/model.ts';
 
 /** What is stored of one file of a model. */
@@ -22,15 +33,21 @@ const pieceKey = (model: ModelId, path: string, index: number) => `${model}/${pa
 export function openModelFiles(database = 'vitrine-models') {
   const store: UseStore = createStore(database, 'files');
 
-  async function pieces(model: ModelId, path: string, count: number): Promise<Blob[]> {
+  /** A file's pieces as one Blob; undefined where some are missing. */
+  async function joined(model: ModelId, path: string, { pieceBytes }: StoredFile): Promise<Blob | undefined> {
     const found = await getMany<Blob | undefined>(
-      Array.from({ length: count }, (_, index) => pieceKey(model, path, index)),
+      pieceBytes.map((_, index) => pieceKey(model, path, index)),
       store,
     );
-    return found.filter((piece) => piece !== undefined);
+    const pieces = found.filter((piece) => piece !== undefined);
+    return pieces.length === pieceBytes.length ? new Blob(pieces) : undefined;
   }
 
   return {
+    /** Whether anything is stored. */
+    hasAny: async (): Promise<boolean> =>
+      (await store('readonly', (all) => promisifyRequest(all.count()))) > 0,
+
     /** What is stored of a file, complete or not. */
     stored: (model: ModelId, path: string): Promise<StoredFile | undefined> =>
       get(fileKey(model, path), store),
@@ -69,16 +86,13 @@ export function openModelFiles(database = 'vitrine-models') {
     /** The bytes that have arrived so far, as one Blob; undefined where pieces are missing. */
     async received(model: ModelId, path: string): Promise<Blob | undefined> {
       const file = await get<StoredFile>(fileKey(model, path), store);
-      if (!file) return undefined;
-      const found = await pieces(model, path, file.pieceBytes.length);
-      return found.length === file.pieceBytes.length ? new Blob(found) : undefined;
+      return file && joined(model, path, file);
     },
 
     /** A verified file; undefined when it is absent, incomplete or unverified. */
     async open(model: ModelId, path: string): Promise<Blob | undefined> {
       const file = await get<StoredFile>(fileKey(model, path), store);
-      if (file?.verifiedAt == null) return undefined;
-      return this.received(model, path);
+      return file?.verifiedAt == null ? undefined : joined(model, path, file);
     },
 
     async remove(model: ModelId, path: string): Promise<void> {

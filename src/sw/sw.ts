@@ -1,5 +1,5 @@
 /// <reference lib="webworker" />
-import { cleanupOutdatedCaches, matchPrecache, precacheAndRoute } from 'workbox-precaching';
+import { addPlugins, cleanupOutdatedCaches, matchPrecache, precacheAndRoute } from 'workbox-precaching';
 import { openLine } from '#api/connection.ts';
 import { dialects } from '#api/dialects/index.ts';
 import { createApi } from '#api/index.ts';
@@ -120,5 +120,11 @@ self.addEventListener('fetch', (event) => {
   }
 });
 
+// Isolated when they are stored, so that they can be handed over as they are.
+addPlugins([
+  {
+    cacheWillUpdate: ({ response }) => Promise.resolve(response.status < 400 ? isolate(response) : null),
+  },
+]);
 cleanupOutdatedCaches();
 precacheAndRoute(self.__WB_MANIFEST);

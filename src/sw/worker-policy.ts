@@ -13,6 +13,10 @@ const HORDE_SCRIPT = /\/horde\.worker(?:-[\w-]+\.js|\.ts)$/;
  * but under that of its own response, so the page itself need not be allowed to reach what only a worker does.
  */
 export function restrictWorker(url: URL, response: Response): Response {
-  if (HORDE_SCRIPT.test(url.pathname)) response.headers.set('Content-Security-Policy', HORDE_POLICY);
-  return response;
+  if (!HORDE_SCRIPT.test(url.pathname)) return response;
+  // The headers of a response from a cache or the network cannot be changed.
+  const { body, status, statusText } = response;
+  const headers = new Headers(response.headers);
+  headers.set('Content-Security-Policy', HORDE_POLICY);
+  return new Response(body, { status, statusText, headers });
 }

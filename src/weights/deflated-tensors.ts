@@ -89,11 +89,15 @@ async function inflate(
   bytes: Uint8Array<ArrayBuffer>,
   length: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const { readable, writable } = new DecompressionStream('deflate');
+  // Not through a Blob: each would go to the browser's process and back. What is wrong with the bytes the reader hears.
+  const writer = writable.getWriter();
+  writer.write(bytes).catch(() => undefined);
+  writer.close().catch(() => undefined);
   const parts: Uint8Array[] = [];
   let position = 0;
   try {
-    for (const reader = stream.getReader(); ;) {
+    for (const reader = readable.getReader(); ;) {
       const { done, value } = await reader.read();
       if (done) break;
       position += value.length;

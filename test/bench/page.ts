@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium, type BrowserContext, type Page } from '@playwright/test';
+import { TRACE_PREFIX } from '#protocol/trace.ts';
 import { call, openApp } from '../e2e/app.ts';
 import { LAUNCH_ARGUMENTS, findChromium } from '../support/chromium.ts';
 import { cpuSeconds, peakWhile, residentBytesOf } from '../support/processes.ts';
@@ -117,15 +118,60 @@ async function measureFurtherImages(app: Page, floor: Page) {
   );
 }
 
+/** A part of a start, in milliseconds from the beginning of the navigation. */
+interface TraceRow {
+  thread: string;
+  part: string;
+  from: number;
+  until: number;
+}
+
+/** Where the time of the page's last start went: what its threads have left in their timelines, in order. */
+async function readTrace(app: Page): Promise<TraceRow[]> {
+  const navigated = await app.evaluate(() => performance.timeOrigin);
+  const threads = [
+    { name: 'page', evaluate: app.evaluate.bind(app) },
+    ...app.workers().map((worker) => ({
+      name: path.basename(worker.url()).replace(/[.-].*/, ''),
+      evaluate: worker.evaluate.bind(worker),
+    })),
+  ];
+  const rows: TraceRow[] = [];
+  for (const { name, evaluate } of threads) {
+    const { origin, parts } = await evaluate(
+      (prefix: string) => ({
+        origin: performance.timeOrigin,
+        parts: performance
+          .getEntriesByType('measure')
+          .filter((entry) => entry.name.startsWith(prefix))
+          .map((entry) => ({
+            part: entry.name.slice(prefix.length),
+            from: entry.startTime,
+            until: entry.startTime + entry.duration,
+          })),
+      }),
+      TRACE_PREFIX,
+    );
+    const begun = origin - navigated;
+    if (name !== 'page')
+      rows.push({ thread: name, part: 'begin', from: round(begun, 0), until: round(begun, 0) });
+    for (const { part, from, until } of parts)
+      rows.push({ thread: name, part, from: round(begun + from, 0), until: round(begun + until, 0) });
+  }
+  return rows.toSorted((a, b) => a.from - b.from);
+}
+
 /** From opening the page to the first image; the model is stored, or the graphs are in the browser's cache. */
 async function measureStarts(app: Page, floor: Page) {
   const times: Record<'app' | 'plain' | 'own', number[]> = { app: [], plain: [], own: [] };
+  let trace: TraceRow[] = [];
   for (let turn = 0; turn < ROUNDS; turn++) {
     await app.bringToFront();
     let start = performance.now();
     await app.reload({ waitUntil: 'commit' });
     await call(app, '/sdapi/v1/txt2img', REQUEST);
     times.app.push(performance.now() - start);
+    trace = await readTrace(app);
     await floor.bringToFront();
     for (const [kind, name] of [
       ['plain', 'floor of the plain graphs'],
@@ -145,6 +191,7 @@ async function measureStarts(app: Page, floor: Page) {
     milliseconds: round(median(times.app), 0),
     plainFloorMilliseconds: round(median(times.plain), 0),
     ownFloorMilliseconds: round(median(times.own), 0),
+    trace,
   };
 }
 

@@ -94,7 +94,7 @@ function describeDialect(dialect: Dialect): string {
   for (const route of dialect.routes) {
     const rows = rowsOf(route);
     // Where all is honoured there is nothing to say.
-    if (isMissing(route) || Object.values(rows).every(({ rule }) => rule.kind === 'honoured')) continue;
+    if (isMissing(route) || isAllHonoured(rows)) continue;
     const text = rows === first ? describeParameters(rows) : describeOwnParameters(rows, dialect.routes[0]);
     pathsByText.set(text, [...(pathsByText.get(text) ?? []), route.path]);
   }
@@ -111,6 +111,13 @@ function describeDialect(dialect: Dialect): string {
 /** The parameters of a route's body. */
 function rowsOf(route: Route | undefined): Rows {
   return route?.body && 'rows' in route.body ? route.body.rows : {};
+}
+
+/** Whether there is nothing to say of a body's rows, or of those within them. */
+function isAllHonoured(rows: Rows): boolean {
+  return Object.values(rows).every(
+    ({ rule, nested = {} }) => rule.kind === 'honoured' && isAllHonoured(nested),
+  );
 }
 
 const isMissing = ({ status }: Route) => typeof status === 'object' && !CAPABILITIES[status.needs].built;

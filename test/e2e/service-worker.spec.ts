@@ -173,5 +173,18 @@ test('without headers from the host, the service worker isolates the page', asyn
   const server = await serveFolder('dist', false);
   await openApp(page, server.origin);
   await page.waitForFunction(() => crossOriginIsolated);
+  // Stored as they are handed over, so that browsers find the compiled code of scripts again.
+  const policies = await page.evaluate(async () => {
+    const found: (string | null)[] = [];
+    for (const name of await caches.keys()) {
+      if (!name.includes('precache')) continue;
+      const cache = await caches.open(name);
+      for (const key of await cache.keys())
+        found.push((await cache.match(key))?.headers.get('Cross-Origin-Embedder-Policy') ?? null);
+    }
+    return found;
+  });
+  expect(policies.length).toBeGreaterThan(5);
+  expect(policies.every((policy) => policy === 'require-corp')).toBe(true);
   await server.close();
 });

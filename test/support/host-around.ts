@@ -77,6 +77,7 @@ export async function openHostAround({
     files: openPublishedFiles(`${database}-files`),
     settings,
     keys: openKeys(`${database}-keys`),
+    hasModels: () => Promise.resolve(false),
     forcedBackend: null,
     isOnline,
     onJobEnded,

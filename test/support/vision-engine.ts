@@ -3,6 +3,7 @@ import { createEngine } from '#engine/engine.ts';
 import { describer } from '#library/packs/describer.ts';
 import { upscalers } from '#library/packs/upscalers.ts';
 import { visionNetworks } from '#library/packs/vision.ts';
+import type { Runtime } from '#engine/runtime/runtime.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
 import type { FindMaskJob, PreprocessJob } from '#protocol/job.ts';
 import type { AnyPack } from '#protocol/model.ts';
@@ -15,10 +16,14 @@ const MODELS = path.resolve(import.meta.dirname, '../../public/models');
 /** What comes with the app, the built-in model excepted. */
 export const includedPacks: readonly AnyPack[] = [describer, ...visionNetworks, ...upscalers];
 
-/** An engine in Node that finds what comes with the app, and the files of these packs. */
-export function visionEngine(packs: readonly FilledPack<AnyPack>[]): EngineWorker {
+/** An engine in Node that finds what comes with the app, and the files of these packs. @param watch sees what runs */
+export function visionEngine(
+  packs: readonly FilledPack<AnyPack>[],
+  watch: (runtime: Runtime) => Runtime = (runtime) => runtime,
+): EngineWorker {
+  const open = async () => watch(await openNodeRuntime());
   // Packs may come to the engine as copies.
-  return createEngine(openNodeRuntime, ({ id }) => {
+  return createEngine(open, ({ id }) => {
     const own = packs.find(({ pack }) => pack.id === id);
     return own ? (file) => Promise.resolve(own.files[file]) : readFrom(path.join(MODELS, id));
   });

@@ -12,6 +12,7 @@ import { byteLength, type TensorInfo, type TensorSource } from '#weights/tensor-
 import { AppError } from '#protocol/error.ts';
 import { families } from '#protocol/families.ts';
 import type { AddOnPack, AnyPack, ModelFamily, ModelPack } from '#protocol/model.ts';
+import { traced } from '#protocol/trace.ts';
 import { packKey, type ChosenLora } from './add-ons.ts';
 import { externalDataOf } from './external-data.ts';
 import { withIpAdapters } from './ip-adapters.ts';
@@ -117,14 +118,21 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
             slicesAttention: runtime.device === null,
             winograd: runtime.device === null && folds,
           });
-          return runtime.createSession(graph.model, {
-            externalData: await externalDataOf(
-              graph,
-              source,
-              new Map([...files, ...adapters.flatMap((adapter) => [...adapter.files])]),
+          const externalData = await traced(`read the weights of ${name}`, () =>
+            weights.readingAll(() =>
+              externalDataOf(
+                graph,
+                source,
+                new Map([...files, ...adapters.flatMap((adapter) => [...adapter.files])]),
+              ),
             ),
-            foldWeights: folds,
-          });
+          );
+          return traced(`create the session of ${name}`, () =>
+            runtime.createSession(graph.model, {
+              externalData,
+              foldWeights: folds,
+            }),
+          );
         },
       };
     };

@@ -4,12 +4,12 @@ import type { ExternalData } from '#engine/runtime/runtime.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 
-/** Generated weights leave JavaScript's memory in parts of this size. */
+/** Generated weights leave JavaScript's memory in parts of this size; fewer than that stay there until they are copied. */
 const PART_BYTES = 32e6;
 
 /**
- * What a graph's weights are read from: the user's own files where they hold the very bytes, and a Blob of those that are
- * computed, made part by part.
+ * What a graph's weights are read from: the user's own files where they hold the very bytes, and those that are computed, in
+ * memory or, of larger networks, in a Blob made part by part.
  *
  * @param files the user's files by the names that the weights' locations call them
  */
@@ -24,6 +24,16 @@ export async function externalDataOf(
     return { path, data };
   });
   if (!graph.generated) return externalData;
+  const { path, sizeBytes } = graph.generated;
+  if (sizeBytes <= PART_BYTES) {
+    const data = new Uint8Array(sizeBytes);
+    let position = 0;
+    for await (const part of readGeneratedFile(graph.generated, weights)) {
+      data.set(part, position);
+      position += part.length;
+    }
+    return [...externalData, { path, data }];
+  }
 
   const blobs: Blob[] = [];
   let parts: Uint8Array<ArrayBuffer>[] = [];
@@ -36,5 +46,5 @@ export async function externalDataOf(
     parts = [];
     bytes = 0;
   }
-  return [...externalData, { path: graph.generated.path, data: new Blob([...blobs, ...parts]) }];
+  return [...externalData, { path, data: new Blob([...blobs, ...parts]) }];
 }

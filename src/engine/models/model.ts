@@ -114,12 +114,13 @@ export async function openModel(
   foldedBytes?: number,
 ): Promise<Model> {
   const files = openPackFiles(pack, readFile);
-  const networks =
+  const [networks, { tokenizer, padIds }, noiseModel] = await Promise.all([
     pack.weights === 'safetensors'
-      ? await builtNetworks(pack, files, runtime, foldedBytes)
-      : exportedNetworks(pack, files, runtime);
-  const { tokenizer, padIds } = await openTokenizer(files, pack.family);
-  const noiseModel = await readNoiseModel(pack, readFile);
+      ? builtNetworks(pack, files, runtime, foldedBytes)
+      : exportedNetworks(pack, files, runtime),
+    openTokenizer(files, pack.family),
+    readNoiseModel(pack, readFile),
+  ]);
   const cache = createSessionCache();
   const encoderNames = (['text_encoder', 'text_encoder_2'] as const).filter((name) => networks.has(name));
   let lastEncoders: readonly TextEncoder[] = [];

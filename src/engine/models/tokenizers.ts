@@ -18,20 +18,44 @@ export interface PipelineTokenizer {
 export async function openTokenizer(files: PackFiles, family: ModelFamily): Promise<PipelineTokenizer> {
   const merges = await (await files.read('tokenizer/merges.txt')).text();
   const stored = await files.findJson('tokenizer/vocab.json');
-  const vocabulary = stored
-    ? Object.fromEntries(
-        Object.entries(stored).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
-      )
-    : clipVocabulary(merges);
   const paddings = families[family].textEncoders.map(({ padding }) => padding);
   const last = padTokenOf(await files.findJson('tokenizer_2/tokenizer_config.json'));
   if (last !== undefined) paddings.splice(-1, 1, last);
   const [padToken] = paddings;
-  const tokenizer = createClipTokenizer(vocabulary, merges, padToken === undefined ? {} : { padToken });
+  const { tokenizer, vocabulary } = stored
+    ? build(merges, padToken, numbersOf(stored))
+    : buildOnce(merges, padToken);
   return {
     tokenizer,
     padIds: paddings.map((padding) => vocabulary[padding] ?? tokenizer.padId),
   };
+}
+
+interface Built {
+  tokenizer: ClipTokenizer;
+  vocabulary: Readonly<Record<string, number>>;
+}
+
+function build(merges: string, padToken: string | undefined, vocabulary: Built['vocabulary']): Built {
+  const options = padToken === undefined ? {} : { padToken };
+  return { vocabulary, tokenizer: createClipTokenizer(vocabulary, merges, options) };
+}
+
+/** The last one whose vocabulary follows from its merges, and what it was built from. */
+let last: { merges: string; padToken: string | undefined; built: Built } | null = null;
+
+/** Most models have the same words, which are counted while they are typed as well; to build a tokenizer takes half a second. */
+function buildOnce(merges: string, padToken: string | undefined): Built {
+  if (last?.merges !== merges || last.padToken !== padToken)
+    last = { merges, padToken, built: build(merges, padToken, clipVocabulary(merges)) };
+  return last.built;
+}
+
+/** The entries of a `vocab.json` that are token ids. */
+function numbersOf(stored: ConfigFile): Built['vocabulary'] {
+  return Object.fromEntries(
+    Object.entries(stored).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
 }
 
 /** The token in a `tokenizer_config.json`: a text, or an object around it. */

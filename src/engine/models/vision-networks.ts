@@ -1,4 +1,4 @@
-import type { Runtime, Session } from '#engine/runtime/runtime.ts';
+import type { FloatTensor, Runtime, Session } from '#engine/runtime/runtime.ts';
 import { AppError } from '#protocol/error.ts';
 import { sumBytes, type AddOnPack } from '#protocol/model.ts';
 import { packKey, type AddOns } from './add-ons.ts';
@@ -17,6 +17,9 @@ export interface VisionGraph {
   path: string;
 }
 
+/** Outputs of a network by their names. */
+type NamedTensors = Readonly<Record<string, FloatTensor>>;
+
 /** Networks beside those of checkpoints: they read images, or change finished ones. */
 export interface VisionNetworks {
   /**
@@ -27,6 +30,11 @@ export interface VisionNetworks {
   open(graphs: readonly VisionGraph[], addOns: AddOns): Promise<Session[]>;
   /** The same of a network that is written here. */
   openNetwork(network: PreparedNetwork): Promise<Session>;
+  /**
+   * What a slow network made of an image: of the last one made of, the same again; by key.
+   * @throws what making throws; nothing is kept of that
+   */
+  recall(key: string, make: () => Promise<NamedTensors>): Promise<NamedTensors>;
   /** Releases them where models of so many bytes do not fit beside them. */
   makeRoom(bytes: number): Promise<void>;
   release(): Promise<void>;
@@ -35,6 +43,12 @@ export interface VisionNetworks {
 /** Opens such networks on a runtime on demand, and keeps them as far as memory allows. */
 export function createVisionNetworks(runtime: Runtime, models: Models): VisionNetworks {
   const cache = createSessionCache(KEPT_VISION_BYTES);
+  let recalled: { key: string; outputs: NamedTensors } | null = null;
+
+  async function release(): Promise<void> {
+    recalled = null;
+    await cache.release();
+  }
 
   const prepare = ({ pack, path }: VisionGraph, addOns: AddOns): PreparedNetwork => {
     const bytes = bytesOf(pack, path);
@@ -58,10 +72,17 @@ export function createVisionNetworks(runtime: Runtime, models: Models): VisionNe
       if (session) return session;
       throw new AppError('internal', 'The network was not opened.');
     },
-    async makeRoom(bytes) {
-      if (cache.bytes() + bytes > KEPT_BYTES) await cache.release();
+    async recall(key, make) {
+      if (recalled?.key !== key) {
+        recalled = null;
+        recalled = { key, outputs: await make() };
+      }
+      return recalled.outputs;
     },
-    release: () => cache.release(),
+    async makeRoom(bytes) {
+      if (cache.bytes() + bytes > KEPT_BYTES) await release();
+    },
+    release,
   };
 }
 

@@ -3,6 +3,7 @@ import { openCheckpoint, type Component } from '#weights/checkpoint.ts';
 import { inferConfig } from '#weights/infer-config.ts';
 import { joinTensors } from '#weights/join-tensors.ts';
 import { dequantiseTensors } from '#weights/quantise.ts';
+import { HeldFile } from './held-file.ts';
 import { openSafetensors } from '#weights/safetensors-source.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
@@ -15,6 +16,8 @@ export interface WeightFiles {
   networks: ReadonlyMap<Component, NetworkWeights>;
   /** By the names that the weights' locations call them: their paths in the pack. */
   files: ReadonlyMap<string, Blob>;
+  /** Does something that reads most of the tensors: small files are in memory meanwhile. */
+  readingAll<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** One network: its weights under the names of diffusers, and what they are for. */
@@ -45,10 +48,13 @@ export async function openWeightFiles(
   family: ModelFamily | null,
 ): Promise<WeightFiles> {
   const blobs = new Map<string, Blob>();
+  const held: HeldFile[] = [];
   const open = async (path: string) => {
     const blob = await files.read(path);
     blobs.set(path, blob);
-    return openSafetensors(blob, path);
+    const file = new HeldFile(blob);
+    held.push(file);
+    return openSafetensors(file, path);
   };
   const networks = new Map<Component, NetworkWeights>();
   const add = async (component: Component, source: TensorSource, configPath: string) => {
@@ -77,7 +83,18 @@ export async function openWeightFiles(
       await add(folder, source, `${folder}/config.json`);
     }
   }
-  return { networks, files: blobs };
+  return {
+    networks,
+    files: blobs,
+    async readingAll(work) {
+      for (const file of held) file.hold();
+      try {
+        return await work();
+      } finally {
+        for (const file of held) file.letGo();
+      }
+    },
+  };
 }
 
 /** A network's configuration as far as its tensors, its name and the family determine it. */

@@ -18,7 +18,11 @@ class LazyBytes extends Uint8Array<ArrayBuffer> {
   }
 }
 
-/** The Blob as such an array where the thread can wait for a disk, as workers can; else the Blob. */
-export function readLazily(blob: Blob): Blob | Uint8Array {
+/** Files of at most so many bytes are read as a whole: hundreds of tensors one by one take longer than the session. */
+const WHOLE_BYTES = 32e6;
+
+/** A small Blob's bytes. Of a large one such an array where the thread can wait for a disk, as workers can; else the Blob. */
+export async function readLazily(blob: Blob): Promise<Blob | Uint8Array> {
+  if (blob.size <= WHOLE_BYTES) return new Uint8Array(await blob.arrayBuffer());
   return 'FileReaderSync' in globalThis ? new LazyBytes(blob) : blob;
 }

@@ -1,7 +1,9 @@
 import type * as OrtModule from 'onnxruntime-web/wasm';
 import { narrowToFloat16, widenFloat16 } from '#codecs/float16.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
+import { encodeOnnx } from '#engine/graph/onnx.ts';
 import { AppError } from '#protocol/error.ts';
+import { traced } from '#protocol/trace.ts';
 import { readLazily } from './lazy-bytes.ts';
 import { createTaskQueue } from './queue.ts';
 
@@ -97,6 +99,8 @@ const queue = createTaskQueue();
  */
 export async function openRuntime({ build, device, description }: RuntimeSetup): Promise<Runtime> {
   const ort = await queue.add(() => build.load());
+  // Nobody waits for it: what is wrong with the wasm the first session says.
+  queue.add(() => traced('compile the runtime', () => compile(ort))).catch(() => undefined);
   const sessions = new Set<Session>();
   let runMilliseconds = 0;
   let lost: string | null = null;
@@ -110,9 +114,9 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
   };
 
   // The JSPI build streams Blobs to where the weights go.
-  const toExternalData = ({ path, data }: ExternalData): ExternalData => ({
+  const toExternalData = async ({ path, data }: ExternalData): Promise<ExternalData> => ({
     path,
-    data: data instanceof Blob && build.name !== 'jspi' ? readLazily(data) : data,
+    data: data instanceof Blob && build.name !== 'jspi' ? await readLazily(data) : data,
   });
 
   const executionProviders: OrtModule.InferenceSession.ExecutionProviderConfig[] =
@@ -126,7 +130,9 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
           // `all` adds one more round of constant folding, which no option stops and which takes a third of the loading
           // time: with it SD 1.5 in float16 has 3.9 GB instead of 1.8 GB.
           graphOptimizationLevel: 'layout',
-          ...(options.externalData && { externalData: options.externalData.map(toExternalData) }),
+          ...(options.externalData && {
+            externalData: await Promise.all(options.externalData.map(toExternalData)),
+          }),
           extra: {
             session: {
               disable_quant_qdq: options.foldWeights === true ? '1' : '0',
@@ -243,6 +249,24 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
       device?.destroy();
     },
   };
+}
+
+/** A graph that only hands on its input. */
+const SMALLEST_GRAPH = encodeOnnx({
+  name: 'smallest',
+  nodes: [{ operator: 'Identity', domain: '', inputs: ['given'], outputs: ['same'], attributes: {} }],
+  initializers: [],
+  inputs: [{ name: 'given', type: 'float32', shape: [1] }],
+  outputs: [{ name: 'same', type: 'float32', shape: [1] }],
+});
+
+/**
+ * Has the wasm fetched and compiled, on threads of the browser's, while this one reads a model: ONNX Runtime does not begin
+ * with it before there is a session to create.
+ */
+async function compile(ort: Ort): Promise<void> {
+  const session = await ort.InferenceSession.create(SMALLEST_GRAPH, { executionProviders: ['wasm'] });
+  await session.release();
 }
 
 /** The numbers of a float tensor; undefined for tensors of something else. */

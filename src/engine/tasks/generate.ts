@@ -1,5 +1,6 @@
 import { runPasses } from '#engine/stages/passes/run-passes.ts';
 import { preparePost } from '#engine/stages/post/post.ts';
+import { expandPrompts } from '#engine/stages/prompts/expand-prompts.ts';
 import { resolve } from '#engine/stages/resolve/resolve.ts';
 import type { Stage } from '#engine/stages/run/context.ts';
 import { writeGenerationText } from '#engine/stages/write/infotext.ts';
@@ -7,12 +8,13 @@ import { writeImage, writeMasks } from '#engine/stages/write/write-image.ts';
 import type { GenerateJob } from '#protocol/job.ts';
 
 /** Images from prompts, batch by batch; each is handed over when it is finished. @throws AppError what its stages throw */
-export const generate: Stage<GenerateJob, void> = async (run, job) => {
-  const post = preparePost(run, job.post);
+export const generate: Stage<GenerateJob, void> = async (run, asked) => {
+  const post = preparePost(run, asked.post);
   const lastly = preparePost(
     run,
-    job.post.filter(({ kind }) => kind === 'safety'),
+    asked.post.filter(({ kind }) => kind === 'safety'),
   );
+  const job = await expandPrompts(run, asked);
   const plan = await resolve(run, job);
   for (const batch of plan.batches) {
     if (run.stop.cancelled) break;
@@ -27,9 +29,10 @@ export const generate: Stage<GenerateJob, void> = async (run, job) => {
       const pixels = posted ?? (job.keepUnfinished ? await lastly(run, input) : null);
       if (!pixels) continue;
       const infotext = writeGenerationText(job, index, plan.passes, posted ? job.post : []);
+      const { prompt, negativePrompt, seed, subseed } = spec;
       await writeImage(run, {
         pixels,
-        facts: { ...spec, index, infotext },
+        facts: { prompt, negativePrompt, seed, subseed, index, infotext },
         output: job.output,
         texts: job.output.texts?.[index] ?? (job.output.metadata ? { parameters: infotext } : {}),
       });

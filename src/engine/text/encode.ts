@@ -37,6 +37,8 @@ export interface Context {
   pooled: Float32Array | null;
   /** Further conditioning of the UNet, by the names of its inputs: one vector each. */
   added?: Readonly<Record<string, Float32Array>>;
+  /** What is given in its place from a timestep on downwards. */
+  addedLate?: { from: number; added: Readonly<Record<string, Float32Array>> };
 }
 
 /** The contexts of one call of the denoiser. */
@@ -92,7 +94,10 @@ export async function encodePrompt(
   const negative = await encodeSchedule(plan, plan.negative, encodeChunk);
   const positive: { weight: number; contexts: ScheduledContext[] }[] = [];
   for (const { weight, schedule } of plan.positive) {
-    positive.push({ weight, contexts: await encodeSchedule(plan, schedule, encodeChunk) });
+    positive.push({
+      weight,
+      contexts: await encodeSchedule(plan, schedule, encodeChunk, plan.pooledTexts),
+    });
   }
   const known = new Map<string, Conditioning>();
   return {
@@ -135,6 +140,7 @@ async function encodeSchedule(
   plan: PromptPlan,
   schedule: PromptSchedule,
   encodeChunk: (chunk: PromptChunk) => Promise<EncodedChunk>,
+  pooledTexts?: number,
 ): Promise<ScheduledContext[]> {
   const encodings = [...new Set(schedule.map(({ encoding }) => encoding))];
   const texts: WeighedText[][] = [];
@@ -143,7 +149,7 @@ async function encodeSchedule(
     texts.push(await encodeTexts(encoding, count, encodeChunk));
   }
   await applyEmphasis(plan, texts.flat(), encodeChunk);
-  const contexts = texts.map(joinTexts);
+  const contexts = texts.map((own) => joinTexts(own, pooledTexts));
   return schedule.flatMap(({ until, encoding }) => {
     const index = encodings.indexOf(encoding);
     const context = contexts[index];
@@ -198,7 +204,7 @@ async function applyEmphasis(
   }
 }
 
-function joinTexts(texts: readonly WeighedText[]): Context {
+function joinTexts(texts: readonly WeighedText[], pooledTexts = texts.length): Context {
   const chunks = texts.flat();
   const tokens = chunks.reduce((total, { weights }) => total + weights.length, 0);
   const data = new Float32Array(chunks.reduce((total, { hidden }) => total + hidden.length, 0));
@@ -207,7 +213,7 @@ function joinTexts(texts: readonly WeighedText[]): Context {
     data.set(hidden, offset);
     offset += hidden.length;
   }
-  return { data, tokens, width: data.length / tokens, pooled: sumPooled(texts) };
+  return { data, tokens, width: data.length / tokens, pooled: sumPooled(texts.slice(0, pooledTexts)) };
 }
 
 function sumPooled(texts: readonly WeighedText[]): Float32Array | null {

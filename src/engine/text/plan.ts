@@ -15,6 +15,8 @@ import { parseSchedule, type ScheduleSpan } from './schedule.ts';
 export interface PromptRequest extends ScheduleSpan {
   texts: readonly string[];
   negativeTexts: readonly string[];
+  /** See ImageSpec. */
+  pooledTexts?: number;
   options: PromptOptions;
 }
 
@@ -24,6 +26,8 @@ export interface PromptPlan {
   /** Conditions whose guidance adds up, weighted; more than one only with `AND`. */
   positive: readonly { weight: number; schedule: PromptSchedule }[];
   negative: PromptSchedule;
+  /** How many texts of a positive encoding, the first ones, count in its pooled output; all by default. */
+  pooledTexts?: number;
   /** A chunk without text, for what has to be padded. */
   empty: PromptChunk;
   /** Removed from the prompt; for loading the weights. */
@@ -127,6 +131,7 @@ function planTexts(request: PromptRequest, tokenizer: ClipTokenizer, embeddings:
     emphasis: request.options.syntax === 'fooocus' ? 'from-empty' : 'none',
     positive: [{ weight: 1, schedule: schedule(request.texts) }],
     negative: schedule(request.negativeTexts),
+    ...(request.pooledTexts !== undefined && { pooledTexts: request.pooledTexts }),
     empty: sealChunk(emptyContent(), tokenizer),
     extraNetworks: [],
     notes,

@@ -1,3 +1,4 @@
+import { packKey } from '#engine/models/add-ons.ts';
 import type { FloatTensor } from '#engine/runtime/runtime.ts';
 import type { RunContext } from '#engine/stages/run/context.ts';
 import { resize } from '#imaging/pillow/resize.ts';
@@ -31,12 +32,13 @@ export async function segmentAt(
   rgb: Pixels,
   points: readonly FinderPoint[],
 ): Promise<Segment> {
-  const encoder = await openVisionNetwork(run, pack, 'vision_encoder.onnx');
   const scale = SIDE / Math.max(rgb.width, rgb.height);
   const scaled = { width: Math.round(rgb.width * scale), height: Math.round(rgb.height * scale) };
-  const image = padToSquare(toInput(resize(rgb, scaled, 'bilinear'), IMAGENET));
-  const embeddings = await encoder.run({
-    pixel_values: { type: 'float32', data: image.data, dims: [1, 3, SIDE, SIDE] },
+  // Who clicks at an image clicks again, and the encoder takes nearly all of the time.
+  const embeddings = await run.vision.recall(`${packKey(pack)} ${await hashPixels(rgb)}`, async () => {
+    const encoder = await openVisionNetwork(run, pack, 'vision_encoder.onnx');
+    const image = padToSquare(toInput(resize(rgb, scaled, 'bilinear'), IMAGENET));
+    return encoder.run({ pixel_values: { type: 'float32', data: image.data, dims: [1, 3, SIDE, SIDE] } });
   });
   const decoder = await openVisionNetwork(run, pack, 'prompt_encoder_mask_decoder.onnx');
   const places = Float32Array.from(points.flatMap(({ x, y }) => [x * scale, y * scale]));
@@ -49,6 +51,12 @@ export async function segmentAt(
   if (!scores || !masks || masks.data.length % scores.data.length !== 0) throw noSegmenter(pack);
   const best = scores.data.indexOf(scores.data.reduce((a, b) => Math.max(a, b)));
   return { mask: toMask(planeOf(masks, best, pack), scaled, rgb), score: scores.data[best] ?? 0 };
+}
+
+/** The same for the same samples in an image of the same size. */
+async function hashPixels({ width, height, data }: Pixels): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', data);
+  return [width, height, ...new Uint8Array(digest)].join();
 }
 
 const EMBEDDINGS = ['image_embeddings', 'image_positional_embeddings'] as const;

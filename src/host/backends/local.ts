@@ -27,15 +27,21 @@ export function createLocalBackend(parts: LocalParts): Backend {
     async run(job, onEvent, signal) {
       const arrivals = requirementsOf(job).map(({ id }) => parts.bring(id));
       // When the job is cancelled, the downloads go on for the next one.
-      await Promise.race([Promise.all(arrivals), aborted(signal)]);
+      await unlessAborted(Promise.all(arrivals), signal);
       return engine.run(packs.installed(), job, (event) => void onEvent(event), signal);
     },
   };
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+/** Waits for something, or until the signal is given. It stops listening then: signals may outlive many jobs. */
+async function unlessAborted(awaited: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<undefined>();
+  const stop = (): void => aborted.resolve(undefined);
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop);
+  try {
+    await Promise.race([awaited, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }

@@ -45,21 +45,25 @@ export interface ResultRequest {
   upscaler?: Upscaler;
 }
 
-/** A finished image, with what `return_mask` and `return_mask_composite` return after it. */
-export interface Img2imgResult {
+/** What is handed over beside an inpainted image: A1111's `return_mask` and `return_mask_composite`. */
+export interface InpaintByProducts {
   /** RGB. */
+  mask: Pixels;
+  /** RGBA of the generated image, seen through the mask. */
+  composite: Pixels;
+}
+
+/** A finished image in RGB; with a mask also what is beside it, which few ask for. */
+export interface FinishedImage {
   image: Pixels;
-  /** With a mask: RGB of the mask. */
-  mask?: Pixels;
-  /** With a mask: RGBA of the generated image, seen through the mask. */
-  maskComposite?: Pixels;
+  byProducts?: () => InpaintByProducts;
 }
 
 /**
  * Corrects a generated image's colours, puts it where the region was, and the init image over it.
  * Source: A1111 modules/processing.py, `process_images_inner`, `apply_overlay`, `uncrop`.
  */
-export async function finishImg2img(generated: Pixels, request: ResultRequest): Promise<Img2imgResult> {
+export async function finishImg2img(generated: Pixels, request: ResultRequest): Promise<FinishedImage> {
   const { mask, putsOverlay, colourTarget, upscaler } = request;
   const corrected = colourTarget ? applyColorCorrection(generated, colourTarget) : generated;
   if (!mask) return { image: corrected };
@@ -67,8 +71,10 @@ export async function finishImg2img(generated: Pixels, request: ResultRequest): 
   const image = putsOverlay ? toRgb(alphaComposite(toRgba(placed), mask.overlay)) : corrected;
   return {
     image,
-    mask: toRgb(mask.forOverlay),
-    maskComposite: seenThrough(placed, toGrey(resizeImage(2, mask.forOverlay, image))),
+    byProducts: () => ({
+      mask: toRgb(mask.forOverlay),
+      composite: seenThrough(placed, toGrey(resizeImage(2, mask.forOverlay, image))),
+    }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { createPixels, type Pixels, type Region } from '#imaging/pixels.ts';
+import { channelOf, createPixels, type Pixels, type Region } from '#imaging/pixels.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import { paste } from '#imaging/pillow/paste.ts';
 import { resize } from '#imaging/pillow/resize.ts';
@@ -84,11 +84,10 @@ function fillStripes(placed: Pixels, resized: Pixels, image: Size): Pixels {
 /** RGB of an image put on a colour. Source: A1111 modules/images.py, `flatten`. */
 export function flatten(image: Pixels, colour: readonly [number, number, number]): Pixels {
   if (image.channels !== 4) return toRgb(image);
+  const alpha = channelOf(image, 3);
+  // What is opaque hides all that is below it.
+  if (alpha.data.every((sample) => sample === 255)) return toRgb(image);
   const below = createPixels(image, 4, 255);
-  const alpha = createPixels(image, 1);
-  for (let i = 0; i < alpha.data.length; i++) {
-    below.data.set(colour, i * 4);
-    alpha.data[i] = image.data[i * 4 + 3] ?? 0;
-  }
+  for (let i = 0; i < alpha.data.length; i++) below.data.set(colour, i * 4);
   return toRgb(paste(below, image, { x: 0, y: 0 }, alpha));
 }

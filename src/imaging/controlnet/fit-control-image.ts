@@ -3,7 +3,14 @@ import { dilate, erode } from '#imaging/opencv/morphology.ts';
 import { binariseByOtsu } from '#imaging/opencv/otsu.ts';
 import { resizeArea, resizeCubic, resizeNearest } from '#imaging/opencv/resize.ts';
 import { paste } from '#imaging/pillow/paste.ts';
-import { createPixels, cropPixels, greyToRgb, toRgbOnWhite, type Pixels } from '#imaging/pixels.ts';
+import {
+  createPixels,
+  cropPixels,
+  greyToRgb,
+  mapSamples,
+  toRgbOnWhite,
+  type Pixels,
+} from '#imaging/pixels.ts';
 import { roundHalfToEven } from '#imaging/round.ts';
 import { keepRidges, thinEdges } from './thin.ts';
 
@@ -16,18 +23,47 @@ export type ControlResizeMode = 'Just Resize' | 'Crop and Resize' | 'Resize and 
  */
 export function fitControlImage(image: Pixels, mode: ControlResizeMode, size: Size): Pixels {
   const rgb = toRgbOnWhite(image);
-  if (mode === 'Just Resize') return resizeControlImage(rgb, size);
-  const factors = [size.height / rgb.height, size.width / rgb.width];
+  return place(rgb, mode, size, {
+    resize: (target) => resizeControlImage(rgb, target),
+    border: () => borderColour(rgb),
+  });
+}
+
+/**
+ * A control image's mask, grey, brought to size like the image: 255 where it is set, and on borders that are added; else 0.
+ * @param image as large
+ */
+export function fitControlMask(mask: Pixels, image: Pixels, mode: ControlResizeMode, size: Size): Pixels {
+  const rgb = toRgbOnWhite(image);
+  const placed = place(mask, mode, size, {
+    resize: (target) =>
+      mask.width === target.width && mask.height === target.height
+        ? mask
+        : chooseResizer(rgb, target)(mask, target),
+    border: () => [255],
+  });
+  return mapSamples(placed, (sample) => (sample > 127 ? 255 : 0));
+}
+
+/** Resizes, and cuts or adds borders. */
+function place(
+  image: Pixels,
+  mode: ControlResizeMode,
+  size: Size,
+  { resize, border }: { resize: (size: Size) => Pixels; border: () => readonly number[] },
+): Pixels {
+  if (mode === 'Just Resize') return resize(size);
+  const factors = [size.height / image.height, size.width / image.width];
   const factor = mode === 'Resize and Fill' ? Math.min(...factors) : Math.max(...factors);
-  const resized = resizeControlImage(rgb, {
-    width: roundHalfToEven(rgb.width * factor),
-    height: roundHalfToEven(rgb.height * factor),
+  const resized = resize({
+    width: roundHalfToEven(image.width * factor),
+    height: roundHalfToEven(image.height * factor),
   });
   const x = Math.max(0, Math.floor(Math.abs(size.width - resized.width) / 2));
   const y = Math.max(0, Math.floor(Math.abs(size.height - resized.height) / 2));
   if (mode === 'Crop and Resize')
     return cropPixels(resized, { x1: x, y1: y, x2: x + size.width, y2: y + size.height });
-  return paste(ofColour(size, borderColour(rgb)), resized, { x, y });
+  return paste(ofColour(size, border()), resized, { x, y });
 }
 
 /** Colours from which on a control image counts as continuous. */
@@ -38,17 +74,23 @@ function resizeControlImage(rgb: Pixels, size: Size): Pixels {
   if (rgb.width === size.width && rgb.height === size.height) return rgb;
   const colours = countColours(rgb);
   const isBinary = colours === 2 && least(rgb.data) < 16 && most(rgb.data) > 240;
-  const newArea = size.width * size.height;
-  const area = rgb.width * rgb.height;
-  if (colours > 2 && colours < CONTINUOUS) return resizeNearest(rgb, size);
-  const resized = newArea < area ? resizeArea(rgb, size) : resizeCubic(rgb, size);
+  const resized = resizerFor(colours, rgb, size)(rgb, size);
   if (!isBinary) return resized;
   const grey = meanOfChannels(resized);
   const binary = hasOnePixelEdges(rgb)
-    ? thinEdges(binariseByOtsu(keepRidges(grey)), newArea > area)
+    ? thinEdges(binariseByOtsu(keepRidges(grey)), areaOf(size) > areaOf(rgb))
     : binariseByOtsu(grey);
   return greyToRgb(binary);
 }
+
+const chooseResizer = (rgb: Pixels, size: Size) => resizerFor(countColours(rgb), rgb, size);
+
+function resizerFor(colours: number, from: Size, to: Size): (image: Pixels, size: Size) => Pixels {
+  if (colours > 2 && colours < CONTINUOUS) return resizeNearest;
+  return areaOf(to) < areaOf(from) ? resizeArea : resizeCubic;
+}
+
+const areaOf = ({ width, height }: Size) => width * height;
 
 /** Whether more than half of the white vanishes when it is shrunk and grown again. */
 function hasOnePixelEdges(rgb: Pixels): boolean {
@@ -88,8 +130,8 @@ function borderColour({ width, height, data }: Pixels): number[] {
 }
 
 function ofColour(size: Size, colour: readonly number[]): Pixels {
-  const image = createPixels(size, 3);
-  for (let i = 0; i < image.data.length; i += 3) image.data.set(colour, i);
+  const image = createPixels(size, colour.length === 1 ? 1 : 3);
+  for (let i = 0; i < image.data.length; i += image.channels) image.data.set(colour, i);
   return image;
 }
 

@@ -13,7 +13,7 @@ export function alphaComposite(below: Pixels, above: Pixels): Pixels {
   for (let i = 0; i < below.data.length; i += 4) {
     const alpha = above.data[i + 3] ?? 0;
     if (alpha === 0) {
-      result.data.set(below.data.subarray(i, i + 4), i);
+      for (let channel = i; channel < i + 4; channel++) result.data[channel] = below.data[channel] ?? 0;
       continue;
     }
     const outAlpha = alpha * 255 + (below.data[i + 3] ?? 0) * (255 - alpha);

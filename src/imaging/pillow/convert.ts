@@ -22,8 +22,11 @@ export function toRgb(pixels: Pixels): Pixels {
   if (pixels.channels === 3) return pixels;
   if (pixels.channels === 1) return greyToRgb(pixels);
   const rgb = createPixels(pixels, 3);
+  // One by one: a view of each pixel would be garbage.
   for (let i = 0, from = 0; i < rgb.data.length; i += 3, from += 4) {
-    rgb.data.set(pixels.data.subarray(from, from + 3), i);
+    rgb.data[i] = pixels.data[from] ?? 0;
+    rgb.data[i + 1] = pixels.data[from + 1] ?? 0;
+    rgb.data[i + 2] = pixels.data[from + 2] ?? 0;
   }
   return rgb;
 }
@@ -34,7 +37,9 @@ export function toRgba(pixels: Pixels): Pixels {
   const rgb = toRgb(pixels);
   const rgba = createPixels(pixels, 4, 255);
   for (let i = 0, to = 0; i < rgb.data.length; i += 3, to += 4) {
-    rgba.data.set(rgb.data.subarray(i, i + 3), to);
+    rgba.data[to] = rgb.data[i] ?? 0;
+    rgba.data[to + 1] = rgb.data[i + 1] ?? 0;
+    rgba.data[to + 2] = rgb.data[i + 2] ?? 0;
   }
   return rgba;
 }

@@ -16,6 +16,8 @@ export interface OnnxKind {
   title: string;
   /** The graphs it consists of, by their files' names without `.onnx`, where that is not one of any name. */
   graphs?: readonly string[];
+  /** Whether they are taken in int8 where all are there with `_quantized` in their names: a quarter of the size. */
+  prefersQuantised?: boolean;
   /** Files beside the graphs that it needs. */
   needs?: readonly string[];
   /** Files beside the graphs that are brought along where they are there. */
@@ -67,6 +69,23 @@ function takesSquare({ inputs: [only, ...more] }: OnnxFacts): boolean {
   return more.length === 0 && typeof height === 'number' && height === width && channels === 3;
 }
 
+/** A text generator whose graph has this name. */
+function textGenerator(graph: string): OnnxKind {
+  return {
+    kind: 'prompt-expansion',
+    network: 'text-generation',
+    title: 'Prompt expansion (a text generator, such as GPT-2)',
+    graphs: [graph],
+    prefersQuantised: true,
+    needs: ['config.json', 'tokenizer.json'],
+    extras: ['generation_config.json', 'tokenizer_config.json', 'positive.txt'],
+    matches: (facts) =>
+      inputs(facts, 'input_ids') &&
+      !inputs(facts, 'encoder_hidden_states') &&
+      facts.outputs.some(({ name }) => name.startsWith('present')),
+  };
+}
+
 const PREPROCESSOR = ['preprocessor_config.json'];
 
 /**
@@ -93,11 +112,14 @@ export const ONNX_KINDS: readonly OnnxKind[] = [
     network: 'vision-encoder-decoder',
     title: 'Caption model (an image encoder and a text decoder, such as ViT-GPT2)',
     graphs: ['encoder_model', 'decoder_model_merged'],
+    prefersQuantised: true,
     needs: ['config.json', 'tokenizer.json'],
     extras: ['generation_config.json', 'tokenizer_config.json', ...PREPROCESSOR],
     matches: (facts) =>
       inputs(facts, 'pixel_values') && facts.outputs.some(({ name }) => name === 'last_hidden_state'),
   },
+  // Exports of today are one graph with a memory; older ones have it merged from two, or none.
+  ...['decoder_model_merged', 'model', 'decoder_model'].map(textGenerator),
   {
     kind: 'finder',
     network: 'sam',

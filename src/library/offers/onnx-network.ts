@@ -10,6 +10,9 @@ const ACTIVATION_BYTES = 3 * 64 * 512 * 512 * 4;
 /** Where a repository keeps its graphs. */
 const FOLDERS = ['', 'onnx/'];
 
+/** What is at the end of the names of graphs in int8, in the repositories of transformers.js. */
+const QUANTISED = '_quantized';
+
 /** The graph of a repository that has one in several precisions. */
 const MAIN = 'model';
 
@@ -48,16 +51,19 @@ function factsOf({ header: { inputs, outputs }, file }: Graph, { title }: Listin
 
 /** The graphs that a kind consists of and their places in a pack; undefined where they are not all there. */
 function graphsOf(
-  { graphs, needs = [] }: OnnxKind,
+  { graphs, prefersQuantised, needs = [] }: OnnxKind,
   listing: Listing,
 ): { path: string; file: SourceFile }[] | undefined {
   if (needs.some((name) => !findBeside(listing, name))) return undefined;
   if (graphs) {
-    const found = graphs.flatMap((name) => {
-      const file = findBeside(listing, `${name}.onnx`);
-      return file ? [{ path: `${name}.onnx`, file }] : [];
-    });
-    return found.length === graphs.length ? found : undefined;
+    for (const ending of prefersQuantised ? [QUANTISED, ''] : ['']) {
+      const found = graphs.flatMap((name) => {
+        const file = findBeside(listing, `${name}${ending}.onnx`);
+        return file ? [{ path: `${name}.onnx`, file }] : [];
+      });
+      if (found.length === graphs.length) return found;
+    }
+    return undefined;
   }
   const all = listing.files.filter(({ path }) => path.endsWith('.onnx'));
   const [only, ...more] = all;

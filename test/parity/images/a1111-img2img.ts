@@ -16,7 +16,7 @@ import {
   decodedPixels,
   finishImg2img,
   signedPlanes,
-  type Img2imgResult,
+  type FinishedImage,
 } from '#imaging/a1111/img2img-result.ts';
 import type { ResizeMode } from '#imaging/a1111/resize.ts';
 import type { Pixels } from '#imaging/pixels.ts';
@@ -216,12 +216,8 @@ async function* stageChecks(reference: Img2imgCase, files: CaseFiles): AsyncGene
       }
       isFirst = false;
     }
-    for (const { image, mask, composite } of finished) {
-      const made = labelled(
-        { image, ...(mask && { mask }), ...(composite && { maskComposite: composite }) },
-        index++,
-      );
-      for (const [label, pixels] of Object.entries(made)) {
+    for (const image of finished) {
+      for (const [label, pixels] of Object.entries(labelled(image, index++))) {
         if (images[label] === undefined) continue;
         const of = `${label} of the stages`;
         yield options.img2img_color_correction === true
@@ -335,12 +331,12 @@ async function maskCheck(files: CaseFiles, mask: Planes): Promise<Check> {
   return { label: 'mask', error: flipped, tolerance: EXACT };
 }
 
-function labelled({ image, mask, maskComposite }: Img2imgResult, index: number): Record<string, Pixels> {
+function labelled({ image, byProducts }: FinishedImage, index: number): Record<string, Pixels> {
   const suffix = index === 0 ? '' : `-${index}`;
+  const made = byProducts?.();
   return {
     [`result${suffix}`]: image,
-    ...(mask && { [`mask${suffix}`]: mask }),
-    ...(maskComposite && { [`mask_composite${suffix}`]: maskComposite }),
+    ...(made && { [`mask${suffix}`]: made.mask, [`mask_composite${suffix}`]: made.composite }),
   };
 }
 

@@ -55,9 +55,15 @@ const BY_REQUEST: readonly { needs: Capability; path: string; body: object }[] =
     body: { alwayson_scripts: { hypertile: { args: [true] } } },
   },
   {
-    needs: 'control-mask',
+    needs: 'image-prompt-parts',
     path: '/sdapi/v1/txt2img',
-    body: { alwayson_scripts: { controlnet: { args: [{ image: 'AAAA', effective_region_mask: 'AAAA' }] } } },
+    body: {
+      alwayson_scripts: {
+        controlnet: {
+          args: [{ image: 'AAAA', module: 'ip-adapter-auto', model: 'face', effective_region_mask: 'AAAA' }],
+        },
+      },
+    },
   },
   {
     needs: 'image-embedding',

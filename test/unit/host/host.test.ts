@@ -6,7 +6,7 @@ import { AppError } from '#protocol/error.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import type { JobOrigin, JobRecord, UpscaleJob } from '#protocol/job.ts';
 import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
-import type { AnyPack, ModelId, ModelState } from '#protocol/model.ts';
+import { isIncluded, type AnyPack, type ModelId, type ModelState } from '#protocol/model.ts';
 import { openImageMarks } from '#storage/image-marks.ts';
 import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
@@ -70,7 +70,9 @@ function createTestLibrary(states: Record<ModelId, [AnyPack, ModelState]>) {
       }
     },
     remove: (id) => {
-      known.delete(id);
+      const pack = known.get(id)?.[0];
+      if (pack && isIncluded(pack)) known.set(id, [pack, { stage: 'absent' }]);
+      else known.delete(id);
       return Promise.resolve();
     },
     inspect: () => Promise.reject(new AppError('invalid_request', 'There is nothing to look at.')),
@@ -100,7 +102,7 @@ function createTestLibrary(states: Record<ModelId, [AnyPack, ModelState]>) {
 let databases = 0;
 
 /** A tab that hosts the engine, on stores that outlive it. */
-async function openTab(library: Remote<LibraryWorker>, database = String(databases++)) {
+async function openTab(library: Remote<LibraryWorker>, database = String(databases++), hasModels = false) {
   const ended: JobRecord[] = [];
   const tab = await createEngineHost({
     hostId: 'tab',
@@ -115,6 +117,7 @@ async function openTab(library: Remote<LibraryWorker>, database = String(databas
     files: openPublishedFiles(`host-files-${database}`),
     settings: openSettings(`host-settings-${database}`),
     keys: openKeys(`host-keys-${database}`),
+    hasModels: () => Promise.resolve(hasModels),
     forcedBackend: null,
     isOnline: () => true,
     onJobEnded: (record) => ended.push(record),
@@ -133,6 +136,17 @@ const upscale = (prompt: string, upscaler: string): UpscaleJob => ({
   sources: [{ image: new Blob(['an image']), known: { prompt, seed: 1n, infotext: prompt } }],
   post: [{ kind: 'upscale', upscaler, size: { factor: 2 } }],
   output: { format: 'png', quality: 1, texts: true },
+});
+
+it('starts the engine while it waits for the list of packs, where something is stored', async () => {
+  const library = createTestLibrary({ 'emoji-mini': [builtIn, { stage: 'absent' }] });
+  const { host } = await openTab(library.remote, undefined, true);
+  expect(threads).toHaveLength(1);
+  await waitFor(async () => expect((await host.hello()).backend).not.toBeNull());
+
+  // A first visit fetches nothing before it is wanted.
+  await openTab(library.remote);
+  expect(threads).toHaveLength(1);
 });
 
 it('shares one download between all who want a model', async () => {
@@ -180,6 +194,14 @@ it('brings what comes with the app when a job needs it', async () => {
   expect(download.pack.id).toBe(checker.id);
   download.finish();
   await host.wait('1');
+  expect(await stageOf()).toBe('installed');
+
+  // Removed, it is listed all the same, and comes again with the next job.
+  await host.removeModel(checker.id);
+  expect(await stageOf()).toBe('absent');
+  await host.submit('2', job, ofApp);
+  (await library.download(1)).finish();
+  expect((await host.wait('2')).stage).toBe('done');
   expect(await stageOf()).toBe('installed');
 });
 

@@ -546,6 +546,46 @@ describe('a fetch that is started again', () => {
     expect(await tab.queue.submit('5', apple, ofSecond)).toBe('5');
   });
 
+  it('finds each run of a script again, however long the script takes', async () => {
+    const tab = openTab(freshJobs());
+    const ofRun = (origin: JobOrigin, run: number): JobOrigin => ({ ...origin, ...(run > 0 && { run }) });
+    const clock = vi.spyOn(Date, 'now');
+    try {
+      for (const run of [0, 1, 2]) {
+        await tab.queue.submit(`old ${run}`, apple, ofRun(ofFirst, run));
+        const engine = await tab.run(run);
+        clock.mockReturnValue(Date.now() + 600_000);
+        if (run === 2) break;
+        engine.finish();
+        await tab.queue.wait(`old ${run}`);
+      }
+      // Another request meanwhile, which forgets what is too old.
+      await tab.queue.submit('other', apple, { ...ofSecond, requestKey: 'another request' });
+      for (const run of [0, 1, 2, 3]) {
+        const expected = run === 3 ? 'new 3' : `old ${run}`;
+        expect(await tab.queue.submit(`new ${run}`, apple, ofRun(ofSecond, run))).toBe(expected);
+      }
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
+  it('does not find the runs of a script that was left alone, though the same is asked for again', async () => {
+    const tab = openTab(freshJobs());
+    for (const run of [0, 1]) {
+      await tab.queue.submit(`old ${run}`, apple, { ...ofFirst, run });
+      (await tab.run(run)).finish();
+      await tab.queue.wait(`old ${run}`);
+    }
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 61_000);
+    try {
+      for (const run of [0, 1])
+        expect(await tab.queue.submit(`new ${run}`, apple, { ...ofSecond, run })).toBe(`new ${run}`);
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   it('is answered from the next tab when the first has gone as well', async () => {
     const jobs = freshJobs();
     const first = openTab(jobs);

@@ -49,7 +49,7 @@ describe('img2img', () => {
     ];
     expect(pixel(35, 35)).toEqual([0, 0, 0]);
     expect(pixel(5, 70)).toEqual([15, 210, 90]);
-    expect(result.maskComposite).toMatchObject({ width: 80, height: 80, channels: 4 });
+    expect(result.byProducts?.().composite).toMatchObject({ width: 80, height: 80, channels: 4 });
   });
 
   it('generates the whole image where only the masked region is wanted and the mask is blank', async () => {

@@ -2,6 +2,7 @@ import 'fake-indexeddb/auto';
 import { describe, expect, it } from 'vitest';
 import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
+import { AppError } from '#protocol/error.ts';
 import type { ImportSource } from '#protocol/import.ts';
 import type { AnyPack } from '#protocol/model.ts';
 import { openModelFiles } from '#storage/model-files.ts';
@@ -16,6 +17,12 @@ import {
   WD_TAGS,
 } from '../../support/tiny-describers.ts';
 import { fileOf } from '../../support/tiny-packs.ts';
+import {
+  forgetfulTextGenerator,
+  TEXT_GENERATOR_FILES,
+  tinyTextGenerator,
+  WORD_LIST,
+} from '../../support/tiny-text-generator.ts';
 import { randomTensors, tensorsOf } from '../../support/random-weights.ts';
 
 let databases = 0;
@@ -85,6 +92,7 @@ describe('a repository of a caption model', () => {
       'onnx/encoder_model.onnx': tinyCaptionEncoder(),
       'onnx/decoder_model_merged.onnx': tinyCaptionDecoder(),
       'onnx/decoder_model.onnx': tinyCaptionDecoder(),
+      'onnx/decoder_model_merged_quantized.onnx': new Uint8Array(10),
     });
     expect(pack).toMatchObject({ kind: 'captioner', network: 'vision-encoder-decoder' });
     expect(paths(pack)).toEqual([
@@ -102,5 +110,47 @@ describe('a repository of a caption model', () => {
       null,
     );
     expect(offer.problem).not.toBeNull();
+  });
+});
+
+describe('a repository of a text generator', () => {
+  it('is a prompt expansion, with its decoder in int8 and the words it may use', async () => {
+    const quantised = tinyTextGenerator(1);
+    const pack = await imported({
+      ...TEXT_GENERATOR_FILES,
+      ...WORD_LIST,
+      'vocab.json': '{}',
+      'onnx/decoder_model.onnx': forgetfulTextGenerator(),
+      'onnx/decoder_model_merged.onnx': tinyTextGenerator(),
+      'onnx/decoder_model_merged_quantized.onnx': quantised,
+    });
+    expect(pack).toMatchObject({ kind: 'prompt-expansion', network: 'text-generation', family: null });
+    const { sizeBytes } = pack?.files.find(({ path }) => path.endsWith('.onnx')) ?? {};
+    expect(sizeBytes).toBe(quantised.length);
+    expect(paths(pack)).toEqual([
+      'config.json',
+      'decoder_model_merged.onnx',
+      'positive.txt',
+      'tokenizer.json',
+    ]);
+  });
+
+  it('is one with a decoder that remembers nothing too', async () => {
+    const pack = await imported({
+      ...TEXT_GENERATOR_FILES,
+      'onnx/decoder_model.onnx': forgetfulTextGenerator(),
+    });
+    expect(pack).toMatchObject({ kind: 'prompt-expansion', network: 'text-generation' });
+  });
+
+  it.each<[string, Content]>([
+    ['without its tokenizer', { 'config.json': '{}', 'onnx/decoder_model_merged.onnx': tinyTextGenerator() }],
+    ['that is cut off', { ...TEXT_GENERATOR_FILES, 'onnx/model.onnx': tinyTextGenerator().slice(0, 90) }],
+  ])('is refused %s', async (_, content) => {
+    const problem = await Promise.resolve(openLibrary().inspect(dropped(content), null)).then(
+      (offer) => offer.problem,
+      (thrown: unknown) => (thrown instanceof AppError ? thrown.code : null),
+    );
+    expect(problem).not.toBeNull();
   });
 });

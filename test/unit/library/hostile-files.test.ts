@@ -8,6 +8,7 @@ import { openImportedPacks } from '#storage/packs.ts';
 import { expect, it } from 'vitest';
 import { exportedOnnx } from '../../support/onnx-file.ts';
 import { pseudoRandom } from '../../support/random-weights.ts';
+import { tinyTextGenerator } from '../../support/tiny-text-generator.ts';
 
 const library = createLibrary({
   packs: [packs['emoji-mini']],
@@ -125,6 +126,20 @@ it('ONNX files with bytes changed, cut or repeated are refused or told', { timeo
         path: `${name}/model.onnx`,
         file: new File([name === 'unet' ? unet : whole], 'model.onnx'),
       })),
+    });
+  }
+});
+
+it('damaged text generators are refused or told', async () => {
+  const roll = dice(4);
+  const whole = tinyTextGenerator();
+  for (let i = 0; i < 40; i++) {
+    const graph = whole.slice(0, roll(4) === 0 ? roll(whole.length) : whole.length);
+    for (let change = 0; change < 1 + roll(6); change++) graph[roll(graph.length)] = roll(256);
+    const named = { 'config.json': '{', 'tokenizer.json': '\u0000', 'onnx/decoder_model_merged.onnx': graph };
+    await expectAnswer({
+      from: 'files',
+      files: Object.entries(named).map(([path, part]) => ({ path, file: new File([part], path) })),
     });
   }
 });

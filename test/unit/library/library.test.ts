@@ -295,6 +295,14 @@ describe('removing', () => {
     for (const name of Object.keys(contents)) expect(await files.stored(pack.id, name)).toBeUndefined();
   });
 
+  it('lets the pack be installed again', async () => {
+    await openLibrary().install(pack.id, tell);
+    await openLibrary().remove(pack.id);
+    await openLibrary().install(pack.id, tell);
+    expect((await storedBytes(WEIGHTS))?.equals(contents[WEIGHTS])).toBe(true);
+    expect(await stateOf()).toMatchObject({ stage: 'installed' });
+  });
+
   it('stops a running install, of which nothing stays', async () => {
     const removed: Promise<void>[] = [];
     const stopped = installUntil(5 * MEBIBYTE, (library) =>

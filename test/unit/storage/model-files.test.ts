@@ -24,6 +24,7 @@ async function write(files: ReturnType<typeof openModelFiles>, model: string, pi
 it('keeps a file in pieces and gives it back as one once it is sealed', async () => {
   const { database, files } = openFresh();
   const stored = await write(files, 'tiny', ['hello', ' ', 'world']);
+  expect(await files.hasAny()).toBe(true);
   expect(stored).toEqual({ sizeBytes: 11, sha256: file.sha256, pieceBytes: [5, 1, 5], verifiedAt: null });
   expect(await files.stored('tiny', file.path)).toEqual(stored);
   expect(await (await files.received('tiny', file.path))?.text()).toBe('hello world');
@@ -37,6 +38,7 @@ it('keeps a file in pieces and gives it back as one once it is sealed', async ()
 
 it('knows nothing of files that were never begun', async () => {
   const { files } = openFresh();
+  expect(await files.hasAny()).toBe(false);
   expect(await files.stored('tiny', file.path)).toBeUndefined();
   expect(await files.received('tiny', file.path)).toBeUndefined();
   expect(await files.open('tiny', file.path)).toBeUndefined();

@@ -38,3 +38,8 @@ it('passes on what cannot be rebuilt', () => {
   const failed = Response.error();
   expect(isolate(failed)).toBe(failed);
 });
+
+it('hands on what is isolated already as it is, with what browsers keep beside it', () => {
+  const isolated = isolate(new Response('export {}'));
+  expect(isolate(isolated)).toBe(isolated);
+});

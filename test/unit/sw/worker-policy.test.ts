@@ -28,3 +28,13 @@ it('leaves all other scripts as they are', () => {
   ])
     expect(policyOf(path)).toBeNull();
 });
+
+it('copies what it restricts, and hands on the rest untouched', async () => {
+  const stored = new Response('onmessage = null', { status: 203, statusText: 'From elsewhere' });
+  const restricted = restrictWorker(new URL('https://example.org/assets/horde.worker-Ab12Cd34.js'), stored);
+  expect(stored.headers.has('Content-Security-Policy')).toBe(false);
+  expect([restricted.status, restricted.statusText]).toEqual([203, 'From elsewhere']);
+  expect(await restricted.text()).toBe('onmessage = null');
+  const other = new Response('');
+  expect(restrictWorker(new URL('https://example.org/assets/engine.worker-Ab12Cd34.js'), other)).toBe(other);
+});

@@ -33,14 +33,30 @@ export async function unitImage(sent: SentImages): Promise<Blob | undefined> {
   const image = read(texts.image);
   if (texts.mask === undefined) return image;
   const mask = read(texts.mask);
-  const [size, maskSize] = await Promise.all([sizeOf(image), sizeOf(mask)]);
-  if (size.width !== maskSize.width || size.height !== maskSize.height) {
-    throw pythonException(
-      'ValueError',
-      `image shape (${shapeOf(size)}) not aligned with mask shape (${shapeOf(maskSize)})`,
-    );
-  }
+  await requireSameSize(image, mask);
   return (await hasScribble(mask)) ? mask : image;
+}
+
+/**
+ * The image of a unit that inpaints, and its mask, which is not a scribble there (`combine_image_and_mask`).
+ * @throws AppError as {@link unitImage}
+ */
+export async function maskedUnitImage(sent: SentImages): Promise<{ image: Blob; mask?: Blob } | undefined> {
+  const texts = textsOf(sent);
+  if (texts.image === undefined) return undefined;
+  const image = read(texts.image);
+  if (texts.mask === undefined) return { image };
+  const mask = read(texts.mask);
+  await requireSameSize(image, mask);
+  return { image, mask };
+}
+
+/** A file in base64 that is an image. @throws AppError as the extension for anything else */
+export async function readImageFile(text: unknown): Promise<Blob> {
+  if (!isText(text)) throw invalidImage();
+  const file = read(text);
+  await decode(file);
+  return file;
 }
 
 /**
@@ -67,6 +83,15 @@ export function read(text: string): Blob {
 /** What the original says of a file that is no image. */
 function invalidImage() {
   return pythonException('HTTPException', 'Invalid encoded image');
+}
+
+async function requireSameSize(image: Blob, mask: Blob): Promise<void> {
+  const [size, maskSize] = await Promise.all([sizeOf(image), sizeOf(mask)]);
+  if (size.width === maskSize.width && size.height === maskSize.height) return;
+  throw pythonException(
+    'ValueError',
+    `image shape (${shapeOf(size)}) not aligned with mask shape (${shapeOf(maskSize)})`,
+  );
 }
 
 function textsOf({ image, mask }: SentImages): { image?: string; mask?: string } {

@@ -18,7 +18,13 @@ import {
   noSuchModule,
   type ControlModule,
 } from './controlnet-modules.ts';
-import { perfectResolution, unitImage, type SourceImage } from './controlnet-images.ts';
+import {
+  maskedUnitImage,
+  perfectResolution,
+  readImageFile,
+  unitImage,
+  type SourceImage,
+} from './controlnet-images.ts';
 import { CONTROL_MODE_LABELS, describeUnit, RESIZE_MODE_LABELS } from '#codecs/infotext-control.ts';
 import type { InfotextPair } from '#codecs/infotext.ts';
 import { isRecord } from '#codecs/json.ts';
@@ -37,7 +43,6 @@ export const CONTROLNET = 'controlnet';
 
 const ofMemory = noEffect('memory is managed here');
 const ofThePage = noEffect("part of the extension's page");
-const ofMasks = needs('control-mask');
 const noCrop = noEffect('control images are always cropped to the inpainted area');
 const noMaps = noEffect('the answer has no control maps', (value) => value === true);
 
@@ -47,7 +52,7 @@ const unitBody = parameters({
   model: param(f.string(), 'None', honoured, 'ControlNet'),
   weight: param(f.number({ min: 0, max: 2 }), 1, honoured, 'Strength'),
   image: param(f.json(), null, honoured, 'ControlNet image in base64'),
-  mask: param(f.json(), null, honoured, 'Scribble instead of the image'),
+  mask: param(f.json(), null, honoured, 'Scribble instead of the image; what is inpainted'),
   resize_mode: param(f.json(), 'Crop and Resize', honoured, 'Resize mode of the init image'),
   processor_res: param(f.integer(), -1, honoured, 'Resolution of the preprocessor'),
   threshold_a: param(f.number(), -1, honoured, 'First slider of the preprocessor'),
@@ -61,15 +66,10 @@ const unitBody = parameters({
   guidance_end: param(f.number({ min: 0, max: 1 }), 1, honoured, 'Fraction of the steps at which it ends'),
   pixel_perfect: param(f.boolean(), false, honoured, 'Preprocess at the size of the image'),
   control_mode: param(f.json(), 'Balanced', honoured, 'Control mode'),
-  advanced_weighting: param(f.json(), null, ofMasks, 'Weights by layer'),
-  effective_region_mask: param(f.json(), null, ofMasks, 'Area where the unit has an effect'),
+  advanced_weighting: param(f.list(f.number()), null, honoured, 'Weights by layer'),
+  effective_region_mask: param(f.json(), null, honoured, 'Area where the unit has an effect'),
   ipadapter_input: param(f.json(), null, needs('image-embedding'), 'Input of an IP-Adapter'),
-  hr_option: param(
-    f.string(),
-    null,
-    noEffect('ControlNets take part in all passes', (value) => value !== 'Both'),
-    'Passes in which it takes part',
-  ),
+  hr_option: param(f.string(), null, honoured, 'Passes of hires fix in which it takes part'),
   low_vram: param(f.boolean(), false, ofMemory, 'Save memory'),
   lowvram: param(f.boolean(), false, ofMemory, 'Save memory'),
   guessmode: param(f.boolean(), false, noEffect('control_mode decides'), 'Guess mode'),
@@ -112,6 +112,13 @@ const CONTROL_MODES: readonly Choice<ControlSpec['balance']>[] = [
   { names: [CONTROL_MODE_LABELS.control], meaning: 'control' },
 ];
 
+/** Which of two passes a unit takes part in; undefined for both. */
+const HIRES_OPTIONS: readonly Choice<ControlSpec['passes']>[] = [
+  { names: ['Both'], meaning: undefined },
+  { names: ['Low res only'], meaning: 'first' },
+  { names: ['High res only'], meaning: 'later' },
+];
+
 /** A unit that takes part, and how it appears in the infotext. */
 export interface ControlUnit {
   /** Of a ControlNet. */
@@ -127,6 +134,10 @@ export interface UnitContext {
   size: Size;
   /** For units without an image; it is brought to size like the init image itself. */
   initImage?: SourceImage;
+  /** Whether a part of the init image is generated. */
+  hasMask?: boolean;
+  /** Whether there is a second pass. */
+  isHires?: boolean;
 }
 
 /**
@@ -147,10 +158,14 @@ export async function readControlUnits(
     if (sent === null) continue;
     const unit = readUnit(sent, index, ignore);
     if (!unit) continue;
+    if (/^ip-adapter/i.test(unit.module.trim())) requireNoParts(unit);
+    const { passes } = passesOf(unit, { isHires: true });
+    if (passes && !context.isHires) ignore(`${unitName(index)}.hr_option`);
     const adapter = findIpAdapter(unit, addOns);
     if (adapter) {
       const { image } = await sourceOf(unit, context);
-      units.push(toImagePrompt(unit, adapter, image, { addOns, index: units.length }));
+      const { imagePrompt, pair } = toImagePrompt(unit, adapter, image, { addOns, index: units.length });
+      units.push({ imagePrompt: { ...imagePrompt, ...passesOf(unit, context) }, pair });
       continue;
     }
     const addOn = findModelOf(unit, addOns);
@@ -165,9 +180,11 @@ export async function readControlUnits(
   return units;
 }
 
+const unitName = (index: number) => `alwayson_scripts.${CONTROLNET}.args.${index}`;
+
 /** A unit that is switched on; null for one that is not. */
 function readUnit(sent: unknown, index: number, ignore: (...names: string[]) => void): UnitBody | null {
-  const where = `alwayson_scripts.${CONTROLNET}.args.${index}`;
+  const where = unitName(index);
   if (!isRecord(sent)) throw httpException(422, `${where} must be an object`);
   const renamed = Object.fromEntries(
     Object.entries(sent).map(([name, value]) => [OLD_NAMES[name] ?? name, value]),
@@ -197,14 +214,35 @@ function findModelOf({ model }: UnitBody, addOns: readonly AddOnInfo[]): AddOnIn
   throw httpException(422, `model(${model}) not found in supported models.`);
 }
 
+/** Of ControlNets only. @throws AppError `unsupported_feature` */
+function requireNoParts({ effective_region_mask: region, advanced_weighting: weights }: UnitBody): void {
+  if (region !== null)
+    throw missingCapability("'effective_region_mask' of an IP-Adapter", 'image-prompt-parts');
+  if (weights !== null)
+    throw missingCapability("'advanced_weighting' of an IP-Adapter", 'image-prompt-parts');
+}
+
+/** Without hires fix the option means nothing, as in the extension. */
+function passesOf(
+  { hr_option: option }: UnitBody,
+  { isHires = false }: Pick<UnitContext, 'isHires'>,
+): Pick<ControlSpec, 'passes'> {
+  const passes = option === null ? undefined : pick(HIRES_OPTIONS, option, 'hr_option');
+  return isHires && passes ? { passes } : {};
+}
+
+interface UnitSource extends SourceImage {
+  isInit: boolean;
+  mask?: Blob;
+}
+
 /** What a unit looks at: its own image, or the init image. */
-async function sourceOf(
-  unit: UnitBody,
-  { initImage }: UnitContext,
-): Promise<SourceImage & { isInit: boolean }> {
-  const own = await unitImage(unit);
+async function sourceOf(unit: UnitBody, { initImage }: UnitContext): Promise<UnitSource> {
+  const isInpaint = findModule(unit.module)?.preprocessor === 'inpaint';
+  const image = isInpaint ? undefined : await unitImage(unit);
+  const own = isInpaint ? await maskedUnitImage(unit) : image && { image };
   const fit = pick(RESIZE_MODES, unit.resize_mode, 'resize_mode');
-  if (own) return { image: own, fit, isInit: false };
+  if (own) return { ...own, fit, isInit: false };
   if (initImage) return { ...initImage, isInit: true };
   throw pythonException('ValueError', 'controlnet is enabled but no input image is given');
 }
@@ -219,27 +257,32 @@ async function toSpec(
   return {
     id: pack.id,
     ...(!source.isInit && { image: source.image }),
+    ...(source.mask && { mask: source.mask }),
     fit: source.fit,
     preprocessor: await toPreprocessor(unit, module, source, context),
     strength: unit.weight,
     start: unit.guidance_start,
     end: unit.guidance_end,
     balance: pick(CONTROL_MODES, unit.control_mode, 'control_mode'),
+    ...(unit.effective_region_mask !== null && { region: await readImageFile(unit.effective_region_mask) }),
+    ...(unit.advanced_weighting && { layerWeights: unit.advanced_weighting }),
+    ...passesOf(unit, context),
   };
 }
 
 async function toPreprocessor(
   unit: UnitBody,
   module: ControlModule,
-  source: SourceImage & { isInit: boolean },
-  { size, addOns }: UnitContext & { addOns: readonly AddOnInfo[] },
+  source: UnitSource,
+  { size, addOns, hasMask = false }: UnitContext & { addOns: readonly AddOnInfo[] },
 ): Promise<ControlPreprocessor> {
   const { preprocessor } = module;
   // Units of IP-Adapters have been read before.
   if (preprocessor === null || preprocessor === 'ip-adapter') return { kind: 'none' };
   if (preprocessor === 'inpaint') {
-    if (!source.isInit) throw missingCapability(`'${module.name}' of an image of its own`, 'control-mask');
-    return { kind: 'inpaint' };
+    // Where the original inpaints anyway, `inpaint_only` is `inpaint` to the extension.
+    const restores = !source.isInit && !hasMask && module.name === 'inpaint_only';
+    return { kind: 'inpaint', ...(restores && { restores }) };
   }
   const settings = moduleSettings(module, unit);
   const resolution = unit.pixel_perfect ? await perfectResolution(source, size) : settings.resolution;

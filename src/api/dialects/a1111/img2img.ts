@@ -51,6 +51,7 @@ async function plan(request: GenerationRequest<Img2imgBody>): Promise<Plan> {
   const units = await request.unitsFor({
     size,
     ...(image && { initImage: { image, fit: controlFit(body) } }),
+    hasMask: init.from === 'masked',
   });
   const planned = planJob(
     { body, options, installed, detailer, units },

@@ -45,7 +45,7 @@ async function plan(request: GenerationRequest<Txt2imgBody>): Promise<Plan> {
   const sizes = sizesOfHires(body, options);
   // The second pass starts from an image, and gets its noise like img2img; the multiplier is img2img's own.
   const { noise, pairs: noisePairs } = initNoise(1, options);
-  const units = await request.unitsFor({ size: sizes.firstPass });
+  const units = await request.unitsFor({ size: sizes.firstPass, isHires: true });
   return planJob(
     { body, options, installed, detailer, units },
     { ...start, ...(await firstImage(request)), size: sizes.firstPass, noise, noisePairs },

@@ -1,5 +1,13 @@
 import { planUpscale, planVary } from '#imaging/fooocus/upscale-or-vary.ts';
-import type { DetailStep, Pass, PostStep, RegionRules, UpscaleStep } from '#protocol/job.ts';
+import type {
+  DetailPrompt,
+  DetailStep,
+  ImageSpec,
+  Pass,
+  PostStep,
+  RegionRules,
+  UpscaleStep,
+} from '#protocol/job.ts';
 import type { EnhanceInput, InputImages } from './input-images.ts';
 import { chooseSeed, toGenerateJob, type Installed, type JobPlan } from './map.ts';
 import { chooseFinder } from './mask-finder.ts';
@@ -171,15 +179,19 @@ function detailOf(
 ): Pick<DetailStep, 'kind' | 'noise' | 'promptOptions' | 'loras' | 'prompts' | 'seedStep'> {
   const { job } = toGenerateJob({ ...request, ...prompts }, NO_IMAGES, installed, sent);
   const { noise, promptOptions, loras, images } = job;
-  const [texts] = images;
+  const [image] = images;
   return {
     kind: 'detail',
     noise,
     promptOptions,
     ...(loras && { loras }),
-    prompts: texts ? [{ prompt: texts.prompt, negativePrompt: texts.negativePrompt }] : [],
+    prompts: image ? [promptsOf(image)] : [],
     seedStep: 0,
   };
+}
+
+function promptsOf({ prompt, negativePrompt, expansion }: ImageSpec): DetailPrompt {
+  return { prompt, negativePrompt, ...(expansion && { expansion }) };
 }
 
 function passOf({ request, installed, sent }: EnhanceContext): Pass {

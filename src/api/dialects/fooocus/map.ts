@@ -4,18 +4,19 @@ import { styles } from '#codecs/prompt/styles/index.ts';
 import { planInpaintTask } from '#imaging/fooocus/image-input.ts';
 import { AppError } from '#protocol/error.ts';
 import type { GenerateJob, Job, Pass, Size, UpscaleJob } from '#protocol/job.ts';
-import type { AddOnInfo, ModelInfo } from '#protocol/model.ts';
+import { usableAddOns, type AddOnInfo, type ModelInfo } from '#protocol/model.ts';
+import { expansionOf } from '#protocol/prompt-expansion.ts';
 import { planImagePrompts } from './image-prompts.ts';
 import type { InputImage, InputImages } from './input-images.ts';
 import type { Reply } from './jobs.ts';
 import { describeLoras, readLoras } from './loras.ts';
 import { DEFAULT_VAE } from './metadata.ts';
 import { describeOutput, encodingOf } from './output.ts';
-import { expandFooocusPrompt } from './prompt.ts';
+import { expandFooocusPrompt, PROMPT_EXPANSION, type FooocusImageTexts } from './prompt.ts';
 import { readRefiner } from './refiner.ts';
 import { chooseSampler } from './samplers.ts';
 import type { CommonRequest } from './schema.ts';
-import { readFreeU, readNumbers, readSettings } from './settings.ts';
+import { admWithoutEffect, readFreeU, readGuidance, readNumbers, readSettings } from './settings.ts';
 import { chooseUpscaler, FOOOCUS_UPSCALER, planStart, readUpscale } from './start.ts';
 import { wildcards } from './wildcards/index.ts';
 
@@ -96,7 +97,7 @@ export function toGenerateJob(
   if (!model) throw new AppError('model_not_found', 'No model is installed. Install one in the app.');
 
   const settings = readSettings(request);
-  withoutEffect.push(...settings.withoutEffect);
+  withoutEffect.push(...settings.withoutEffect, ...admWithoutEffect(request, model.pack.family));
   const numbers = readNumbers(request, settings, readUpscale(images, request) !== null);
   const start = planStart(images, request, numbers.size, chooseUpscaler(addOns));
   const { controls, imagePrompts } = planImagePrompts(images.prompts, request, model, addOns);
@@ -134,9 +135,16 @@ export function toGenerateJob(
     knownStyles: styles,
     wildcards,
   });
+  const [generator] = usableAddOns(addOns, 'prompt-expansion');
+  const expander = request.style_selections.includes(PROMPT_EXPANSION) ? generator?.pack.id : undefined;
   if (sent.has('style_selections')) {
-    withoutEffect.push(...prompts.stylesWithoutEffect.map((name) => `style_selections:${name}`));
+    const lost = prompts.stylesWithoutEffect.filter(
+      (name) => name !== PROMPT_EXPANSION || expander === undefined,
+    );
+    withoutEffect.push(...lost.map((name) => `style_selections:${name}`));
   }
+  // An empty prompt has nothing to go on with.
+  const expands = ({ prompt }: FooocusImageTexts) => expander !== undefined && prompt !== '';
 
   const loras = [
     ...prompts.loras,
@@ -150,6 +158,7 @@ export function toGenerateJob(
     steps: numbers.steps,
     sampler: chooseSampler(settings.sampler, settings.schedule),
     guidanceScale: settings.guidanceScale,
+    fooocusGuidance: readGuidance(settings),
     ...(freeU && { graph: { freeU } }),
   };
   const facts = {
@@ -167,11 +176,13 @@ export function toGenerateJob(
     withoutEffect,
     job: {
       task: 'generate',
-      images: prompts.images.map(({ seed, positive, negative }) => ({
-        prompt: positive,
-        negativePrompt: negative,
-        seed,
+      images: prompts.images.map((image) => ({
+        prompt: image.positive,
+        negativePrompt: image.negative,
+        seed: image.seed,
         subseed: 0n,
+        ...(expander !== undefined &&
+          expands(image) && { expansion: expansionOf(expander, image.prompt, image.seed, 'more') }),
       })),
       // Fooocus generates its images one after another, each with a seed of its own.
       batchSize: 1,
@@ -189,7 +200,7 @@ export function toGenerateJob(
       ...(controls.length > 0 && { controls }),
       ...(imagePrompts.length > 0 && { imagePrompts }),
       post: [],
-      output: describeOutput(request, facts, model, prompts.images),
+      output: describeOutput(request, facts, model, prompts.images, expands),
       keepUnfinished: false,
     },
   };

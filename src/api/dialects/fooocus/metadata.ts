@@ -1,3 +1,4 @@
+import { asciiJson } from '#codecs/json.ts';
 import type { Size } from '#protocol/job.ts';
 import { labelForA1111, type FooocusSampler, type FooocusSchedule } from './samplers.ts';
 
@@ -18,6 +19,8 @@ export interface ImageFacts {
   /** As encoded, styles and all. */
   fullPrompt: readonly string[];
   fullNegativePrompt: readonly string[];
+  /** What a text generator made of the prompt; empty without one. */
+  promptExpansion: string;
   styles: readonly string[];
   performance: string;
   steps: number;
@@ -80,7 +83,7 @@ function toJson(facts: ImageFacts): string {
     ['negative_prompt', toPythonJson(facts.negativePrompt)],
     ['performance', toPythonJson(facts.performance)],
     ['prompt', toPythonJson(facts.prompt)],
-    ['prompt_expansion', '""'],
+    ['prompt_expansion', toPythonJson(facts.promptExpansion)],
     ['refiner_model', toPythonJson(facts.refiner?.name ?? 'None')],
     ['refiner_switch', toPythonFloat(facts.refinerSwitch)],
     ['resolution', `"(${facts.size.width}, ${facts.size.height})"`],
@@ -176,9 +179,5 @@ function toPythonText(text: string): string {
 
 /** JSON as Python's `json.dumps` writes it: a blank after each comma, everything beyond ASCII escaped. */
 function toPythonJson(value: string | readonly string[]): string {
-  if (typeof value !== 'string') return `[${value.map(toPythonJson).join(', ')}]`;
-  return JSON.stringify(value).replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return typeof value === 'string' ? asciiJson(value) : `[${value.map(asciiJson).join(', ')}]`;
 }

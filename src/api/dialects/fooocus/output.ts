@@ -1,8 +1,9 @@
 import { shortHash } from '#api/models.ts';
 import type { OutputSpec } from '#protocol/job.ts';
 import type { ModelInfo } from '#protocol/model.ts';
+import { EXPANSION_MARK } from '#protocol/prompt-expansion.ts';
 import { describeImage, type ImageFacts } from './metadata.ts';
-import { splitPromptLines, type FooocusImageTexts } from './prompt.ts';
+import { PROMPT_EXPANSION, splitPromptLines, type FooocusImageTexts } from './prompt.ts';
 import type { CommonRequest } from './schema.ts';
 
 const FORMATS = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp' } as const;
@@ -21,6 +22,7 @@ type SharedFacts = Omit<
   | 'negativePrompt'
   | 'fullPrompt'
   | 'fullNegativePrompt'
+  | 'promptExpansion'
   | 'styles'
   | 'seed'
   | 'performance'
@@ -32,24 +34,28 @@ type SharedFacts = Omit<
 /**
  * How the images of a request are encoded and what their files say; those saved as `jpg` carry no texts, as in Fooocus.
  * @param request its prompt with what inpainting adds
+ * @param expands whether a text generator goes on with the prompt of an image
  */
 export function describeOutput(
   request: CommonRequest,
   facts: SharedFacts,
   model: ModelInfo,
   images: readonly FooocusImageTexts[],
+  expands: (image: FooocusImageTexts) => boolean,
 ): OutputSpec {
   const output: OutputSpec = { ...encodingOf(request), metadata: null };
   if (!request.save_meta || request.save_extension === 'jpg') return output;
-  const texts = images.map((image) =>
-    describeImage(
+  const texts = images.map((image) => {
+    const expansion = expands(image) ? [EXPANSION_MARK] : [];
+    return describeImage(
       {
         ...facts,
         prompt: logLines(image.prompt, image.positive, request.prompt),
         negativePrompt: logLines(image.negativePrompt, image.negative, request.negative_prompt),
-        fullPrompt: image.positive,
+        fullPrompt: [...image.positive, ...expansion],
         fullNegativePrompt: image.negative,
-        styles: image.styles,
+        promptExpansion: expansion.join(''),
+        styles: [...expansion.map(() => PROMPT_EXPANSION), ...image.styles],
         seed: image.seed,
         performance: request.performance_selection,
         model: model.pack.id,
@@ -57,8 +63,8 @@ export function describeOutput(
         clipSkip: request.advanced_params.clip_skip,
       },
       request.meta_scheme,
-    ),
-  );
+    );
+  });
   return { ...output, texts };
 }
 

@@ -45,7 +45,7 @@ export interface FooocusPrompts {
   images: FooocusImageTexts[];
   /** Those of the request and those named in the prompt. */
   loras: LoraChoice[];
-  /** Styles without effect: unknown ones, and `Fooocus V2`, whose GPT-2 model is not ours to ship. */
+  /** Styles without effect: unknown ones, and `Fooocus V2`, which is no style but asks for an installed text generator. */
   stylesWithoutEffect: string[];
 }
 

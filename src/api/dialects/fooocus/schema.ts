@@ -28,7 +28,6 @@ const lora = model({
   weight: optional(number({ min: -2, max: 2 }), 0.5),
 });
 
-const ofAdm = noEffect('scales a conditioning of SDXL models');
 const ofImage = partOf('input_image');
 const noDebugging = noEffect('with it the original never answers');
 const noPatch = noEffect("Fooocus's patch for its own SDXL models", (value) => value !== 'None');
@@ -46,15 +45,20 @@ const advancedParams = parameters({
     'No intermediate results',
   ),
   disable_seed_increment: param(boolean(), false, honoured, 'The same seed for each image'),
-  adm_scaler_positive: param(number({ min: 0.1, max: 3 }), 1.5, ofAdm, 'ADM guidance, positive scale'),
-  adm_scaler_negative: param(number({ min: 0.1, max: 3 }), 0.8, ofAdm, 'ADM guidance, negative scale'),
-  adm_scaler_end: param(number({ min: 0, max: 1 }), 0.3, ofAdm, 'Share of steps with ADM guidance'),
-  adaptive_cfg: param(
-    number({ min: 1, max: 30 }),
-    7,
-    noEffect("Fooocus' own damping of high guidance"),
-    'CFG that is mimicked',
+  adm_scaler_positive: param(
+    number({ min: 0.1, max: 3 }),
+    1.5,
+    honoured,
+    'ADM guidance of SDXL models, positive scale',
   ),
+  adm_scaler_negative: param(
+    number({ min: 0.1, max: 3 }),
+    0.8,
+    honoured,
+    'ADM guidance of SDXL models, negative scale',
+  ),
+  adm_scaler_end: param(number({ min: 0, max: 1 }), 0.3, honoured, 'Share of the run with ADM guidance'),
+  adaptive_cfg: param(number({ min: 1, max: 30 }), 7, honoured, 'CFG scale that a higher one begins as'),
   clip_skip: param(integer({ min: 1, max: 12 }), 2, honoured, 'Clip skip'),
   sampler_name: param(string(), 'dpmpp_2m_sde_gpu', honoured, 'Sampler'),
   scheduler_name: param(string(), 'karras', honoured, 'Schedule'),
@@ -192,12 +196,7 @@ const shared = {
   aspect_ratios_selection: param(aspectRatio, '1152*896', honoured, 'Width and height'),
   image_number: param(integer({ min: 1, max: 32 }), 1, honoured, 'Images'),
   image_seed: param(bigInteger(), -1n, honoured, 'Seed of the first image; -1 is random'),
-  sharpness: param(
-    number({ min: 0, max: 30 }),
-    2,
-    noEffect("Fooocus' own sharpening between the steps"),
-    'Sharpness',
-  ),
+  sharpness: param(number({ min: 0, max: 30 }), 2, honoured, 'Sharpness'),
   base_model_name: param(string(), 'juggernautXL_v8Rundiffusion.safetensors', honoured, 'Checkpoint'),
   refiner_model_name: param(string(), 'None', honoured, 'Refiner'),
   refiner_switch: param(

@@ -1,6 +1,7 @@
 import { multipleOf8 } from '#api/job.ts';
 import { applyOverrides, performanceSteps } from '#imaging/fooocus/performance.ts';
-import type { GraphOptions, Size } from '#protocol/job.ts';
+import type { FooocusGuidance, GraphOptions, Size } from '#protocol/job.ts';
+import type { ModelFamily } from '#protocol/model.ts';
 import { distilledModes } from './performance.ts';
 import { isSampler, isSchedule } from './samplers.ts';
 import type { CommonRequest } from './schema.ts';
@@ -45,6 +46,28 @@ export function readSettings(request: CommonRequest) {
     lora: null,
     withoutEffect,
   };
+}
+
+/** What Fooocus does to guidance. */
+export function readGuidance({
+  sharpness,
+  adaptiveCfg,
+  admGuidance: [positive, negative, end],
+}: Settings): FooocusGuidance {
+  return { adaptiveScale: adaptiveCfg, sharpness, sizes: { positive, negative, end } };
+}
+
+const ADM_PARAMETERS = { adm_scaler_positive: 1.5, adm_scaler_negative: 0.8, adm_scaler_end: 0.3 };
+
+/** The parameters of ADM guidance that ask for something other models than SDXL's are not given. */
+export function admWithoutEffect(
+  { advanced_params: advanced }: CommonRequest,
+  family: ModelFamily,
+): string[] {
+  if (family === 'sdxl') return [];
+  return Object.entries(ADM_PARAMETERS).flatMap(([name, initial]) =>
+    advanced[name as keyof typeof ADM_PARAMETERS] === initial ? [] : `advanced_params.${name}`,
+  );
 }
 
 /** Steps, the step at which a refiner takes over, and size of a run without an image. */

@@ -1,6 +1,7 @@
 import { DIFFUSERS_SCHEDULERS } from '#api/diffusers-scheduler.ts';
 import { httpStatus, type Invalid } from '#api/errors.ts';
 import { defineDialect, type Rendered } from '#api/route.ts';
+import { runUnkept } from '#api/unkept-job.ts';
 import type { AppError } from '#protocol/error.ts';
 import { isAnyUnsafe } from '#protocol/job.ts';
 import { safetyCheck } from '#protocol/safety.ts';
@@ -56,7 +57,7 @@ const operations = [
       const image = await readImage(call, call.body.init_image, 'init_image');
       const [addOns, settings] = await call.ask((host) => Promise.all([host.addOns(), host.settings()]));
       const check = safetyCheck(addOns, settings);
-      const { result } = await call.run({ task: 'check-safety', image, check });
+      const { result } = await runUnkept(call, { task: 'check-safety', image, check });
       return { status: 'success', has_nsfw_concept: [isAnyUnsafe(result)] };
     },
   }),

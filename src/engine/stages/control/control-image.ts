@@ -1,14 +1,18 @@
 import type { PreparedInit } from '#engine/stages/init/prepared.ts';
 import { readImage } from '#engine/stages/pixels/read-image.ts';
 import { resizeImage } from '#imaging/a1111/resize.ts';
-import { fitControlImage, type ControlResizeMode } from '#imaging/controlnet/fit-control-image.ts';
+import {
+  fitControlImage,
+  fitControlMask,
+  type ControlResizeMode,
+} from '#imaging/controlnet/fit-control-image.ts';
 import { isPreprocessorName, preprocess } from '#imaging/controlnet/preprocessors.ts';
 import { cpds } from '#imaging/fooocus/cpds.ts';
 import { pyraCanny } from '#imaging/fooocus/pyra-canny.ts';
 import { canny } from '#imaging/opencv/canny.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import { crop } from '#imaging/pillow/paste.ts';
-import { greyToRgb, mapSamples, type Pixels } from '#imaging/pixels.ts';
+import { createPixels, greyToRgb, mapSamples, type Pixels } from '#imaging/pixels.ts';
 import { createPlanes, type Planes } from '#imaging/planes.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ControlSpec, NetworkPreprocessor, Size } from '#protocol/job.ts';
@@ -31,10 +35,11 @@ export type MakeMap = (preprocessor: NetworkPreprocessor, rgb: Pixels) => Promis
 /** Whose way of applying ControlNets is followed: that of A1111's extension, or of diffusers' pipelines. */
 export type ControlRules = 'a1111' | 'diffusers';
 
-type ControlImageSpec = Pick<ControlSpec, 'image' | 'fit' | 'preprocessor'>;
+type ControlImageSpec = Pick<ControlSpec, 'image' | 'mask' | 'fit' | 'preprocessor'>;
 
 /** What is under transparent parts: nothing to go by. */
 const BLACK = 0;
+const WHITE = 255;
 
 const MODES: Readonly<Record<ControlSpec['fit'], ControlResizeMode>> = {
   stretch: 'Just Resize',
@@ -63,11 +68,49 @@ export async function prepareControlImage(spec: ControlImageSpec, target: Contro
     case 'depth':
     case 'normal':
       return toPlanes(fitted(await target.makeMap(preprocessor, image)));
-    case 'inpaint':
-      return hideMasked(toPlanes(fitted(image)), target.init);
+    case 'inpaint': {
+      const shown = spec.image ? (await maskedImage(spec, target)).mask : target.init?.mask?.shown;
+      return hideMasked(toPlanes(fitted(image)), shown);
+    }
     case 'fooocus':
       return toPlanes(makeFooocusMap(preprocessor, resizeImage(1, image, target.size)));
   }
+}
+
+/**
+ * An inpainting ControlNet's own image at its size, RGB, and the mask, grey: 255 where nothing is seen.
+ * @throws AppError `invalid_request` for files that are not images, and for a mask of another size
+ */
+export async function maskedImage(
+  spec: ControlImageSpec,
+  target: ControlTarget,
+): Promise<{ image: Pixels; mask: Pixels }> {
+  const own = await readControlImage(spec, target);
+  const { size } = target;
+  const mode = MODES[spec.fit];
+  return {
+    image: fit(own, spec, target),
+    mask: fitControlMask(await readMask(spec, own, target), own, mode, size),
+  };
+}
+
+/** The first channel of the mask, cut like its image; without one nothing is masked. */
+async function readMask(
+  { image, mask }: ControlImageSpec,
+  own: Pixels,
+  { init, size }: ControlTarget,
+): Promise<Pixels> {
+  if (!mask) return createPixels(own, 1);
+  const [whole, pixels] = [image && (await readImage(image, BLACK)), await readImage(mask, WHITE)];
+  if (whole && (whole.width !== pixels.width || whole.height !== pixels.height)) {
+    throw new AppError(
+      'invalid_request',
+      'The mask of the ControlNet image has another size than the image. Choose one of the same size.',
+    );
+  }
+  const grey = createPixels(pixels, 1);
+  grey.data.forEach((_, i) => (grey.data[i] = pixels.data[i * pixels.channels] ?? 0));
+  return init?.region ? resizeImage(2, crop(grey, init.region), size) : grey;
 }
 
 /** RGB: the image of its own, or the part of it that belongs to the region that is generated; or the init image. */
@@ -76,7 +119,7 @@ async function readControlImage(
   target: ControlTarget,
 ): Promise<Pixels> {
   const { init, size } = target;
-  if (image === undefined || preprocessor.kind === 'inpaint') {
+  if (image === undefined) {
     if (init) return init.image;
     throw new AppError(
       'invalid_request',
@@ -116,8 +159,7 @@ function makeFooocusMap(
 }
 
 /** Source: ControlNet extension, `inpaint_only`; diffusers' ControlNet inpainting example, `make_inpaint_condition`. */
-function hideMasked(planes: Planes, init: PreparedInit | undefined): Planes {
-  const mask = init?.mask?.shown;
+function hideMasked(planes: Planes, mask: Pixels | undefined): Planes {
   if (!mask) return planes;
   const area = planes.width * planes.height;
   return { ...planes, data: planes.data.map((value, i) => ((mask.data[i % area] ?? 0) > 127 ? -1 : value)) };

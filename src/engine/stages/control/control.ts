@@ -4,17 +4,30 @@ import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
 import type { GuidanceRow } from '#engine/stages/denoise/guidance.ts';
 import type { LatentShape } from '#engine/stages/denoise/unet.ts';
 import type { PreparedInit } from '#engine/stages/init/prepared.ts';
-import type { Planes } from '#imaging/planes.ts';
+import { readPixels } from '#engine/stages/pixels/read-image.ts';
+import { createPlanes, type Planes } from '#imaging/planes.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ControlSpec } from '#protocol/job.ts';
-import { prepareControlImage, type ControlRules, type ControlTarget, type MakeMap } from './control-image.ts';
+import {
+  maskedImage,
+  prepareControlImage,
+  type ControlRules,
+  type ControlTarget,
+  type MakeMap,
+} from './control-image.ts';
+import { prepareRestoration, type EncodeMeans, type Restoration } from './restoration.ts';
 
 /** A ControlNet and the image it looks at. */
 export interface Control {
   net: Session;
   isPooled: boolean;
-  spec: Pick<ControlSpec, 'strength' | 'start' | 'end' | 'balance' | 'softness'>;
+  spec: Pick<ControlSpec, 'strength' | 'start' | 'end' | 'balance' | 'softness' | 'layerWeights'>;
   rules: ControlRules;
+  /** Has no part in the pass. */
+  isOff?: boolean;
+  /** One plane over the image: 1 where it has all of its effect … 0 where it has none. */
+  region?: Planes | undefined;
+  restoration?: Restoration | undefined;
   /** One for each image of the batch, or one for all: see {@link prepareControlImage}. */
   images: readonly Planes[];
 }
@@ -42,13 +55,15 @@ const LAST_SOFTENED = 9;
  * @throws AppError `invalid_request` for files that are not images, and for ControlNets made for other UNets
  */
 export async function prepareControls(
-  { unet, controlNets, pack }: LoadedModel,
+  model: LoadedModel,
   specs: readonly ControlSpec[],
   shape: LatentShape,
   makeMap: MakeMap,
   rules: ControlRules = 'a1111',
   inits: readonly PreparedInit[] = [],
+  { passIndex = 0, encode = cannotEncode }: PassOfControls = {},
 ): Promise<Control[]> {
+  const { unet, controlNets, pack } = model;
   const controls: Control[] = [];
   for (const [index, spec] of specs.entries()) {
     const controlNet = controlNets[index];
@@ -67,15 +82,54 @@ export async function prepareControls(
       width: evaluate(width, symbolsOf(1, shape)),
       height: evaluate(height, symbolsOf(1, shape)),
     };
+    const target = { size, rules, makeMap };
+    const restores = spec.preprocessor.kind === 'inpaint' && spec.preprocessor.restores === true;
     controls.push({
       net,
       isPooled,
-      spec,
+      spec: isSoftened(spec, passIndex) ? { ...spec, balance: 'prompt' } : spec,
       rules,
-      images: await prepareImages(spec, { size, rules, makeMap }, inits),
+      isOff: !isInPass(spec.passes, passIndex),
+      images: await prepareImages(spec, target, inits),
+      region: spec.region && (await readRegion(spec.region)),
+      restoration: restores
+        ? await prepareRestoration(model, await maskedImage(spec, target), spec.strength, encode)
+        : undefined,
     });
   }
   return controls;
+}
+
+/** Which pass of the job controls are prepared for, and what encodes images there. */
+export interface PassOfControls {
+  passIndex?: number;
+  encode?: EncodeMeans;
+}
+
+const cannotEncode: EncodeMeans = () =>
+  Promise.reject(new AppError('internal', 'There is no VAE to encode a control image.'));
+
+/** Whether what takes part in some of the passes takes part in this one. */
+export function isInPass(passes: ControlSpec['passes'], passIndex: number): boolean {
+  return passes === undefined || (passes === 'first') === (passIndex === 0);
+}
+
+/** In hires fix the extension softens what follows canny's edges (scripts/hook.py, `high_res_fix_forced_soft_injection`). */
+function isSoftened({ preprocessor, balance }: ControlSpec, passIndex: number): boolean {
+  return (
+    passIndex > 0 &&
+    balance === 'even' &&
+    preprocessor.kind === 'module' &&
+    preprocessor.name.includes('canny')
+  );
+}
+
+/** The first channel of a region's image, 0 … 1. */
+async function readRegion(file: Blob): Promise<Planes> {
+  const { width, height, channels, data } = await readPixels(file);
+  const planes = createPlanes({ channels: 1, height, width });
+  planes.data.forEach((_, i) => (planes.data[i] = (data[i * channels] ?? 0) / 255));
+  return planes;
 }
 
 /** A ControlNet's inputs besides the UNet's and its image. The weight of each row is applied to its output. */
@@ -117,12 +171,18 @@ export function controlInput(
  * is within its start and end (scripts/hook.py); diffusers also whether the part after the step is (`controlnet_keep`).
  */
 export function takesPart(
-  { spec: { start, end }, rules }: { spec: Pick<ControlSpec, 'start' | 'end'>; rules: ControlRules },
+  {
+    spec: { start, end },
+    rules,
+    isOff = false,
+  }: { spec: Pick<ControlSpec, 'start' | 'end'>; rules: ControlRules; isOff?: boolean },
   evaluation: number,
   evaluations: number,
 ): boolean {
   return (
-    evaluation / evaluations >= start && (evaluation + (rules === 'diffusers' ? 1 : 0)) / evaluations <= end
+    !isOff &&
+    evaluation / evaluations >= start &&
+    (evaluation + (rules === 'diffusers' ? 1 : 0)) / evaluations <= end
   );
 }
 
@@ -149,13 +209,14 @@ export function residualWeight(
   {
     isPooled,
     rules,
-    spec: { strength, balance, softness = 0 },
+    spec: { strength, balance, softness = 0, layerWeights },
   }: Pick<Control, 'isPooled' | 'rules' | 'spec'>,
   { unconditional }: Pick<GuidanceRow, 'unconditional'>,
   index: number,
   count: number,
 ): number {
   if (unconditional && (balance === 'control' || isPooled)) return 0;
+  if (layerWeights) return layerWeights[index] ?? 0;
   if (balance === 'even') return strength * (1 - softness * Math.max(0, 1 - index / LAST_SOFTENED));
   // diffusers' guess mode: from a tenth to all.
   const soft = rules === 'diffusers' ? 10 ** (index / (count - 1) - 1) : SOFTENING ** (count - 1 - index);

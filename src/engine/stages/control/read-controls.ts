@@ -1,3 +1,4 @@
+import { encodeLatents } from '#engine/stages/init/encode-latents.ts';
 import type { PreparedInit } from '#engine/stages/init/prepared.ts';
 import type { LoadedBatch } from '#engine/stages/load/load-pass.ts';
 import type { Stage } from '#engine/stages/run/context.ts';
@@ -14,5 +15,8 @@ export interface ControlInput extends LoadedBatch {
 export const readControls: Stage<ControlInput, Control[]> = (run, { job, pass, model, inits }) => {
   const rules = pass.spec.sampler.family === 'diffusers' ? 'diffusers' : 'a1111';
   const makeMap: MakeMap = (preprocessor, rgb) => makeNetworkMap(run, preprocessor, rgb);
-  return prepareControls(model, job.controls ?? [], pass.shape, makeMap, rules, inits);
+  return prepareControls(model, job.controls ?? [], pass.shape, makeMap, rules, inits, {
+    passIndex: pass.index,
+    encode: async (planes) => (await encodeLatents(run.runtime, model, planes)).mean,
+  });
 };

@@ -5,7 +5,10 @@ import {
   residualsOf,
   residualWeight,
   takesPart,
+  type Control,
 } from '#engine/stages/control/control.ts';
+import type { Planes } from '#imaging/planes.ts';
+import { interpolate } from '#imaging/torch/interpolate.ts';
 import type { GuidanceRow } from './guidance.ts';
 import { conditioningInputs, type GuidedUnet } from './unet.ts';
 
@@ -35,14 +38,15 @@ export function createResidualSum({ controls, shape, evaluations }: GuidedUnet):
         ...FULL_SCALE,
         controlnet_cond: { type: 'float32', ...controlInput(control, rows) },
       });
-      for (const [index, { output, input }] of residuals.entries()) {
+      for (const [index, { output, input, dims }] of residuals.entries()) {
         const [sum, values] = [sums.get(input), outputs[output]?.data];
         if (!sum || !values) continue;
         const length = sum.length / rows.length;
+        const region = regionOf(control, dims);
         for (const [row, own] of rows.entries()) {
           const weight = residualWeight(control, own, index, residuals.length);
           for (let i = row * length; i < (row + 1) * length; i++) {
-            sum[i] = (sum[i] ?? 0) + weight * (values[i] ?? 0);
+            sum[i] = (sum[i] ?? 0) + weight * (region?.[i % region.length] ?? 1) * (values[i] ?? 0);
           }
         }
       }
@@ -54,4 +58,22 @@ export function createResidualSum({ controls, shape, evaluations }: GuidedUnet):
       ]),
     );
   };
+}
+
+const regions = new WeakMap<Planes, Map<string, Float32Array>>();
+
+/**
+ * Where a ControlNet has its effect, by the cells of a residual; undefined for everywhere.
+ * Source: ControlNet extension, scripts/hook.py, `apply_effective_region_mask`.
+ */
+function regionOf({ region }: Control, dims: readonly number[]): Float32Array | undefined {
+  if (!region) return undefined;
+  const [, , height = 1, width = 1] = dims;
+  const known = regions.get(region) ?? new Map<string, Float32Array>();
+  regions.set(region, known);
+  const key = `${width}×${height}`;
+  const cells =
+    known.get(key) ?? interpolate(region, { width, height }, { mode: 'bilinear', antialias: false }).data;
+  known.set(key, cells);
+  return cells;
 }

@@ -2,6 +2,7 @@ import type { FloatTensor } from '#engine/runtime/runtime.ts';
 import type { DenoiserOutput } from '#engine/samplers/cpu-machine.ts';
 import type { DenoiseInstruction } from '#engine/samplers/program.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
+import { restoreOutput } from '#engine/stages/control/restoration.ts';
 import { createResidualSum } from './control-residuals.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
 import { imagePromptInputs } from './image-prompt-inputs.ts';
@@ -29,13 +30,15 @@ export type CpuDenoiser = (
 
 /** All passes of all images go in one run where memory allows, and one by one where it turns out not to. */
 export function createCpuDenoiser(network: GuidedUnet): CpuDenoiser {
-  const { prompts, guidanceScale, selfAttention, shape } = network;
+  const { prompts, guidanceScale, selfAttention, fooocus, shape } = network;
   const length = latentLength(shape);
   const runRows = createRowRunner(network);
 
   return async (input, { timestep, unconditionalTo, skipUnconditional = false }, call) => {
     const wants = { skipUnconditional, unconditional: unconditionalTo !== undefined };
-    const rows = planGuidance(prompts, call, guidanceScale, wants);
+    const scale = fooocus?.scaleAt(guidanceScale, timestep) ?? guidanceScale;
+    const rows = planGuidance(prompts, call, scale, wants);
+    const isSharpened = fooocus?.sharpens === true && guidanceScale !== 1;
     const guided = new Float32Array(input.length);
     const unconditional = wants.unconditional ? new Float32Array(input.length) : undefined;
     const latentsOf = ({ image }: GuidanceRow) => input.subarray(image * length, (image + 1) * length);
@@ -47,7 +50,9 @@ export function createCpuDenoiser(network: GuidedUnet): CpuDenoiser {
 
     const results = await runRows(rows, latentsOf, timestep, call);
     for (const { row, output } of results) {
-      add(row.image, row.weight, output);
+      const counted =
+        isSharpened && !row.unconditional ? fooocus.sharpen(latentsOf(row), output, shape, timestep) : output;
+      add(row.image, row.weight, counted);
       if (row.unconditional) unconditional?.set(output, row.image * length);
     }
     if (selfAttention && selfAttention.scale !== 0) {
@@ -76,6 +81,7 @@ function createRowRunner(network: GuidedUnet): RowRunner {
   const { unet, shape, extra, imagePrompts = [], evaluations } = network;
   const output = outputName(unet);
   const addResiduals = createResidualSum(network);
+  const restorations = network.controls.flatMap(({ restoration }) => restoration ?? []);
   const length = latentLength(shape);
   let limit = network.rowsPerRun ?? rowsPerRun(shape);
 
@@ -97,7 +103,10 @@ function createRowRunner(network: GuidedUnet): RowRunner {
     const attention = outputs[SELF_ATTENTION];
     return rows.map((row, index) => ({
       row,
-      output: result.subarray(index * length, (index + 1) * length),
+      output: restorations.reduce(
+        (output, each) => restoreOutput(each, latentsOf(row), output, timestep),
+        result.subarray(index * length, (index + 1) * length),
+      ),
       ...(attention && { attention: partOf(attention, index, rows.length) }),
     }));
   }

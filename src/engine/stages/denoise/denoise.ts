@@ -7,17 +7,19 @@ import { refinerCall } from '#engine/samplers/refiner-switch.ts';
 import type { Control } from '#engine/stages/control/control.ts';
 import { readControls, type ControlInput } from '#engine/stages/control/read-controls.ts';
 import type { StartLatents } from '#engine/stages/init/init-latents.ts';
-import { loadPass, type LoadedBatch } from '#engine/stages/load/load-pass.ts';
+import { loadPass } from '#engine/stages/load/load-pass.ts';
 import { encodePrompts } from '#engine/stages/prompts/encode-prompts.ts';
 import { isStopped, type RunContext, type Stage } from '#engine/stages/run/context.ts';
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
 import { toPng } from '#engine/stages/write/encode-image.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
-import { panoramaOf } from './panorama.ts';
+import type { ModelPack } from '#protocol/model.ts';
+import { createFooocusGuider } from './fooocus-guider.ts';
+import { tilesOf, windowsOf } from './panorama.ts';
 import { previewOf } from './preview.ts';
-import { openSamplingRun, type NextNetwork, type SamplingRun } from './sampling-run.ts';
+import { openSamplingRun, type NextNetwork, type SamplingRun, type SamplingSetup } from './sampling-run.ts';
 import { selfAttentionGuidance } from './self-attention.ts';
-import { latentLength, type GuidedUnet } from './unet.ts';
+import { latentLength, type GuidedUnet, type LatentShape } from './unet.ts';
 
 /** Latents of a batch, where the sampler left them. */
 export interface Denoised extends Pick<SamplingRun, 'read' | 'close'> {
@@ -49,7 +51,8 @@ export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
   const sampling = openSamplingRun(runsOnDevice(input) ? run.runtime.device : null, {
     network: networkOf(input),
     next,
-    panorama: panoramaOf(pass.spec, model.pack),
+    windows: windowsOf(pass.spec, model.pack, pass.shape),
+    fallback: fallbackOf(run, model.pack, pass.shape),
     start: latents.start,
     nextNoise: () => latents.noise.next(),
     ...(plan.brownianRange && {
@@ -90,9 +93,25 @@ export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
   }
 };
 
-/** Windows and attention maps are worked on in arrays, and so is what a network does not take as a buffer. */
-function runsOnDevice({ pass: { spec, refiner }, model }: LoadedBatch): boolean {
-  const inArrays = spec.panorama !== undefined || spec.selfAttentionGuidance !== undefined;
+/** The tiles that a pass goes on in where the memory for all of its latents is not there. */
+function fallbackOf(run: RunContext, pack: ModelPack, shape: LatentShape): SamplingSetup['fallback'] {
+  const windows = pack.sizing === 'exact' ? tilesOf(pack, shape) : undefined;
+  return (
+    windows && {
+      windows,
+      onUse: () =>
+        run.note('The image was denoised in tiles: there is not enough memory for all of it at once.'),
+    }
+  );
+}
+
+/** Windows, attention maps, regions of ControlNets and what Fooocus sharpens are worked on in arrays, and so is what a network does not take as a buffer. */
+function runsOnDevice({ pass: { spec, refiner, shape }, model, controls }: DenoiseInput): boolean {
+  const isSharpened = (spec.fooocusGuidance?.sharpness ?? 0) > 0 && spec.guidanceScale !== 1;
+  const windows = windowsOf(spec, model.pack, shape);
+  const isPartial = controls.some(({ region, restoration }) => region ?? restoration);
+  const inArrays =
+    windows !== undefined || spec.selfAttentionGuidance !== undefined || isSharpened || isPartial;
   return model.takesBuffers && refiner?.model.pack.weights !== 'onnx' && !inArrays;
 }
 
@@ -104,7 +123,7 @@ function networkOf({
   controls,
   imagePrompts,
 }: Omit<DenoiseInput, 'latents' | 'inits'>): GuidedUnet {
-  const { guidanceScale, selfAttentionGuidance: attention } = pass.spec;
+  const { guidanceScale, selfAttentionGuidance: attention, fooocusGuidance: fooocus } = pass.spec;
   return {
     unet: model.unet,
     shape: pass.shape,
@@ -114,6 +133,7 @@ function networkOf({
     prompts,
     guidanceScale,
     selfAttention: attention && selfAttentionGuidance(attention.scale, model.noiseModel),
+    fooocus: fooocus && createFooocusGuider(fooocus, model.noiseModel),
   };
 }
 

@@ -28,7 +28,8 @@ export interface GpuDenoiser {
 
 /** As the array denoiser, with latents, network outputs and prompts in GPU buffers; nothing is read back. */
 export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet): GpuDenoiser {
-  const { unet, shape, prompts, guidanceScale, extra, controls, imagePrompts = [], evaluations } = network;
+  const { unet, shape, prompts, guidanceScale, fooocus, extra, controls } = network;
+  const { imagePrompts = [], evaluations } = network;
   const length = latentLength(shape);
   const channels = shape.channels + (extra?.channels ?? 0);
   const rowLength = latentLength({ ...shape, channels });
@@ -136,7 +137,8 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
   return {
     async denoise(from, guided, unconditional, { timestep, inputScale, skipUnconditional = false }, step) {
       const wants = { skipUnconditional, unconditional: unconditional !== null };
-      const rows = planGuidance(prompts, step, guidanceScale, wants);
+      const scale = fooocus?.scaleAt(guidanceScale, timestep) ?? guidanceScale;
+      const rows = planGuidance(prompts, step, scale, wants);
       const outputs = new Map<GuidanceRow, { buffer: GPUBuffer; offset: number }>();
 
       for (const [index, group] of groupRows(rows, limit).entries()) {

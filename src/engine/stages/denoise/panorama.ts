@@ -1,7 +1,11 @@
+import type { Session } from '#engine/runtime/runtime.ts';
 import { panoramaViews } from '#imaging/diffusers/panorama-views.ts';
+import { AppError } from '#protocol/error.ts';
 import type { Pass } from '#protocol/job.ts';
 import type { ModelPack } from '#protocol/model.ts';
+import { inLessMemory } from '#engine/stages/pixels/tiles.ts';
 import type { Planes } from '#imaging/planes.ts';
+import { interpolate } from '#imaging/torch/interpolate.ts';
 import { createCpuDenoiser, type CpuDenoiser } from './cpu-denoiser.ts';
 import type { GuidedUnet, LatentShape } from './unet.ts';
 
@@ -11,19 +15,62 @@ interface View {
   columns: readonly number[];
 }
 
-/** How a panorama is generated. */
+/** How latents are generated in windows. */
 export interface Panorama {
   /** The right end continues at the left. */
   circular: boolean;
-  /** Latent cells of a window's side; the windows are an eighth of it apart. */
+  /** Latent cells of a window's side. */
   window: number;
+  /** Latent cells from one window to the next. */
+  stride: number;
 }
 
 /** diffusers' windows, which are as large as Stable Diffusion was trained for; of models that know one size only, that. */
-export function panoramaOf({ panorama }: Pick<Pass, 'panorama'>, pack: ModelPack): Panorama | undefined {
+function panoramaOf({ panorama }: Pick<Pass, 'panorama'>, pack: ModelPack): Panorama | undefined {
   const [trained] = pack.trainedSizes;
   const window = pack.sizing === 'trained' && trained ? Math.min(...trained) / pack.latent.downscale : 64;
-  return panorama && { circular: panorama.circular, window };
+  return panorama && { circular: panorama.circular, window, stride: Math.max(1, window / 8) };
+}
+
+/** Of a tile's side: what it shares with its neighbour where nothing else is asked for. */
+const OVERLAP = 0.25;
+
+/**
+ * The windows of a pass that is to be denoised in tiles; undefined where one holds all of it.
+ * @param tiles in pixels; by default tiles of the size that the model was trained for
+ * @throws AppError `invalid_request` for tiles that do not advance
+ */
+export function tilesOf(
+  { latent, weights, trainedSizes }: ModelPack,
+  { height, width }: LatentShape,
+  tiles?: Pass['tiles'],
+): Panorama | undefined {
+  const { downscale, sizeMultiple } = latent;
+  const size = tiles?.size ?? Math.max(...trainedSizes.flat());
+  const overlap = tiles?.overlap ?? size * OVERLAP;
+  if (!(size > 0 && overlap >= 0 && overlap < size)) {
+    throw new AppError(
+      'invalid_request',
+      `Tiles of ${size} pixels cannot overlap by ${overlap}. Choose a smaller overlap.`,
+    );
+  }
+  const multiple = weights === 'onnx' ? sizeMultiple : downscale;
+  const window = (Math.ceil(size / multiple) * multiple) / downscale;
+  if (height <= window && width <= window) return undefined;
+  return { circular: false, window, stride: Math.max(1, window - Math.ceil(overlap / downscale)) };
+}
+
+/** In which windows a pass is denoised as it asks for it; undefined for the whole of its latents at once. */
+export function windowsOf(spec: Pass, pack: ModelPack, shape: LatentShape): Panorama | undefined {
+  return panoramaOf(spec, pack) ?? (spec.tiles && tilesOf(pack, shape, spec.tiles));
+}
+
+/** Whether a UNet takes latents of other sizes than one. */
+export function takesAnySize(unet: Session): boolean {
+  return unet
+    .inputDims('sample')
+    .slice(2)
+    .every((side) => typeof side === 'string');
 }
 
 /** The latents that the network sees of a panorama at a time. */
@@ -65,12 +112,36 @@ export function createPanoramaDenoiser(network: GuidedUnet, options: Panorama): 
   };
 }
 
+/**
+ * Runs the network on all of the latents as long as memory lasts, and from then on in windows.
+ * @param onWindows called when it does not last
+ */
+export function createFallbackDenoiser(
+  network: GuidedUnet,
+  windows: Panorama,
+  onWindows: () => void,
+): CpuDenoiser {
+  let inWindows: CpuDenoiser | undefined;
+  const whole = createCpuDenoiser(network);
+  const tiled: CpuDenoiser = (...call) => {
+    if (!inWindows) onWindows();
+    inWindows ??= createPanoramaDenoiser(network, windows);
+    return inWindows(...call);
+  };
+  return (...call) =>
+    inWindows
+      ? tiled(...call)
+      : inLessMemory(
+          () => whole(...call),
+          () => tiled(...call),
+        );
+}
+
 /** diffusers leaves the part that the last window does not reach empty; here one more window covers it. */
 function viewsOf(shape: LatentShape, options: Panorama): View[] {
   const { height, width } = shape;
-  const { circular, window } = options;
+  const { circular, window, stride } = options;
   const seen = windowOf(shape, options);
-  const stride = Math.max(1, window / 8);
   const reach = (side: number) =>
     side > window ? window + Math.ceil((side - window) / stride) * stride : side;
   const panorama = {
@@ -89,6 +160,8 @@ function viewsOf(shape: LatentShape, options: Panorama): View[] {
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
+const SMOOTH = { mode: 'bilinear', antialias: false } as const;
+
 /** The network with all that belongs to places cut to the window. */
 function networkOf(network: GuidedUnet, view: View): GuidedUnet {
   const { shape, extra, controls } = network;
@@ -96,10 +169,19 @@ function networkOf(network: GuidedUnet, view: View): GuidedUnet {
     ...network,
     shape: { ...shape, height: view.rows.length, width: view.columns.length },
     extra: extra && { ...extra, data: cut(extra.data, shape, view) },
-    controls: controls.map((control) => ({
-      ...control,
-      images: control.images.map((image) => cutImage(image, shape, view)),
-    })),
+    controls: controls.map(({ images, region, restoration, ...control }) => {
+      const [whole] = images;
+      return {
+        ...control,
+        images: images.map((image) => cutImage(image, shape, view)),
+        region: region && whole && cutImage(interpolate(region, whole, SMOOTH), shape, view),
+        restoration: restoration && {
+          ...restoration,
+          latents: cut(restoration.latents, shape, view),
+          cells: cut(restoration.cells, shape, view),
+        },
+      };
+    }),
   };
 }
 

@@ -7,9 +7,9 @@ import { blendLatents } from '#engine/samplers/latent-math.ts';
 import { INIT_LATENTS, RESULT, type Register } from '#engine/samplers/program.ts';
 import { AppError } from '#protocol/error.ts';
 import type { SoftInpainting } from '#protocol/job.ts';
-import { createCpuDenoiser } from './cpu-denoiser.ts';
+import { createCpuDenoiser, type CpuDenoiser } from './cpu-denoiser.ts';
 import { createGpuDenoiser } from './gpu-denoiser.ts';
-import { createPanoramaDenoiser, type Panorama } from './panorama.ts';
+import { createFallbackDenoiser, createPanoramaDenoiser, takesAnySize, type Panorama } from './panorama.ts';
 import { createSoftBlend } from './soft-blend.ts';
 import {
   latentLength,
@@ -44,7 +44,9 @@ export interface SamplingSetup {
   network: Omit<GuidedUnet, 'extra'>;
   next?: NextNetwork | null;
   /** Generate in windows, see {@link createPanoramaDenoiser}. Only on arrays. */
-  panorama?: Panorama | undefined;
+  windows?: Panorama | undefined;
+  /** Windows to go on in where memory gives out. Only on arrays. */
+  fallback?: { windows: Panorama; onUse: () => void } | undefined;
   start: BatchStart;
   /** The sampler's own noise. */
   nextNoise: () => Float32Array;
@@ -115,14 +117,21 @@ function vaeDims({ channels, height, width }: LatentShape): readonly number[] {
   return [1, channels, height, width];
 }
 
+function createDenoiser(network: GuidedUnet, { windows, fallback }: SamplingSetup): CpuDenoiser {
+  if (windows) return createPanoramaDenoiser(network, windows);
+  return fallback && takesAnySize(network.unet)
+    ? createFallbackDenoiser(network, fallback.windows, fallback.onUse)
+    : createCpuDenoiser(network);
+}
+
 function openCpuRun(setup: SamplingSetup): SamplingRun {
-  const { network, panorama, start, nextNoise, brownian, show } = setup;
+  const { network, start, nextNoise, brownian, show } = setup;
   const { shape, prompts } = network;
   const { init, mask, soft } = start;
   const length = latentLength(shape);
   let estimated: Float32Array | null = null;
   const denoisers = inTurn(setup, (guided) => ({
-    denoise: panorama ? createPanoramaDenoiser(guided, panorama) : createCpuDenoiser(guided),
+    denoise: createDenoiser(guided, setup),
     close: () => undefined,
   }));
   const machine = new CpuMachine({

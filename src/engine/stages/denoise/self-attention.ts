@@ -1,20 +1,13 @@
-import { readTrainingProcess, type NoiseModel } from '#engine/samplers/noise-model.ts';
-import {
-  degradeLatents,
-  predictNoise,
-  predictOriginal,
-  type PredictionType,
-} from '#imaging/diffusers/self-attention-guidance.ts';
+import type { NoiseModel } from '#engine/samplers/noise-model.ts';
+import { degradeLatents, predictNoise, predictOriginal } from '#imaging/diffusers/self-attention-guidance.ts';
 import { AppError } from '#protocol/error.ts';
 import type { GuidanceRow } from './guidance.ts';
+import { predictionRule, type PredictionRule } from './prediction.ts';
 import type { LatentShape } from './unet.ts';
 
 /** Self-attention guidance: Hong et al. 2022, arXiv 2210.00939. */
-export interface SelfAttentionGuidance {
+export interface SelfAttentionGuidance extends PredictionRule {
   scale: number;
-  prediction: PredictionType;
-  /** ᾱ of a timestep. */
-  alphaAt: (timestep: number) => number;
 }
 
 /** A row and the network's output for it. */
@@ -27,20 +20,14 @@ export interface GuidedRow {
 
 /** @throws AppError `unsupported_feature` for flow-matching models */
 export function selfAttentionGuidance(scale: number, model: NoiseModel): SelfAttentionGuidance {
-  const process = readTrainingProcess(model, false);
-  if (process.kind === 'flow') {
+  const rule = predictionRule(model);
+  if (!rule) {
     throw new AppError(
       'unsupported_feature',
       'Self-attention guidance does not work with flow-matching models. Turn it off, or choose another checkpoint.',
     );
   }
-  const { prediction, alphasCumprod } = process;
-  const last = alphasCumprod.length - 1;
-  return {
-    scale,
-    prediction,
-    alphaAt: (timestep) => alphasCumprod[Math.min(Math.max(Math.round(timestep), 0), last)] ?? NaN,
-  };
+  return { scale, ...rule };
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
-import type { EncodedPrompt } from '#engine/text/encode.ts';
+import type { Context, EncodedPrompt } from '#engine/text/encode.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Control } from '#engine/stages/control/control.ts';
 import type { ShownImages } from '#engine/stages/image-prompts/read-image-prompts.ts';
+import type { FooocusGuider } from './fooocus-guider.ts';
 import type { GuidanceRow } from './guidance.ts';
 import type { SelfAttentionGuidance } from './self-attention.ts';
 
@@ -36,6 +37,7 @@ export interface GuidedUnet {
   /** Rows of one run at most; by default as many as the size allows. */
   rowsPerRun?: number;
   selfAttention?: SelfAttentionGuidance | undefined;
+  fooocus?: FooocusGuider | undefined;
 }
 
 /** Latent cells of one run: SD 1.5 at 512×512 with guidance and two images. More go in several runs. */
@@ -97,10 +99,14 @@ export function conditioningInputs(
     // A ControlNet does not take all that its UNet does.
     if (!unet.inputNames.includes(name)) continue;
     const data = new Float32Array(rows.length * length);
-    rows.forEach(({ context }, row) => data.set(context.added?.[name] ?? [], row * length));
+    rows.forEach(({ context }, row) => data.set(addedAt(context, timestep)?.[name] ?? [], row * length));
     inputs[name] = { type: 'float32', data, dims: [rows.length, length] };
   }
   return inputs;
+}
+
+function addedAt({ added, addedLate }: Context, timestep: number): Context['added'] {
+  return addedLate && timestep <= addedLate.from ? addedLate.added : added;
 }
 
 /** The scale that guidance is summed up with: 1, no guidance, where the UNet takes the scale itself. */

@@ -1,5 +1,6 @@
-import { Tokenizer } from '@huggingface/tokenizers';
+import type { Tokenizer } from '@huggingface/tokenizers';
 import type { PackFiles } from '#engine/models/pack-files.ts';
+import { readHubTokenizer } from '#engine/tokenizers/hub.ts';
 import type { Normalisation } from '#engine/vision/image-network.ts';
 import { isRecord } from '#codecs/json.ts';
 import { AppError } from '#protocol/error.ts';
@@ -54,10 +55,7 @@ export async function readCaptionConfig(pack: AddOnPack, files: PackFiles): Prom
     normalisation: { mean: numbersOf(processor['image_mean']), std: numbersOf(processor['image_std']) },
     startId: idOf('decoder_start_token_id', 'bos_token_id'),
     endId: idOf('eos_token_id'),
-    tokenizer: new Tokenizer(
-      await files.readJson('tokenizer.json'),
-      (await files.findJson('tokenizer_config.json')) ?? {},
-    ),
+    tokenizer: await readHubTokenizer(pack, files),
   };
 }
 

@@ -1,5 +1,8 @@
 import { openVisionNetworks } from '#engine/vision/open-network.ts';
 import { toInput } from '#engine/vision/image-network.ts';
+import { likeliestToken } from '#engine/text/choose-token.ts';
+import { createDecoder } from '#engine/text/text-decoder.ts';
+import { decodeTokens } from '#engine/tokenizers/hub.ts';
 import { findAddOn } from '#engine/stages/resolve/find-pack.ts';
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
 import type { RunContext } from '#engine/stages/run/context.ts';
@@ -9,7 +12,6 @@ import type { CaptionerDescriber } from '#protocol/describer.ts';
 import { AppError } from '#protocol/error.ts';
 import type { TextArtifact } from '#protocol/job.ts';
 import { readCaptionConfig } from './caption-config.ts';
-import { createDecoder } from './text-decoder.ts';
 
 /** The network that this is written for: see library/offers/onnx-kinds.ts. */
 const NETWORK = 'vision-encoder-decoder';
@@ -50,13 +52,13 @@ export async function describeByCaptioner(
   if (!states || !decoder)
     throw new AppError('integrity_failed', `${pack.title} is damaged. Install it again.`);
 
-  const next = createDecoder(decoder, states);
+  const read = createDecoder(decoder, states);
   const ids: number[] = [];
   for (let id = startId; ids.length < describer.maxTokens && !run.stop.cancelled;) {
-    id = await next(id);
+    id = likeliestToken(await read([id]));
     if (id === endId) break;
     ids.push(id);
     await yieldToEvents();
   }
-  return { text: tokenizer.decode(ids, { skip_special_tokens: true }).trim(), tags: [], describer: pack.id };
+  return { text: decodeTokens(tokenizer, ids).trim(), tags: [], describer: pack.id };
 }

@@ -1,4 +1,5 @@
 import type { ImageTokens } from '#engine/models/image-prompts.ts';
+import { isInPass } from '#engine/stages/control/control.ts';
 import { readImage } from '#engine/stages/pixels/read-image.ts';
 import type { RunContext, Stage } from '#engine/stages/run/context.ts';
 import { findFaces } from '#engine/vision/find-faces.ts';
@@ -26,6 +27,12 @@ export interface ShownImages {
   images: readonly [ShownImage, ...ShownImage[]];
 }
 
+/** The image prompts of a job, and the pass they are read for. */
+export interface PromptsOfPass {
+  prompts: readonly PlannedImagePrompt[];
+  passIndex: number;
+}
+
 /** What is under transparent parts. */
 const WHITE = 255;
 
@@ -33,7 +40,7 @@ const WHITE = 255;
  * The images of image prompts as tokens, by IP-Adapter.
  * @throws AppError `invalid_request` for files that are not images, and see {@link ImagePromptNetworks}
  */
-export const readImagePrompts: Stage<readonly PlannedImagePrompt[], ShownImages[]> = async (run, prompts) => {
+export const readImagePrompts: Stage<PromptsOfPass, ShownImages[]> = async (run, { prompts, passIndex }) => {
   const groups: { adapter: AddOnPack; images: [ShownImage, ...ShownImage[]] }[] = [];
   for (const { spec, adapter, clipVision } of prompts) {
     const { image, fit, weight, start, end } = spec;
@@ -51,7 +58,7 @@ export const readImagePrompts: Stage<readonly PlannedImagePrompt[], ShownImages[
       },
       run.addOns,
     );
-    const shown = { tokens, weight, start, end };
+    const shown = { tokens, weight: isInPass(spec.passes, passIndex) ? weight : 0, start, end };
     const group = groups.find(
       (each) => each.adapter === adapter && each.images[0].tokens.count === tokens.count,
     );

@@ -50,15 +50,13 @@ export const prepareByA1111: PrepareInit = async (request) => {
       isRound,
       cells: (cells) => latentMask(mask.latent, cells, isRound).data,
     },
-    async finish(generated, change) {
-      const { maskComposite, ...finished } = await finishImg2img(generated, {
+    finish: (generated, change) =>
+      finishImg2img(generated, {
         mask: mask && change ? adaptMask(request, mask, change) : mask,
         putsOverlay: putsOverlay(init),
         colourTarget: init.colorCorrection === true ? image : null,
         ...(upscaler && { upscaler }),
-      });
-      return { ...finished, ...(maskComposite && { composite: maskComposite }) };
-    },
+      }),
   };
   return prepared;
 };

@@ -64,7 +64,10 @@ export const prepareByDiffusers: PrepareInit = async (request) => {
         ? applyOverlay(overlay.mask, overlay.image, coloured, region ?? undefined)
         : coloured;
       const seen = isSeen ? overlay.mask : mask;
-      return Promise.resolve({ image: finished, mask: toRgb(seen), composite: seenThrough(finished, seen) });
+      return Promise.resolve({
+        image: finished,
+        byProducts: () => ({ mask: toRgb(seen), composite: seenThrough(finished, seen) }),
+      });
     },
   };
   return prepared;

@@ -104,8 +104,7 @@ async function prepareRegion(
         : putBack(source.image, coloured, region);
       return Promise.resolve({
         image: finished,
-        mask: toRgb(mask),
-        composite: seenThrough(finished, mask),
+        byProducts: () => ({ mask: toRgb(mask), composite: seenThrough(finished, mask) }),
       });
     },
   };

@@ -1,8 +1,11 @@
+import type { FinishedImage } from '#imaging/a1111/img2img-result.ts';
 import type { UpscalePass } from '#imaging/a1111/upscaler.ts';
 import type { Pixels, Region } from '#imaging/pixels.ts';
 import type { Planes } from '#imaging/planes.ts';
 import type { ImageInit, MaskedInit, Pass, Size } from '#protocol/job.ts';
 import type { InitSource } from './read-init.ts';
+
+export type { FinishedImage };
 
 /** An init image and how to prepare it. */
 export interface PrepareRequest {
@@ -45,13 +48,6 @@ export interface PreparedMask {
   isRound: boolean;
   /** Of each latent cell: 1 where it is generated again … 0 where it stays. */
   cells(size: Size): Float32Array;
-}
-
-/** A finished image in RGB; with a mask also the mask, and the image seen through it in RGBA. */
-export interface FinishedImage {
-  image: Pixels;
-  mask?: Pixels;
-  composite?: Pixels;
 }
 
 /** How init images are prepared by some rules. @throws AppError `invalid_request` for masks they cannot work with */

@@ -2,7 +2,7 @@ import type { LoadedModel } from '#engine/models/model.ts';
 import type { UnetOptions } from '#engine/models/networks.ts';
 import { planSampling } from '#engine/samplers/index.ts';
 import type { SamplingPlan, SamplingStart } from '#engine/samplers/sampling-plan.ts';
-import { panoramaOf, windowOf } from '#engine/stages/denoise/panorama.ts';
+import { windowOf, windowsOf } from '#engine/stages/denoise/panorama.ts';
 import type { LatentShape } from '#engine/stages/denoise/unet.ts';
 import { readImagePrompts, type ShownImages } from '#engine/stages/image-prompts/read-image-prompts.ts';
 import { isInpaintingModel, samplingStart } from '#engine/stages/init/sampling-start.ts';
@@ -34,7 +34,7 @@ export interface LoadedBatch extends PlannedBatch {
 export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) => {
   const { job, batch, pass } = planned;
   const { spec, index, vae, controlNets, shape } = pass;
-  const panorama = panoramaOf(spec, pass.model.pack);
+  const windows = windowsOf(spec, pass.model.pack, shape);
   run.progress.loading(index);
   const imagePrompts = await lookAtImages(run, pass);
   await run.vision.makeRoom(await run.models.bytes());
@@ -48,7 +48,7 @@ export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) =
         images: images.length,
         tokens: images[0].tokens.count,
       })),
-      unet: unetOptions(spec, panorama ? windowOf(shape, panorama) : shape),
+      unet: unetOptions(spec, windows ? windowOf(shape, windows) : shape),
       loras: pass.loras[batch.from]?.loras ?? [],
     },
     run.addOns,
@@ -64,13 +64,17 @@ export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) =
 };
 
 /** The networks of image prompts leave the device before the model's are loaded; where both do not fit, those leave first. */
-async function lookAtImages(run: RunContext, { model, imagePrompts }: PlannedPass): Promise<ShownImages[]> {
+async function lookAtImages(
+  run: RunContext,
+  { model, imagePrompts, index }: PlannedPass,
+): Promise<ShownImages[]> {
+  const input = { prompts: imagePrompts, passIndex: index };
   try {
-    return await readImagePrompts(run, imagePrompts);
+    return await readImagePrompts(run, input);
   } catch (thrown) {
     if (toAppError(thrown).code !== 'out_of_memory') throw thrown;
     await model.release();
-    return readImagePrompts(run, imagePrompts);
+    return readImagePrompts(run, input);
   }
 }
 

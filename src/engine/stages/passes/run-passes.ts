@@ -1,4 +1,5 @@
 import { readControls } from '#engine/stages/control/read-controls.ts';
+import { restoreAround } from '#engine/stages/control/restoration.ts';
 import { decode, type Made } from '#engine/stages/decode/decode.ts';
 import { denoise } from '#engine/stages/denoise/denoise.ts';
 import { initLatents } from '#engine/stages/init/init-latents.ts';
@@ -42,7 +43,10 @@ export const runPasses: Stage<PassesInput, PassesOutput> = async (run, { job, pl
     const next = plan.passes[pass.index + 1];
     made = await decode(run, { ...loaded, denoised, next, latents });
     if (!made.isComplete || !next)
-      return { images: await finishImages(made, inits), isComplete: made.isComplete };
+      return {
+        images: restoreAround(await finishImages(made, inits), controls),
+        isComplete: made.isComplete,
+      };
   }
   return { images: [], isComplete: true };
 };

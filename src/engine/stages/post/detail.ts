@@ -2,6 +2,7 @@ import { runPasses } from '#engine/stages/passes/run-passes.ts';
 import { readPixels } from '#engine/stages/pixels/read-image.ts';
 import { stretchMask } from '#engine/stages/init/read-init.ts';
 import { findAddOn, findModel } from '#engine/stages/resolve/find-pack.ts';
+import { expandPrompts } from '#engine/stages/prompts/expand-prompts.ts';
 import { resolve } from '#engine/stages/resolve/resolve.ts';
 import { isStopped, type RunContext } from '#engine/stages/run/context.ts';
 import { progressOfPart } from '#engine/stages/run/progress.ts';
@@ -72,7 +73,8 @@ function isSeenThrough(
 }
 
 /** A job's only image; null when it was stopped. */
-async function inpaint(run: RunContext, job: GenerateJob): Promise<Pixels | null> {
+async function inpaint(run: RunContext, asked: GenerateJob): Promise<Pixels | null> {
+  const job = await expandPrompts(run, asked);
   const plan = await resolve(run, job);
   const [batch] = plan.batches;
   if (!batch) return null;
@@ -88,11 +90,13 @@ function specOf(
   region: number,
 ): ImageSpec {
   const shift = BigInt(seedStep * region);
+  const { pooledTexts } = spec;
   return {
     prompt: fillIn(prompt?.prompt, spec.prompt),
     negativePrompt: fillIn(prompt?.negativePrompt, spec.negativePrompt),
     seed: BigInt.asUintN(64, spec.seed + shift),
     subseed: BigInt.asUintN(64, spec.subseed + shift),
+    ...(prompt?.expansion ? { expansion: prompt.expansion } : pooledTexts !== undefined && { pooledTexts }),
   };
 }
 

@@ -11,7 +11,8 @@ import {
 import { joinEncoders } from '#engine/text/join-encoders.ts';
 import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { AppError } from '#protocol/error.ts';
-import type { PromptOptions, Size, SizeConditioning } from '#protocol/job.ts';
+import { roundTo64, scaledSizesUntil } from '#imaging/fooocus/guidance.ts';
+import type { FooocusGuidance, PromptOptions, Size, SizeConditioning } from '#protocol/job.ts';
 import type { ReadPrompts } from './read-prompts.ts';
 
 /** What prompts are encoded for. */
@@ -21,6 +22,7 @@ export interface ConditioningOptions {
   /** Pixels that the networks run at. */
   size: Size;
   sizeConditioning?: SizeConditioning | undefined;
+  fooocusSizes?: FooocusGuidance['sizes'] | undefined;
 }
 
 /**
@@ -32,18 +34,44 @@ export interface ConditioningOptions {
 export async function encodeConditioning(
   model: LoadedModel,
   { plan, hasNegative }: ReadPrompts,
-  { promptOptions, guidanceScale, size, sizeConditioning = {} }: ConditioningOptions,
+  options: ConditioningOptions,
   note: (text: string) => void,
 ): Promise<EncodedPrompt> {
+  const { promptOptions, guidanceScale } = options;
   const encoders = chunkEncodersOf(model, promptOptions.clipSkip, note);
   const prompts: EncodedPrompt[] = [];
   for (const encodeChunk of encoders) prompts.push(await encodePrompt(plan, encodeChunk));
   const isZeroed = !hasNegative && zeroesNoNegative(model, promptOptions);
   return joinEncoders(prompts, (joined, isNegative) => {
     const context = isNegative && isZeroed ? toZeros(joined) : joined;
-    const sizes = { original: size, crop: { x: 0, y: 0 }, target: size, ...sizeConditioning };
-    return { ...context, added: addedInputs(model.unet, context, { sizes, guidanceScale, isNegative }) };
+    const added = (sizes: Required<SizeConditioning>) =>
+      addedInputs(model.unet, context, { sizes, guidanceScale, isNegative });
+    const { sizes, late } = sizesOf(model, options, isNegative);
+    return {
+      ...context,
+      added: added(sizes),
+      ...(late && { addedLate: { from: late.from, added: added(late.sizes) } }),
+    };
   });
+}
+
+/** The sizes that a UNet is given, and those that take their place from a timestep on downwards. */
+function sizesOf(
+  { pack }: Pick<LoadedModel, 'pack'>,
+  { size, sizeConditioning = {}, fooocusSizes }: ConditioningOptions,
+  isNegative: boolean,
+): { sizes: Required<SizeConditioning>; late?: { from: number; sizes: Required<SizeConditioning> } } {
+  const crop = { x: 0, y: 0 };
+  // Fooocus' patch is one of SDXL's base model.
+  if (!fooocusSizes || pack.family !== 'sdxl')
+    return { sizes: { original: size, crop, target: size, ...sizeConditioning } };
+  const scale = fooocusSizes[isNegative ? 'negative' : 'positive'];
+  const original = { width: Math.trunc(size.width * scale), height: Math.trunc(size.height * scale) };
+  const target = { width: roundTo64(size.width), height: roundTo64(size.height) };
+  return {
+    sizes: { original, crop, target },
+    late: { from: scaledSizesUntil(fooocusSizes.end), sizes: { original: target, crop, target } },
+  };
 }
 
 /** Whether a model is one of SDXL's two, which read the layer before the last. */

@@ -16,6 +16,7 @@ export const encodePrompts: Stage<LoadedBatch, EncodedPrompt[]> = async (
       guidanceScale: pass.spec.guidanceScale,
       size: pass.runSize,
       sizeConditioning: pass.spec.sizeConditioning,
+      fooocusSizes: pass.spec.fooocusGuidance?.sizes,
     };
     encoded.push(await encodeConditioning(model, read, options, run.note));
   }

@@ -48,13 +48,14 @@ export async function readPrompts(
   const taken = new Set(own.map(({ name }) => foldName(name)));
   const isFree = ({ name }: Embedding) => !taken.has(foldName(name));
   const read: ReadPrompts[] = [];
-  for (const [index, { prompt, negativePrompt }] of job.images.entries()) {
+  for (const [index, { prompt, negativePrompt, pooledTexts }] of job.images.entries()) {
     const bundled = await readBundled(model, addOns, loras[index]?.loras ?? [], note);
     const byName = new Map([...own, ...bundled.filter(isFree)].map((each) => [each.name, each]));
     const plan = planPrompt(
       {
         texts: prompt,
         negativeTexts: negativePrompt,
+        ...(pooledTexts !== undefined && { pooledTexts }),
         options: job.promptOptions,
         steps: denoiserCalls(sampling),
       },

@@ -115,9 +115,9 @@ export const resolve: Stage<GenerateJob, GeneratePlan> = async (run, job) => {
   return { sources, passes: [first, ...others], batches: splitBatches(job, passes) };
 };
 
-function sizesOf({ pack }: Model, { size, panorama }: Pass): Pick<PlannedPass, 'runSize' | 'shape'> {
+function sizesOf({ pack }: Model, { size, panorama, tiles }: Pass): Pick<PlannedPass, 'runSize' | 'shape'> {
   const { channels, downscale } = pack.latent;
-  const runSize = chooseRunSize(panorama ? { ...pack, sizing: 'exact' } : pack, size);
+  const runSize = chooseRunSize(panorama || tiles ? { ...pack, sizing: 'exact' } : pack, size);
   return {
     runSize,
     shape: { channels, height: runSize.height / downscale, width: runSize.width / downscale },

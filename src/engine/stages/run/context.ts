@@ -4,8 +4,9 @@ import type { ReadFile } from '#engine/models/pack-files.ts';
 import type { EngineEvent, RunOutcome } from '#protocol/engine-worker.ts';
 import type { Job } from '#protocol/job.ts';
 import type { AddOnPack, AnyPack, ModelPack } from '#protocol/model.ts';
+import { isChecked } from '#protocol/safety.ts';
 import { countArtifacts, requirementsOf } from '#protocol/tasks.ts';
-import { createPreviewClock, type PreviewClock } from './previews.ts';
+import { createPreviewClock, noPreviews, type PreviewClock } from './previews.ts';
 import { createProgress, type Progress } from './progress.ts';
 
 /** What stops a run from outside; asked between steps. */
@@ -63,7 +64,7 @@ export function createRunContext(
       filesOf,
     ),
     progress,
-    previews: createPreviewClock(),
+    previews: isChecked(job) ? noPreviews : createPreviewClock(),
     stop,
     note: (sentence) => progress.noted([...notes.add(sentence)]),
     emit,

@@ -32,10 +32,11 @@ export interface WriteMasksInput {
 
 /** Hands over the by-products of inpainting an image, as PNG files. */
 export const writeMasks: Stage<WriteMasksInput, void> = (run, { finished, index, roles }) => {
+  const { byProducts } = finished;
+  if (roles.length === 0 || !byProducts) return Promise.resolve();
+  const made = byProducts();
   for (const role of roles) {
-    const pixels = finished[role];
-    if (!pixels) continue;
-    const artifact = { kind: 'mask', of: index, role, blob: toPng(pixels) } as const;
+    const artifact = { kind: 'mask', of: index, role, blob: toPng(made[role]) } as const;
     run.emit({ type: 'by-product', artifact });
   }
   return Promise.resolve();

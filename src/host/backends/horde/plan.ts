@@ -200,6 +200,10 @@ function checkJob(job: GenerateJob, findings: Findings): void {
     passes.some(({ graph }) => graph?.freeU !== undefined),
   );
   findings.cannot(CAPABILITIES['image-prompt'].title, imagePrompts.length > 0);
+  findings.cannot(
+    CAPABILITIES['prompt-expansion'].title,
+    job.images.some(({ expansion }) => expansion !== undefined),
+  );
   findings.cannot(CAPABILITIES.embedding.title, (promptOptions.embeddings ?? []).length > 0);
   findings.cannot('variation seeds', noise.subseedStrength > 0);
   findings.cannot('seeds resized from another size', noise.resizeFrom !== undefined);
@@ -224,6 +228,14 @@ function checkJob(job: GenerateJob, findings: Findings): void {
   findings.loses(
     'the size conditioning of SDXL',
     passes.some(({ sizeConditioning }) => !!sizeConditioning),
+  );
+  findings.loses(
+    'denoising in tiles',
+    passes.some(({ tiles }) => !!tiles),
+  );
+  findings.loses(
+    'Fooocus’ sharpness, adaptive CFG and ADM guidance',
+    passes.some(({ fooocusGuidance }) => !!fooocusGuidance),
   );
   findings.loses('masks of the result', (output.masks ?? []).length > 0);
   findings.loses('clip skip beyond 12', promptOptions.clipSkip > 12);
@@ -308,6 +320,8 @@ function readControl(job: GenerateJob, findings: Findings) {
   findings.loses('the weight of the ControlNet', spec.strength !== 1 || (spec.softness ?? 0) !== 0);
   findings.loses('the steps of the ControlNet', spec.start > 0 || spec.end < 1);
   findings.loses('the control mode', spec.balance !== 'even');
+  findings.loses('the passes of the ControlNet', spec.passes !== undefined);
+  findings.loses('the region and layer weights of the ControlNet', !!(spec.region ?? spec.layerWeights));
   return control && { ...control, ...(image && { image: { file: image, fit } }) };
 }
 

@@ -33,9 +33,17 @@ export interface XyzAxis {
 
 const BOOLEANS = ['False', 'True'] as const;
 
+/** An axis without values. */
+export const NO_XYZ_AXIS: XyzAxis = {
+  label: 'Nothing',
+  kind: 'string',
+  effect: 'nothing',
+  legend: 'nothing',
+};
+
 /** The axes by label, in the order of the menu. Source: A1111 scripts/xyz_grid.py, `axis_options`. */
-export const xyzAxes: readonly XyzAxis[] = [
-  { label: 'Nothing', kind: 'string', effect: 'nothing', legend: 'nothing' },
+const xyzAxes: readonly XyzAxis[] = [
+  NO_XYZ_AXIS,
   { label: 'Seed', kind: 'int', effect: { set: 'seed' } },
   { label: 'Var. seed', kind: 'int', effect: { set: 'subseed' } },
   { label: 'Var. strength', kind: 'float', effect: { set: 'subseed_strength' } },
@@ -143,7 +151,17 @@ export const xyzAxes: readonly XyzAxis[] = [
   { label: 'Size', kind: 'string', effect: 'size' },
 ];
 
+/** The axes for a kind of request, in the order in which arguments number them. */
+export function xyzAxesOf(task: 'txt2img' | 'img2img'): XyzAxis[] {
+  return xyzAxes.filter((axis) => (axis.task ?? task) === task);
+}
+
+/** Whether the values of an axis are seeds, of which −1 is a random one. */
+export function isSeedAxis({ label }: XyzAxis): boolean {
+  return label === 'Seed' || label === 'Var. seed';
+}
+
 /** The axis of a label for a kind of request. */
 export function findXyzAxis(label: string, task: 'txt2img' | 'img2img'): XyzAxis | undefined {
-  return xyzAxes.find((axis) => axis.label === label && (axis.task ?? task) === task);
+  return xyzAxesOf(task).find((axis) => axis.label === label);
 }

@@ -1,5 +1,6 @@
 import { pythonFloat } from '#codecs/infotext.ts';
 import { AppError } from '#protocol/error.ts';
+import type { Size } from '#protocol/job.ts';
 import type { XyzAxis } from './xyz-axes.ts';
 import type { XyzValue } from './xyz-values.ts';
 
@@ -94,6 +95,28 @@ export function checkXyzValues({ axis, values }: XyzAxisValues, isKnown: (name: 
       `The X/Y/Z plot's axis "${axis.label}" has no value "${name}". Use one of its choices.`,
     );
   }
+}
+
+/** What a request of a plot changes: fields of the request that was planned with, and settings. */
+export function xyzChanges(
+  { override_settings: overrides, ...fields }: XyzRequest,
+  planned: XyzRequest,
+): { fields: Readonly<Record<string, unknown>>; overrides: Readonly<Record<string, unknown>> } {
+  const changed = Object.entries(fields).filter(([name, value]) => value !== planned[name]);
+  return { fields: Object.fromEntries(changed), overrides };
+}
+
+/** Whether one of the axes has seeds for its values, so that the request's own does not count. */
+export function setsXyzSeed(axes: readonly XyzAxisValues[]): boolean {
+  return axes.some(
+    ({ axis: { effect } }) => typeof effect === 'object' && 'set' in effect && effect.set === 'seed',
+  );
+}
+
+/** Millions of pixels of a plot's grid, rounded, as the webui compares them with its limit. */
+export function xyzMegapixels(axes: readonly XyzAxisValues[], { width, height }: Size): number {
+  const cells = axes.reduce((count, { values }) => count * values.length, 1);
+  return Math.round((cells * width * height) / 1e6);
 }
 
 /** Which images a plot returns, in their order. */

@@ -179,6 +179,7 @@ describe('the safety checker', () => {
     expect(await check()).toEqual({ status: 'success', has_nsfw_concept: [false] });
     await tab.host.updateSettings({ 'app.safety_threshold': 0 });
     expect(await check()).toEqual({ status: 'success', has_nsfw_concept: [true] });
+    expect((await tab.host.jobs()).filter(({ job }) => job.task === 'check-safety')).toEqual([]);
     await tab.host.updateSettings({ 'app.safety_threshold': null });
     const broken = { key: 'k', init_image: toBase64(new Uint8Array(10)) };
     const response = await post(api, '/api/v1/enterprise/nsfw_image_check', broken);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildClipText } from '#engine/architectures/clip-text.ts';
 import type { ConfigFile, ModelPack } from '#protocol/model.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
-import type { GenerateJob, SizeConditioning } from '#protocol/job.ts';
+import type { FooocusGuidance, GenerateJob, SizeConditioning } from '#protocol/job.ts';
 import { openSafetensors } from '#weights/safetensors-source.ts';
 import { loadClipTokenizer } from '../../../support/clip-tokenizer.ts';
 import { textToImage, withPass } from '../../../support/jobs.ts';
@@ -26,6 +26,7 @@ import { openModel } from '#engine/models/model.ts';
 import { openAddOns } from '#engine/models/add-ons.ts';
 import { encodeConditioning } from '#engine/stages/prompts/conditioning.ts';
 import { readPrompts } from '#engine/stages/prompts/read-prompts.ts';
+import type { Context } from '#engine/text/encode.ts';
 import { planSampling } from '#engine/samplers/index.ts';
 
 /** The reference's UNet reads 32 numbers of context and 32 pooled ones: 16 of each encoder, and the second's. */
@@ -74,6 +75,7 @@ async function conditioningOf(
   job: GenerateJob,
   { pack, files } = model,
   sizeConditioning: SizeConditioning = {},
+  fooocusSizes?: FooocusGuidance['sizes'],
 ) {
   const runtime = await openNodeRuntime();
   const opened = await openModel(pack, runtime, (path) => Promise.resolve(files[path]));
@@ -91,6 +93,7 @@ async function conditioningOf(
       guidanceScale: pass.guidanceScale,
       size: { width: 64, height: 128 },
       sizeConditioning,
+      fooocusSizes,
     },
     () => undefined,
   );
@@ -175,6 +178,54 @@ describe('SDXL', () => {
       target: { width: 1024, height: 1000 },
     });
     expect([...(positive[0]?.context.added?.['time_ids'] ?? [])]).toEqual([512, 768, 16, 32, 1000, 1024]);
+  });
+
+  test('is told scaled sizes at the beginning of the run, as Fooocus does it', async () => {
+    const sizes = { positive: 1.5, negative: 0.8, end: 0.3 };
+    const { positive, negative } = await conditioningOf(jobOf('a cat', 'fooocus'), model, {}, sizes);
+    const idsOf = ({ added, addedLate }: Context) =>
+      [added, addedLate?.added].map((each) => [...(each?.['time_ids'] ?? [])]);
+    const context = positive[0]?.context;
+    if (!context) throw new Error('There is no context.');
+    expect(idsOf(context)).toEqual([
+      [192, 96, 0, 0, 128, 64],
+      [128, 64, 0, 0, 128, 64],
+    ]);
+    // 128 and 64 times 0.8, without what is behind the point.
+    expect(idsOf(negative)[0]).toEqual([102, 51, 0, 0, 128, 64]);
+    expect(context.addedLate?.from).toBeCloseTo(699.3, 6);
+  });
+
+  test('is guided as Fooocus does it', async () => {
+    const plain: FooocusGuidance = {
+      adaptiveScale: 30,
+      sharpness: 0,
+      sizes: { positive: 1, negative: 1, end: 0 },
+    };
+    const png = async (changes: Partial<FooocusGuidance> | null) => {
+      const job = withPass(jobOf('a cat', 'fooocus'), {
+        guidanceScale: 9,
+        steps: 4,
+        ...(changes && { fooocusGuidance: { ...plain, ...changes } }),
+      });
+      return (await generate(engine, model, job)).pngs[0] ?? new Uint8Array();
+    };
+    const without = await png(null);
+    expect(compareImages(await png({}), without).largest).toBe(0);
+    const changes = {
+      adaptive: { adaptiveScale: 2 },
+      sharp: { sharpness: 30 },
+      positive: { sizes: { positive: 3, negative: 1, end: 0.5 } },
+      negative: { sizes: { positive: 1, negative: 0.1, end: 0.5 } },
+      longer: { sizes: { positive: 3, negative: 1, end: 1 } },
+    };
+    const images = new Map<string, Uint8Array>([['without', without]]);
+    for (const [name, change] of Object.entries(changes)) {
+      const image = await png(change);
+      for (const [other, known] of images)
+        expect(compareImages(image, known).largest, `${name}, ${other}`).toBeGreaterThan(0);
+      images.set(name, image);
+    }
   });
 
   test('without its first text encoder is refused', async () => {

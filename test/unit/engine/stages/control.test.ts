@@ -323,6 +323,116 @@ describe('where there is an init image', () => {
   });
 });
 
+describe('an inpainting ControlNet with an image of its own', () => {
+  const image = pngOf(32, 16, (x) => (x < 16 ? [102, 102, 102] : [51, 51, 51]));
+  const mask = pngOf(32, 16, (x) => (x < 8 ? [255, 255, 255] : [0, 0, 0]));
+  const spec = { image, mask, fit: 'stretch', preprocessor: { kind: 'inpaint' } } as const;
+  const target = { size: { width: 64, height: 32 }, rules: 'a1111', makeMap: noNetwork } as const;
+
+  test('sees −1 where its mask is white, brought to size like the image', async () => {
+    const { data, width } = await prepareControlImage(spec, target);
+    expect(width).toBe(64);
+    const row = [...data.subarray(0, 64)];
+    expect(row.slice(0, 15).every((value) => value === -1)).toBe(true);
+    expect(row.slice(17).every((value) => value > 0)).toBe(true);
+    const unmasked = { image, fit: spec.fit, preprocessor: spec.preprocessor };
+    expect((await prepareControlImage(unmasked, target)).data.every((value) => value > 0)).toBe(true);
+  });
+
+  test('sees nothing on borders that are added', async () => {
+    const square = { ...target, size: { width: 32, height: 32 } };
+    const { data } = await prepareControlImage({ ...spec, fit: 'contain' }, square);
+    const column = Array.from({ length: 32 }, (_, y) => data[y * 32 + 31] ?? NaN);
+    expect(column.slice(0, 8).every((value) => value === -1)).toBe(true);
+    expect(column.slice(8, 24).every((value) => value > 0)).toBe(true);
+  });
+
+  test('with a mask of another size is refused', async () => {
+    const wrong = prepareControlImage({ ...spec, mask: pngOf(8, 8, () => [0, 0, 0]) }, target);
+    await expect(wrong).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  test('keeps what is around the mask, in each step and in the result, where it restores', async () => {
+    const engine = engineFor([model, edges]);
+    const photo = pngOf(64, 64, (x, y) => [x * 4, y * 4, 128]);
+    const half = pngOf(64, 64, (x) => (x < 32 ? [255, 255, 255] : [0, 0, 0]));
+    const pngWith = async (changes: Partial<ControlSpec>) => {
+      const job: GenerateJob = {
+        ...textToImage({ prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 3 }),
+        controls: [control({ image: photo, mask: half, ...changes })],
+      };
+      return decodePng((await generate(engine, model, job, [edges])).pngs[0] ?? new Uint8Array());
+    };
+    const original = decodePng(new Uint8Array(await photo.arrayBuffer()));
+    const distances = ({ data, channels }: typeof original, from: number, to: number) =>
+      Array.from({ length: 64 * (to - from) }, (_, i) => {
+        const at = Math.floor(i / (to - from)) * 64 + from + (i % (to - from));
+        return Math.abs((data[at * channels] ?? 0) - (original.data[at * original.channels] ?? 0));
+      });
+    const restored = await pngWith({ preprocessor: { kind: 'inpaint', restores: true } });
+    const harmonious = await pngWith({ preprocessor: { kind: 'inpaint' } });
+    // The mask grows by three pixels and fades over six.
+    expect(Math.max(...distances(restored, 38, 64))).toBe(0);
+    expect(Math.max(...distances(harmonious, 38, 64))).toBeGreaterThan(0);
+    expect(Math.max(...distances(restored, 0, 24))).toBeGreaterThan(8);
+    // With half of its weight, half of it is put back in each step.
+    const weak = await pngWith({ preprocessor: { kind: 'inpaint', restores: true }, strength: 0.5 });
+    expect(distances(weak, 0, 24)).not.toEqual(distances(restored, 0, 24));
+    await engine.unload();
+  });
+});
+
+describe('parts of a ControlNet', () => {
+  const region = (of: (x: number, y: number) => boolean) =>
+    pngOf(64, 64, (x, y) => (of(x, y) ? [255, 255, 255] : [0, 0, 0]));
+
+  test('a region is where it counts', async () => {
+    const loaded = await load();
+    const [everywhere] = await denoise(loaded, [control()]);
+    const [nowhere] = await denoise(loaded, [control({ strength: 0 })]);
+    const [white] = await denoise(loaded, [control({ region: region(() => true) })]);
+    const [black] = await denoise(loaded, [control({ region: region(() => false) })]);
+    const [half] = await denoise(loaded, [control({ region: region((x) => x < 32) })]);
+    expect(white).toEqual(everywhere);
+    expect(black).toEqual(nowhere);
+    expect(relativeError(half ?? new Float32Array(), everywhere ?? new Float32Array())).toBeGreaterThan(1e-4);
+    expect(relativeError(half ?? new Float32Array(), nowhere ?? new Float32Array())).toBeGreaterThan(1e-4);
+  });
+
+  test('weights by layer take the place of its own', async () => {
+    const loaded = await load();
+    const layerWeights = [0.1, 0.7, 0.2, 0.9];
+    const [weighed] = await denoise(loaded, [control({ layerWeights, balance: 'prompt', strength: 0.3 })]);
+    const expected = await byHand(loaded, 1, (residual) => layerWeights[residual] ?? 0);
+    expect(relativeError(weighed ?? new Float32Array(), expected)).toBeLessThan(1e-5);
+  });
+
+  test('one pass of two is all it takes part in', async () => {
+    const engine = engineFor([model, edges]);
+    const single = textToImage({ prompt: 'a cat', seeds: [7n], width: 64, height: 64, steps: 2 });
+    const second = { ...single.passes[0], strength: 0.5 };
+    const png = async (changes: Partial<ControlSpec> | null) => {
+      const job: GenerateJob = {
+        ...single,
+        passes: [single.passes[0], second],
+        ...(changes && { controls: [control(changes)] }),
+      };
+      return (await generate(engine, model, job, [edges])).pngs[0] ?? new Uint8Array();
+    };
+    const images = [
+      await png(null),
+      await png({ passes: 'first' }),
+      await png({ passes: 'later' }),
+      await png({}),
+    ];
+    for (const [index, image] of images.entries()) {
+      for (const other of images.slice(index + 1))
+        expect(compareImages(image, other).largest).toBeGreaterThan(0);
+    }
+    await engine.unload();
+  });
+});
+
 describe('preprocessors by name', () => {
   const spec = (name: string): Pick<ControlSpec, 'image' | 'fit' | 'preprocessor'> => ({
     image: pngOf(64, 64, (x) => (x < 32 ? [10, 20, 30] : [240, 230, 220])),

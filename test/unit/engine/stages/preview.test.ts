@@ -8,11 +8,15 @@ import { previewByMap } from '#engine/stages/denoise/preview.ts';
 import { packs } from '#library/packs/index.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
 import { families } from '#protocol/families.ts';
-import type { GenerateJob } from '#protocol/job.ts';
+import { INCLUDED } from '#protocol/included.ts';
+import type { DetailStep, GenerateJob } from '#protocol/job.ts';
 import { buildEmoji, readEmoji } from '../../../support/emoji-weights.ts';
+import { pngOf } from '../../../support/images.ts';
+import { imageInit } from '../../../support/inits.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
 import { openGraph, type Session } from '../../../support/onnx-session.ts';
+import { includedPacks } from '../../../support/vision-engine.ts';
 
 /** Levels of 255 that a preview's mean colours may be off. */
 const TOLERANCE = 8;
@@ -67,7 +71,7 @@ describe('previews of a running job', () => {
   beforeAll(() => {
     engine = createEngine(
       async () => watched(await openNodeRuntime()),
-      () => readFrom(EMOJI_MINI),
+      ({ id }) => readFrom(path.join(EMOJI_MINI, '..', id)),
     );
   });
   afterAll(() => engine.unload());
@@ -89,11 +93,12 @@ describe('previews of a running job', () => {
     };
   }
 
+  const base = textToImage({ prompt: 'red apple', seeds: [5n], steps: 20 });
+
   async function previewsOf(changes: Partial<GenerateJob>) {
     const previews: Blob[] = [];
     runs.length = 0;
-    const job = { ...textToImage({ prompt: 'red apple', seeds: [5n], steps: 20 }), ...changes };
-    await engine.run([packs['emoji-mini']], job, (event) => {
+    await engine.run([packs['emoji-mini'], ...includedPacks], { ...base, ...changes }, (event) => {
       if (event.type === 'preview') previews.push(event.blob);
     });
     const sides = new Set<number>();
@@ -113,5 +118,42 @@ describe('previews of a running job', () => {
     const { sides, decoded } = await previewsOf({ previewBy: 'vae' });
     expect(sides).toEqual([256]);
     expect(decoded).toBeGreaterThan(1);
+  });
+
+  /** All of an image again. */
+  const detail: DetailStep = {
+    kind: 'detail',
+    finder: { kind: 'everything' },
+    regions: { minScore: 0, minShare: 0, maxShare: 1, offset: { x: 0, y: 0 }, grow: 0, merge: 'none' },
+    inpaint: {
+      rules: 'a1111',
+      fit: 'stretch',
+      fill: 'original',
+      blur: { x: 0, y: 0 },
+      round: true,
+      area: 'whole',
+      overlay: false,
+    },
+    pass: { ...base.passes[0], steps: 6 },
+    noise: base.noise,
+    promptOptions: base.promptOptions,
+    seedStep: 1,
+    infotext: [],
+  };
+  const checker = {
+    kind: 'safety',
+    action: 'black',
+    checker: INCLUDED.safetyChecker.id,
+    threshold: 1,
+  } as const;
+
+  test('come from a detail step too', async () => {
+    const init = imageInit([pngOf(256, 256, () => [200, 40, 30])]);
+    expect(await previewsOf({ init, skipPasses: true, post: [detail] })).toMatchObject({ sides: [16] });
+  });
+
+  test('do not come from a job with a safety checker, neither of its passes nor of a detail step', async () => {
+    const post = [detail, checker];
+    expect(await previewsOf({ passes: [detail.pass], post })).toEqual({ sides: [], decoded: 2 });
   });
 });

@@ -127,6 +127,10 @@ describe('a caption model', () => {
     expect([text, tags]).toEqual([expected, []]);
   });
 
+  it('may have nothing to say', async () => {
+    expect((await describeBy({ ...captioner, maxTokens: 0 }, flat(255, 0, 0))).text).toBe('');
+  });
+
   it('ends after so many tokens', async () => {
     expect((await describeBy({ ...captioner, maxTokens: 2 }, flat(255, 0, 0))).text).toBe('a red');
   });

@@ -96,6 +96,41 @@ describe('a mask of what is found', () => {
     expect([whiteIn(others, isGreen), whiteIn(others, isRed)]).toEqual([0, 1]);
   });
 
+  it('looks at an image once, however many points of it are asked for', async () => {
+    const encoded: string[] = [];
+    const own = visionEngine([samPack()], (runtime) => ({
+      ...runtime,
+      async createSession(...how) {
+        const session = await runtime.createSession(...how);
+        const run: typeof session.run = (inputs) => {
+          if ('pixel_values' in inputs) encoded.push(session.inputNames.join());
+          return session.run(inputs);
+        };
+        return { ...session, run };
+      },
+    }));
+    const sam = samPack().pack;
+    const click = (image: Blob, x: number) =>
+      runForMap(own, [sam], {
+        task: 'find-mask',
+        image,
+        finder: { kind: 'points', model: sam.id, points: [{ x, y: 16, isWanted: true }] },
+      });
+    const first = await click(quarters, 56);
+    await click(quarters, 8);
+    expect((await click(quarters, 56)).map).toEqual(first.map);
+    expect(encoded).toHaveLength(1);
+    // One image is kept, and nothing once the networks are released.
+    const other = pngOf(64, 64, () => [0, 0, 255]);
+    expect((await click(other, 56)).map).not.toEqual(first.map);
+    expect((await click(quarters, 56)).map).toEqual(first.map);
+    expect(encoded).toHaveLength(3);
+    await own.unload();
+    await click(quarters, 8);
+    expect(encoded).toHaveLength(4);
+    await own.unload();
+  });
+
   it('needs its network, and a network that answers as expected', async () => {
     await expect(find(quarters, { kind: 'salient', model: 'isnet' })).rejects.toMatchObject({
       code: 'model_not_found',

@@ -10,6 +10,7 @@ import { imageInit } from '../../../support/inits.ts';
 import { textToImage } from '../../../support/jobs.ts';
 import { openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
 import { tinyControlNet, tinyModel } from '../../../support/tiny-control.ts';
+import { randomTensors, tensorsOf } from '../../../support/random-weights.ts';
 import {
   clipVisionTensors,
   imagePrompt,
@@ -34,7 +35,12 @@ const unprojected = await addOnPack(
   await fileOf(clipVisionTensors({ projection: null })),
 );
 const otherUnet = await tinyIpAdapter('plain', { attentions: [16, 16] });
+const toQ = 'unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_q';
+const noisy = tensorsOf(
+  randomTensors({ [`${toQ}.lora_A.weight`]: [2, 32], [`${toQ}.lora_B.weight`]: [32, 2] }),
+);
 const installed: FilledPack<AddOnPack>[] = [
+  await addOnPack('lora', 'noisy', await fileOf(noisy), { family: 'sd1' }),
   adapter,
   plus,
   full,
@@ -183,7 +189,7 @@ describe('image prompts', () => {
     }
   });
 
-  it('go with a ControlNet, with image-to-image and with a second pass', async () => {
+  it('go with a LoRA, a ControlNet, a panorama, image-to-image and a second pass', async () => {
     const imagePrompts = [imagePrompt(red)];
     const control = {
       id: 'edges',
@@ -196,15 +202,19 @@ describe('image prompts', () => {
       balance: 'even',
     } as const;
     const [pass] = base.passes;
+    const prompted = await shown(imagePrompt(red));
     const second = { ...pass, size: { width: 96, height: 96 }, strength: 0.7 };
     for (const changes of [
+      { loras: [{ id: 'noisy', strength: 1 }] },
       { controls: [control] },
+      { passes: [{ ...pass, size: { width: 600, height: 64 }, panorama: { circular: false } }] },
       { init: imageInit([blue]), passes: [{ ...pass, strength: 0.7 }] },
       { passes: [pass, second] },
     ] as const) {
       const [without] = await samplesOf(changes);
       const [withPrompt] = await samplesOf({ ...changes, imagePrompts });
       expect(difference(without, withPrompt)).toBeGreaterThan(0);
+      expect(difference(withPrompt, prompted)).toBeGreaterThan(0);
     }
   });
 

@@ -96,6 +96,11 @@ describe('encodePrompt', () => {
     expect(part?.context.tokens).toBe(154);
     expect(part && [idAt(part.context, 1), idAt(part.context, 78)]).toEqual([CAT, DOG]);
     expect(part?.context.pooled?.[0]).toBe((CAT ?? 0) + (DOG ?? 0));
+    // What a text generator adds is read, but has no say in the pooled output.
+    const added = await encode({ ...plan(['cat', 'dog'], 'fooocus', 'dog'), pooledTexts: 1 });
+    const { positive, negative } = added.prompt.conditioningAt(9);
+    expect(positive[0]?.context.tokens).toBe(154);
+    expect([positive[0]?.context.pooled?.[0], negative.pooled?.[0]]).toEqual([CAT, DOG]);
   });
 
   it('applies emphasis, and leaves what is cached alone', async () => {

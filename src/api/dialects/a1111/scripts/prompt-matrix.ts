@@ -4,9 +4,10 @@ import { gridBackground } from '#api/dialects/a1111/grid.ts';
 import { readPrompts } from '#api/dialects/a1111/prompt.ts';
 import { checkbox, dropdown, slider } from '#api/dialects/a1111/script-controls.ts';
 import { imageGrid } from '#imaging/a1111/grid.ts';
+import { canWriteText, withLegends } from '#imaging/a1111/legends.ts';
 import { planPromptMatrix, type PromptMatrixPlan } from '#imaging/a1111/scripts/prompt-matrix.ts';
 import type { ImageSpec } from '#protocol/job.ts';
-import { canWriteText, legendStyle, withLegends } from './legends.ts';
+import { legendStyle } from './legend-style.ts';
 import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { RunnableScript, ScriptContext } from './script.ts';
 

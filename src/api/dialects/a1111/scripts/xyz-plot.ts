@@ -11,11 +11,24 @@ import {
   textbox,
   type ScriptControl,
 } from '#api/dialects/a1111/script-controls.ts';
-import { planXyzPlot, xyzReturned, type XyzPlot, type XyzRequest } from '#imaging/a1111/scripts/xyz-plot.ts';
+import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
+import { xyzAxesOf } from '#imaging/a1111/scripts/xyz-axes.ts';
+import { drawPlot } from '#imaging/a1111/scripts/xyz-grid.ts';
+import { xyzInfotext } from '#imaging/a1111/scripts/xyz-infotext.ts';
+import {
+  planXyzPlot,
+  setsXyzSeed,
+  xyzChanges,
+  xyzMegapixels,
+  xyzReturned,
+  type XyzAxisValues,
+  type XyzPlot,
+  type XyzRequest,
+} from '#imaging/a1111/scripts/xyz-plot.ts';
+import type { Pixels } from '#imaging/pixels.ts';
+import { legendStyle } from './legend-style.ts';
 import type { RunnableScript, ScriptContext, ScriptResult } from './script.ts';
-import { legendStyle } from './legends.ts';
-import { drawPlot } from './xyz-grid.ts';
-import { addPairs, axesOf, axisPairs, readAxis, type AxisRequest } from './xyz-values.ts';
+import { readAxis } from './xyz-values.ts';
 
 /** Positions of the arguments after those of the three axes. */
 const PLACES = {
@@ -36,7 +49,7 @@ export function xyzPlot(isImg2img: boolean): RunnableScript<GenerationBody> {
 }
 
 function controlsOf(isImg2img: boolean): ScriptControl[] {
-  const labels = axesOf(isImg2img).map(({ label }) => label);
+  const labels = xyzAxesOf(isImg2img ? 'img2img' : 'txt2img').map(({ label }) => label);
   return [
     ...(['X', 'Y', 'Z'] as const).flatMap((name) => [
       dropdown(`${name} type`, labels, labels[name === 'X' ? 1 : 0]),
@@ -73,21 +86,15 @@ async function run(context: ScriptContext<GenerationBody>): Promise<ScriptResult
   const hasLegend = isOn(PLACES.legend);
   const returned = xyzReturned(plot, { subGrids: isOn(PLACES.grids), loneImages: isOn(PLACES.cells) });
   context.expect(plot.cells.length * body.n_iter);
-  const setsSeed = [x, y, z].some(
-    ({ axis: { effect } }) => typeof effect === 'object' && 'set' in effect && effect.set === 'seed',
-  );
-  const cells = await runCells(context, plot, { keepsRandom, setsSeed });
+  const cells = await runCells(context, plot, { keepsRandom, setsSeed: setsXyzSeed([x, y, z]) });
   const [first] = cells.values();
   if (!first) return { files: [], infotexts: [], specs: [] };
-  const drawn = await drawPlot(plot, cells, { hasLegend, style: legendStyle(options, margin) });
+  const pixels = new Map<number, Pixels>();
+  for (const [place, { blob }] of cells) pixels.set(place, await readPixels(blob));
+  const drawn = drawPlot(plot, pixels, { hasLegend, style: legendStyle(options, margin) });
   if (hasLegend && !drawn.isLegible) context.ignore('script_args.Draw legend');
-  const ofGrid = (place: number) =>
-    addPairs(cells.get(place)?.infotext ?? first.infotext, [
-      ['Script', 'X/Y/Z plot'],
-      ...axisPairs('X', x),
-      ...axisPairs('Y', y),
-    ]);
-  const whole = addPairs(ofGrid(0), axisPairs('Z', z));
+  const infotextAt = (place: number) => cells.get(place)?.infotext ?? first.infotext;
+  const whole = xyzInfotext(infotextAt(0), { x, y, z });
   const cellsPerGrid = plot.columns * plot.rows;
   const parts = await Promise.all(
     returned.map(async (part) => {
@@ -97,7 +104,7 @@ async function run(context: ScriptContext<GenerationBody>): Promise<ScriptResult
         return cell ? { file: cell.blob, infotext: cell.infotext } : null;
       }
       const grid = drawn.grids[part.grid];
-      const infotext = ofGrid(part.grid * cellsPerGrid);
+      const infotext = xyzInfotext(infotextAt(part.grid * cellsPerGrid), { x, y });
       return grid ? { file: await context.keepGrid(grid, infotext, first), infotext } : null;
     }),
   );
@@ -113,10 +120,9 @@ async function run(context: ScriptContext<GenerationBody>): Promise<ScriptResult
 function checkSize(
   { width, height }: GenerationBody,
   { img_max_size_mp: most }: Options,
-  axes: readonly AxisRequest[],
+  axes: readonly XyzAxisValues[],
 ): void {
-  const cells = axes.reduce((count, { values }) => count * values.length, 1);
-  const megapixels = Math.round((cells * width * height) / 1e6);
+  const megapixels = xyzMegapixels(axes, { width, height });
   if (megapixels < most) return;
   throw pythonException(
     'AssertionError',
@@ -148,11 +154,10 @@ async function runCells(
   const base = setsSeed ? 0n : fix(body.seed);
   const made = new Map<number, FinishedImage>();
   for (const { request, index } of plot.cells) {
-    const { override_settings: overrides, ...fields } = request;
-    const changed = Object.entries(fields).filter(([name, value]) => value !== own[name]);
+    const { fields, overrides } = xyzChanges(request, own);
     const changes = {
       subseed,
-      ...Object.fromEntries(changed),
+      ...fields,
       seed: base === -1n ? base : base + BigInt(request.seed),
     } as Partial<GenerationBody>;
     const { images } = await context.generate({ changes, overrides });

@@ -4,23 +4,11 @@ import { f } from '#api/dialects/a1111/fields.ts';
 import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { resolveSampler } from '#api/dialects/a1111/samplers.ts';
 import type { ScriptArguments } from '#api/dialects/a1111/script-controls.ts';
-import { writePairs, type InfotextPair } from '#codecs/infotext.ts';
-import { xyzAxes, type XyzAxis } from '#imaging/a1111/scripts/xyz-axes.ts';
-import { checkXyzValues, type XyzAxisValues } from '#imaging/a1111/scripts/xyz-plot.ts';
+import { isSeedAxis, NO_XYZ_AXIS, xyzAxesOf, type XyzAxis } from '#imaging/a1111/scripts/xyz-axes.ts';
+import type { WrittenXyzAxis } from '#imaging/a1111/scripts/xyz-infotext.ts';
+import { checkXyzValues } from '#imaging/a1111/scripts/xyz-plot.ts';
 import { convertXyzValues, readXyzValues, type XyzValue } from '#imaging/a1111/scripts/xyz-values.ts';
 import type { ModelInfo } from '#protocol/model.ts';
-
-/** The axes of a route, in the order in which arguments number them. */
-export function axesOf(isImg2img: boolean): XyzAxis[] {
-  const task = isImg2img ? 'img2img' : 'txt2img';
-  return xyzAxes.filter((axis) => (axis.task ?? task) === task);
-}
-
-/** An axis as set by its three arguments. */
-export interface AxisRequest extends XyzAxisValues {
-  /** The values as the infotext repeats them. */
-  written: string;
-}
 
 interface ReadOptions {
   isImg2img: boolean;
@@ -36,8 +24,8 @@ interface ReadOptions {
  * @param place of the first of its arguments: its type, its values as text, its values from a list
  * @throws AppError for an axis without values, and for values that it cannot have
  */
-export function readAxis(args: ScriptArguments, place: number, options: ReadOptions): AxisRequest {
-  const axes = axesOf(options.isImg2img);
+export function readAxis(args: ScriptArguments, place: number, options: ReadOptions): WrittenXyzAxis {
+  const axes = xyzAxesOf(options.isImg2img ? 'img2img' : 'txt2img');
   const axis =
     axes[
       args.choice(
@@ -45,7 +33,7 @@ export function readAxis(args: ScriptArguments, place: number, options: ReadOpti
         axes.map(({ label }) => label),
       )
     ];
-  if (!axis || axis.effect === 'nothing') return { axis: NOTHING, values: [0], written: '' };
+  if (!axis || axis.effect === 'nothing') return { axis: NO_XYZ_AXIS, values: [0], written: '' };
   const text = args.get(place + 1, f.string());
   const chosen = args.texts(place + 2);
   const isChosen = axis.choices !== undefined && !options.isText && chosen.length > 0;
@@ -53,17 +41,11 @@ export function readAxis(args: ScriptArguments, place: number, options: ReadOpti
   if (values.length === 0) throw httpException(422, `script_args: the axis '${axis.label}' has no values`);
   const read = {
     axis,
-    values: isSeed(axis) && !options.keepsRandom ? values.map(fixed) : values,
+    values: isSeedAxis(axis) && !options.keepsRandom ? values.map(fixed) : values,
     written: isChosen ? chosen.join(', ') : text,
   };
   checkXyzValues(read, (name) => isKnown(axis, name, options.models));
   return read;
-}
-
-const NOTHING: XyzAxis = { label: 'Nothing', kind: 'string', effect: 'nothing', legend: 'nothing' };
-
-function isSeed({ label }: XyzAxis): boolean {
-  return label === 'Seed' || label === 'Var. seed';
 }
 
 function fixed(value: XyzValue): XyzValue {
@@ -74,21 +56,4 @@ function isKnown({ choices }: XyzAxis, name: string, models: readonly ModelInfo[
   return choices === 'samplers'
     ? !resolveSampler(name, null).unknown.includes('sampler_name')
     : findModel(models, name) !== undefined;
-}
-
-/** What the infotext of a grid says of an axis. */
-export function axisPairs(name: string, { axis, values, written }: AxisRequest): InfotextPair[] {
-  if (axis.effect === 'nothing') return [];
-  return [
-    [`${name} Type`, axis.label],
-    [`${name} Values`, written],
-    ...(isSeed(axis) ? ([[`Fixed ${name} Values`, values.join(', ')]] as const) : []),
-  ];
-}
-
-/** An infotext with more pairs, before its `Version`. */
-export function addPairs(infotext: string, pairs: readonly InfotextPair[]): string {
-  const at = infotext.lastIndexOf(', Version: ');
-  const end = at < 0 ? infotext.length : at;
-  return `${infotext.slice(0, end)}, ${writePairs(pairs)}${infotext.slice(end)}`;
 }

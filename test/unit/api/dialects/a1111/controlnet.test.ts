@@ -121,6 +121,33 @@ describe('units of the ControlNet extension', () => {
     expect(ignored).toBe('alwayson_scripts.controlnet.args.0.hr_option');
   });
 
+  it('are limited to a region, to layers, and to a pass of hires fix', async () => {
+    const unit = {
+      image,
+      model: 'depth',
+      effective_region_mask: image,
+      advanced_weighting: [1, 0.5],
+      hr_option: 'High res only',
+    };
+    const { job, ignored } = await generate([unit], { more: { enable_hr: true } });
+    expect(ignored).toBeNull();
+    expect(job?.controls).toMatchObject([{ layerWeights: [1, 0.5], passes: 'later' }]);
+    expect(await blobToBase64(job?.controls?.[0]?.region ?? new Blob())).toBe(image);
+  });
+
+  it('inpaint an image of their own, whose mask is no scribble', async () => {
+    const masked = { image: { image, mask: image }, model: 'depth' };
+    const { job } = await generate([
+      { ...masked, module: 'inpaint_only' },
+      { ...masked, module: 'inpaint' },
+    ]);
+    expect(job?.controls?.map(({ preprocessor }) => preprocessor)).toEqual([
+      { kind: 'inpaint', restores: true },
+      { kind: 'inpaint' },
+    ]);
+    expect(job?.controls?.every(({ image, mask }) => image && mask)).toBe(true);
+  });
+
   it('see the pixels that are generated where they are to be perfect', async () => {
     const wide = await blobToBase64(pngOf(32, 16, () => [0, 0, 0]));
     const unit = { image: wide, model: 'depth', module: 'threshold', pixel_perfect: true };
@@ -163,10 +190,12 @@ describe('units of the ControlNet extension', () => {
       500,
       'image shape ((8, 8)) not aligned with mask shape ((2, 4))',
     ],
-    [{ image, model: 'depth', effective_region_mask: image }, 422, 'effective_region_mask'],
-    [{ image, model: 'depth', advanced_weighting: [1] }, 422, 'advanced_weighting'],
+    [{ image, model: 'depth', effective_region_mask: '!' }, 500, 'Invalid encoded image'],
+    [{ image, model: 'depth', effective_region_mask: 5 }, 500, 'Invalid encoded image'],
+    [{ image, model: 'depth', advanced_weighting: 'all' }, 422, 'advanced_weighting'],
+    [{ image, model: 'depth', hr_option: 'Middle' }, 422, 'hr_option'],
+    [{ image, mask: small, model: 'depth', module: 'inpaint_only' }, 500, 'not aligned with mask shape'],
     [{ image, model: 'depth', ipadapter_input: ['gAIu'] }, 422, 'ipadapter_input'],
-    [{ image, model: 'depth', module: 'inpaint_only' }, 422, "'inpaint_only' of an image of its own"],
     [{ image, model: 'xl-canny' }, 500, 'not compatible'],
   ];
   it.each(refusals)('%j is refused with %i', async (unit, status, words) => {

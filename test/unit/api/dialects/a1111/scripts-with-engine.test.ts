@@ -1,15 +1,30 @@
+import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { Pixels } from '#codecs/png.ts';
+import { openSafetensors } from '#weights/safetensors-source.ts';
 import { openA1111 } from '../../../../support/a1111-engine.ts';
 import { pngOf } from '../../../../support/images.ts';
+import { joinSources, randomTensors, tensorsOf } from '../../../../support/random-weights.ts';
+import { addOnPack, fileOf } from '../../../../support/tiny-packs.ts';
 
 /* Scripts by the images that the real engine makes on a tiny checkpoint. */
 
 let send: Awaited<ReturnType<typeof openA1111>>;
 
+/** The reference's VAE with another last layer. */
+async function otherVae() {
+  const folder = new URL('../../../../fixtures/models/autoencoder-kl/', import.meta.url);
+  const own = new Blob([readFileSync(new URL('diffusion_pytorch_model.safetensors', folder))]);
+  const last = tensorsOf(randomTensors({ 'decoder.conv_out.weight': [3, 8, 3, 3] }));
+  const file = await fileOf(joinSources(last, await openSafetensors(own, 'vae')));
+  const { pack, files } = await addOnPack('vae', 'vivid', file, { family: 'sd1' });
+  const config = new Blob([readFileSync(new URL('config.json', folder))]);
+  return { pack, files: { ...files, 'config.json': config } };
+}
+
 beforeAll(async () => {
-  send = await openA1111();
+  send = await openA1111([await otherVae()]);
 }, 60_000);
 
 const start = await blobToBase64(pngOf(64, 64, (x, y) => [x * 4, y * 4, 128]));
@@ -39,6 +54,36 @@ describe('txt2img', () => {
     expect(grid && region(grid, 64, 64)).toEqual(alone.pixels[0] && region(alone.pixels[0], 0, 0));
     expect(grid && region(grid, 0, 0)).not.toEqual(grid && region(grid, 64, 0));
     expect(infotexts[0]).toMatch(/Script: X\/Y\/Z plot, X Type: Steps, .*Y Type: CFG Scale.*, Version: /);
+  });
+
+  it.each([
+    ['Checkpoint name', 'tiny, other', {}, { override_settings: { sd_model_checkpoint: 'other' } }],
+    ['VAE', 'Automatic, vivid', {}, { override_settings: { sd_vae: 'vivid' } }],
+    [
+      'Refiner checkpoint',
+      'None, other',
+      { refiner_switch_at: 0.5 },
+      { refiner_switch_at: 0.5, refiner_checkpoint: 'other' },
+    ],
+    [
+      'Refiner switch at',
+      '1, 0.5',
+      { refiner_checkpoint: 'other' },
+      { refiner_switch_at: 0.5, refiner_checkpoint: 'other' },
+    ],
+  ])('a plot of %s has what other models make', async (axis, values, request, second) => {
+    const plot = await send('txt2img', {
+      ...request,
+      script_name: 'X/Y/Z plot',
+      script_args: [axis, values, [], 'Nothing', '', [], 0, '', [], false],
+    });
+    expect(plot.status).toBe(200);
+    const [grid] = plot.pixels;
+    const alone = [await send('txt2img', {}), await send('txt2img', second)];
+    const [plain, other] = alone.map(({ pixels: [image] }) => image && region(image, 0, 0));
+    expect(grid && region(grid, 0, 0)).toEqual(plain);
+    expect(grid && region(grid, 64, 0)).toEqual(other);
+    expect(other).not.toEqual(plain);
   });
 
   it('a matrix is made of the images that its prompts make alone', async () => {

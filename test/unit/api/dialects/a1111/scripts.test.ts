@@ -509,6 +509,38 @@ describe('scripts', () => {
     expect(response.status).toBe(200);
     expect(fake.jobs.length).toBe(2);
   });
+
+  it('is not begun a second time when the service worker is killed and the fetch starts again', async () => {
+    const fake = createFakeHost();
+    const never = new Promise<never>(() => undefined);
+    const killing = Promise.withResolvers<undefined>();
+    let submitted = 0;
+    // It is killed when its second job has been accepted.
+    const untilKilled = new Proxy({} as ApiHost, {
+      get:
+        (_, name: keyof ApiHost) =>
+        async (...values: unknown[]): Promise<unknown> => {
+          if (submitted === 2) return never;
+          const answer = await (fake.host[name] as (...values: unknown[]) => unknown)(...values);
+          if (name === 'submit' && ++submitted === 2) killing.resolve(undefined);
+          return answer;
+        },
+    });
+    const body = {
+      ...SMALL,
+      prompt: '',
+      script_name: 'Prompts from file or textbox',
+      script_args: [false, false, 'start', 'a\nb\nc'],
+    };
+    const killed = createApi({
+      connect: () => Promise.resolve({ host: untilKilled, ended: never }),
+    });
+    void post(killed, '/sdapi/v1/txt2img', body);
+    await killing.promise;
+    const answer = await jsonOf<Txt2imgAnswer>(post(createApi(fake), '/sdapi/v1/txt2img', body));
+    expect(answer.images).toHaveLength(3);
+    expect(promptsOf(fake.jobs)).toEqual(['a', 'b', 'c']);
+  });
 });
 
 describe('between two runs', () => {

@@ -172,15 +172,32 @@ describe('text-to-image', () => {
       loras: [{ model_name: 'a.safetensors', weight: 0.5 }],
       sharpness: 5,
       surprise: true,
-      advanced_params: { sampler_name: 'magic', scheduler_name: 'none', adaptive_cfg: 3, vae_name: 'no.pt' },
+      advanced_params: {
+        sampler_name: 'magic',
+        scheduler_name: 'none',
+        adaptive_cfg: 3,
+        adm_scaler_end: 0.5,
+        vae_name: 'no.pt',
+      },
     });
     expect(response.status).toBe(200);
     expect(host.jobs[0]).toMatchObject({
-      passes: [{ model: 'emoji-mini', sampler: { sampler: 'dpmpp_2m_sde_gpu', schedule: 'karras' } }],
+      passes: [
+        {
+          model: 'emoji-mini',
+          sampler: { sampler: 'dpmpp_2m_sde_gpu', schedule: 'karras' },
+          fooocusGuidance: {
+            adaptiveScale: 3,
+            sharpness: 5,
+            sizes: { positive: 1.5, negative: 0.8, end: 0.5 },
+          },
+        },
+      ],
       images: [{ prompt: ['an apple'] }],
     });
     expect(ignoredBy(response)).toEqual([
-      'advanced_params.adaptive_cfg',
+      // Other models than SDXL's are not given sizes.
+      'advanced_params.adm_scaler_end',
       'advanced_params.sampler_name',
       'advanced_params.scheduler_name',
       'advanced_params.vae_name',
@@ -188,7 +205,6 @@ describe('text-to-image', () => {
       'loras:a.safetensors',
       'prompt:lora:shiny',
       'refiner_model_name',
-      'sharpness',
       'style_selections:No Such Style',
       'surprise',
     ]);

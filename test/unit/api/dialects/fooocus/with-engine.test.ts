@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi, type Api } from '#api/index.ts';
 import { decodePng } from '#codecs/png.ts';
@@ -9,11 +10,12 @@ import { asThread, openHostAround, type HostTab } from '../../../../support/host
 import { jsonOf, post } from '../../../../support/http.ts';
 import { compareImages } from '../../../../support/images.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../../support/node-engine.ts';
+import { includedPacks } from '../../../../support/vision-engine.ts';
 import { base64Of, fileOf, imagePng, maskPng } from './images.ts';
 
 /** Images from images on the built-in model, from request to image. */
 
-const engine = createEngine(openNodeRuntime, () => readFrom(EMOJI_MINI));
+const engine = createEngine(openNodeRuntime, ({ id }) => readFrom(path.join(EMOJI_MINI, '..', id)));
 let tab: HostTab;
 let api: Api;
 
@@ -21,7 +23,9 @@ beforeAll(async () => {
   const state = { stage: 'installed', installedAt: 0 } as const;
   tab = await openHostAround({
     startEngine: () => asThread(engine),
-    library: startFakeLibrary({ packs: [{ pack: packs['emoji-mini'], state }] }),
+    library: startFakeLibrary({
+      packs: [packs['emoji-mini'], ...includedPacks].map((pack) => ({ pack, state })),
+    }),
   });
   const { host } = tab;
   api = createApi({ connect: () => Promise.resolve({ host, ended: new Promise<void>(() => undefined) }) });
@@ -148,5 +152,26 @@ describe('on the built-in model', () => {
       }),
     ];
     expect(new Set(images.map(base64Of)).size).toBe(images.length);
+  });
+
+  it('black_out_nsfw blackens what is not safe for work, and nothing else', async () => {
+    // Everything counts as unsafe at this threshold.
+    await tab.host.updateSettings({ 'app.safety_threshold': 0 });
+    const isBlack = (image: Uint8Array) => {
+      const { width, height, channels, data } = decodePng(image);
+      return Array.from({ length: width * height * channels }, (_, i) => i).every(
+        (i) => i % channels === 3 || data[i] === 0,
+      );
+    };
+    const resized = (black_out_nsfw: boolean) =>
+      generate('image-upscale-vary', {
+        uov_method: 'Upscale (Fast 2x)',
+        advanced_params: { black_out_nsfw },
+      });
+    const varied = vary({ advanced_params: { black_out_nsfw: true, overwrite_vary_strength: 0.2 } });
+    expect([await resized(true), await varied].map(isBlack)).toEqual([true, true]);
+    expect(isBlack(await resized(false))).toBe(false);
+    await tab.host.updateSettings({ 'app.safety_threshold': null });
+    expect(await resized(true)).toEqual(await resized(false));
   });
 });

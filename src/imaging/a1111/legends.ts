@@ -1,6 +1,4 @@
-import { gridBackground } from '#api/dialects/a1111/grid.ts';
-import type { Options } from '#api/dialects/a1111/options.ts';
-import type { LegendPart } from '#imaging/a1111/scripts/prompt-matrix.ts';
+import type { LegendPart } from './scripts/prompt-matrix.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import { crop, filled, pasteInto } from '#imaging/pillow/paste.ts';
 import type { Pixels } from '#imaging/pixels.ts';
@@ -14,16 +12,6 @@ export interface LegendStyle {
   /** `#rrggbb` of texts, and of those that are crossed out. */
   active: string;
   inactive: string;
-}
-
-/** The style set by the options. */
-export function legendStyle(options: Options, margin: number): LegendStyle {
-  return {
-    margin,
-    background: gridBackground(options),
-    active: options.grid_text_active_color,
-    inactive: options.grid_text_inactive_color,
-  };
 }
 
 /** Lines of text above each column and before each row. */

@@ -1,11 +1,9 @@
-import type { FinishedImage } from '#api/run-job.ts';
 import { imageGrid } from '#imaging/a1111/grid.ts';
-import type { XyzPlot } from '#imaging/a1111/scripts/xyz-plot.ts';
+import { canWriteText, withLegends, type LegendStyle } from '#imaging/a1111/legends.ts';
 import { filled } from '#imaging/pillow/paste.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import type { Size } from '#protocol/job.ts';
-import { canWriteText, withLegends, type LegendStyle } from './legends.ts';
-import { readPixels } from '#api/dialects/a1111/pixel-files.ts';
+import type { XyzPlot } from './xyz-plot.ts';
 
 interface DrawOptions {
   hasLegend: boolean;
@@ -24,21 +22,19 @@ export interface DrawnPlot {
 
 /**
  * Puts a plot's images together (A1111 scripts/xyz_grid.py, `draw_xyz_grid`). Cells without an image are black.
- * @param cells by their places
+ * @param cells RGB, by their places
  */
-export async function drawPlot(
+export function drawPlot(
   { columns, rows, grids: count, labels }: XyzPlot,
-  cells: ReadonlyMap<number, FinishedImage>,
+  cells: ReadonlyMap<number, Pixels>,
   { hasLegend, style }: DrawOptions,
-): Promise<DrawnPlot> {
-  const images = new Map<number, Pixels>();
-  for (const [place, { blob }] of cells) images.set(place, await readPixels(blob));
-  const [first = { width: 0, height: 0 }] = images.values();
+): DrawnPlot {
+  const [first = { width: 0, height: 0 }] = cells.values();
   const legendOf = (label: string) => [{ text: hasLegend ? label : '', active: true }];
   const grids = Array.from({ length: count }, (_, z) => {
     const tiles = Array.from(
       { length: columns * rows },
-      (__, i) => images.get(z * columns * rows + i) ?? filled(first, [0, 0, 0]),
+      (__, i) => cells.get(z * columns * rows + i) ?? filled(first, [0, 0, 0]),
     );
     const legends = { columns: labels.x.map(legendOf), rows: labels.y.map(legendOf) };
     const grid = imageGrid(tiles, { columns, rows }, style.background);
