@@ -159,6 +159,7 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
+          setupFiles: ['test/support/svelte-warnings.ts'],
           testTimeout: 120_000,
           // Machines of CI are noisy. test/run.ts says how many tests needed it.
           retry: process.env['CI'] === undefined ? 0 : 1,

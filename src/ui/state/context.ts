@@ -1,6 +1,7 @@
 import { createContext } from 'svelte';
 import type { GenerateForever } from '#ui/panels/create/form/generate-forever.svelte.ts';
 import type { GenerateForm } from '#ui/panels/create/form/generate-form.svelte.ts';
+import type { PlotRun } from '#ui/panels/create/plot/plot-run.svelte.ts';
 import type { Brought } from '#ui/brought/brought-images.svelte.ts';
 import type { ApiLog } from '#ui/panels/api/api-log.svelte.ts';
 import type { Address } from './address.svelte.ts';
@@ -26,6 +27,7 @@ export interface AppState {
   brought: Brought;
   form: GenerateForm;
   forever: GenerateForever;
+  plot: PlotRun;
   apiLog: ApiLog;
   notices: Notices;
   servers: ServerSettings;

@@ -13,13 +13,21 @@ import {
   type JobRecord,
   type UpscalerName,
 } from '#protocol/job.ts';
-import { isIncluded, usableAddOns, type AddOnInfo, type ModelId, type ModelInfo } from '#protocol/model.ts';
+import {
+  isIncluded,
+  usableAddOns,
+  type AddOnInfo,
+  type ModelId,
+  type ModelInfo,
+  type ModelPack,
+} from '#protocol/model.ts';
 import type { Settings, SettingValue } from '#protocol/settings.ts';
 import { factsOf, requirementsOf } from '#protocol/tasks.ts';
 import { ImagePages } from './image-pages.svelte.ts';
 import type { Notices } from './notices.svelte.ts';
 import { fitsModel, isInstalled, type AnyPackInfo } from './packs.ts';
 import { Paced } from './paced.ts';
+import { Speeds } from './speeds.svelte.ts';
 
 /**
  * A live mirror of the engine's host, and the way to ask it for things. Any error of a request is
@@ -70,7 +78,7 @@ export class Engine {
   /** The add-ons that fit the selected model. */
   readonly fittingAddOns = $derived.by(() => {
     const pack = this.selectedModel?.pack;
-    return pack ? this.#addOns.filter((addOn) => fitsModel(addOn, pack)) : [];
+    return pack ? this.addOnsFor(pack) : [];
   });
 
   /** The ControlNets that the selected model can run with. */
@@ -102,6 +110,9 @@ export class Engine {
 
   /** What images are upscaled with where nothing else is chosen. */
   readonly bestUpscaler: UpscalerName = $derived(this.upscalers[0]?.pack.id ?? 'Lanczos');
+
+  /** How long images take on this device. */
+  readonly speeds = new Speeds();
 
   /** The finished images loaded so far, newest first. */
   readonly images = this.openPages({});
@@ -211,6 +222,7 @@ export class Engine {
       if (running && blob && !this.preview) this.#preview = { id: running.id, blob };
     };
     start().catch((thrown: unknown) => this.#report(thrown));
+    void this.ask((host) => this.speeds.read(host));
     for (const pages of this.#pages) void pages.restart();
     void this.readStorage();
     return () => {
@@ -244,6 +256,11 @@ export class Engine {
       for (const { pack } of awaited) host.installModel(pack.id).catch(() => undefined);
       return host.submit(crypto.randomUUID(), job, { client: 'app', requestKey: null });
     });
+  }
+
+  /** The installed add-ons that fit a model. */
+  addOnsFor(model: ModelPack): AddOnInfo[] {
+    return this.#addOns.filter((addOn) => fitsModel(addOn, model));
   }
 
   /** Whether images can be upscaled with something: a plain upscaler, or a network that is here. */
@@ -371,6 +388,7 @@ export class Engine {
     }
     this.#unfinished.delete(record.id);
     this.#stopping.delete(record.id);
+    this.speeds.take(record);
     if ((record.backend ?? 'local') === 'local') {
       this.#progress.drop();
       this.#previews.drop();

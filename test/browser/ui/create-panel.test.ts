@@ -6,6 +6,7 @@ import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
 import type { EngineHost } from '#protocol/engine-host.ts';
 import App from '#ui/App.svelte';
+import { examples } from '#ui/panels/create/form/example-prompts.ts';
 import { openFormStore } from '#ui/panels/create/form/form-store.ts';
 import { AppStatus } from '#ui/state/app-status.svelte.ts';
 import {
@@ -56,6 +57,22 @@ test('the prompt says how many of its tokens are read, and the negative prompt t
   await page.getByText('Negative prompt').first().click();
   await expect.element(page.getByText('blurry text')).toBeVisible();
   await expect.element(page.getByText('2 of 75 tokens')).toBeInTheDocument();
+});
+
+test('an example is a prompt with its seed; the model button says how long an image takes, once measured', async () => {
+  const host = await open();
+  const [example] = examples;
+  await page.getByRole('button', { name: example?.prompt ?? '' }).click();
+  await expect.element(prompt).toHaveValue(example?.prompt);
+  await expect.element(page.getByRole('textbox', { name: 'Seed' })).toHaveValue(example?.seed);
+  await expect.element(page.getByText('Speed here: not measured yet')).toBeVisible();
+  await generate.click();
+  await expect.element(page.getByText(/^About .* per image here$/)).toBeVisible();
+  // From the record, in the next visit.
+  await show(host);
+  await expect.element(page.getByText(/^About .* per image here$/)).toBeVisible();
+  await page.getByRole('radio', { name: '512 × 512' }).click({ force: true });
+  await expect.element(page.getByText('Speed here: not measured yet')).toBeVisible();
 });
 
 test('the arrow keys bring back prompts at the edges of the text, also after a reload', async () => {

@@ -59,7 +59,7 @@ test('what is typed and chosen survives a reload', async () => {
   await expect.element(page.getByText('13 steps')).toBeVisible();
 });
 
-test('hires fix and refiner are cards that can be taken away', async () => {
+test('hires fix, refiner and restored faces are cards that can be taken away', async () => {
   const host = await open({ packs: [demoModel, otherModel, demoAddOn('upscaler', 'sharp')] });
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');
   await prompt.fill('a harbour');
@@ -68,13 +68,22 @@ test('hires fix and refiner are cards that can be taken away', async () => {
   const hires = page.getByRole('group', { name: 'Hires fix' });
   await hires.getByText('2 × · 1024 × 1536').click();
   await hires.getByRole('spinbutton', { name: 'Scale' }).fill('1.5');
+  const refiner = page.getByRole('group', { name: 'Refiner' });
+  await refiner.getByText('oils-v1 · from 80 %').click();
+  await refiner.getByRole('spinbutton', { name: 'Switch at' }).fill('0.7');
+  await page.getByRole('button', { name: 'Restore faces' }).click();
+  const faces = page.getByRole('group', { name: 'Restore faces' });
+  await faces.getByText('Restore faces').click();
+  await faces.getByRole('spinbutton', { name: 'Visibility' }).fill('0.5');
+  await page.getByRole('button', { name: 'Remove Restore faces' }).click();
+  await expect.element(faces).not.toBeInTheDocument();
   await generate.click();
   await expect.poll(jobsOf(host), PATIENCE).toMatchObject([
     {
       passes: [
         {
           size: { width: 512, height: 768 },
-          refiner: { model: 'oils-v1', switchAt: 0.8, counts: 'timestep' },
+          refiner: { model: 'oils-v1', switchAt: 0.7, counts: 'timestep' },
         },
         { size: { width: 768, height: 1152 }, resizeBy: 'sharp', steps: 25, strength: 0.6, exactSteps: true },
       ],
@@ -84,7 +93,7 @@ test('hires fix and refiner are cards that can be taken away', async () => {
             ['Hires upscale', '1.5'],
             ['Hires upscaler', 'sharp'],
             ['Refiner', 'oils-v1'],
-            ['Refiner switch at', '0.8'],
+            ['Refiner switch at', '0.7'],
           ],
         },
       },

@@ -71,7 +71,8 @@ export async function fillFromFields(
   return missing;
 }
 
-function findModel(
+/** A model by its hash, its id or its title. */
+export function findModel(
   { model, modelHash }: Pick<GenerationFields, 'model' | 'modelHash'>,
   models: readonly ModelInfo[],
 ): ModelInfo | undefined {
@@ -106,7 +107,8 @@ function fillVae(form: GenerateForm, { vae }: GenerationFields, addOns: readonly
   return found ? [] : [vae];
 }
 
-function findUpscaler(
+/** What upscales under a name; null where it is not installed. */
+export function findUpscaler(
   name: string,
   upscalers: readonly AddOnInfo[],
 ): UpscalerName | LatentUpscaleMode | null {

@@ -15,6 +15,7 @@ import type { KDiffusionSampler } from '#protocol/sampler.ts';
 import { MaskEditor } from '#ui/panels/create/editor/mask-editor.svelte.ts';
 import type { EditOperation } from '#ui/panels/create/editor/layers.ts';
 import { loraTag, mentionPattern, promptText } from '#ui/state/packs.ts';
+import type { Example } from './example-prompts.ts';
 import { modes, type Mode } from './modes.ts';
 import { samplers, schedules, type SamplerOption, type ScheduleOption } from './samplers.ts';
 import { fitArea } from './shapes.ts';
@@ -80,6 +81,17 @@ export const EDIT_DEFAULTS: Readonly<Omit<EditSettings, 'expand'>> = {
   blur: 4,
 };
 
+/** An axis of an X/Y/Z plot, as it is typed. */
+export interface PlotAxisDraft {
+  /** A1111's label: `CFG Scale`. */
+  axis: string;
+  /** Its values as A1111 reads them: `1-10 [5]`. */
+  text: string;
+}
+
+/** The axes of an X/Y/Z plot. */
+export type PlotDraft = Record<'x' | 'y' | 'z', PlotAxisDraft>;
+
 /** The values of a form that are stored unchanged; see draft.ts. */
 export const PLAIN_FIELDS = [
   'mode',
@@ -106,6 +118,7 @@ export const PLAIN_FIELDS = [
   'edit',
   'upscale',
   'describe',
+  'plot',
   'filledFor',
 ] as const satisfies readonly (keyof GenerateForm)[];
 
@@ -148,6 +161,7 @@ export class GenerateForm {
   upscale = $state({ factor: 2, upscaler: '' });
   /** An empty describer leaves the choice to the app. */
   describe = $state({ describer: '' });
+  plot = $state<PlotDraft>(freshPlot());
   /** The job that describes an image, and which one it is. */
   describing = $state.raw<{ job: JobId; source: string } | null>(null);
   /** The model whose own values have been taken. */
@@ -292,6 +306,23 @@ export class GenerateForm {
     this.lorasOff = this.lorasOff.filter(({ id }) => id !== lora.id);
   }
 
+  /** Takes a prompt with the seed it looks good with. */
+  takeExample({ prompt, seed }: Example): void {
+    this.prompt = prompt;
+    this.seed = seed;
+  }
+
+  /** A form of its own that asks for the same. Its input is that of this one. */
+  copy(): GenerateForm {
+    const copy = new GenerateForm();
+    Object.assign(copy, $state.snapshot(Object.fromEntries(PLAIN_FIELDS.map((name) => [name, this[name]]))));
+    copy.controls = this.controls.map(plainControl);
+    copy.imagePrompts = this.imagePrompts.map((prompt) => ({ ...prompt }));
+    copy.#sources = this.#sources;
+    copy.#editor = this.#editor;
+    return copy;
+  }
+
   /** The sampler in the engine's terms. */
   samplerChoice(): KDiffusionSampler {
     return { family: 'k-diffusion', sampler: this.samplerId, schedule: this.scheduleId, options: {} };
@@ -360,6 +391,11 @@ export function plainControl({ preprocessor, ...control }: ControlDraft): Contro
 
 function noSides(): Sides {
   return { left: 0, top: 0, right: 0, bottom: 0 };
+}
+
+function freshPlot(): PlotDraft {
+  const nothing = () => ({ axis: 'Nothing', text: '' });
+  return { x: nothing(), y: nothing(), z: nothing() };
 }
 
 function freshEdit(): EditSettings {

@@ -53,25 +53,15 @@ export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
     throw new AppError('invalid_request', 'Write a prompt first: what should the image show?');
   const goesAlong = (kind: AddOnKind, id: ModelId) =>
     addOns.some(({ pack }) => pack.kind === kind && pack.id === id);
-  const isOwnGraph = model.pack.weights === 'safetensors';
+  const isOwnGraph = hasOwnGraph(model);
   const controls = isOwnGraph
     ? form.controls.filter((control) => isOn(control) && goesAlong('controlnet', control.id))
     : [];
   const refiner = activeOf(form.refiner);
   const faces = activeOf(form.faces);
   const imagePrompts = isOwnGraph ? imagePromptsOf(form, addOns) : [];
-  const first: Pass = {
-    model: model.pack.id,
-    ...(goesAlong('vae', form.vae) && { vae: form.vae }),
-    ...(refiner && { refiner: { ...refiner, counts: 'timestep' as const } }),
-    size: form.sizeFor(model.pack),
-    steps: form.steps,
-    strength: init.from === 'noise' ? 1 : form.strength,
-    sampler: form.samplerChoice(),
-    guidanceScale: form.guidanceScale,
-    ...(isOwnGraph && form.tiling && { graph: { tiling: true } }),
-  };
-  const second = init.from === 'masked' ? null : hiresPass(form, first);
+  const passes = passesOf(form, parts);
+  const [first, second] = passes;
   const hashOf = (kind: AddOnKind, id: ModelId) =>
     addOns.find(({ pack }) => pack.kind === kind && pack.id === id)?.sha256 ?? '';
   const base = {
@@ -83,7 +73,7 @@ export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
     images: imagesOfForm(form, parts.texts, init),
     batchSize: form.batchSize,
     init: repeated(init, form.count),
-    passes: second ? [first, second] : [first],
+    passes,
     ...base,
     ...(controls.length > 0 && { controls: controls.map(plainControl) }),
     ...(imagePrompts.length > 0 && { imagePrompts }),
@@ -112,6 +102,32 @@ export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
       },
     },
   };
+}
+
+/** The runs of denoising that a form asks for: one, or two with hires fix. */
+export function passesOf(
+  form: GenerateForm,
+  { model, addOns }: Pick<JobParts, 'model' | 'addOns'>,
+): readonly [Pass, ...Pass[]] {
+  const refiner = activeOf(form.refiner);
+  const hasVae = addOns.some(({ pack }) => pack.kind === 'vae' && pack.id === form.vae);
+  const first: Pass = {
+    model: model.pack.id,
+    ...(hasVae && { vae: form.vae }),
+    ...(refiner && { refiner: { ...refiner, counts: 'timestep' as const } }),
+    size: form.sizeFor(model.pack),
+    steps: form.steps,
+    strength: form.mode === 'text' ? 1 : form.strength,
+    sampler: form.samplerChoice(),
+    guidanceScale: form.guidanceScale,
+    ...(hasOwnGraph(model) && form.tiling && { graph: { tiling: true } }),
+  };
+  const second = form.mode === 'edit' ? null : hiresPass(form, first);
+  return second ? [first, second] : [first];
+}
+
+function hasOwnGraph({ pack }: ModelInfo): boolean {
+  return pack.weights === 'safetensors';
 }
 
 /** The restoration of faces; one that is no longer installed gives way to the built-in one. */
@@ -241,7 +257,7 @@ function maskPairs(init: Init): InfotextPair[] {
 }
 
 /** 32 random bits, as A1111 draws them: short enough to be read aloud. */
-function randomSeed(): bigint {
+export function randomSeed(): bigint {
   const [bits = 0] = crypto.getRandomValues(new Uint32Array(1));
   return BigInt(bits);
 }

@@ -1,5 +1,6 @@
 import { AppError } from '#protocol/error.ts';
 import type { Job, JobId } from '#protocol/job.ts';
+import type { ModelInfo } from '#protocol/model.ts';
 import { SAFETY_ACTIONS, safetyCheck, SAFETY_SETTING, withSafety } from '#protocol/safety.ts';
 import type { Engine } from '#ui/state/engine.svelte.ts';
 import { describeJob } from './describe-job.ts';
@@ -65,27 +66,30 @@ export class Submission {
     if (job !== undefined) this.#form.describing = { job, source };
   }
 
-  /** The job as the form describes it now, with the safety checker if it is on. @throws AppError for what is missing in the form */
-  async makeJob(): Promise<Job> {
+  /**
+   * The job as the form describes it now, with the safety checker if it is on.
+   * @param model that generates; the selected one unless given
+   * @throws AppError for what is missing in the form
+   */
+  async makeJob(model: ModelInfo | null = this.#engine.selectedModel): Promise<Job> {
     const { settings, addOns } = this.#engine;
-    const job = await this.#describeForm();
+    const job = await this.#describeForm(model);
     const action = SAFETY_ACTIONS.find((each) => each === settings[SAFETY_SETTING]);
     return withSafety(job, action ? { kind: 'safety', action, ...safetyCheck(addOns, settings) } : null);
   }
 
-  async #describeForm(): Promise<Job> {
+  async #describeForm(model: ModelInfo | null): Promise<Job> {
     const [form, engine] = [this.#form, this.#engine];
     if (form.mode === 'describe') return describeJob(form, engine.describers);
     if (!modes[form.mode].generates) {
       const { upscaler } = form.upscale;
       return upscaleJob(form, engine.canUpscaleWith(upscaler) ? upscaler : engine.bestUpscaler);
     }
-    const model = engine.selectedModel;
     if (!model) throw new AppError('internal', 'The engine is still starting. Try again in a moment.');
     const editor = form.mode === 'edit' ? form.editor : null;
     const mask = (await editor?.toFile()) ?? null;
     const edited = await editor?.toImage();
     const texts = styledTexts(form, await loadStylesFor(form));
-    return generateJob(form, { model, addOns: engine.fittingAddOns, mask, edited, texts });
+    return generateJob(form, { model, addOns: engine.addOnsFor(model.pack), mask, edited, texts });
   }
 }
