@@ -13,6 +13,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { serveHub, type HubServer } from '../../support/hub-server.ts';
 import { pseudoRandom, tensorsOf } from '../../support/random-weights.ts';
 import { serveFolder, type StaticServer } from '../../support/server.ts';
+import {
+  CAPTIONER_FILES,
+  tinyCaptionDecoder,
+  tinyCaptionEncoder,
+  tinyWdTagger,
+  WD_TAGS,
+} from '../../support/tiny-describers.ts';
+import { tinyDepth, tinySamDecoder, tinySamEncoder } from '../../support/tiny-finders.ts';
+import { clipVisionTensors, ipAdapterTensors } from '../../support/tiny-image-prompt.ts';
 import { tinyCheckpoint, tinyControlNetFile } from '../../support/tiny-checkpoint.ts';
 import { fileOf } from '../../support/tiny-packs.ts';
 import { tinyUpscalerFile } from '../../support/tiny-upscaler.ts';
@@ -36,9 +45,40 @@ const KINDS = {
   'tiny vae': () => fixture('autoencoder-tiny/diffusion_pytorch_model.safetensors'),
   controlnet: async () => bytesOf(await tinyControlNetFile()),
   upscaler: async () => bytesOf(await tinyUpscalerFile()),
+  'ip-adapter': async () =>
+    bytesOf(await fileOf(ipAdapterTensors('plus', { input: 1280, context: 768, attentions: [32] }))),
 } as const;
 type Kind = keyof typeof KINDS;
 const kinds = Object.keys(KINDS) as Kind[];
+
+type Content = Uint8Array<ArrayBuffer> | string;
+
+/** What comes as a repository of several files, and such a repository. */
+const REPOSITORIES: Readonly<Record<string, () => Promise<Readonly<Record<string, Content>>>>> = {
+  'clip-vision': async () => ({
+    'config.json': '{"hidden_act":"gelu"}',
+    'model.safetensors': await bytesOf(await fileOf(clipVisionTensors())),
+  }),
+  captioner: () =>
+    Promise.resolve({
+      ...CAPTIONER_FILES,
+      'onnx/encoder_model.onnx': tinyCaptionEncoder(),
+      'onnx/decoder_model_merged.onnx': tinyCaptionDecoder(),
+    }),
+  tagger: () => Promise.resolve({ 'model.onnx': tinyWdTagger(), 'selected_tags.csv': WD_TAGS }),
+  finder: () =>
+    Promise.resolve({
+      'config.json': '{"model_type":"sam"}',
+      'preprocessor_config.json': '{"size":{"longest_edge":1024}}',
+      'onnx/vision_encoder.onnx': tinySamEncoder(),
+      'onnx/prompt_encoder_mask_decoder.onnx': tinySamDecoder(),
+    }),
+  preprocessor: () =>
+    Promise.resolve({
+      'preprocessor_config.json': '{"size":{"height":518,"width":518}}',
+      'onnx/model.onnx': tinyDepth(),
+    }),
+};
 
 let contents: ReadonlyMap<Kind, Uint8Array<ArrayBuffer>>;
 let app: StaticServer;
@@ -51,6 +91,18 @@ let databases = 0;
 
 const contentOf = (kind: string): Uint8Array<ArrayBuffer> =>
   new Map<string, Uint8Array<ArrayBuffer>>(contents).get(kind) ?? new Uint8Array(0);
+/** The files of a repository with something of a kind. @param file what a file that is enough by itself is called */
+async function repositoryFiles(kind: string, file: string): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
+  const several = await REPOSITORIES[kind]?.();
+  if (!several) return { [file]: contentOf(kind) };
+  return Object.fromEntries(
+    Object.entries(several).map(([name, content]) => [
+      name,
+      typeof content === 'string' ? new TextEncoder().encode(content) : content,
+    ]),
+  );
+}
+
 /** A repository of the hub for each kind. */
 const repositoryOf = (kind: Kind) => `someone/${kind.replace(' ', '-')}`;
 
@@ -80,10 +132,12 @@ const everyDoor = Object.keys(DOORS).flatMap((door) => kinds.map((kind) => ({ do
 beforeAll(async () => {
   contents = new Map(await Promise.all(kinds.map(async (kind) => [kind, await KINDS[kind]()] as const)));
   app = await serveFolder(path.resolve(import.meta.dirname, '../../../public'));
-  const ofCatalogue = catalogue.map(({ url }) => {
-    const [, owner, name, , , file = FILE] = new URL(url).pathname.split('/');
-    return [`${owner ?? ''}/${name ?? ''}`, file] as const;
-  });
+  const ofCatalogue = await Promise.all(
+    catalogue.map(async ({ url, kind }) => {
+      const [, owner, name, , , file = FILE] = new URL(url).pathname.split('/');
+      return [`${owner ?? ''}/${name ?? ''}`, { files: await repositoryFiles(kind, file) }] as const;
+    }),
+  );
   const repositories = Object.fromEntries(
     kinds.map((kind) => [
       repositoryOf(kind),
@@ -93,12 +147,7 @@ beforeAll(async () => {
   other = await serveHub(repositories);
   hub = await serveHub({
     ...repositories,
-    ...Object.fromEntries(
-      ofCatalogue.map(([repository, file], index) => [
-        repository,
-        { files: { [file]: contentOf(catalogue[index]?.kind ?? 'model') } },
-      ]),
-    ),
+    ...Object.fromEntries(ofCatalogue),
   });
 });
 
@@ -178,7 +227,14 @@ describe('every kind comes in by every door', () => {
         CPU,
         () => undefined,
       );
-      await expectInstalled(id, entry.kind, contentOf(entry.kind));
+      const found = (await openLibrary().list()).find(({ pack }) => pack.id === id);
+      expect(found).toMatchObject({ state: { stage: 'installed' }, pack: { kind: entry.kind } });
+      const given = Object.values(await repositoryFiles(entry.kind, FILE)).map(sha256);
+      // A checkpoint's tokenizer is the app's own.
+      const places = found?.pack.files.map(({ path: place }) => place) ?? [];
+      for (const place of places.filter((each) => !each.startsWith('tokenizer/'))) {
+        expect(given).toContain(sha256(await bytesOf(await files.open(id, place))));
+      }
     },
   );
 });
