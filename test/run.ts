@@ -131,7 +131,7 @@ await check('npm run --silent size');
 // A software GPU compiles shaders on one core: the other one has the sources to check, and half of the unit tests.
 await Promise.all([
   vitestSuite('browser'),
-  checkSources().then(() => vitestSuite('unit', '--maxWorkers=1 --shard=2/2')),
+  checkSources().then(() => vitestSuite('unit', '--maxWorkers=2 --shard=2/2')),
 ]);
 await suite('npm run --silent test:e2e', readPlaywright, 'e2e.json', {
   PLAYWRIGHT_JSON_OUTPUT_NAME: path.join(reports, 'e2e.json'),
