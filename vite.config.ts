@@ -69,6 +69,9 @@ const conditions = ['onnxruntime-web-use-extern-wasm', ...defaultClientCondition
 
 const chromiumPath = locateChromium();
 
+/** Machines of CI are noisy: a test that fails is tried once more. test/run.ts says how many needed it. */
+const retry = process.env['CI'] === undefined ? 0 : 1;
+
 export default defineConfig({
   // Relative, so that the build can be served from any folder.
   base: './',
@@ -151,6 +154,7 @@ export default defineConfig({
           setupFiles: ['test/support/node-20.ts', 'fake-indexeddb/auto'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          retry,
           expect: { poll: { timeout: 60_000 } },
         },
       },
@@ -161,8 +165,7 @@ export default defineConfig({
           include: ['test/browser/**/*.test.ts'],
           setupFiles: ['test/support/svelte-warnings.ts'],
           testTimeout: 120_000,
-          // Machines of CI are noisy. test/run.ts says how many tests needed it.
-          retry: process.env['CI'] === undefined ? 0 : 1,
+          retry,
           expect: { poll: { timeout: 60_000 } },
           browser: {
             enabled: true,

@@ -13,7 +13,7 @@ interface Counts {
   passed: number;
   failed: number;
   skipped: number;
-  /** Of the passed ones, those that failed at first. CI tries a test of the browser twice. */
+  /** Of the passed ones, those that failed at first. CI tries each twice. */
   retried: number;
 }
 
