@@ -494,15 +494,17 @@ describe('scripts', () => {
   });
 
   it('counts the batches of all runs; an interrupt ends the last of them', async () => {
-    const fake = createFakeHost({ stepMs: 20 });
+    // The second run lasts seconds, so that it is still there when the interrupt comes.
+    const fake = createFakeHost({ stepMs: 30 });
     const api = createApi(fake);
     const answered = post(api, '/sdapi/v1/txt2img', {
       ...SMALL,
       prompt: '',
-      steps: 20,
+      steps: 100,
       script_name: 'Prompts from file or textbox',
       script_args: [false, false, 'start', 'a\nb\nc'],
     });
+    await expect.poll(() => fake.jobs.length).toBe(2);
     await expect.poll(async () => (await progressOf(api)).state).toMatchObject({ job_count: 3, job_no: 1 });
     await post(api, '/sdapi/v1/interrupt', {});
     const response = await answered;
