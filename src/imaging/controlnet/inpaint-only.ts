@@ -1,6 +1,6 @@
+import { convolve } from '#imaging/opencv/convolve.ts';
 import { dilateBySquare } from '#imaging/opencv/square-morphology.ts';
-import { createPixels, type FloatPixels, type Pixels } from '#imaging/pixels.ts';
-import type { Size } from '#protocol/job.ts';
+import { createFloatPixels, createPixels, type FloatPixels, type Pixels } from '#imaging/pixels.ts';
 
 /** Side of the squares that soften the mask: the extension's `control_net_inpaint_blur_sigma`. */
 const SIDE = 7;
@@ -43,27 +43,12 @@ export function keepAround(generated: Pixels, around: Pixels, mask: Pixels): Pix
   return result;
 }
 
-/** `cv2.blur` of one channel: the mean of a square of 7 × 7, the border reflected without the edge. */
-function boxMean({ width, height, data }: FloatPixels): FloatPixels {
-  const across = meanOfLines(data, { width, height }, width, 1);
-  return { width, height, channels: 1, data: meanOfLines(across, { width, height }, height, width) };
-}
-
-function meanOfLines(
-  values: Float32Array<ArrayBuffer>,
-  { width }: Size,
-  length: number,
-  step: number,
-): Float32Array<ArrayBuffer> {
-  const reach = (SIDE - 1) / 2;
-  const period = Math.max(1, 2 * (length - 1));
-  return values.map((_, i) => {
-    const place = step === 1 ? i % width : Math.floor(i / width);
-    let sum = 0;
-    for (let offset = -reach; offset <= reach; offset++) {
-      const there = (((place + offset) % period) + period) % period;
-      sum += values[i + ((there < length ? there : period - there) - place) * step] ?? 0;
-    }
-    return sum / SIDE;
-  });
+/** `cv2.blur` of one channel: the mean of a square of 7 × 7. */
+function boxMean(pixels: FloatPixels): FloatPixels {
+  const kernel = new Array<number>(SIDE).fill(1 / SIDE);
+  const rows = createFloatPixels(pixels, 1);
+  convolve(pixels, rows.data, kernel, 'rows');
+  const mean = createFloatPixels(pixels, 1);
+  convolve(rows, mean.data, kernel, 'columns');
+  return mean;
 }

@@ -1,3 +1,4 @@
+import { reflect } from '#imaging/opencv/convolve.ts';
 import { createPlanes, type Planes } from '#imaging/planes.ts';
 
 /** Cells that the filter looks at to each side: a window of 13 × 13. */
@@ -63,9 +64,5 @@ function standardize(values: Float32Array): Float32Array {
 
 /** The places from `RADIUS` before the first to `RADIUS` behind the last, reflected at the ends as often as it takes. */
 function reflected(length: number): Int32Array {
-  const period = Math.max(1, 2 * (length - 1));
-  return Int32Array.from({ length: length + 2 * RADIUS }, (_, i) => {
-    const place = (((i - RADIUS) % period) + period) % period;
-    return place < length ? place : period - place;
-  });
+  return Int32Array.from({ length: length + 2 * RADIUS }, (_, i) => reflect(i - RADIUS, length));
 }

@@ -12,7 +12,7 @@ import { pyraCanny } from '#imaging/fooocus/pyra-canny.ts';
 import { canny } from '#imaging/opencv/canny.ts';
 import { toRgb } from '#imaging/pillow/convert.ts';
 import { crop } from '#imaging/pillow/paste.ts';
-import { createPixels, greyToRgb, mapSamples, type Pixels } from '#imaging/pixels.ts';
+import { channelOf, createPixels, greyToRgb, mapSamples, type Pixels } from '#imaging/pixels.ts';
 import { createPlanes, type Planes } from '#imaging/planes.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ControlSpec, NetworkPreprocessor, Size } from '#protocol/job.ts';
@@ -108,8 +108,7 @@ async function readMask(
       'The mask of the ControlNet image has another size than the image. Choose one of the same size.',
     );
   }
-  const grey = createPixels(pixels, 1);
-  grey.data.forEach((_, i) => (grey.data[i] = pixels.data[i * pixels.channels] ?? 0));
+  const grey = channelOf(pixels, 0);
   return init?.region ? resizeImage(2, crop(grey, init.region), size) : grey;
 }
 

@@ -5,7 +5,8 @@ import type { GuidanceRow } from '#engine/stages/denoise/guidance.ts';
 import type { LatentShape } from '#engine/stages/denoise/unet.ts';
 import type { PreparedInit } from '#engine/stages/init/prepared.ts';
 import { readPixels } from '#engine/stages/pixels/read-image.ts';
-import { createPlanes, type Planes } from '#imaging/planes.ts';
+import { channelOf } from '#imaging/pixels.ts';
+import type { Planes } from '#imaging/planes.ts';
 import { AppError } from '#protocol/error.ts';
 import type { ControlSpec } from '#protocol/job.ts';
 import {
@@ -126,10 +127,8 @@ function isSoftened({ preprocessor, balance }: ControlSpec, passIndex: number): 
 
 /** The first channel of a region's image, 0 … 1. */
 async function readRegion(file: Blob): Promise<Planes> {
-  const { width, height, channels, data } = await readPixels(file);
-  const planes = createPlanes({ channels: 1, height, width });
-  planes.data.forEach((_, i) => (planes.data[i] = (data[i * channels] ?? 0) / 255));
-  return planes;
+  const { width, height, data } = channelOf(await readPixels(file), 0);
+  return { channels: 1, height, width, data: Float32Array.from(data, (sample) => sample / 255) };
 }
 
 /** A ControlNet's inputs besides the UNet's and its image. The weight of each row is applied to its output. */
