@@ -24,7 +24,7 @@ export function isFloat(type: TensorType): boolean {
  *
  * @throws AppError `unsupported_feature` for integers and booleans
  */
-function toFloat32(bytes: Uint8Array<ArrayBuffer>, type: TensorType): Float32Array<ArrayBuffer> {
+export function toFloat32(bytes: Uint8Array<ArrayBuffer>, type: TensorType): Float32Array<ArrayBuffer> {
   const { buffer, byteOffset, byteLength } = bytes;
   switch (type) {
     case 'float64':

@@ -1,5 +1,5 @@
 import { AppError } from '#protocol/error.ts';
-import { fromFloat32, isFloat, readFloat32 } from './casts.ts';
+import { fromFloat32, isFloat, readFloat32, toFloat32 } from './casts.ts';
 import type { Component } from './checkpoint.ts';
 import { elementCount, type TensorInfo, type TensorSource, type TensorType } from './tensor-source.ts';
 
@@ -138,18 +138,31 @@ export function dequantiseTensors(source: TensorSource): TensorSource {
       const storage = storageOf(source, name);
       const info = source.info(name);
       if (!info || storage === 'exact') return source.read(name);
-      const stored = await source.read(name);
-      const scales = await readFloat32(source, `${name}.scale`);
-      if (storage === 'int8-channels')
-        return fromFloat32(fromChannels(new Int8Array(stored.buffer), scales), 'float32');
-      const zeroPoints = await source.read(`${name}.zero_point`);
-      return fromFloat32(
-        fromBlocks(stored, scales, zeroPoints, info.shape[1] ?? 1, bitsOf(storage)),
-        'float32',
-      );
+      return fromFloat32((await deferFloat32(source, name))(), 'float32');
     },
     location: (name) => (storageOf(source, name) === 'exact' ? source.location?.(name) : undefined),
   };
+}
+
+/**
+ * Reads a weight as it is stored. What is returned makes the numbers of it, so that many weights can wait in their small
+ * form.
+ *
+ * @throws AppError as {@link readFloat32}
+ */
+export async function deferFloat32(
+  source: TensorSource,
+  name: string,
+): Promise<() => Float32Array<ArrayBuffer>> {
+  const storage = storageOf(source, name);
+  const info = source.info(name);
+  if (!info) throw new AppError('not_found', `There is no tensor "${name}".`);
+  const stored = await source.read(name);
+  if (storage === 'exact') return () => toFloat32(stored, info.type);
+  const scales = await readFloat32(source, `${name}.scale`);
+  if (storage === 'int8-channels') return () => fromChannels(new Int8Array(stored.buffer), scales);
+  const zeroPoints = await source.read(`${name}.zero_point`);
+  return () => fromBlocks(stored, scales, zeroPoints, info.shape[1] ?? 1, bitsOf(storage));
 }
 
 /**

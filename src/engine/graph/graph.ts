@@ -10,7 +10,7 @@ import {
   type OnnxNode,
   type OnnxValue,
 } from './onnx.ts';
-import { WeightBinder, type GeneratedFile } from './weight-binder.ts';
+import { WeightBinder, type Derivation, type GeneratedFile } from './weight-binder.ts';
 
 /** What flows along an edge of the graph. */
 export interface Value {
@@ -178,6 +178,13 @@ export class Graph {
     const { info, location } = this.weights.take(name, shape);
     this.#initializers.push({ name, type: info.type, shape: as, data: location });
     return { name, type: info.type, shape: as };
+  }
+
+  /** What is made of a weight in float32, quantised ones too. */
+  derivedParameter(name: string, shape: readonly number[], derivation: Derivation): Value {
+    const { info, location } = this.weights.derive(name, shape, derivation);
+    this.#initializers.push({ ...info, data: location });
+    return info;
   }
 
   /** Adds a node with one output. Undefined inputs are optional ones left out. */

@@ -20,7 +20,7 @@ import {
   tanh,
   transpose,
 } from './operators.ts';
-import { suitsWinograd, winogradConvolution } from './winograd.ts';
+import { suitsWinograd, winogradConvolution, winogradKernels } from './winograd.ts';
 
 /*
  * Layers as torch names them: each takes its weights by name (`<name>.weight`, `<name>.bias`) in the layout torch
@@ -93,7 +93,7 @@ export function conv2d(
   if (batch === undefined || typeof channels !== 'number' || height === undefined || width === undefined) {
     throw new AppError('internal', `${name}: a convolution needs [batch, channels, height, width].`);
   }
-  const weight = graph.parameter(`${name}.weight`, [out, channels, kernel, kernel]);
+  const weightShape = [out, channels, kernel, kernel];
   const [before, after] = typeof padding === 'number' ? [padding, padding] : padding;
   const side = (size: Dimension) => convolvedSide(size, { kernel, stride, borders: before + after, name });
   const shape = [batch, out, side(height), side(width)];
@@ -108,9 +108,11 @@ export function conv2d(
     after === 1 &&
     suitsWinograd(input, out)
   ) {
-    const result = winogradConvolution(graph, input, weight, wraps ? source : undefined);
+    const factors = graph.derivedParameter(`${name}.weight`, weightShape, winogradKernels);
+    const result = winogradConvolution(graph, input, factors, wraps ? source : undefined);
     return bias ? add(graph, result, graph.parameter(`${name}.bias`, [out], [out, 1, 1])) : result;
   }
+  const weight = graph.parameter(`${name}.weight`, weightShape);
   const rest = bias ? [graph.parameter(`${name}.bias`, [out])] : [];
   const pads = wraps ? [0, 0, 0, 0] : [before, before, after, after];
   // Nine channels, as inpainting models take, come out wrong from ONNX Runtime's WebGPU kernel, which takes them in threes.

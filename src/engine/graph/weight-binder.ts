@@ -1,4 +1,4 @@
-import { storageOf, type Storage } from '#weights/quantise.ts';
+import { deferFloat32, storageOf, type Storage } from '#weights/quantise.ts';
 import {
   byteLength,
   elementCount,
@@ -8,12 +8,29 @@ import {
 } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 
+/** A tensor that is made of a weight: other numbers, in float32. */
+export interface Derivation {
+  /** Names the tensor, after the weight's own name. */
+  suffix: string;
+  /** From the weight's shape. */
+  shape: (weight: readonly number[]) => readonly number[];
+  make: (weight: Float32Array) => Float32Array<ArrayBuffer>;
+}
+
+/** A tensor of a {@link GeneratedFile}: a weight, or what is made of it. */
+interface GeneratedTensor {
+  name: string;
+  offset: number;
+  length: number;
+  make?: Derivation['make'];
+}
+
 /** A file that does not exist yet: the tensors whose bytes are in none of the user's files. */
 export interface GeneratedFile {
   /** The `location` the graph's external-data entries name. */
   path: string;
   sizeBytes: number;
-  tensors: readonly { name: string; offset: number; length: number }[];
+  tensors: readonly GeneratedTensor[];
 }
 
 /** Offsets in generated files are multiples of this, so that any element type is aligned. */
@@ -27,7 +44,7 @@ export class WeightBinder {
   readonly #source: TensorSource;
   readonly #generatedPath: string;
   readonly #taken = new Map<string, TensorInfo>();
-  readonly #generated: { name: string; offset: number; length: number }[] = [];
+  readonly #generated: GeneratedTensor[] = [];
   #generatedBytes = 0;
 
   /** `generatedPath` names the generated file; two graphs of one session never share one. */
@@ -64,6 +81,28 @@ export class WeightBinder {
    * @throws AppError `not_found`; `invalid_request` when the shape differs; `internal` when it was taken before
    */
   take(name: string, shape: readonly number[]): { info: TensorInfo; location: TensorLocation } {
+    const info = this.#check(name, shape);
+    this.#taken.set(name, info);
+    return { info, location: this.#source.location?.(name) ?? this.#generate(name, byteLength(info)) };
+  }
+
+  /**
+   * Takes what is made of a weight into the graph, instead of the weight itself.
+   * @throws AppError as {@link take}
+   */
+  derive(
+    name: string,
+    shape: readonly number[],
+    { suffix, shape: shapeOf, make }: Derivation,
+  ): { info: TensorInfo; location: TensorLocation } {
+    this.#taken.set(name, this.#check(name, shape));
+    const scale = this.#source.info(`${name}.scale`);
+    if (scale && this.storage(name) !== 'exact') this.#taken.set(scale.name, scale);
+    const info: TensorInfo = { name: `${name}.${suffix}`, type: 'float32', shape: shapeOf(shape) };
+    return { info, location: this.#generate(name, byteLength(info), make) };
+  }
+
+  #check(name: string, shape: readonly number[]): TensorInfo {
     const info = this.info(name);
     if (!sameSides(info.shape, shape)) {
       throw new AppError(
@@ -73,8 +112,7 @@ export class WeightBinder {
       );
     }
     if (this.#taken.has(name)) throw new AppError('internal', `The tensor "${name}" is used twice.`);
-    this.#taken.set(name, info);
-    return { info, location: this.#source.location?.(name) ?? this.#generate(info) };
+    return info;
   }
 
   /** Every tensor taken so far. */
@@ -93,10 +131,9 @@ export class WeightBinder {
     return { path: this.#generatedPath, sizeBytes: this.#generatedBytes, tensors: this.#generated };
   }
 
-  #generate(info: TensorInfo): TensorLocation {
+  #generate(name: string, length: number, make?: Derivation['make']): TensorLocation {
     const offset = Math.ceil(this.#generatedBytes / ALIGNMENT) * ALIGNMENT;
-    const length = byteLength(info);
-    this.#generated.push({ name: info.name, offset, length });
+    this.#generated.push({ name, offset, length, ...(make && { make }) });
     this.#generatedBytes = offset + length;
     return { file: this.#generatedPath, offset, length };
   }
@@ -111,18 +148,50 @@ export async function* readGeneratedFile(
   source: TensorSource,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let position = 0;
-  for (const { name, offset, length } of file.tensors) {
-    if (offset > position) yield new Uint8Array(offset - position);
-    const bytes = await source.read(name);
-    if (bytes.length !== length) {
-      throw new AppError(
-        'integrity_failed',
-        `The tensor "${name}" has ${bytes.length} bytes instead of ${length}.`,
-      );
-    }
-    yield bytes;
-    position = offset + length;
+  for (const tensor of file.tensors) {
+    if (tensor.offset > position) yield new Uint8Array(tensor.offset - position);
+    yield (await readGenerated(tensor, source))();
+    position = tensor.offset + tensor.length;
   }
+}
+
+/** A {@link GeneratedFile} whose weights have been read, as they are stored; its bytes are made when they are asked for. */
+export interface DeferredFile {
+  sizeBytes: number;
+  /** The bytes of the tensor that begins here. @throws AppError `internal` where none does */
+  read(start: number): Uint8Array<ArrayBuffer>;
+}
+
+/** Reads what a generated file is made of: of quantised weights a fraction of its size. */
+export async function deferGeneratedFile(file: GeneratedFile, source: TensorSource): Promise<DeferredFile> {
+  const tensors = new Map<number, () => Uint8Array<ArrayBuffer>>();
+  for (const tensor of file.tensors) tensors.set(tensor.offset, await readGenerated(tensor, source));
+  return {
+    sizeBytes: file.sizeBytes,
+    read(start) {
+      const make = tensors.get(start);
+      if (!make) throw new AppError('internal', `No tensor of ${file.path} begins at ${start}.`);
+      return make();
+    },
+  };
+}
+
+async function readGenerated(
+  { name, length, make }: GeneratedTensor,
+  source: TensorSource,
+): Promise<() => Uint8Array<ArrayBuffer>> {
+  if (make) {
+    const numbers = await deferFloat32(source, name);
+    return () => new Uint8Array(make(numbers()).buffer);
+  }
+  const bytes = await source.read(name);
+  if (bytes.length !== length) {
+    throw new AppError(
+      'integrity_failed',
+      `The tensor "${name}" has ${bytes.length} bytes instead of ${length}.`,
+    );
+  }
+  return () => bytes;
 }
 
 function sameSides(a: readonly number[], b: readonly number[]): boolean {

@@ -1,21 +1,15 @@
 import { halve, product, type Dimension } from './dimension.ts';
 import type { Graph, Value } from './graph.ts';
-import { add, concat, gemmTransposed, matmul, transpose } from './operators.ts';
+import { add, concat, matmul, transpose } from './operators.ts';
+import type { Derivation } from './weight-binder.ts';
 
 /*
  * Winograd's minimal filtering F(2×2, 3×3) (Lavin and Gray 2015, arXiv 1509.09308): of every 4 × 4 square of the image, two
  * cells apart, 16 numbers are made, which 16 matrices, instead of the 3 × 3 kernels, turn into as many for 2 × 2 cells of the
  * result: 16 multiplications instead of 36. Written in plain operators; it pays on the CPU, whose kernels are bound by
- * arithmetic. The transformed squares take four times the image's memory, and the transformed kernels 16/9 of theirs.
+ * arithmetic. The transformed squares take four times the image's memory, and the transformed kernels 16/9 of theirs: they are
+ * made here when ONNX Runtime asks for them, for it would keep room for every step between (a third more memory).
  */
-
-/** Kernel to 4 × 4, by rows and columns alike. */
-const KERNEL = [
-  [1, 0, 0],
-  [0.5, 0.5, 0.5],
-  [0.5, -0.5, 0.5],
-  [0, 0, 1],
-];
 
 /** Square to 4 × 4. */
 const IMAGE = [
@@ -43,21 +37,48 @@ export function suitsWinograd({ shape }: Value, out: number): boolean {
   return Number(channels) >= FEWEST_CHANNELS && out >= FEWEST_CHANNELS && sides.every(canHalve);
 }
 
+/** What becomes of the kernels of {@link winogradConvolution}. */
+export const winogradKernels: Derivation = {
+  suffix: 'winograd',
+  shape: ([out = 1, channels = 1]) => [16, out, channels],
+  make(kernels) {
+    const count = kernels.length / 9;
+    const factors = new Float32Array(16 * count);
+    /** Four rows of three: the kernel after its columns were transformed. */
+    const rows = new Float32Array(12);
+    for (let kernel = 0; kernel < count; kernel++) {
+      for (let column = 0; column < 3; column++) {
+        const at = 9 * kernel + column;
+        const [a, b, c] = [kernels[at] ?? 0, kernels[at + 3] ?? 0, kernels[at + 6] ?? 0];
+        rows[column] = a;
+        rows[column + 3] = (a + b + c) / 2;
+        rows[column + 6] = (a - b + c) / 2;
+        rows[column + 9] = c;
+      }
+      for (let row = 0; row < 4; row++) {
+        const [a, b, c] = [rows[3 * row] ?? 0, rows[3 * row + 1] ?? 0, rows[3 * row + 2] ?? 0];
+        const at = 4 * row * count + kernel;
+        factors[at] = a;
+        factors[at + count] = (a + b + c) / 2;
+        factors[at + 2 * count] = (a - b + c) / 2;
+        factors[at + 3 * count] = c;
+      }
+    }
+    return factors;
+  },
+};
+
 /**
  * A 3 × 3 convolution of stride 1.
  * @param image [batch, channels, height, width]
- * @param weight [out, channels, 3, 3]
+ * @param factors [16, out, channels]: the weight through {@link winogradKernels}
  * @param wrapped the image with a border of 1 already around it, where that is not zeros
  * @returns [batch, out, height, width], without bias
  */
-export function winogradConvolution(graph: Graph, image: Value, weight: Value, wrapped?: Value): Value {
+export function winogradConvolution(graph: Graph, image: Value, factors: Value, wrapped?: Value): Value {
   const [batch = 1, channels = 1, height = 1, width = 1] = image.shape;
-  const out = weight.shape[0] ?? 1;
+  const out = factors.shape[1] ?? 1;
   const [rows, columns] = [halve(height), halve(width)];
-
-  const kernels = graph.reshape(weight, [product([out, channels]), 9]);
-  const bySquare = gemmTransposed(graph, matrix(graph, KERNEL, natural(4), natural(3)), kernels, undefined);
-  const factors = graph.reshape(bySquare, [16, out, channels]);
 
   const squares = cutSquares(graph, wrapped ?? image, { height, width, border: wrapped ? 0 : 1 });
   const cells = product([batch, rows, columns]);

@@ -1,5 +1,5 @@
 import type { BuiltGraph } from '#engine/graph/graph.ts';
-import { readGeneratedFile } from '#engine/graph/weight-binder.ts';
+import { deferGeneratedFile, readGeneratedFile } from '#engine/graph/weight-binder.ts';
 import type { ExternalData } from '#engine/runtime/runtime.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
@@ -9,7 +9,8 @@ const PART_BYTES = 32e6;
 
 /**
  * What a graph's weights are read from: the user's own files where they hold the very bytes, and those that are computed, in
- * memory or, of larger networks, in a Blob made part by part.
+ * memory or, of larger networks, in a Blob made part by part. What is larger than the weights it is made of is made when it is
+ * asked for.
  *
  * @param files the user's files by the names that the weights' locations call them
  */
@@ -24,7 +25,10 @@ export async function externalDataOf(
     return { path, data };
   });
   if (!graph.generated) return externalData;
-  const { path, sizeBytes } = graph.generated;
+  const { path, sizeBytes, tensors } = graph.generated;
+  if (tensors.some(({ make }) => make)) {
+    return [...externalData, { path, data: await deferGeneratedFile(graph.generated, weights) }];
+  }
   if (sizeBytes <= PART_BYTES) {
     const data = new Uint8Array(sizeBytes);
     let position = 0;

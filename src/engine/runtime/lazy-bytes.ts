@@ -1,28 +1,45 @@
+/** Bytes that are read or made when they are asked for. */
+export interface DeferredBytes {
+  sizeBytes: number;
+  /** Those from `start`, which begins a tensor, to its end. */
+  read(start: number, end: number): Uint8Array<ArrayBuffer>;
+}
+
 /**
- * A Blob for ONNX Runtime's builds without JSPI, which keep every external file in JavaScript's memory as a whole while a
- * session is made: an array that reads the parts they copy out of it, one at a time. They (1.30) ask it for nothing but
- * `byteLength` and `subarray`, from the thread that makes the session.
+ * For ONNX Runtime, which copies the parts of external files one by one while it makes a session: an array that has the parts
+ * made then. Its builds without JSPI (1.30) ask an array for nothing but `byteLength` and `subarray`, from the thread that
+ * makes the session; that with JSPI takes Blobs, and streams them.
  */
 class LazyBytes extends Uint8Array<ArrayBuffer> {
-  readonly #blob: Blob;
+  readonly #bytes: DeferredBytes;
 
-  constructor(blob: Blob) {
+  constructor(bytes: DeferredBytes) {
     super(new ArrayBuffer(0));
-    this.#blob = blob;
+    this.#bytes = bytes;
     // The array's own property is an accessor that subclasses cannot override in TypeScript.
-    Object.defineProperty(this, 'byteLength', { value: blob.size });
+    Object.defineProperty(this, 'byteLength', { value: bytes.sizeBytes });
   }
 
-  override subarray(start = 0, end = this.#blob.size): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(new FileReaderSync().readAsArrayBuffer(this.#blob.slice(start, end)));
+  override subarray(start = 0, end = this.#bytes.sizeBytes): Uint8Array<ArrayBuffer> {
+    return this.#bytes.read(start, end);
   }
 }
+
+/** Such an array. */
+export const toLazyBytes = (bytes: DeferredBytes): Uint8Array => new LazyBytes(bytes);
 
 /** Files of at most so many bytes are read as a whole: hundreds of tensors one by one take longer than the session. */
 const WHOLE_BYTES = 32e6;
 
-/** A small Blob's bytes. Of a large one such an array where the thread can wait for a disk, as workers can; else the Blob. */
+/**
+ * A small Blob's bytes. A large one is read part by part where the thread can wait for a disk, as workers can, or else stays
+ * what it is.
+ */
 export async function readLazily(blob: Blob): Promise<Blob | Uint8Array> {
   if (blob.size <= WHOLE_BYTES) return new Uint8Array(await blob.arrayBuffer());
-  return 'FileReaderSync' in globalThis ? new LazyBytes(blob) : blob;
+  if (!('FileReaderSync' in globalThis)) return blob;
+  return toLazyBytes({
+    sizeBytes: blob.size,
+    read: (start, end) => new Uint8Array(new FileReaderSync().readAsArrayBuffer(blob.slice(start, end))),
+  });
 }

@@ -4,7 +4,7 @@ import type { BackendInfo } from '#protocol/engine-host.ts';
 import { encodeOnnx } from '#engine/graph/onnx.ts';
 import { AppError } from '#protocol/error.ts';
 import { traced } from '#protocol/trace.ts';
-import { readLazily } from './lazy-bytes.ts';
+import { readLazily, toLazyBytes, type DeferredBytes } from './lazy-bytes.ts';
 import { createTaskQueue } from './queue.ts';
 
 /** The API of onnxruntime-web; the same in every build. */
@@ -30,7 +30,7 @@ export type TensorValue =
 /** Raw bytes a graph refers to by file name. */
 export interface ExternalData {
   path: string;
-  data: Blob | Uint8Array;
+  data: Blob | Uint8Array | DeferredBytes;
 }
 
 export interface SessionOptions {
@@ -114,16 +114,18 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
   };
 
   // The JSPI build streams Blobs to where the weights go.
-  const toExternalData = async ({ path, data }: ExternalData): Promise<ExternalData> => ({
-    path,
-    data: data instanceof Blob && build.name !== 'jspi' ? await readLazily(data) : data,
-  });
+  const toExternalData = async ({ path, data }: ExternalData) => {
+    if ('read' in data) return { path, data: toLazyBytes(data) };
+    return { path, data: data instanceof Blob && build.name !== 'jspi' ? await readLazily(data) : data };
+  };
 
   const executionProviders: OrtModule.InferenceSession.ExecutionProviderConfig[] =
     device === null ? ['wasm'] : [{ name: 'webgpu', device, validationMode: 'wgpuOnly' }];
 
-  async function createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
-    const session = await queue.add(async () => {
+  // Apart from what is returned below: what the functions of one call share lives as long as any of them, and the weights would
+  // be kept beside the session.
+  const load = (model: Uint8Array, options: SessionOptions): Promise<OrtModule.InferenceSession> =>
+    queue.add(async () => {
       try {
         return await ort.InferenceSession.create(model, {
           executionProviders,
@@ -148,6 +150,11 @@ export async function openRuntime({ build, device, description }: RuntimeSetup):
       }
     });
 
+  async function createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
+    return toSession(await load(model, options));
+  }
+
+  function toSession(session: OrtModule.InferenceSession): Session {
     const metadata = new Map(session.inputMetadata.map((input) => [input.name, input]));
     const tensorMetadata = (name: string) => {
       const found = metadata.get(name);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readGeneratedFile, WeightBinder } from '#engine/graph/weight-binder.ts';
+import { deferGeneratedFile, readGeneratedFile, WeightBinder } from '#engine/graph/weight-binder.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import { joinSources, tensorsOf } from '../../../support/random-weights.ts';
 
@@ -38,6 +38,29 @@ describe('WeightBinder', () => {
     const bytes = await new Blob(parts).arrayBuffer();
     expect(bytes.byteLength).toBe(generated.sizeBytes);
     expect([...new Float32Array(bytes, 0, 3), ...new Float32Array(bytes, 64, 2)]).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('makes what is derived of a weight when it is asked for', async () => {
+    const binder = new WeightBinder(computed, 'unet.weights');
+    binder.take('merged', [3]);
+    const { info, location } = binder.derive('second', [2], {
+      suffix: 'doubled',
+      shape: ([length = 0]) => [2, length],
+      make: (weight) => Float32Array.of(...weight, ...weight),
+    });
+    expect(info).toEqual({ name: 'second.doubled', type: 'float32', shape: [2, 2] });
+    expect(location).toEqual({ file: 'unet.weights', offset: 64, length: 16 });
+    expect(binder.left).toEqual([]);
+    const { generated } = binder;
+    if (!generated) throw new Error('no file');
+    const file = await deferGeneratedFile(generated, computed);
+    expect(file.sizeBytes).toBe(80);
+    const numbersAt = (start: number) => [...new Float32Array(file.read(start).buffer)];
+    expect([0, 64].map(numbersAt)).toEqual([
+      [1, 2, 3],
+      [4, 5, 4, 5],
+    ]);
+    expect(() => file.read(12)).toThrow('No tensor of unet.weights begins at 12.');
   });
 
   test('counts what was taken and what is left', () => {
