@@ -168,6 +168,45 @@ test('a request in the moment of opening waits for the engine', async ({ app }) 
   expect(statuses).toEqual([200, 200, 200]);
 });
 
+/** What V8 did with WebAssembly while something ran, by the names of its trace events. */
+async function traceWasm(page: Page, run: () => Promise<unknown>): Promise<ReadonlySet<string>> {
+  const session = await page.context().newCDPSession(page);
+  const names = new Set<string>();
+  session.on('Tracing.dataCollected', ({ value }) => {
+    for (const { name } of value as { name: string }[]) if (name.startsWith('wasm.')) names.add(name);
+  });
+  await session.send('Tracing.start', {
+    traceConfig: {
+      includedCategories: ['v8.wasm', 'disabled-by-default-v8.wasm.detailed'],
+      excludedCategories: ['*'],
+    },
+    transferMode: 'ReportEvents',
+  });
+  await run();
+  const complete = new Promise<void>((resolve) => session.once('Tracing.tracingComplete', () => resolve()));
+  await session.send('Tracing.end');
+  await complete;
+  await session.detach();
+  return names;
+}
+
+test('later starts fetch the runtime from the cache, with its compiled code', async ({ studio: app }) => {
+  const start = async () => {
+    await app.reload();
+    await call(app, '/sdapi/v1/txt2img', { ...REQUEST, steps: 1, width: 64, height: 64 });
+  };
+  await start();
+  const fetched: string[] = [];
+  app.context().on('request', (request) => {
+    if (request.serviceWorker() && request.url().endsWith('.wasm')) fetched.push(request.url());
+  });
+  const findsCode = async () => (await traceWasm(app, start)).has('wasm.Deserialize');
+  // The browser compiles at leisure, and keeps what it has when it is done with a part: on a busy machine not by the second start.
+  let starts = 1;
+  while (!(await findsCode())) expect(++starts).toBeLessThan(5);
+  expect(fetched).toEqual([]);
+});
+
 test('without headers from the host, the service worker isolates the page', async ({ page }) => {
   const { serveFolder } = await import('../support/server.ts');
   const server = await serveFolder('dist', false);

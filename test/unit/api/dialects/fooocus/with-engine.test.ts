@@ -66,28 +66,35 @@ function generate(route: string, changes: Json): Promise<Uint8Array> {
   return imageOf(post(api, `/v2/generation/${route}`, body));
 }
 
+/** Images that several tests look at, each generated once. */
+const generated = new Map<string, Promise<Uint8Array>>();
+
+function once(route: string, changes: Json): Promise<Uint8Array> {
+  const key = JSON.stringify([route, changes]);
+  const image = generated.get(key) ?? generate(route, changes);
+  generated.set(key, image);
+  return image;
+}
+
+const resized = () => once('image-upscale-vary', { uov_method: 'Upscale (Fast 2x)' });
+const inpainted = () => once('image-inpaint-outpaint', { input_mask: base64Of(maskPng(SIDE, SIDE, 64)) });
 const vary = (changes: Json) => generate('image-upscale-vary', { uov_method: 'Vary (Subtle)', ...changes });
 const inpaint = (changes: Json) => generate('image-inpaint-outpaint', changes);
 
 describe('on the built-in model', () => {
-  it('a variation keeps more of the image the weaker it is, and is the same for the same seed', async () => {
-    const [subtle, again, strong] = [
-      await vary({ advanced_params: { overwrite_vary_strength: 0.2 } }),
+  it('a variation keeps more of the image the weaker it is', async () => {
+    const [subtle, strong] = [
       await vary({ advanced_params: { overwrite_vary_strength: 0.2 } }),
       await vary({ uov_method: 'Vary (Strong)' }),
     ];
     expect(decodePng(subtle)).toMatchObject({ width: 1024, height: 1024 });
-    expect(again).toEqual(subtle);
-    const large = await generate('image-upscale-vary', { uov_method: 'Upscale (Fast 2x)' });
+    const large = await resized();
     expect(compareImages(subtle, large).mean).toBeLessThan(compareImages(strong, large).mean);
   });
 
   it('upscaling is close to the image', async () => {
-    const [upscaled, resized] = [
-      await generate('image-upscale-vary', { uov_method: 'Upscale (2x)' }),
-      await generate('image-upscale-vary', { uov_method: 'Upscale (Fast 2x)' }),
-    ];
-    const { mean } = compareImages(upscaled, resized);
+    const upscaled = await generate('image-upscale-vary', { uov_method: 'Upscale (2x)' });
+    const { mean } = compareImages(upscaled, await resized());
     expect(mean).toBeGreaterThan(0.1);
     expect(mean).toBeLessThan(40);
   });
@@ -100,8 +107,7 @@ describe('on the built-in model', () => {
   });
 
   it('inpainting leaves what is far from the mask as it is', async () => {
-    const image = await inpaint({ input_mask: base64Of(maskPng(SIDE, SIDE, 64)) });
-    const [made, given] = [decodePng(image), decodePng(sky)];
+    const [made, given] = [decodePng(await inpainted()), decodePng(sky)];
     expect(made).toMatchObject({ width: SIDE, height: SIDE });
     let changed = 0;
     for (let pixel = 0; pixel < SIDE * SIDE; pixel++) {
@@ -144,11 +150,11 @@ describe('on the built-in model', () => {
   it('inpainting from nothing, or a smaller field, is another image', async () => {
     const input_mask = base64Of(maskPng(SIDE, SIDE, 64));
     const images = [
-      await inpaint({ input_mask, advanced_params: { inpaint_strength: 0.9 } }),
+      await inpainted(),
       await inpaint({ input_mask, advanced_params: { inpaint_disable_initial_latent: true } }),
       await inpaint({
         input_mask,
-        advanced_params: { inpaint_strength: 0.9, inpaint_respective_field: 0.3 },
+        advanced_params: { inpaint_respective_field: 0.3 },
       }),
     ];
     expect(new Set(images.map(base64Of)).size).toBe(images.length);
@@ -163,15 +169,15 @@ describe('on the built-in model', () => {
         (i) => i % channels === 3 || data[i] === 0,
       );
     };
-    const resized = (black_out_nsfw: boolean) =>
+    const checked = (black_out_nsfw: boolean) =>
       generate('image-upscale-vary', {
         uov_method: 'Upscale (Fast 2x)',
         advanced_params: { black_out_nsfw },
       });
     const varied = vary({ advanced_params: { black_out_nsfw: true, overwrite_vary_strength: 0.2 } });
-    expect([await resized(true), await varied].map(isBlack)).toEqual([true, true]);
-    expect(isBlack(await resized(false))).toBe(false);
+    expect([await checked(true), await varied].map(isBlack)).toEqual([true, true]);
+    expect(isBlack(await checked(false))).toBe(false);
     await tab.host.updateSettings({ 'app.safety_threshold': null });
-    expect(await resized(true)).toEqual(await resized(false));
+    expect(await checked(true)).toEqual(await resized());
   });
 });
