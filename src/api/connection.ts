@@ -5,6 +5,7 @@ type HostQuestion =
   | 'submit'
   | 'wait'
   | 'answered'
+  | 'begun'
   | 'job'
   | 'jobs'
   | 'jobIds'

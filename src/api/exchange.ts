@@ -213,6 +213,10 @@ export class Exchange {
       session: this.#server.session,
       ask,
       submit,
+      begun: async () => {
+        const request = { requestKey: await this.#requestKey(received), session: this.#server.session };
+        return ask((host) => host.begun(request));
+      },
       run: async (job, reply, stop) => {
         if (signal.aborted) throw new AppError('cancelled', 'The request was cancelled.');
         const ending = stop ? AbortSignal.any([signal, stop]) : signal;

@@ -40,6 +40,8 @@ export interface Call<Body, Query> {
    * @throws AppError its failure; `cancelled` when the client has gone
    */
   run: (job: Job, reply?: JobOrigin['reply'], stop?: AbortSignal) => Promise<JobRecord>;
+  /** Where a job of this request came from that an earlier run of the service worker began and did not answer. */
+  begun: () => Promise<JobOrigin | undefined>;
   /** Queues a job without waiting; it outlives the request. */
   submit: (job: Job, reply?: JobOrigin['reply']) => Promise<JobId>;
   /** Names parameters without effect in the answer's `X-Ignored-Parameters`. */

@@ -3,6 +3,7 @@ import { toAppError, type AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
 import type { AnyPack } from '#protocol/model.ts';
 import { traced } from '#protocol/trace.ts';
+import { measureSpeed } from './measure-speed.ts';
 import { openAddOns } from './models/add-ons.ts';
 import { createDevice, emptyDevice, type Device } from './models/device.ts';
 import { readNoiseModel } from './models/model.ts';
@@ -92,6 +93,12 @@ export function createEngine(
     async unload() {
       const opened = await device;
       if (opened) await emptyDevice(opened);
+    },
+    async measureSpeed() {
+      const opened = await open();
+      // A model beside it may not leave enough memory.
+      await emptyDevice(opened);
+      return traced('measure the speed', () => measureSpeed(opened.runtime));
     },
     async samplingPlan(pack, sampler, steps) {
       const noiseModel = await readNoiseModel(pack, filesOf(pack));

@@ -113,6 +113,7 @@ export function createEngineProcess(
         clearTimeout(force);
       }
     },
+    measureSpeed: (): Promise<number> => use(({ engine }) => engine.measureSpeed()),
     samplingPlan: (pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary> =>
       use(({ engine }) => engine.samplingPlan(pack, choice, steps)),
     /** Null where no worker is running; none is started for it. */

@@ -1,6 +1,12 @@
 import type { GalleryPage, HostEvent } from '#protocol/engine-host.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
-import { isFiltered, matcherOf, type GalleryQuery, type MadeBy } from '#protocol/gallery.ts';
+import {
+  isFiltered,
+  matcherOf,
+  type GalleryPrompt,
+  type GalleryQuery,
+  type MadeBy,
+} from '#protocol/gallery.ts';
 import type { GalleryImage, ImageId, JobId, JobRecord, StoredImage } from '#protocol/job.ts';
 import type { ModelId } from '#protocol/model.ts';
 import { factsOf } from '#protocol/tasks.ts';
@@ -244,6 +250,10 @@ export function createFinishedImages(images: Images, marks: ImageMarks, emit: (e
       const next = keys.length > limit && last ? last.slice(0, 3).join(' ') : null;
       return { items: items.map(toGalleryImage), next, total };
     },
+
+    /** See {@link EngineHost.galleryPrompts}. */
+    prompts: async (): Promise<GalleryPrompt[]> =>
+      (await keysOf({})).map(([, , id, prompt]) => ({ id, prompt })),
 
     /** See {@link EngineHost.galleryIds}. */
     ids: async (query: GalleryQuery): Promise<ImageId[]> => (await keysOf(query)).map(([, , id]) => id),

@@ -1,5 +1,6 @@
 import { proxy, type Remote } from 'comlink';
 import type { BackendInfo, EngineHost, HostEvent, StopWatching } from '#protocol/engine-host.ts';
+import { speedSetting } from '#protocol/device-speed.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import { imageIdOf, type JobId, type JobRecord } from '#protocol/job.ts';
@@ -140,6 +141,7 @@ export async function createEngineHost(parts: HostParts) {
       submit: (id, job, origin) => queue.submit(id, job, origin),
       wait: (id) => queue.wait(id),
       answered: (id) => queue.answered(id),
+      begun: (request) => queue.begun(request),
       job: (id) => queue.find(id),
       jobs: () => queue.all(),
       jobIds: (client) => queue.idsOf(client),
@@ -185,6 +187,17 @@ export async function createEngineHost(parts: HostParts) {
       setKey: (service, key) => parts.keys.put(service, key),
       keys: () => parts.keys.services(),
 
+      async measureSpeed() {
+        const unfinished = await queue.unfinished();
+        if (unfinished.some(({ id }) => queue.runningOn(id) === 'local')) {
+          throw new AppError(
+            'invalid_request',
+            'The speed cannot be measured while a job runs. Wait until it is done, or stop it.',
+          );
+        }
+        const speed = await engine.measureSpeed();
+        if (backend) await update(speedSetting(backend, speed));
+      },
       samplingPlan: (choice, steps, model) => engine.samplingPlan(packs.findModel(model), choice, steps),
       countTokens: (texts, model) =>
         packs.isInstalled(model)
@@ -202,6 +215,10 @@ export async function createEngineHost(parts: HostParts) {
       async galleryIds(query) {
         await queue.ready;
         return images.ids(query);
+      },
+      async galleryPrompts() {
+        await queue.ready;
+        return images.prompts();
       },
       async galleryModels() {
         await queue.ready;

@@ -316,6 +316,18 @@ export function createJobQueue(
       else await change(entry, { origin });
     },
 
+    /** Where a job came from whose request has been sent again, see {@link isRestarted}; of whichever of its runs. */
+    async begun({
+      requestKey,
+      session,
+    }: Pick<JobOrigin, 'requestKey' | 'session'>): Promise<JobOrigin | undefined> {
+      await ready;
+      const origins = [...requests.origins(), ...[...live.values()].map(({ record }) => record.origin)];
+      return origins.find(
+        (origin) => requestKey !== null && origin.requestKey === requestKey && origin.session !== session,
+      );
+    },
+
     find,
 
     /** Every job, oldest first. */

@@ -40,6 +40,8 @@ export function createOpenRequests() {
       if (origin.requestKey !== null && stage !== 'cancelled') open.set(id, { origin, endedAt: Date.now() });
     },
     close: (id: JobId): boolean => open.delete(id),
+    /** Where the jobs came from that have ended and are not answered. */
+    origins: (): JobOrigin[] => [...open.values()].map(({ origin }) => origin),
     /**
      * The ended job that a restarted fetch had started, which now answers it instead of a second one.
      * @param live the origins of the jobs that wait or run: the earlier runs of a script count as long as its last one

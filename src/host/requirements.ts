@@ -24,6 +24,7 @@ const kinds: Readonly<Record<PackKind, { article: 'a' | 'an'; name: string; othe
   },
   'ip-adapter': { article: 'an', name: 'IP-Adapter', otherwise: 'remove its image prompt' },
   'clip-vision': { article: 'a', name: 'CLIP vision model', otherwise: 'remove the image prompt' },
+  'inpaint-patch': { article: 'an', name: 'inpaint patch', otherwise: 'inpaint without it' },
 };
 
 /** The packs on this machine. */

@@ -13,6 +13,7 @@ import {
   type Installable,
   type PackStorage,
 } from './install-pack.ts';
+import { guessPrediction, isImportedFamily, modelFacts } from './offers/families.ts';
 import { toPackFile, type Finding, type PackDraft } from './offers/finding.ts';
 import { fingerprint, inspectListing } from './offers/inspect.ts';
 import { toFileStem } from './pack-names.ts';
@@ -206,7 +207,12 @@ export function createLibrary(parts: LibraryParts): LibraryWorker {
       return id;
     },
 
-    catalogue: () => [...catalogue],
+    catalogue: () =>
+      catalogue.map((entry) => {
+        const { kind, family, title } = entry;
+        if (kind !== 'model' || !isImportedFamily(family)) return { ...entry, values: null };
+        return { ...entry, values: modelFacts(family, title, guessPrediction(family, title)).defaults };
+      }),
   };
 }
 

@@ -25,7 +25,6 @@ export const CAPABILITIES = {
   'image-prompt': { title: 'image prompts', built: true, pack: 'ip-adapter' },
   'image-embedding': { title: 'reading what PyTorch has saved of an image', built: false, pack: null },
   'control-preprocessor': { title: 'preprocessors that run a network', built: true, pack: 'preprocessor' },
-  'image-prompt-parts': { title: 'regions and layer weights of IP-Adapters', built: false, pack: null },
   'face-restoration': { title: 'face restoration', built: true, pack: null },
   interrogate: { title: 'a model that describes images', built: true, pack: null },
   'find-mask': { title: 'finding masks in images', built: true, pack: 'finder' },

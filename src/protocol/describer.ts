@@ -37,13 +37,20 @@ export interface TagRules {
   leaveOut: readonly string[];
 }
 
-/** An installed caption model: one sentence. */
+/** An installed caption model: one sentence, or more of those that can say more. */
 export interface CaptionerDescriber {
   kind: 'captioner';
   model: ModelId;
-  /** The sentence ends after so many tokens, if not before. */
+  /** The text ends after so many tokens, if not before. */
   maxTokens: number;
+  /** How much is said; `sentence` by default. Only Florence-2 has a choice. */
+  extent?: CaptionExtent;
 }
+
+/** How much Florence-2 says of an image. */
+export const CAPTION_EXTENTS = ['sentence', 'details', 'paragraph'] as const;
+
+export type CaptionExtent = (typeof CAPTION_EXTENTS)[number];
 
 /** A1111's defaults; those of other services are not known. */
 export const DEFAULT_TAG_RULES: TagRules = {
@@ -55,14 +62,37 @@ export const DEFAULT_TAG_RULES: TagRules = {
   leaveOut: [],
 };
 
-/** Tokens of a caption at most; A1111's `interrogate_clip_max_length`. */
-const CAPTION_TOKENS = 48;
+/** Tokens of a caption at most; of a sentence A1111's `interrogate_clip_max_length`. */
+const CAPTION_TOKENS: Readonly<Record<CaptionExtent, number>> = {
+  sentence: 48,
+  details: 128,
+  paragraph: 256,
+};
+
+/** How a description is asked for. */
+interface DescribeOptions {
+  rules?: TagRules;
+  extent?: CaptionExtent;
+  /** What goes with the extent by default. */
+  maxTokens?: number;
+}
 
 /** Describes images by a pack: the included describer, a caption model or a tagger. */
 export function describerOf(
-  { id, kind }: Pick<AddOnPack, 'id' | 'kind'>,
-  { rules = DEFAULT_TAG_RULES, maxTokens = CAPTION_TOKENS }: { rules?: TagRules; maxTokens?: number } = {},
+  pack: Pick<AddOnPack, 'id' | 'kind' | 'network'>,
+  {
+    rules = DEFAULT_TAG_RULES,
+    extent = 'sentence',
+    maxTokens = CAPTION_TOKENS[extent],
+  }: DescribeOptions = {},
 ): Describer {
+  const { id, kind } = pack;
   if (id === INCLUDED.describer.id) return { kind: 'built-in', as: 'prompt' };
-  return kind === 'tagger' ? { kind, model: id, rules } : { kind: 'captioner', model: id, maxTokens };
+  if (kind === 'tagger') return { kind, model: id, rules };
+  return { kind: 'captioner', model: id, maxTokens, ...(hasExtents(pack) && { extent }) };
+}
+
+/** Whether a caption model can say more than a sentence. */
+export function hasExtents({ network }: Pick<AddOnPack, 'network'>): boolean {
+  return network === 'florence2';
 }

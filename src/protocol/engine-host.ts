@@ -1,4 +1,4 @@
-import type { GalleryQuery } from './gallery.ts';
+import type { GalleryPrompt, GalleryQuery } from './gallery.ts';
 import type {
   GalleryImage,
   ImageId,
@@ -110,6 +110,11 @@ export interface EngineHost {
   wait(id: JobId): Promise<JobRecord>;
   /** The request that asked for a job has its answer: the next one like it asks for another job. */
   answered(id: JobId): Promise<void>;
+  /**
+   * Where a job of this request came from that an earlier run of the service worker began and did not answer: the request has been
+   * sent again. Undefined for a request of its own.
+   */
+  begun(request: Pick<JobOrigin, 'requestKey' | 'session'>): Promise<JobOrigin | undefined>;
   job(id: JobId): Promise<JobRecord | undefined>;
   /** All stored jobs, oldest first. */
   jobs(): Promise<JobRecord[]>;
@@ -146,6 +151,12 @@ export interface EngineHost {
   removeModel(id: ModelId): Promise<void>;
   selectModel(id: ModelId): Promise<void>;
 
+  /**
+   * Measures in at most ten seconds how fast this device generates, and keeps it as a setting: `device-speed.ts`.
+   * @throws AppError `invalid_request` while a job runs on this device
+   */
+  measureSpeed(): Promise<void>;
+
   /** Plans a run without running it. @throws AppError `invalid_request`, `model_not_found`, `unsupported_feature` */
   samplingPlan(choice: SamplerChoice, steps: number, model: ModelId): Promise<SamplingSummary>;
 
@@ -180,6 +191,8 @@ export interface EngineHost {
   gallery(limit: number, after?: string, query?: GalleryQuery): Promise<GalleryPage>;
   /** The ids of all images that are meant, in order. */
   galleryIds(query: GalleryQuery): Promise<ImageId[]>;
+  /** The prompts of all images that are not deleted, newest first, read without the images. */
+  galleryPrompts(): Promise<GalleryPrompt[]>;
   /** The checkpoints that images in storage were generated with. */
   galleryModels(): Promise<ModelId[]>;
   /** One that is not deleted. */

@@ -43,6 +43,12 @@ export interface EngineWorker {
   skip(): void;
   /** Frees what is loaded. */
   unload(): Promise<void>;
+  /**
+   * Measures how fast the device computes what diffusion consists of, in some seconds. Frees what is loaded.
+   * @returns multiply-adds per second
+   * @throws AppError `device_lost`, `out_of_memory`
+   */
+  measureSpeed(): Promise<number>;
   /** Plans a run without running it. @throws AppError `invalid_request`, `unsupported_feature` */
   samplingPlan(pack: ModelPack, choice: SamplerChoice, steps: number): Promise<SamplingSummary>;
   /**

@@ -1,7 +1,7 @@
-import type { ModelId } from './model.ts';
+import { usableAddOns, type AddOnInfo, type ModelId } from './model.ts';
 
 /** What is looked for in an image, and what finds it. */
-export type Finder = EverythingFinder | FaceFinder | PersonFinder | SalientFinder | PointFinder;
+export type Finder = EverythingFinder | FaceFinder | PersonFinder | SalientFinder | PointFinder | TextFinder;
 
 /** How many regions count. */
 interface Limited {
@@ -49,4 +49,46 @@ export interface FinderPoint {
   x: number;
   y: number;
   isWanted: boolean;
+}
+
+/** What words name, by an installed Grounding DINO or OWL-ViT. One region for each thing, the most certain first. */
+export interface TextFinder extends Limited {
+  kind: 'text';
+  model: ModelId;
+  /** A Segment Anything that outlines what is in each rectangle; without it the rectangles are the regions. */
+  segmenter?: ModelId;
+  /** Several things have full stops between them: `cat. red hat`. */
+  text: string;
+  /**
+   * 0 … 1: how certain a thing has to be, as Grounding DINO rates it: {@link BOX_THRESHOLD} is usual. OWL-ViT's numbers are a
+   * third of that (its own usual threshold is 0.1), and are compared with a third of it.
+   */
+  threshold: number;
+  /** Pixels that a rectangle grows by on each side, or below 0 shrinks, before anything else is done with it. */
+  grow?: number;
+}
+
+/** Fooocus' default. */
+export const BOX_THRESHOLD = 0.3;
+
+/** The networks that find what words name, the best first; named as in library/offers/onnx-kinds.ts. */
+const TEXT_NETWORKS = ['grounding-dino', 'owlvit'] as const;
+
+/** What is installed of the networks that find what words name, and what outlines it. */
+export interface TextFinderModels {
+  model: ModelId;
+  segmenter?: ModelId;
+}
+
+/** What finds by words with what is installed; undefined where nothing does. */
+export function textFinderModels(addOns: readonly AddOnInfo[]): TextFinderModels | undefined {
+  const finders = usableAddOns(addOns, 'finder');
+  const [model] = TEXT_NETWORKS.flatMap((network) => finders.filter(({ pack }) => pack.network === network));
+  const segmenter = segmenterOf(addOns);
+  return model && { model: model.pack.id, ...(segmenter !== undefined && { segmenter }) };
+}
+
+/** The installed Segment Anything; undefined where there is none. */
+export function segmenterOf(addOns: readonly AddOnInfo[]): ModelId | undefined {
+  return usableAddOns(addOns, 'finder').find(({ pack }) => pack.network === 'sam')?.pack.id;
 }

@@ -1,3 +1,4 @@
+import type { ImageId } from './job.ts';
 import type { ModelId } from './model.ts';
 
 /** How an image came to be: from a text alone, from an image, from a masked image, or by upscaling one. */
@@ -22,6 +23,12 @@ export interface GalleryQuery {
   /** Those in the bin instead. */
   deleted?: boolean;
   oldestFirst?: boolean;
+}
+
+/** An image of the gallery by what it was made with, for those who look through all of them. */
+export interface GalleryPrompt {
+  id: ImageId;
+  prompt: string;
 }
 
 /** What a query looks at. */

@@ -1,4 +1,4 @@
-import type { AddOnKind, Licence, ModelFamily, ModelId } from './model.ts';
+import type { AddOnKind, Licence, ModelDefaults, ModelFamily, ModelId } from './model.ts';
 
 /** Where something to import is. */
 export type ImportSource =
@@ -29,7 +29,7 @@ export interface ImportOffer {
   title: string;
   kind: 'model' | AddOnKind | 'unknown';
   family: ModelFamily | 'other' | null;
-  format: 'safetensors' | 'onnx' | 'unknown';
+  format: 'safetensors' | 'onnx' | 'torch' | 'unknown';
   /** A sentence for people: what it is, such as “SDXL checkpoint, float16, 2.6 billion parameters”. */
   summary: string;
   /** Element type of most of its numbers, such as `float16`. */
@@ -67,6 +67,8 @@ export interface CatalogueEntry {
   sizeBytes: number;
   /** While it runs, about; null where it is unknown. */
   memoryBytes: number | null;
+  /** What a model is run with unless something else is chosen; null for add-ons. */
+  values: Pick<ModelDefaults, 'steps' | 'guidanceScale'> | null;
   licence: Licence;
   /** Whose work it is. */
   credits: string;

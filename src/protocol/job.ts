@@ -135,6 +135,17 @@ export interface MaskedInit extends Omit<ImageInit, 'from'> {
   hide?: number;
   /** A1111's *Soft inpainting*. */
   soft?: SoftInpainting;
+  /**
+   * What makes an SDXL checkpoint an inpainting model, as in Fooocus: a head that shows its UNet the image and the mask, and changes
+   * of its weights. A refiner is not changed.
+   */
+  patch?: InpaintPatchSpec;
+}
+
+/** Two packs of the kind `inpaint-patch`. */
+export interface InpaintPatchSpec {
+  head: ModelId;
+  weights: ModelId;
 }
 
 /** A1111's `resize_mode` 0 … 3: how an init image is brought to the size of its pass. */
@@ -470,6 +481,10 @@ export interface ImagePromptSpec {
   fit: 'crop' | 'stretch' | 'face';
   /** 1 is what it was trained for; the image prompts of a job add up. */
   weight: number;
+  /** An image file, stretched over the image: white where it is shown in full … black where it is not. */
+  region?: Blob;
+  /** What it counts in each block that attends to prompts, in the order they run in, in place of `weight`; 0 beyond the last. */
+  layerWeights?: readonly number[];
   /** See {@link ControlSpec.passes}. */
   passes?: ControlSpec['passes'];
   /** 0 … 1: the part of the run in which it takes part. */
@@ -519,6 +534,11 @@ export interface GraphOptions {
   freeU?: { b1: number; b2: number; s1: number; s2: number; version: 1 | 2 };
   /** 0 … 0.75: the part of the image's tokens that is merged away where there are the most. */
   tokenMerging?: number;
+  /**
+   * The whole UNet runs once in so many evaluations, 2 or more; in between only its outermost layers do, on what the others gave
+   * last. See engine/models/deep-cache.ts.
+   */
+  deepCache?: number;
 }
 
 /** A LoRA and how much of it: 1 is what it was trained for. */

@@ -80,7 +80,9 @@ export type AddOnKind =
   | 'prompt-expansion'
   | 'ip-adapter'
   /** The image encoder of IP-Adapters. */
-  | 'clip-vision';
+  | 'clip-vision'
+  /** Makes checkpoints inpaint as Fooocus does: a head, or changes of the UNet's weights. */
+  | 'inpaint-patch';
 
 /** Everything that can be required by a job. */
 export type PackKind = 'model' | AddOnKind;
@@ -88,7 +90,7 @@ export type PackKind = 'model' | AddOnKind;
 /** What changes or completes a model, or reads its images: one `.safetensors`, or ONNX graphs. */
 export interface AddOnPack extends Pack {
   kind: AddOnKind;
-  /** Which network its files hold, where the kind has several: `nsfw-mobilenet-v2`, `movenet` … */
+  /** Which network its files hold, where the kind has several: `nsfw-mobilenet-v2`, `movenet` …; of inpaint patches `head`, `v2.6` … */
   network?: string;
   /** Null where any family takes it, or where the file does not tell. */
   family: ModelFamily | null;

@@ -10,6 +10,7 @@ import {
   type GenerateJob,
   type Job,
   type LatentUpscaleMode,
+  type MaskedInit,
   type Pass,
   type PostStep,
   type Size,
@@ -75,6 +76,7 @@ const tasks: Tasks = {
       ...job.passes.flatMap(requirementsOfPass),
       ...job.images.flatMap(({ expansion }) => named('prompt-expansion', expansion?.model)),
       ...(job.init.from === 'noise' ? [] : upscalers([job.init.resizeBy])),
+      ...(job.init.from === 'masked' ? requirementsOfPatch(job.init) : []),
       ...(job.loras ?? []).flatMap(({ id }) => named('lora', id)),
       ...(job.promptOptions.embeddings ?? []).flatMap((id) => named('embedding', id)),
       ...(job.imagePrompts ?? []).flatMap(({ id, clipVision, fit }) => [
@@ -168,6 +170,8 @@ function requirementsOfFinder(finder: Finder): Requirement[] {
     case 'salient':
     case 'points':
       return [{ kind: 'finder', id: finder.model }];
+    case 'text':
+      return [{ kind: 'finder', id: finder.model }, ...named('finder', finder.segmenter)];
   }
 }
 
@@ -202,6 +206,10 @@ function requirementsOfPass({ model, vae, refiner, resizeBy }: Pass): Requiremen
   ];
 }
 
+function requirementsOfPatch({ patch }: Pick<MaskedInit, 'patch'>): Requirement[] {
+  return [...named('inpaint-patch', patch?.head), ...named('inpaint-patch', patch?.weights)];
+}
+
 /** The packs that a post step names. */
 export function requirementsOfStep(step: PostStep): Requirement[] {
   switch (step.kind) {
@@ -215,6 +223,7 @@ export function requirementsOfStep(step: PostStep): Requirement[] {
       return [
         ...requirementsOfFinder(step.finder),
         ...requirementsOfPass(step.pass),
+        ...requirementsOfPatch(step.inpaint),
         ...(step.prompts ?? []).flatMap((prompt) =>
           prompt === 'skip' ? [] : named('prompt-expansion', prompt.expansion?.model),
         ),

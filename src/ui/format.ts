@@ -22,6 +22,15 @@ export function formatSeconds(seconds: number): string {
   return rest === 0 ? `${Math.floor(whole / 60)} min` : `${Math.floor(whole / 60)} min ${rest} s`;
 }
 
+/** A length of time that is only roughly known: `8 s`, `40 s`, `3 min`, `2 h`. */
+export function formatAbout(seconds: number): string {
+  if (seconds < 1) return 'a second';
+  if (seconds < 9.5) return `${Math.round(seconds)} s`;
+  if (seconds < 57.5) return `${5 * Math.round(seconds / 5)} s`;
+  if (seconds < 3570) return `${Math.round(seconds / 60)} min`;
+  return `${Math.round(seconds / 3600)} h`;
+}
+
 /** Milliseconds as logs show them: `38 ms`, `4.2 s`. */
 export function formatMilliseconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : formatSeconds(ms / 1000);

@@ -13,7 +13,7 @@ import { BYTES_PER_ELEMENT, byteLength, type TensorInfo, type TensorSource } fro
 export const DEFLATED = 'deflated';
 
 /** No zlib stream yields more: 258 bytes of a match take two bits or more (zlib.net/zlib_tech.html). */
-const MAX_RATIO = 1032;
+export const MAX_RATIO = 1032;
 
 /**
  * A source whose deflated tensors are as they were before; they are inflated when they are read. Others pass unchanged.
@@ -84,12 +84,16 @@ function isType(type: unknown): type is TensorInfo['type'] {
   return typeof type === 'string' && Object.hasOwn(BYTES_PER_ELEMENT, type);
 }
 
-/** The content of a zlib stream; undefined if it is not one, or not of this length. Bytes beyond the length are dropped. */
-async function inflate(
+/**
+ * The content of a zlib stream, or of a raw one as archives have it; undefined if it is not one, or not of this length. Bytes beyond
+ * the length are dropped.
+ */
+export async function inflate(
   bytes: Uint8Array<ArrayBuffer>,
   length: number,
+  format: 'deflate' | 'deflate-raw' = 'deflate',
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const { readable, writable } = new DecompressionStream('deflate');
+  const { readable, writable } = new DecompressionStream(format);
   // Not through a Blob: each would go to the browser's process and back. What is wrong with the bytes the reader hears.
   const writer = writable.getWriter();
   writer.write(bytes).catch(() => undefined);

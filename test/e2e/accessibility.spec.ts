@@ -12,10 +12,15 @@ for (const { name, viewport, colorScheme } of VIEWS) {
   test(`axe finds nothing on any panel: ${name}`, async ({ app, server }) => {
     await app.setViewportSize(viewport);
     await app.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    for (const panel of ['create', 'models', 'api', 'settings']) {
+    for (const panel of ['create', 'gallery', 'models', 'api', 'settings']) {
       await app.goto(`${server.origin}/#/${panel}`);
       await app.reload();
       await expect(app.locator('main')).toBeVisible();
+      if (panel === 'settings')
+        await expect(app.getByText('Answer for hosts that clients have built in')).toBeVisible();
+      // What is folded away counts as well.
+      for (const details of await app.locator('main details').all())
+        await details.evaluate((element: HTMLDetailsElement) => (element.open = true));
       await app.evaluate(axe.source);
       const violations = await app.evaluate(async () => {
         const { axe: injected } = window as Window & typeof globalThis & { axe: typeof axe };

@@ -1,4 +1,5 @@
-import { expect, setSteps, test } from './app.ts';
+import type { Locator } from '@playwright/test';
+import { call, expect, setSteps, test } from './app.ts';
 
 test('by keyboard alone: an image is generated, a part of it marked and generated again', async ({
   studio: page,
@@ -75,4 +76,120 @@ test('a generated image that is dropped on the page gives its settings back', as
   await sheet.getByRole('button', { name: 'Use its settings' }).click();
   await expect(app.getByLabel('Prompt', { exact: true })).toHaveValue('yellow star');
   await expect(app.getByLabel('Seed', { exact: true })).toHaveValue('77');
+});
+
+test('a number is put right beside its field, a double click asks once, Stop is heard at once, and a reload loses nothing', async ({
+  studio: app,
+}) => {
+  const [prompt, stage] = [
+    app.getByLabel('Prompt', { exact: true }),
+    app.getByRole('region', { name: 'Stage' }),
+  ];
+  // The model is there.
+  await call(app, '/sdapi/v1/txt2img', { prompt: 'fog', steps: 1, width: 64, height: 64 });
+  await app.goto(app.url().replace(/#.*/, '#/create'));
+  await app.getByRole('radio', { name: 'Text' }).check();
+  await prompt.fill('a lighthouse in the fog');
+  await setSteps(app, 500);
+  const steps = app.getByRole('spinbutton', { name: 'Steps' });
+  await expect(app.getByRole('alert').filter({ hasText: 'Enter a number from 1 to 150.' })).toBeVisible();
+  await prompt.focus();
+  await app.keyboard.press('Control+Enter');
+  await expect(steps).toBeFocused();
+  await expect(stage.getByRole('button', { name: 'Stop' })).toHaveCount(0);
+
+  await steps.fill('150');
+  await app.getByRole('button', { name: /generate/i }).dblclick();
+  const stop = stage.getByRole('button', { name: 'Stop' });
+  await expect(stop).toBeVisible();
+  await expect(app.getByRole('region', { name: /^Next/ })).toHaveCount(0);
+  await stop.click();
+  await expect(stage.getByRole('button', { name: /^Stop/ })).toHaveCount(0, { timeout: 60_000 });
+
+  await app.reload();
+  await expect(prompt).toHaveValue('a lighthouse in the fog');
+  await expect(app.getByText('150 steps')).toBeVisible();
+  await setSteps(app, 20);
+});
+
+test('by keyboard alone: a file is imported, and an image is deleted and comes back', async ({
+  studio: page,
+}) => {
+  const reach = async (target: Locator) => {
+    const isReached = () => target.evaluate((element) => element === document.activeElement);
+    for (let presses = 0; presses < 80 && !(await isReached()); presses++) await page.keyboard.press('Tab');
+    await expect(target).toBeFocused();
+  };
+  const open = async (panel: string) => {
+    await reach(page.getByRole('link', { name: panel, exact: true }));
+    await page.keyboard.press('Enter');
+    await expect(page).toHaveTitle(`${panel} · Vitrine`);
+  };
+
+  await open('Models');
+  await reach(page.getByRole('button', { name: 'Choose files' }));
+  const choosing = page.waitForEvent('filechooser');
+  await page.keyboard.press('Enter');
+  await (await choosing).setFiles('test/fixtures/models/lora-kohya.safetensors');
+  const sheet = page.getByRole('dialog', { name: 'lora-kohya' });
+  await reach(sheet.getByRole('button', { name: 'Import' }));
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('article', { name: 'lora-kohya' })).toContainText('LoRA');
+
+  await open('Gallery');
+  const images = page.getByRole('button', { name: /^View large: / });
+  await expect(images.first()).toBeVisible();
+  const count = await images.count();
+  const title = (await images.first().getAttribute('aria-label')) ?? '';
+  await reach(images.first());
+  await page.keyboard.press('Delete');
+  await expect(images).toHaveCount(count - 1);
+  await reach(page.getByRole('button', { name: 'Undo' }));
+  await page.keyboard.press('Enter');
+  await expect(images).toHaveCount(count);
+  await expect(images.first()).toHaveAccessibleName(title);
+});
+
+test('by touch: results are swiped through, and two fingers zoom and move the editor', async ({
+  studio: page,
+}) => {
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  const session = await page.context().newCDPSession(page);
+  type Finger = readonly [x: number, y: number];
+  const touch = async (type: 'touchStart' | 'touchMove' | 'touchEnd', ...fingers: readonly Finger[]) => {
+    const touchPoints = fingers.map(([x, y], id) => ({ x, y, id }));
+    await session.send('Input.dispatchTouchEvent', { type, touchPoints });
+  };
+  await page.goto(page.url().replace(/#.*/, '#/create'));
+  for (const prompt of ['blue whale', 'green frog'])
+    await call(page, 'sdapi/v1/txt2img', { prompt, steps: 1, width: 256, height: 256 });
+  const stage = page.getByRole('region', { name: 'Stage' });
+  const shown = stage.getByRole('button', { name: /^View large/ });
+  await expect(shown).toHaveAccessibleName('View large: green frog');
+  await page.evaluate(() => scrollTo(0, 0));
+  const box = await shown.boundingBox();
+  if (!box) throw new Error('There is no image on the stage.');
+  const y = box.y + box.height / 2;
+  await touch('touchStart', [300, y]);
+  for (const x of [260, 220, 180, 140]) await touch('touchMove', [x, y]);
+  await touch('touchEnd');
+  await expect(shown).toHaveAccessibleName('View large: blue whale');
+
+  await stage.getByRole('button', { name: 'Edit' }).click();
+  const image = page.getByRole('application', { name: 'Mask editor' }).locator('img').first();
+  const [begin, middle] = [await image.boundingBox(), 195];
+  if (!begin) throw new Error('There is no image in the editor.');
+  const level = begin.y + begin.height / 2;
+  await touch('touchStart', [middle - 40, level], [middle + 40, level]);
+  for (const reach of [50, 60, 80])
+    await touch('touchMove', [middle - reach, level], [middle + reach, level]);
+  await touch('touchMove', [middle - 80, level + 50], [middle + 80, level + 50]);
+  await touch('touchEnd');
+  const end = await image.boundingBox();
+  expect((end?.width ?? 0) / begin.width).toBeCloseTo(2, 1);
+  expect((end?.y ?? 0) + (end?.height ?? 0) / 2).toBeCloseTo(level + 50, -1);
+  // Fingers that zoom mark nothing.
+  await expect(page.getByRole('button', { name: 'Undo (Ctrl+Z)' })).toBeDisabled();
+  await page.setViewportSize(before ?? { width: 1280, height: 720 });
 });

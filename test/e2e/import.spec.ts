@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Page } from '@playwright/test';
 import { serveHub } from '../support/hub-server.ts';
 import { pngOf } from '../support/images.ts';
@@ -116,14 +119,42 @@ test('an import from the disk that a reload cut goes on when the same file is ch
   await expect(card(page)).toHaveCount(1);
 });
 
-test('a model from an address: cut in the middle, it resumes where it stopped', async ({ page, server }) => {
+test('a model from an address: why it is not reached, and cut in the middle, it resumes where it stopped', async ({
+  page,
+  server,
+}) => {
   const file = `${NAME}.safetensors`;
   const bytes = new Uint8Array(await (await tinyCheckpoint({ vocabulary: 1000 })).arrayBuffer());
   const hub = await serveHub({ 'acme/models': { files: { [file]: bytes } } });
   try {
     await openApp(page, `${server.origin}/#/models`);
-    await page.getByLabel('Or a Hugging Face address').fill(`${hub.origin}/cdn/acme/models/-/-/${file}`);
-    await page.getByRole('button', { name: 'Look' }).click();
+    const look = async (address: string) => {
+      await page.getByLabel('Or a Hugging Face address').fill(address);
+      await page.getByRole('button', { name: 'Look' }).click();
+    };
+    const reason = page.getByRole('dialog').getByRole('alert');
+    const close = page.getByRole('dialog').getByRole('button', { name: 'Close' });
+    const again = page.getByRole('dialog').getByRole('button', { name: 'Try again' });
+
+    const other = createServer((_, response) => response.end('weights')).listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    await look(`http://127.0.0.1:${port}/${file}`);
+    await expect(reason).toContainText(`is there, but does not let other sites read ${file} (CORS)`);
+    other.closeAllConnections();
+    other.close();
+    await again.click();
+    await expect(reason).toContainText(`Nothing answers at 127.0.0.1:${port}`);
+    await close.click();
+    await page.context().setOffline(true);
+    await look(`https://models.invalid/${file}`);
+    await expect(reason).toContainText('This device is offline');
+    await page.context().setOffline(false);
+    await again.click();
+    await expect(reason).toContainText('Nothing answers at models.invalid: the name may be misspelled');
+    await close.click();
+
+    await look(`${hub.origin}/cdn/acme/models/-/-/${file}`);
     await expect(sheet(page)).toContainText(/Download\s*19 MB/);
 
     hub.cutOnce(file, 12_000_000);

@@ -72,6 +72,7 @@ async function generate(path: string, body: object, options: HostOptions) {
 export interface Progress {
   progress: number;
   current_image: string | null;
+  textinfo: string | null;
   state: { sampling_step: number; job_count: number; job_no: number };
 }
 

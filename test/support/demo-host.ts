@@ -85,6 +85,7 @@ export const demoEntries: readonly CatalogueEntry[] = [
     url: 'https://huggingface.co/example/diffusion/resolve/main/example.safetensors',
     sizeBytes: 4_265_146_304,
     memoryBytes: 3_500_000_000,
+    values: { steps: 25, guidanceScale: 7 },
     licence: {
       name: 'CreativeML OpenRAIL-M',
       url: 'https://huggingface.co/spaces/CompVis/stable-diffusion-license',
@@ -101,6 +102,7 @@ export const demoEntries: readonly CatalogueEntry[] = [
     url: 'https://huggingface.co/example/turbo',
     sizeBytes: 2_500_000_000,
     memoryBytes: null,
+    values: { steps: 4, guidanceScale: 1 },
     licence: { name: 'Research licence', url: 'https://huggingface.co/example/turbo', nonCommercial: true },
     credits: 'Example Labs',
     needsFloat16: true,

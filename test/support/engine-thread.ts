@@ -49,6 +49,7 @@ const engine: EngineWorker = {
   cancel: () => cancelled.resolve({ interrupted: true, notes: [] }),
   skip: () => undefined,
   unload: () => Promise.resolve(),
+  measureSpeed: () => Promise.resolve(40e9),
   samplingPlan: (_, __, steps) =>
     Promise.resolve({ sigmas: [1, 0], timesteps: [999], evaluations: steps, deterministic: true }),
   countTokens: () =>

@@ -106,6 +106,11 @@ export class FakeEngine implements EngineWorker {
     return Promise.resolve();
   }
 
+  /** Of a CPU with a few cores. */
+  measureSpeed(): Promise<number> {
+    return Promise.resolve(40e9);
+  }
+
   /** A straight line in the logarithm of sigma. */
   samplingPlan(...[, choice, steps]: Parameters<EngineWorker['samplingPlan']>) {
     const sampler = choice.family === 'k-diffusion' ? choice.sampler : choice.scheduler;
@@ -206,7 +211,8 @@ export class FakeEngine implements EngineWorker {
 /** Names what described. */
 function describedAs({ describer }: DescribeJob): TextArtifact {
   const { kind } = describer;
-  return { kind: 'text', text: `an image, by the ${kind} describer`, tags: [], describer: kind };
+  const extent = describer.kind === 'captioner' && describer.extent ? `${describer.extent} ` : '';
+  return { kind: 'text', text: `an image, ${extent}by the ${kind} describer`, tags: [], describer: kind };
 }
 
 /** Finds people at the left of a PNG, faces at the right, and at a point the 8 pixels around it. */

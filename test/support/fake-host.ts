@@ -99,6 +99,8 @@ interface Options {
   settings?: Settings;
   /** Milliseconds per step; 0 generates at once. */
   stepMs?: number;
+  /** Milliseconds for a tenth of a download. */
+  downloadMs?: number;
   /** Thrown in place of an image. */
   failure?: AppError;
   /** What every run notes. */
@@ -120,6 +122,7 @@ export function createFakeHost({
   addOns = [],
   settings = {},
   stepMs = 0,
+  downloadMs = 0,
   failure,
   notes = [],
   offerOf,
@@ -140,7 +143,11 @@ export function createFakeHost({
   const included = visionNetworks
     .filter(({ kind }) => kind === 'safety-checker')
     .map((pack) => ({ pack, state: { stage: 'absent' } as const }));
-  const library = startFakeLibrary({ packs: [...packs, ...included], ...(offerOf && { offerOf }) });
+  const library = startFakeLibrary({
+    packs: [...packs, ...included],
+    downloadMs,
+    ...(offerOf && { offerOf }),
+  });
   const selected = models.find((model, index) => index > 0 && model.selected)?.pack.id;
   const open = (database?: string) =>
     openHostAround({

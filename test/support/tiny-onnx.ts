@@ -1,8 +1,7 @@
-import { createRequire } from 'node:module';
-import type * as OnnxProto from 'onnx-proto';
-
 // Node does not see the names this CommonJS module exports.
-const { onnx } = createRequire(import.meta.url)('onnx-proto') as typeof OnnxProto;
+import onnxProto from 'onnx-proto';
+
+const { onnx } = onnxProto;
 const { BOOL, FLOAT, INT64 } = onnx.TensorProto.DataType;
 const { INT, INTS } = onnx.AttributeProto.AttributeType;
 

@@ -8,10 +8,21 @@ import type { TokenMerger } from './token-merging.ts';
 export interface ImagePrompts {
   /** Of all its images, one after the other: `[batch, images · tokens, cross_attention_dim]`. */
   tokens: Value;
-  /** How much each image counts: `[images]`. */
-  scales: Value;
   images: number;
+  /** How much they count in the block of this name, on this image. */
+  shareIn: (block: string, image: Value) => ImageShare;
 }
+
+/** How much image prompts count in one block. */
+interface ImageShare {
+  /** Each image: `[images]`. */
+  scales: Value;
+  /** Each image in each place: `[images, tokens of the block, 1]`. */
+  region?: Value;
+}
+
+/** Image prompts as a block sees them. */
+type ShownPrompts = Pick<ImagePrompts, 'tokens' | 'images'> & ImageShare;
 
 export interface TransformerSettings {
   heads: number;
@@ -50,13 +61,14 @@ export function transformer2d(
   let tokens = settings.linearProjection
     ? linear(graph, imageToTokens(graph, normed), `${name}.proj_in`, { out: width })
     : imageToTokens(graph, conv2d(graph, normed, `${name}.proj_in`, { out: width, kernel: 1 }));
+  const prompts = (context.imagePrompts ?? []).map((each) => ({ ...each, ...each.shareIn(name, input) }));
   for (let layer = 0; layer < settings.layers; layer++) {
     tokens = transformerBlock(
       graph,
       { tokens, image: input },
       `${name}.transformer_blocks.${layer}`,
       settings,
-      context,
+      { ...context, prompts },
     );
   }
   const image = settings.linearProjection
@@ -74,7 +86,7 @@ function transformerBlock(
   { tokens, image }: { tokens: Value; image: Value },
   name: string,
   settings: TransformerSettings,
-  context: TransformerContext,
+  context: TransformerContext & { prompts: readonly ShownPrompts[] },
 ): Value {
   const pairs = context.merger?.fits(image) ? context.merger.pair(graph, tokens, image) : undefined;
   const normed = layerNorm(graph, tokens, `${name}.norm1`, 1e-5);
@@ -90,7 +102,7 @@ function transformerBlock(
     hidden,
     attention(graph, queries, `${name}.attn2`, settings, {
       text: context.text,
-      imagePrompts: context.imagePrompts ?? [],
+      prompts: context.prompts,
     }),
   );
   const fed = feedForward(graph, layerNorm(graph, hidden, `${name}.norm3`, 1e-5), `${name}.ff`);
@@ -103,7 +115,11 @@ function attention(
   tokens: Value,
   name: string,
   { heads, upcastAttention }: TransformerSettings,
-  { text, imagePrompts = [], watch }: Pick<TransformerContext, 'text' | 'imagePrompts' | 'watch'>,
+  {
+    text,
+    prompts = [],
+    watch,
+  }: Pick<TransformerContext, 'text' | 'watch'> & { prompts?: readonly ShownPrompts[] },
 ): Value {
   const width = Number(tokens.shape[2]);
   const precision = upcastAttention ? 'float32' : graph.precision;
@@ -115,13 +131,16 @@ function attention(
   const [key, value] = [project(text, 'to_k'), project(text, 'to_v')];
   watch?.({ query, key, heads });
   let attended = attend(key, value);
-  imagePrompts.forEach(({ tokens: source, scales, images }, index) => {
+  prompts.forEach(({ tokens: source, scales, region, images }, index) => {
+    const regions = region && split(graph, region, images, 0);
     const keys = split(graph, project(source, `processor.to_k_ip.${index}`), images, 1);
     const values = split(graph, project(source, `processor.to_v_ip.${index}`), images, 1);
     split(graph, scales, images, 0).forEach((weight, image) => {
       const [imageKey, imageValue] = [keys[image], values[image]];
       if (!imageKey || !imageValue) return;
-      attended = add(graph, attended, multiply(graph, attend(imageKey, imageValue), weight));
+      const shown = multiply(graph, attend(imageKey, imageValue), weight);
+      const part = regions?.[image];
+      attended = add(graph, attended, part ? multiply(graph, shown, part) : shown);
     });
   });
   return linear(graph, attended, `${name}.to_out.0`, { out: width });

@@ -1,13 +1,22 @@
 import { attentionPerKey } from '#engine/graph/attention.ts';
 import { halve } from '#engine/graph/dimension.ts';
 import { Graph, type BuiltGraph, type Value } from '#engine/graph/graph.ts';
-import { activate, conv2d, groupNorm } from '#engine/graph/layers.ts';
-import { add, concat, resizeNearest, scale, subtract, upsampleNearest } from '#engine/graph/operators.ts';
+import { activate, conv2d, groupNorm, imageToTokens } from '#engine/graph/layers.ts';
+import {
+  add,
+  concat,
+  resizeNearest,
+  scale,
+  split,
+  subtract,
+  upsampleNearest,
+} from '#engine/graph/operators.ts';
 import { AppError } from '#protocol/error.ts';
 import { attentionBlock } from './attention-block.ts';
 import type { BuildOptions } from './build-options.ts';
 import { ConfigReader, type ConfigJson } from './config.ts';
 import { applyFreeU, type FreeU } from './freeu.ts';
+import { ipAdapterModules } from './ip-adapter.ts';
 import { resnetBlock } from './resnet.ts';
 import { createTokenMerger, type TokenMerging } from './token-merging.ts';
 import { transformer2d, type ImagePrompts, type TransformerContext } from './transformer-2d.ts';
@@ -37,8 +46,11 @@ export interface Unet2dConditionOptions extends BuildOptions {
   controlNet?: boolean;
   /** Adds the inputs `down_intrablock_additional_residual_0 …`, one per down block. */
   t2iAdapter?: boolean;
+  /** Adds the input `inpaint_feature`, as large as what the first convolution gives: Fooocus adds it to that. */
+  inpaintFeature?: boolean;
   /**
-   * Adds `ip_hidden_states_0 …` [batch, images · tokens, cross_attention_dim] and `ip_scale_0 …` [images] for each adapter.
+   * Adds `ip_hidden_states_0 …` [batch, images · tokens, cross_attention_dim] and `ip_scale_0 …` [images] for each adapter; with
+   * `parts`, the latter as [blocks, images], and `ip_region_0_0 …` [images, 1, height, width] at each size that blocks have.
    * Their weights are named as in diffusers: `….attn2.processor.to_k_ip.0.weight`.
    */
   ipAdapters?: readonly IpAdapterOptions[];
@@ -47,6 +59,12 @@ export interface Unet2dConditionOptions extends BuildOptions {
    * as self-attention guidance wants it.
    */
   selfAttention?: boolean;
+  /**
+   * `kept` adds the output `deep_feature` [batch, channels, height, width]: what reaches the last layer of the last up block from
+   * below. `given` takes it as an input instead of computing it: of the network only the first convolution, that layer and what
+   * follows are left. Source: Ma et al. 2023, "DeepCache", arXiv 2312.00858, with the cache at its shallowest place.
+   */
+  deepFeature?: 'kept' | 'given';
   /**
    * Adds the inputs `<module>.lora_down` [rank, in] and `<module>.lora_up` [out, rank] for every linear layer and 1×1
    * convolution: LoRAs that change without new weights. Each module has a rank of its own; several LoRAs are joined along
@@ -62,6 +80,8 @@ export interface IpAdapterOptions {
   images: number;
   /** Tokens of each image. */
   tokens: number;
+  /** Whether images count differently by place and by block. */
+  parts?: boolean;
 }
 
 const UP_BLOCKS = ['UpBlock2D', 'CrossAttnUpBlock2D', 'AttnUpBlock2D'] as const;
@@ -88,42 +108,61 @@ export function buildUnet2dCondition(json: ConfigJson, options: Unet2dConditionO
   const time = embedTime(graph, config, { sizes, timestep, batch, timeIds: options.timeIds });
   const context: TransformerContext = {
     text,
-    imagePrompts: imagePrompts(graph, sizes, { adapters: options.ipAdapters ?? [], batch }),
+    imagePrompts: (options.ipAdapters ?? []).map((adapter, index) =>
+      imagePrompts(graph, sizes, { adapter, index, batch, blocks: attendingBlocks(json) }),
+    ),
     merger: options.tokenMerging && createTokenMerger(options.tokenMerging, sample),
   };
   const centred = config.boolean('center_input_sample', false)
     ? subtract(graph, scale(graph, sample, 2), graph.floats([1], []))
     : sample;
-  const input = conv2d(graph, centred, 'conv_in', {
+  const first = conv2d(graph, centred, 'conv_in', {
     out: firstChannels,
     kernel: config.number('conv_in_kernel', 3),
   });
+  const input = options.inpaintFeature
+    ? add(graph, first, graph.input('inpaint_feature', 'float32', first.shape))
+    : first;
 
-  const down = downBlocks(graph, input, {
-    sizes,
-    time,
-    context,
-    adapter: options.t2iAdapter ? adapterFeatures(graph, sizes, sample) : [],
-  });
   let attended: Value | undefined;
-  let hidden = midBlock(graph, down.hidden, {
-    sizes,
-    time,
-    context: {
-      ...context,
-      ...(options.selfAttention && {
-        watch: (operands) => (attended ??= attentionPerKey(graph, operands)),
-      }),
-    },
-  });
-  let skips = down.skips;
-  if (options.controlNet) {
-    skips = skips.map((skip, index) =>
-      add(graph, skip, graph.input(`down_block_additional_residual_${index}`, 'float32', skip.shape)),
-    );
-    hidden = add(graph, hidden, graph.input('mid_block_additional_residual', 'float32', hidden.shape));
+  const controlled = (skips: readonly Value[]) =>
+    options.controlNet
+      ? skips.map((skip, index) =>
+          add(graph, skip, graph.input(`down_block_additional_residual_${index}`, 'float32', skip.shape)),
+        )
+      : skips;
+  const upper = { config, sizes, time, context, freeU: options.freeU };
+  let hidden: Value;
+  if (options.deepFeature === 'given') {
+    const feature = graph.input('deep_feature', 'float32', first.shape);
+    hidden = upBlocks(graph, feature, { ...upper, skips: controlled([input]), isDeep: true });
+  } else {
+    const down = downBlocks(graph, input, {
+      sizes,
+      time,
+      context,
+      adapter: options.t2iAdapter ? adapterFeatures(graph, sizes, sample) : [],
+    });
+    hidden = midBlock(graph, down.hidden, {
+      sizes,
+      time,
+      context: {
+        ...context,
+        ...(options.selfAttention && {
+          watch: (operands) => (attended ??= attentionPerKey(graph, operands)),
+        }),
+      },
+    });
+    const skips = controlled(down.skips);
+    if (options.controlNet) {
+      hidden = add(graph, hidden, graph.input('mid_block_additional_residual', 'float32', hidden.shape));
+    }
+    hidden = upBlocks(graph, hidden, {
+      ...upper,
+      skips,
+      ...(options.deepFeature && { keep: (feature) => graph.output('deep_feature', feature) }),
+    });
   }
-  hidden = upBlocks(graph, hidden, { config, sizes, skips, time, context, freeU: options.freeU });
 
   const { groups, epsilon } = sizes.resnet;
   const normed = groupNorm(graph, hidden, 'conv_norm_out', { groups, epsilon });
@@ -136,7 +175,10 @@ export function buildUnet2dCondition(json: ConfigJson, options: Unet2dConditionO
   return graph.build();
 }
 
-/** The up blocks: each layer joins the latest skip connection to what comes from below. */
+/**
+ * The up blocks: each layer joins the latest skip connection to what comes from below.
+ * @param isDeep the input is what reaches the last layer of all; `keep` is shown that
+ */
 function upBlocks(
   graph: Graph,
   input: Value,
@@ -147,6 +189,8 @@ function upBlocks(
     time,
     context,
     freeU,
+    isDeep = false,
+    keep,
   }: {
     config: ConfigReader;
     sizes: UnetSizes;
@@ -154,6 +198,8 @@ function upBlocks(
     time: Value;
     context: TransformerContext;
     freeU: FreeU | undefined;
+    isDeep?: boolean;
+    keep?: (feature: Value) => void;
   },
 ): Value {
   const count = sizes.channels.length;
@@ -177,6 +223,9 @@ function upBlocks(
     const out = sizes.channels[mirrored] ?? 0;
     const layers = (sizes.layers[mirrored] ?? 1) + 1;
     for (let layer = 0; layer < layers; layer++) {
+      const isLast = block === count - 1 && layer === layers - 1;
+      if (isDeep && !isLast) continue;
+      if (isLast) keep?.(hidden);
       let skip = remaining.pop();
       if (!skip)
         throw new AppError('invalid_request', 'The up blocks have more layers than the down blocks.');
@@ -205,7 +254,7 @@ function upBlocks(
       }
     }
     const next = remaining.at(-1);
-    if (next) hidden = upsample(graph, hidden, `${name}.upsamplers.0`, next);
+    if (next && !isDeep) hidden = upsample(graph, hidden, `${name}.upsamplers.0`, next);
   });
   return hidden;
 }
@@ -217,16 +266,48 @@ function upsample(graph: Graph, input: Value, name: string, next: Value): Value 
   return conv2d(graph, larger, `${name}.conv`, { out: Number(input.shape[1]) });
 }
 
+/** The blocks that attend to prompts, however many layers they have, in the order they run in. */
+function attendingBlocks(json: ConfigJson): string[] {
+  const modules = ipAdapterModules(json).map((module) => module.replace(/\.transformer_blocks\..*$/, ''));
+  return ['down_', 'mid_', 'up_'].flatMap((part) => [
+    ...new Set(modules.filter((module) => module.startsWith(part))),
+  ]);
+}
+
+/**
+ * What an adapter shows, in all blocks alike or in each block and place by itself. Source of the latter: Mikubill/sd-webui-controlnet,
+ * scripts/ipadapter/plugable_ipadapter.py.
+ */
 function imagePrompts(
   graph: Graph,
   { contextWidth }: UnetSizes,
-  { adapters, batch }: { adapters: readonly IpAdapterOptions[]; batch: Value['shape'][number] },
-): ImagePrompts[] {
-  return adapters.map(({ images, tokens }, index) => ({
-    tokens: graph.input(`ip_hidden_states_${index}`, 'float32', [batch, images * tokens, contextWidth]),
-    scales: graph.input(`ip_scale_${index}`, 'float32', [images]),
+  {
+    adapter: { images, tokens: count, parts = false },
+    index,
+    batch,
+    blocks,
+  }: { adapter: IpAdapterOptions; index: number; batch: Value['shape'][number]; blocks: readonly string[] },
+): ImagePrompts {
+  const tokens = graph.input(`ip_hidden_states_${index}`, 'float32', [batch, images * count, contextWidth]);
+  const scale = graph.input(`ip_scale_${index}`, 'float32', parts ? [blocks.length, images] : [images]);
+  if (!parts) return { tokens, images, shareIn: () => ({ scales: scale }) };
+  const scales = split(graph, scale, blocks.length, 0).map((row) => graph.reshape(row, [images]));
+  const regions = new Map<string, Value>();
+  return {
+    tokens,
     images,
-  }));
+    shareIn(block, { shape: [, , height = 1, width = 1] }) {
+      const size = [height, width].join();
+      const region =
+        regions.get(size) ??
+        imageToTokens(
+          graph,
+          graph.input(`ip_region_${index}_${regions.size}`, 'float32', [images, 1, height, width]),
+        );
+      regions.set(size, region);
+      return { scales: scales[blocks.indexOf(block)] ?? scale, region };
+    },
+  };
 }
 
 /** T2I-Adapter features: one per down block, at the resolution the reference adds it at. */

@@ -7,6 +7,7 @@ import { families } from '#protocol/families.ts';
 import type { AddOnPack, ModelPack } from '#protocol/model.ts';
 import type { AddOns, ChosenLora } from './add-ons.ts';
 import { builtAddOn, builtNetworks } from './built.ts';
+import { freeFeatures, withDeepCache, type DeepFeatures } from './deep-cache.ts';
 import { exportedNetworks } from './exported.ts';
 import { openIpAdapter, type ChosenIpAdapter, type OpenIpAdapter } from './ip-adapters.ts';
 import { explainMisfit } from './misfit.ts';
@@ -74,6 +75,8 @@ export interface ModelChanges {
   ipAdapters?: readonly ChosenIpAdapter[];
   /** Only for networks the engine writes itself. */
   unet?: UnetOptions;
+  /** See {@link withDeepCache}; likewise. */
+  deepCache?: number | undefined;
 }
 
 /** A model on a runtime. Its networks exist once for each requested variant, as far as memory allows. */
@@ -124,6 +127,7 @@ export async function openModel(
   const cache = createSessionCache();
   const encoderNames = (['text_encoder', 'text_encoder_2'] as const).filter((name) => networks.has(name));
   let lastEncoders: readonly TextEncoder[] = [];
+  const features: DeepFeatures = new Map();
 
   const model: Model = {
     pack,
@@ -131,13 +135,17 @@ export async function openModel(
     noiseModel,
     tokenTables: networks.tokenTables,
     matchLora: (lora) => networks.matchLora(lora),
-    async load({ loras = [], vae, controlNets = [], ipAdapters = [], unet: unetOptions = {} }, addOns) {
+    async load(asked, addOns) {
+      const { loras = [], vae, controlNets = [], ipAdapters = [], unet: unetOptions = {}, deepCache } = asked;
       const isWrittenOtherwise =
-        controlNets.length > 0 || ipAdapters.length > 0 || Object.keys(unetOptions).length > 0;
+        controlNets.length > 0 ||
+        ipAdapters.length > 0 ||
+        Object.keys(unetOptions).length > 0 ||
+        deepCache !== undefined;
       if (pack.weights === 'onnx' && isWrittenOtherwise) {
         throw new AppError(
           'unsupported_feature',
-          `${pack.title} consists of exported ONNX graphs, which cannot take a ControlNet, image prompts, tiling, FreeU, token merging or self-attention guidance. Turn these off, or choose a .safetensors checkpoint.`,
+          `${pack.title} consists of exported ONNX graphs, which cannot take a ControlNet, image prompts, tiling, FreeU, token merging, DeepCache or self-attention guidance. Turn these off, or choose a .safetensors checkpoint.`,
         );
       }
       const changes = {
@@ -146,7 +154,11 @@ export async function openModel(
           ...unetOptions,
           ...(controlNets.length > 0 && { controlNet: true }),
           ...(ipAdapters.length > 0 && {
-            ipAdapters: ipAdapters.map(({ images, tokens }) => ({ images, tokens })),
+            ipAdapters: ipAdapters.map(({ images, tokens, parts }) => ({
+              images,
+              tokens,
+              ...(parts && { parts }),
+            })),
           }),
         },
         ipAdapters: await Promise.all(ipAdapters.map((chosen, index) => openAdapter(chosen, index, addOns))),
@@ -157,13 +169,24 @@ export async function openModel(
         const { networks: own, isPooled } = await openControlNet(addOn, addOns.files(addOn));
         controls.push({ network: own.prepare('controlnet', changes), isPooled });
       }
-      const [unet, vaeDecoder, ...others] = await cache.open([
-        networks.prepare('unet', changes),
+      const unetWith = (options: UnetOptions) =>
+        networks.prepare('unet', { ...changes, unet: { ...changes.unet, ...options } });
+      const outer = deepCache === undefined ? [] : [unetWith({ deepFeature: 'given' })];
+      freeFeatures(features);
+      const [opened, vaeDecoder, ...rest] = await cache.open([
+        unetWith(deepCache === undefined ? {} : { deepFeature: 'kept' }),
         autoencoder.networks.prepare('vae_decoder', changes),
+        ...outer,
         ...encoderNames.map((name) => networks.prepare(name, changes)),
         ...controls.map(({ network }) => network),
       ]);
+      const others = rest.slice(outer.length);
       const encoders = others.slice(0, encoderNames.length);
+      const [outerUnet] = outer.length > 0 ? rest : [];
+      const unet =
+        opened && outerUnet && deepCache !== undefined
+          ? withDeepCache({ whole: opened, outer: outerUnet }, deepCache, runtime.device, features)
+          : opened;
       if (!unet || !vaeDecoder) throw new AppError('internal', 'The model has no UNet or no VAE.');
       if (lastEncoders.length === 0 || lastEncoders.some(({ session }, i) => session !== encoders[i])) {
         lastEncoders = encoders.map((session, index) => ({
@@ -214,7 +237,10 @@ export async function openModel(
         noiseModel,
       };
     },
-    release: () => cache.release(),
+    async release() {
+      freeFeatures(features);
+      await cache.release();
+    },
   };
   return model;
 

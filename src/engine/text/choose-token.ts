@@ -28,3 +28,21 @@ export function drawToken(logits: Float32Array, topK: number, random: () => numb
   }
   return first;
 }
+
+/**
+ * Forbids the tokens that would repeat a run of so many tokens, as transformers' NoRepeatNGramLogitsProcessor.
+ * @param ids the text so far
+ * @param run how many tokens may not come twice in the same order; 0 for any
+ * @returns the logits, -Infinity for the tokens that may not come
+ */
+export function withoutRepeats(logits: Float32Array, ids: readonly number[], run: number): Float32Array {
+  if (run <= 0 || ids.length < run) return logits;
+  const allowed = logits.slice();
+  const last = ids.slice(ids.length - run + 1);
+  for (let end = run - 1; end < ids.length; end++) {
+    const isSame = last.every((id, index) => id === ids[end - run + 1 + index]);
+    const next = ids[end];
+    if (isSame && next !== undefined) allowed[next] = -Infinity;
+  }
+  return allowed;
+}

@@ -11,10 +11,15 @@ type ReadTokens = (ids: readonly number[]) => Promise<Float32Array>;
  * A text decoder as Optimum exports them. One with a memory, inputs `past_key_values.*` and outputs `present.*`, reads each token
  * once; where it is two graphs merged into one, `use_cache_branch` says whether there is a memory yet. One without is given all
  * tokens again.
- * @param states what an image encoder saw, float32 [1, tokens, width], for decoders that describe images
+ * @param states what an encoder saw, float32 [1, tokens, width], for decoders that describe images
+ * @param embed the embeddings of tokens, float32 [1, tokens, width], for decoders that read those in place of ids
  * @throws AppError `unsupported_feature` for graphs of another form; the answer also what the runtime throws
  */
-export function createDecoder(session: Session, states?: FloatTensor): ReadTokens {
+export function createDecoder(
+  session: Session,
+  states?: FloatTensor,
+  embed?: (ids: readonly number[]) => Promise<FloatTensor>,
+): ReadTokens {
   const pasts = session.inputNames.filter((name) => name.startsWith(PAST));
   let memory = new Map<string, FloatTensor>();
   /** How many tokens the memory has. */
@@ -39,7 +44,11 @@ export function createDecoder(session: Session, states?: FloatTensor): ReadToken
       attention_mask: row(new Array<number>(remembered + ids.length).fill(1)),
       position_ids: row(positions),
       use_cache_branch: { type: 'bool', data: Uint8Array.of(remembered > 0 ? 1 : 0), dims: [1] },
-      ...(states && { encoder_hidden_states: floats(states) }),
+      ...(states && {
+        encoder_hidden_states: floats(states),
+        encoder_attention_mask: row(new Array<number>(states.dims[1] ?? 0).fill(1)),
+      }),
+      ...(embed && { inputs_embeds: floats(await embed(ids)) }),
     };
     for (const name of pasts) inputs[name] = floats(memory.get(name) ?? emptyOf(name));
     const given = Object.fromEntries(

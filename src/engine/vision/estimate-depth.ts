@@ -1,5 +1,4 @@
 import { isRecord } from '#codecs/json.ts';
-import type { Session } from '#engine/runtime/runtime.ts';
 import type { RunContext } from '#engine/stages/run/context.ts';
 import { resize } from '#imaging/pillow/resize.ts';
 import type { Pixels } from '#imaging/pixels.ts';
@@ -7,7 +6,7 @@ import type { Planes } from '#imaging/planes.ts';
 import { interpolate } from '#imaging/torch/interpolate.ts';
 import type { ConfigFile, AddOnPack } from '#protocol/model.ts';
 import type { Size } from '#protocol/job.ts';
-import { IMAGENET, runOnImage, toInput, type Normalisation } from './image-network.ts';
+import { IMAGENET, namedSize, runOnImage, toInput, type Normalisation } from './image-network.ts';
 import { openVisionNetwork } from './open-network.ts';
 
 /** What a depth network wants, where neither its graph nor its configuration says it, by its `network`. */
@@ -38,18 +37,9 @@ export async function estimateDepth(run: RunContext, pack: AddOnPack, rgb: Pixel
   const session = await openVisionNetwork(run, pack);
   const config = await run.addOns.files(pack).findJson('preprocessor_config.json');
   const input = readConfig(config, pack.network === 'midas' ? MIDAS : DEPTH_ANYTHING);
-  const size = fixedSize(session) ?? sizeFor(rgb, input);
+  const size = namedSize(session) ?? sizeFor(rgb, input);
   const depth = await runOnImage(pack, session, toInput(resize(rgb, size, 'bicubic'), input));
   return interpolate(depth, rgb, { mode: 'bicubic', antialias: false });
-}
-
-/** The size that the graph itself names. */
-function fixedSize(session: Session): Size | undefined {
-  const [name] = session.inputNames;
-  const [height, width] = name === undefined ? [] : session.inputDims(name).slice(-2);
-  return typeof height === 'number' && typeof width === 'number' && height > 0 && width > 0
-    ? { width, height }
-    : undefined;
 }
 
 /** Source: transformers, models/dpt/image_processing_dpt.py, `get_resize_output_image_size`. */

@@ -3,11 +3,12 @@ import type { RunContext } from '#engine/stages/run/context.ts';
 import { boundsOf, boxMask, clipBox, ellipseMask, type Box } from '#imaging/masks/box.ts';
 import { islandsOf } from '#imaging/masks/islands.ts';
 import type { Pixels } from '#imaging/pixels.ts';
-import type { FaceFinder, Finder } from '#protocol/finder.ts';
+import type { FaceFinder, Finder, TextFinder } from '#protocol/finder.ts';
 import { findFaces } from './find-faces.ts';
+import { findNamed } from './find-named.ts';
 import { findPerson } from './find-person.ts';
 import { findSalient } from './find-salient.ts';
-import { segmentAt } from './segment-anything.ts';
+import { segmentAt, segmentBox } from './segment-anything.ts';
 
 /** Something that was found in an image. */
 export interface FoundRegion {
@@ -40,6 +41,7 @@ const finders: { readonly [Kind in Finder['kind']]: Find<Extract<Finder, { kind:
     const { mask, score } = await segmentAt(run, findAddOn(run, 'finder', model), pixels, points);
     return regionOf(mask, score);
   },
+  text: namedRegions,
 };
 
 /**
@@ -68,6 +70,27 @@ function faceRegions(
       const box = clipBox(whole, pixels);
       return { box, score, mask: maskOf(pixels, box) };
     });
+}
+
+/** What words name, in rectangles or outlined. */
+async function namedRegions(run: RunContext, finder: TextFinder, pixels: Pixels): Promise<FoundRegion[]> {
+  const { model, segmenter, grow = 0, max } = finder;
+  const things = await findNamed(run, findAddOn(run, 'finder', model), pixels, finder);
+  const regions: FoundRegion[] = [];
+  for (const { box: found, score } of things.slice(0, max)) {
+    if (run.stop.cancelled) break;
+    const box = clipBox(growBy(found, grow), pixels);
+    if (segmenter === undefined) regions.push(...regionOf(boxMask(pixels, box), score));
+    else {
+      const { mask } = await segmentBox(run, findAddOn(run, 'finder', segmenter), pixels, box);
+      regions.push(...regionOf(mask, score));
+    }
+  }
+  return regions;
+}
+
+function growBy({ left, top, right, bottom }: Box, pixels: number): Box {
+  return { left: left - pixels, top: top - pixels, right: right + pixels, bottom: bottom + pixels };
 }
 
 /** All that is in a mask; none where that is nothing. */

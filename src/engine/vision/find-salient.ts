@@ -1,9 +1,8 @@
-import type { Session } from '#engine/runtime/runtime.ts';
 import type { RunContext } from '#engine/stages/run/context.ts';
 import { resize } from '#imaging/pillow/resize.ts';
 import { createPixels, type Pixels } from '#imaging/pixels.ts';
 import type { AddOnPack } from '#protocol/model.ts';
-import { IMAGENET, runOnImage, toInput, type Normalisation } from './image-network.ts';
+import { IMAGENET, namedSize, runOnImage, toInput, type Normalisation } from './image-network.ts';
 import { openVisionNetwork } from './open-network.ts';
 
 /** What a network was trained on, by its `network`. Source: rembg, rembg/sessions/. */
@@ -24,7 +23,7 @@ const U2NET = { ...IMAGENET, side: 320 };
 export async function findSalient(run: RunContext, pack: AddOnPack, rgb: Pixels): Promise<Pixels | null> {
   const session = await openVisionNetwork(run, pack);
   const input = INPUTS[pack.network ?? ''] ?? U2NET;
-  const side = fixedSide(session) ?? input.side;
+  const side = namedSize(session)?.width ?? input.side;
   const small = resize(rgb, { width: side, height: side }, 'lanczos');
   const white = small.data.reduce((most, sample) => Math.max(most, sample), 1);
   const { width, height, data } = await runOnImage(pack, session, toInput(small, input, white));
@@ -34,11 +33,4 @@ export async function findSalient(run: RunContext, pack: AddOnPack, rgb: Pixels)
   const mask = createPixels({ width, height }, 1);
   data.forEach((value, i) => (mask.data[i] = Math.trunc(((value - least) / range) * 255)));
   return resize(mask, { width: rgb.width, height: rgb.height }, 'lanczos');
-}
-
-/** The side of the square that the graph itself names. */
-function fixedSide(session: Session): number | undefined {
-  const [name] = session.inputNames;
-  const side = name === undefined ? undefined : session.inputDims(name).at(-1);
-  return typeof side === 'number' && side > 0 ? side : undefined;
 }

@@ -2,6 +2,7 @@ import type { FloatTensor, Session } from '#engine/runtime/runtime.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import { createPlanes, type Planes } from '#imaging/planes.ts';
 import { AppError } from '#protocol/error.ts';
+import type { Size } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 
 /** What is taken from each channel of 0 … 1, and what the rest is divided by. */
@@ -24,6 +25,14 @@ export function toInput(rgb: Pixels, { mean, std }: Normalisation, white = 255):
     planes.data[i] = (sample - (mean[channel] ?? 0)) / (std[channel] ?? 1);
   }
   return planes;
+}
+
+/** The size of images that the graph itself names. @param input its input for them; the first by default */
+export function namedSize(session: Session, input = session.inputNames[0]): Size | undefined {
+  const [height, width] = input === undefined ? [] : session.inputDims(input).slice(-2);
+  return typeof height === 'number' && typeof width === 'number' && height > 0 && width > 0
+    ? { width, height }
+    : undefined;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { reflect } from '#imaging/opencv/convolve.ts';
 import { createPlanes, type Planes } from '#imaging/planes.ts';
 
 /** What a network predicts: the noise, the image, or a velocity between them. */
@@ -98,11 +99,6 @@ export function gaussianBlur2d({ channels, width, height, data }: Planes): Plane
   const blurred = createPlanes({ channels, height, width });
   blurred.data.set(blurLines(blurLines(data, width, 1), height, width));
   return blurred;
-}
-
-function reflect(position: number, length: number): number {
-  const inside = Math.abs(position);
-  return inside < length ? inside : 2 * (length - 1) - inside;
 }
 
 /** How much of the image and of the noise is in a latent. */

@@ -3,7 +3,7 @@ import type { CatalogueEntry } from '#protocol/import.ts';
 const HUB = 'https://huggingface.co';
 
 /** Well-known free models, to import with one click. README.md says where the facts are from. */
-export const catalogue: readonly CatalogueEntry[] = [
+export const catalogue: readonly Omit<CatalogueEntry, 'values'>[] = [
   {
     id: 'stable-diffusion-1.5',
     title: 'Stable Diffusion 1.5',
@@ -12,7 +12,7 @@ export const catalogue: readonly CatalogueEntry[] = [
     family: 'sd1',
     url: `${HUB}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/v1-5-pruned-emaonly-fp16.safetensors`,
     sizeBytes: 2_130_000_000,
-    memoryBytes: null,
+    memoryBytes: 2_900_000_000,
     licence: {
       name: 'CreativeML OpenRAIL-M',
       url: `${HUB}/Comfy-Org/stable-diffusion-v1-5-archive`,
@@ -28,7 +28,7 @@ export const catalogue: readonly CatalogueEntry[] = [
     family: 'sdxl',
     url: `${HUB}/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/sd_xl_base_1.0.safetensors`,
     sizeBytes: 6_940_000_000,
-    memoryBytes: null,
+    memoryBytes: 7_700_000_000,
     licence: {
       name: 'CreativeML OpenRAIL++-M',
       url: `${HUB}/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md`,
@@ -44,7 +44,7 @@ export const catalogue: readonly CatalogueEntry[] = [
     family: 'sd2',
     url: `${HUB}/schmuell/sd-turbo-ort-web`,
     sizeBytes: 2_510_000_000,
-    memoryBytes: null,
+    memoryBytes: 3_300_000_000,
     licence: {
       name: 'Stability AI Non-Commercial',
       url: `${HUB}/schmuell/sd-turbo-ort-web/blob/main/LICENSE`,
@@ -61,7 +61,7 @@ export const catalogue: readonly CatalogueEntry[] = [
     family: 'sd1',
     url: `${HUB}/aislamov/lcm-dreamshaper-v7-onnx`,
     sizeBytes: 2_080_000_000,
-    memoryBytes: null,
+    memoryBytes: 2_900_000_000,
     licence: { name: 'MIT (of the original model)', url: `${HUB}/SimianLuo/LCM_Dreamshaper_v7` },
     credits: 'Simian Luo and others, on Dreamshaper by Lykon; ONNX graphs by Arthur Islamov.',
     needsFloat16: true,
@@ -85,7 +85,7 @@ export const catalogue: readonly CatalogueEntry[] = [
   {
     id: 'lcm-lora-sd1.5',
     title: 'LCM-LoRA for SD 1.5',
-    goodFor: 'Makes SD 1.5 models draw in 4 to 8 steps, with the LCM sampler and guidance 1 to 2.',
+    goodFor: 'SD 1.5 models need only 4 to 8 steps with it, with the LCM sampler and a CFG scale of 1 to 2.',
     kind: 'lora',
     family: 'sd1',
     url: `${HUB}/latent-consistency/lcm-lora-sdv1-5/resolve/main/pytorch_lora_weights.safetensors`,
@@ -179,7 +179,7 @@ export const catalogue: readonly CatalogueEntry[] = [
   {
     id: 'slimsam-77-uniform',
     title: 'SlimSAM',
-    goodFor: 'Masks of what is clicked on, in the mask editor.',
+    goodFor: 'Masks of what is clicked on, in the mask editor, and outlines of what words name.',
     kind: 'finder',
     family: null,
     url: `${HUB}/Xenova/slimsam-77-uniform`,
@@ -188,6 +188,32 @@ export const catalogue: readonly CatalogueEntry[] = [
     licence: { name: 'Apache-2.0 (of the original model)', url: `${HUB}/nielsr/slimsam-77-uniform` },
     credits:
       'Zigeng Chen and others, on Segment Anything by Meta AI; ONNX graphs by Joshua Lochner (Xenova).',
+    needsFloat16: false,
+  },
+  {
+    id: 'grounding-dino-tiny',
+    title: 'Grounding DINO tiny',
+    goodFor: 'Masks of what words name; with SlimSAM its outline.',
+    kind: 'finder',
+    family: null,
+    url: `${HUB}/onnx-community/grounding-dino-tiny-ONNX`,
+    sizeBytes: 205_000_000,
+    memoryBytes: null,
+    licence: { name: 'Apache-2.0 (of the original model)', url: `${HUB}/IDEA-Research/grounding-dino-tiny` },
+    credits: 'IDEA Research; ONNX graphs by the ONNX Community.',
+    needsFloat16: false,
+  },
+  {
+    id: 'owlvit-base-patch32',
+    title: 'OWL-ViT base',
+    goodFor: 'Masks of what words name, with a smaller download.',
+    kind: 'finder',
+    family: null,
+    url: `${HUB}/Xenova/owlvit-base-patch32`,
+    sizeBytes: 157_000_000,
+    memoryBytes: null,
+    licence: { name: 'Apache-2.0 (of the original model)', url: `${HUB}/google/owlvit-base-patch32` },
+    credits: 'Google Research; ONNX graphs by Joshua Lochner (Xenova).',
     needsFloat16: false,
   },
   {

@@ -88,6 +88,25 @@ function textGenerator(graph: string): OnnxKind {
 
 const PREPROCESSOR = ['preprocessor_config.json'];
 
+const CAPTIONER_NEEDS = ['config.json', 'tokenizer.json'];
+const CAPTIONER_EXTRAS = ['generation_config.json', 'tokenizer_config.json', ...PREPROCESSOR];
+
+/** A network that finds what words name; its graph takes an image, token ids and further inputs, and gives rectangles. */
+function wordFinder(network: string, title: string, ...further: readonly string[]): OnnxKind {
+  return {
+    kind: 'finder',
+    network,
+    title,
+    graphs: ['model'],
+    prefersQuantised: true,
+    needs: ['tokenizer.json'],
+    extras: ['tokenizer_config.json', ...PREPROCESSOR],
+    matches: (facts) =>
+      inputs(facts, 'pixel_values', 'input_ids', ...further) &&
+      ['logits', 'pred_boxes'].every((name) => facts.outputs.some((output) => output.name === name)),
+  };
+}
+
 /**
  * Every kind of network that is recognised, the most particular first. Names of inputs and outputs are those of the usual
  * exports: rembg's releases, and the repositories of the hub in the layout of transformers.js.
@@ -109,17 +128,29 @@ export const ONNX_KINDS: readonly OnnxKind[] = [
   },
   {
     kind: 'captioner',
+    network: 'florence2',
+    title: 'Caption model (Florence-2)',
+    graphs: ['vision_encoder', 'embed_tokens', 'encoder_model', 'decoder_model_merged'],
+    prefersQuantised: true,
+    needs: CAPTIONER_NEEDS,
+    extras: CAPTIONER_EXTRAS,
+    matches: (facts) => inputs(facts, 'pixel_values'),
+  },
+  {
+    kind: 'captioner',
     network: 'vision-encoder-decoder',
     title: 'Caption model (an image encoder and a text decoder, such as ViT-GPT2)',
     graphs: ['encoder_model', 'decoder_model_merged'],
     prefersQuantised: true,
-    needs: ['config.json', 'tokenizer.json'],
-    extras: ['generation_config.json', 'tokenizer_config.json', ...PREPROCESSOR],
+    needs: CAPTIONER_NEEDS,
+    extras: CAPTIONER_EXTRAS,
     matches: (facts) =>
       inputs(facts, 'pixel_values') && facts.outputs.some(({ name }) => name === 'last_hidden_state'),
   },
   // Exports of today are one graph with a memory; older ones have it merged from two, or none.
   ...['decoder_model_merged', 'model', 'decoder_model'].map(textGenerator),
+  wordFinder('grounding-dino', 'Finder of what words name (Grounding DINO)', 'pixel_mask'),
+  wordFinder('owlvit', 'Finder of what words name (OWL-ViT)', 'attention_mask'),
   {
     kind: 'finder',
     network: 'sam',

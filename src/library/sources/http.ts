@@ -1,31 +1,15 @@
 import type { OpenBytes } from '#library/bring-file.ts';
 import { AppError } from '#protocol/error.ts';
 import { downloadName } from './download-name.ts';
+import { refusal } from './refusals.ts';
 import type { SourceFile } from './source-file.ts';
+import { unreachable } from './unreachable.ts';
 
 /** The least that is fetched when a file is read; the next read is often close by. */
 const WINDOW_BYTES = 64 * 1024;
 
 /** Servers without ranges send everything from the start: so far that is borne. */
 const MAX_PASSED_OVER_BYTES = 128 * 1024 * 1024;
-
-/** Why a server did not answer as expected, and what to do. */
-function refusal(url: string, status: number, file: string): AppError {
-  const { host } = new URL(url);
-  const sentences: Readonly<Record<number, string>> = {
-    401: `${host} wants a login for ${file}: it is gated, private, or not there. Download it in a browser where you are logged in, and drop it here.`,
-    404: `${host} has no ${file} (404). Check the address.`,
-    429: `${host} takes no more requests from here for now (429). Wait some minutes and try again.`,
-  };
-  const known = sentences[status === 403 ? 401 : status];
-  return new AppError(
-    'download_failed',
-    known ?? `${host} answered ${status} for ${file}. Try again later.`,
-    {
-      detail: { file, status },
-    },
-  );
-}
 
 /**
  * A GET that is not cached: model files have a better place than the browser's HTTP cache.
@@ -48,16 +32,12 @@ export async function get(
     });
   } catch (thrown) {
     if (signal?.aborted) throw new AppError('cancelled', 'The download was stopped.', { cause: thrown });
-    throw new AppError(
-      'download_failed',
-      `${new URL(url).host} cannot be reached, or does not let other sites read ${what} (CORS). Check the connection, or download it in a browser and drop it here.`,
-      { detail: { file: what }, cause: thrown },
-    );
+    throw await unreachable(url, what, thrown);
   }
   const isPage = /^\s*(?:text\/html|application\/xhtml)/i.test(response.headers.get('Content-Type') ?? '');
   if ((response.ok && !isPage) || response.status === 416) return response;
   await response.body?.cancel();
-  throw response.ok ? webPage(response.url || url, what) : refusal(url, response.status, what);
+  throw response.ok ? webPage(response.url || url, what) : refusal(response, url, what);
 }
 
 /** Sites send people to a page where they can log in; a page with a success is never the file. */
@@ -74,7 +54,7 @@ export function openHttp(url: string, path: string): OpenBytes {
   return async (from, signal) => {
     const response = await get(url, path, { signal, ...(from > 0 && { range: `bytes=${from}-` }) });
     if (response.status === 416) return 'no-such-range';
-    if (!response.body) throw refusal(url, response.status, path);
+    if (!response.body) throw refusal(response, url, path);
     return { stream: response.body, from: response.status === 206 ? from : 0 };
   };
 }

@@ -1,5 +1,6 @@
 import { proxy, type Remote } from 'comlink';
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
+import { awaitedBy, awaitedOf } from '#protocol/arrivals.ts';
 import { readRunsOn, RUNS_ON_SETTING, type RunsOn } from '#protocol/backends.ts';
 import type { BackendInfo, EngineHost, HostEvent, StorageInfo } from '#protocol/engine-host.ts';
 import { toAppError } from '#protocol/error.ts';
@@ -22,12 +23,13 @@ import {
   type ModelPack,
 } from '#protocol/model.ts';
 import type { Settings, SettingValue } from '#protocol/settings.ts';
-import { factsOf, requirementsOf } from '#protocol/tasks.ts';
+import { factsOf } from '#protocol/tasks.ts';
 import { ImagePages } from './image-pages.svelte.ts';
 import type { Notices } from './notices.svelte.ts';
 import { fitsModel, isInstalled, type AnyPackInfo } from './packs.ts';
 import { Paced } from './paced.ts';
 import { Speeds } from './speeds.svelte.ts';
+import { StyleImages } from './style-images.svelte.ts';
 
 /**
  * A live mirror of the engine's host, and the way to ask it for things. Any error of a request is
@@ -113,6 +115,9 @@ export class Engine {
 
   /** How long images take on this device. */
   readonly speeds = new Speeds();
+
+  /** The images that show what styles do. */
+  readonly styleImages = new StyleImages();
 
   /** The finished images loaded so far, newest first. */
   readonly images = this.openPages({});
@@ -224,6 +229,7 @@ export class Engine {
     start().catch((thrown: unknown) => this.#report(thrown));
     void this.ask((host) => this.speeds.read(host));
     for (const pages of this.#pages) void pages.restart();
+    this.styleImages.forget();
     void this.readStorage();
     return () => {
       ended = true;
@@ -277,15 +283,12 @@ export class Engine {
 
   /** The packs that a job requires and that are known but not installed yet. */
   awaitedBy(job: Job): AnyPackInfo[] {
-    const required = requirementsOf(job);
-    return [...(this.#models ?? []), ...this.#addOns].filter(
-      ({ pack, state }) => state.stage !== 'installed' && required.some(({ id }) => id === pack.id),
-    );
+    return awaitedBy(job, [...(this.#models ?? []), ...this.#addOns]);
   }
 
   /** The packs that a job waits for. What can run elsewhere waits for none. */
-  awaitedOf({ job, backends = ['local'] }: JobRecord): AnyPackInfo[] {
-    return backends.every((backend) => backend === 'local') ? this.awaitedBy(job) : [];
+  awaitedOf(record: JobRecord): AnyPackInfo[] {
+    return awaitedOf(record, [...(this.#models ?? []), ...this.#addOns]);
   }
 
   async install(id: ModelId): Promise<void> {
@@ -360,6 +363,7 @@ export class Engine {
         return;
       case 'gallery':
         for (const pages of this.#pages) pages.apply(event);
+        this.styleImages.apply(event);
         void this.readStorage();
         return;
       case 'favourite':

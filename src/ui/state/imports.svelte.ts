@@ -1,5 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity';
-import { toAppError } from '#protocol/error.ts';
+import { toAppError, type AppError } from '#protocol/error.ts';
 import type { CatalogueEntry, ImportChoice, ImportOffer, ImportSource } from '#protocol/import.ts';
 import type { AnyPack, ModelId } from '#protocol/model.ts';
 import type { Engine } from './engine.svelte.ts';
@@ -17,7 +17,7 @@ export interface Candidate {
   /** Null while it is read. */
   readonly offer: ImportOffer | null;
   /** Why it could not even be read. */
-  readonly failure: string | null;
+  readonly failure: AppError | null;
 }
 
 /** What is brought and waits for a decision, oldest first, and what was decided in this tab. */
@@ -48,11 +48,23 @@ export class Imports {
   add(name: string, source: ImportSource, entry: CatalogueEntry | null = null): void {
     const id = this.#nextId++;
     this.#candidates = [...this.#candidates, { id, name, source, entry, offer: null, failure: null }];
+    this.#read(id, source);
+  }
+
+  /** Reads the current one again: what kept it from being read may have passed. */
+  readAgain(): void {
+    const { current } = this;
+    if (!current?.failure) return;
+    this.#change(current.id, { failure: null });
+    this.#read(current.id, current.source);
+  }
+
+  #read(id: number, source: ImportSource): void {
     this.#engine
       .request((host) => host.inspectImport(source))
       .then(
         (offer) => this.#change(id, { offer }),
-        (thrown: unknown) => this.#change(id, { failure: toAppError(thrown).message }),
+        (thrown: unknown) => this.#change(id, { failure: toAppError(thrown) }),
       );
   }
 

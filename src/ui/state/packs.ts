@@ -22,6 +22,7 @@ export const kindLabels: Readonly<Record<ImportOffer['kind'], string>> = {
   'prompt-expansion': 'Prompt expansion',
   'ip-adapter': 'IP-Adapter',
   'clip-vision': 'CLIP vision',
+  'inpaint-patch': 'Inpaint patch',
   unknown: 'Not recognised',
 };
 

@@ -222,6 +222,14 @@ test('styles are found by their words, shown as chips, and applied to the prompt
   await expect
     .poll(prompts, PATIENCE)
     .toEqual([expect.stringMatching(/^clay figure of a harbour, /), 'a harbour']);
+
+  // The sheet shows what the style does by the newest image that was made with it.
+  await expect.poll(async () => (await host.galleryPrompts()).length, PATIENCE).toBe(2);
+  await page.getByRole('button', { name: 'Styles', exact: true }).click();
+  await sheet.getByRole('searchbox', { name: 'Search styles' }).fill('clay');
+  const sample = sheet.getByRole('img', { name: /^Newest image with this style: clay figure of a harbour/ });
+  await expect.element(sample).toBeVisible();
+  expect(sheet.getByRole('img').elements()).toHaveLength(1);
 });
 
 test('a card that is switched off keeps its values and does not count, also after a reload', async () => {

@@ -24,7 +24,9 @@ beforeEach(async () => {
 afterEach(() => localStorage.clear());
 
 test('an image of the gallery is described, and the text becomes the prompt', async () => {
-  const host = await openDemoHost({ stepMs: 2, packs: [describer, demoAddOn('tagger', 'wd-tagger')] });
+  const florence = { ...demoAddOn('captioner', 'florence-2'), family: null, network: 'florence2' };
+  const packs = [describer, demoAddOn('tagger', 'wd-tagger'), florence];
+  const host = await openDemoHost({ stepMs: 2, packs });
   const status = new AppStatus();
   status.host = connectDemoHost(host);
   await render(App, { status });
@@ -34,8 +36,13 @@ test('an image of the gallery is described, and the text becomes the prompt', as
   await dialog.getByRole('button', { name: 'Describe' }).click();
   await expect.element(page.getByRole('radio', { name: 'Describe' })).toBeChecked();
 
-  // What was imported goes before what is included.
-  await expect.element(withWhat).toHaveValue('wd-tagger');
+  // What was imported goes before what is included, captions before tags.
+  await expect.element(withWhat).toHaveValue('florence-2');
+  await page.getByLabelText('Length').selectOptions('A paragraph');
+  await start.click();
+  await expect.element(page.getByText('an image, paragraph by the captioner describer')).toBeVisible();
+  await withWhat.selectOptions('wd-tagger');
+  expect(page.getByLabelText('Length').elements()).toEqual([]);
   await start.click();
   await expect.element(page.getByText('an image, by the tagger describer')).toBeVisible();
   await withWhat.selectOptions(describer.id);
@@ -49,4 +56,8 @@ test('an image of the gallery is described, and the text becomes the prompt', as
   await expect.element(page.getByRole('radio', { name: 'Text', exact: true })).toBeChecked();
   await expect.element(prompt).toHaveValue(text);
   await expect.poll(async () => (await host.gallery(10)).total, PATIENCE).toBe(1);
+  // Nothing is kept of what described it.
+  await expect
+    .poll(async () => (await host.jobs()).map(({ job }) => job.task), PATIENCE)
+    .toEqual(['generate']);
 });

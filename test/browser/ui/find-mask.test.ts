@@ -57,8 +57,19 @@ test('what is clicked is selected where a model for that is installed', async ()
   expect(violations).toEqual([]);
 });
 
-test('without such a model there is no tool for it', async () => {
+test('what words name is selected where a model for that is installed', async () => {
+  const detector = { ...demoAddOn('finder', 'owlvit-base'), family: null, network: 'owlvit' };
+  await openEditor(undefined, [...visionNetworks, detector]);
+  await tools.getByRole('textbox', { name: 'Select by words' }).fill('a red hat');
+  await tools.getByRole('button', { name: 'Select what the words name' }).click();
+  await expect.poll(() => markedAt([10, 10], [50, 10]), PATIENCE).toEqual([false, true]);
+  const { violations } = await axe.run(tools.element());
+  expect(violations).toEqual([]);
+});
+
+test('without such models there are no tools for them', async () => {
   await openEditor(undefined, visionNetworks);
   await expect.element(tools.getByRole('button', { name: 'Select faces' })).toBeVisible();
   expect(tools.getByRole('radio', { name: /click/ }).elements()).toEqual([]);
+  expect(tools.getByRole('textbox').elements()).toEqual([]);
 });

@@ -59,6 +59,23 @@ test('what is typed and chosen survives a reload', async () => {
   await expect.element(page.getByText('13 steps')).toBeVisible();
 });
 
+test('images are generated in tiles where that is asked for, in every pass', async () => {
+  const host = await open({ packs: [demoModel, demoAddOn('upscaler', 'sharp')] });
+  await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');
+  await prompt.fill('a harbour');
+  await page.getByText('Advanced').click();
+  await page.getByRole('checkbox', { name: /^Generate in tiles/ }).click();
+  const size = page.getByRole('spinbutton', { name: 'Tile size' });
+  await expect.element(size).toHaveValue(768);
+  await size.fill('512');
+  await page.getByRole('button', { name: 'Hires fix' }).click();
+  await generate.click();
+  const tiles = { size: 512, overlap: 128 };
+  await expect.poll(jobsOf(host), PATIENCE).toMatchObject([{ passes: [{ tiles }, { tiles }] }]);
+  await page.getByRole('checkbox', { name: /^Seamless/ }).click();
+  await expect.element(size).not.toBeInTheDocument();
+});
+
 test('hires fix, refiner and restored faces are cards that can be taken away', async () => {
   const host = await open({ packs: [demoModel, otherModel, demoAddOn('upscaler', 'sharp')] });
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('watercolours-v2');

@@ -1,3 +1,4 @@
+import axe from 'axe-core';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { unzipSync } from 'fflate';
 import { page, userEvent } from 'vitest/browser';
@@ -259,6 +260,8 @@ test('two images are compared', async () => {
   const dialog = page.getByRole('dialog', { name: 'Compare two images' });
   await expect.element(dialog.getByRole('img', { name: 'Left: image 0' })).toBeInTheDocument();
   await expect.element(dialog.getByRole('img', { name: 'Right: image 2' })).toBeInTheDocument();
+  const { violations } = await axe.run(dialog.element());
+  expect(violations.map(({ id }) => id)).toEqual([]);
   await dialog.getByRole('button', { name: 'Swap' }).click();
   await expect.element(dialog.getByRole('img', { name: 'Left: image 2' })).toBeInTheDocument();
 });

@@ -3,9 +3,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
 import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
+import { speedSetting } from '#protocol/device-speed.ts';
 import type { EngineHost } from '#protocol/engine-host.ts';
 import App from '#ui/App.svelte';
 import { toSources } from '#ui/panels/models/brought-files.ts';
+import { rankCatalogue } from '#ui/panels/models/rank-catalogue.ts';
 import { AppStatus } from '#ui/state/app-status.svelte.ts';
 import {
   connectDemoHost,
@@ -102,6 +104,21 @@ test('an import can be stopped, and goes on with the same file', async () => {
 
 test('a model of the catalogue is fetched once its licence is accepted', async () => {
   const host = await open({ catalogue: demoEntries });
+  const names = () =>
+    page
+      .getByRole('article')
+      .elements()
+      .map((card) => card.querySelector('h3')?.textContent);
+  const diffusion = page.getByRole('article', { name: 'Example Diffusion 1.5' });
+  await expect.element(diffusion.getByText(/^about \d+ min \(a guess\)$/)).toBeVisible();
+  // The CPU of these tests has no float16.
+  const turbo = page.getByText('1 model this device cannot run');
+  await page.getByRole('button', { name: 'Measure this device' }).click();
+  // 25 steps with guidance of 402 billion multiply-adds, and decoding, at 40 billion per second.
+  await expect.element(diffusion.getByText('about 9 min', { exact: true })).toBeVisible();
+  await expect.element(page.getByText(/^Times as measured on this device/)).toBeVisible();
+  expect(names()).toEqual(['Emoji Mini', 'Example Diffusion 1.5']);
+  await turbo.click();
   const card = page.getByRole('article', { name: 'Example Turbo' });
   await expect.element(card.getByText('Non-commercial')).toBeVisible();
   await expect.element(card.getByText('Needs float16, which this device does not have.')).toBeVisible();
@@ -112,6 +129,25 @@ test('a model of the catalogue is fetched once its licence is accepted', async (
   await dialog.getByRole('checkbox', { name: /^I accept the licence: Research licence/ }).click();
   await install.click();
   await expect.element(card.getByText('Installed')).toBeVisible();
+});
+
+test('the catalogue is sorted by how fast its models are on this device, as measured or guessed', () => {
+  const [diffusion, turbo] = demoEntries;
+  if (!diffusion || !turbo) throw new Error('There are no entries.');
+  const lora = { ...diffusion, id: 'lora', kind: 'lora', values: null } as const;
+  const entries = [lora, diffusion, turbo];
+  const gpu = { provider: 'webgpu', build: 'jspi', description: 'fast', float16: true } as const;
+  const here = { backend: gpu, hasGpu: true, cores: 8 };
+  const { running, isMeasured } = rankCatalogue(entries, speedSetting(gpu, 2e12), here);
+  expect(isMeasured).toBe(true);
+  expect(running.map(({ entry, seconds }) => [entry.id, seconds])).toEqual([
+    ['turbo-example', (4 * 402e9 + 1257e9) / 2e12],
+    ['sd-example', (50 * 402e9 + 1257e9) / 2e12],
+    ['lora', null],
+  ]);
+  // A measurement holds for the device it was made on.
+  const other = { ...here, backend: { ...gpu, description: 'another' } };
+  expect(rankCatalogue(entries, speedSetting(gpu, 2e12), other).isMeasured).toBe(false);
 });
 
 test('an address is looked at; what is none is refused at once', async () => {
@@ -249,7 +285,7 @@ for (const theme of ['light', 'dark']) {
       const { violations } = await axe.run(document.body, { rules: { region: { enabled: false } } });
       expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
     };
-    await expect.element(page.getByRole('article', { name: 'Example Turbo' })).toBeInTheDocument();
+    await page.getByText('1 model this device cannot run').click();
     await check();
     drop('sd-768-inpaint.safetensors', 'old.ckpt');
     await expect.element(dialog.getByText('What it predicts')).toBeVisible();
@@ -267,7 +303,7 @@ for (const theme of ['light', 'dark']) {
 test('lists, sheet and chips stay within a small phone', async () => {
   await page.viewport(360, 640);
   await open({ packs: everything, catalogue: demoEntries });
-  await expect.element(page.getByRole('article', { name: 'Example Turbo' })).toBeInTheDocument();
+  await page.getByText('1 model this device cannot run').click();
   expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(360);
   drop('a-very-long-name-without-any-space-or-hyphen_of_a_model_that_somebody_made_v12.safetensors');
   await expect.element(dialog.getByRole('button', { name: 'Import' })).toBeVisible();

@@ -1,6 +1,6 @@
 import axe from 'axe-core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { page } from 'vitest/browser';
+import { page, userEvent } from 'vitest/browser';
 import { render } from 'vitest-browser-svelte';
 import '../../../src/app.css';
 import type { EngineHost } from '#protocol/engine-host.ts';
@@ -70,6 +70,38 @@ test('image, modes, prompt, chips and the button fit on one screen; chips open h
   await add.getByRole('button', { name: 'LoRA' }).click();
   await expect.element(add.getByText(/No LoRA for watercolours-v2 is installed/)).toBeVisible();
 });
+
+for (const theme of ['light', 'dark']) {
+  test(`axe finds nothing in any sheet or dialog, ${theme}`, async () => {
+    localStorage.setItem('vitrine.theme', theme);
+    await open();
+    const check = async (name: string) => {
+      const { violations } = await axe.run(page.getByRole('dialog', { name }).element());
+      expect(
+        violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+        name,
+      ).toEqual([]);
+    };
+    for (const name of ['Size', 'Images', 'Add', 'Advanced', 'Styles']) {
+      await chips.getByRole('button', { name: new RegExp(`^${name}`) }).click();
+      if (name === 'Styles') await expect.element(page.getByText(/^\d+ styles$/)).toBeVisible();
+      await check(name);
+      await page.getByRole('dialog').getByRole('button', { name: 'Close', exact: true }).click();
+    }
+    await page.getByRole('button', { name: 'Run options' }).click();
+    await page.getByRole('button', { name: 'X/Y/Z plot…' }).click();
+    await check('X/Y/Z plot');
+    await userEvent.keyboard('{Escape}');
+    const dataTransfer = new DataTransfer();
+    const canvas = new OffscreenCanvas(64, 64);
+    canvas.getContext('2d')?.fillRect(8, 8, 32, 32);
+    const image = await canvas.convertToBlob();
+    dataTransfer.items.add(new File([image], 'harbor.png', { type: 'image/png' }));
+    document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+    await expect.element(page.getByRole('dialog', { name: 'harbor.png' })).toBeVisible();
+    await check('harbor.png');
+  });
+}
 
 test('a value out of range is found in its sheet, and nothing is queued', async () => {
   const host = await open();

@@ -55,17 +55,6 @@ const BY_REQUEST: readonly { needs: Capability; path: string; body: object }[] =
     body: { alwayson_scripts: { hypertile: { args: [true] } } },
   },
   {
-    needs: 'image-prompt-parts',
-    path: '/sdapi/v1/txt2img',
-    body: {
-      alwayson_scripts: {
-        controlnet: {
-          args: [{ image: 'AAAA', module: 'ip-adapter-auto', model: 'face', effective_region_mask: 'AAAA' }],
-        },
-      },
-    },
-  },
-  {
     needs: 'image-embedding',
     path: '/sdapi/v1/txt2img',
     body: { alwayson_scripts: { controlnet: { args: [{ image: 'AAAA', ipadapter_input: ['AAAA'] }] } } },

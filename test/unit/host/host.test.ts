@@ -1,5 +1,6 @@
 import { expose, wrap, type Remote } from 'comlink';
 import { createEngineHost } from '#host/host.ts';
+import { readSpeed } from '#protocol/device-speed.ts';
 import type { HostEvent } from '#protocol/engine-host.ts';
 import { visionNetworks } from '#library/packs/vision.ts';
 import { AppError } from '#protocol/error.ts';
@@ -147,6 +148,25 @@ it('starts the engine while it waits for the list of packs, where something is s
   // A first visit fetches nothing before it is wanted.
   await openTab(library.remote);
   expect(threads).toHaveLength(1);
+});
+
+it('measures this device on request, not while a job runs, and keeps what came out with what it was measured on', async () => {
+  const library = createTestLibrary({ 'emoji-mini': [builtIn, installed] });
+  const { host } = await openTab(library.remote);
+  await host.submit('1', generate('wait'), ofApp);
+  await waitFor(async () => expect((await host.job('1'))?.stage).toBe('running'));
+  await expect(host.measureSpeed()).rejects.toMatchObject({
+    code: 'invalid_request',
+    message: expect.stringContaining('while a job runs') as string,
+  });
+  await host.cancel('1');
+  await host.wait('1');
+  await host.measureSpeed();
+  const { backend } = await host.hello();
+  if (!backend) throw new Error('The engine has not started.');
+  const settings = await host.settings();
+  expect(readSpeed(settings, backend)).toBe(40e9);
+  expect(readSpeed(settings, { ...backend, description: 'another thread' })).toBeNull();
 });
 
 it('shares one download between all who want a model', async () => {

@@ -10,9 +10,11 @@ import { openImportedPacks } from '#storage/packs.ts';
 import {
   CAPTIONER_FILES,
   DEEPDANBOORU_TAGS,
+  FLORENCE_FILES,
   tinyCaptionDecoder,
   tinyCaptionEncoder,
   tinyDeepDanbooru,
+  tinyFlorence,
   tinyWdTagger,
   WD_TAGS,
 } from '../../support/tiny-describers.ts';
@@ -102,6 +104,19 @@ describe('a repository of a caption model', () => {
       'preprocessor_config.json',
       'tokenizer.json',
     ]);
+  });
+
+  it('is a Florence-2 with its four graphs, in int8 where all are there', async () => {
+    const graphs = Object.entries(tinyFlorence());
+    const named = (ending: string) =>
+      Object.fromEntries(graphs.map(([path, graph]) => [`onnx/${path.replace('.onnx', ending)}`, graph]));
+    const useless = Object.fromEntries(graphs.map(([path]) => [`onnx/${path}`, new Uint8Array(10)]));
+    const pack = await imported({ ...FLORENCE_FILES, ...useless, ...named('_quantized.onnx') });
+    expect(pack).toMatchObject({ kind: 'captioner', network: 'florence2' });
+    expect(paths(pack)).toEqual([...graphs.map(([path]) => path), ...Object.keys(FLORENCE_FILES)].sort());
+    const half = Object.fromEntries(Object.entries(named('.onnx')).slice(0, 2));
+    const offer = await openLibrary().inspect(dropped({ ...FLORENCE_FILES, ...half }), null);
+    expect(offer.problem).not.toBeNull();
   });
 
   it('is refused without its decoder', async () => {

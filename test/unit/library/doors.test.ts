@@ -6,7 +6,7 @@ import { catalogue } from '#library/catalogue/index.ts';
 import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
 import type { BackendInfo } from '#protocol/engine-host.ts';
-import type { ImportSource } from '#protocol/import.ts';
+import type { CatalogueEntry, ImportSource } from '#protocol/import.ts';
 import { openModelFiles, type ModelFiles } from '#storage/model-files.ts';
 import { openImportedPacks, type ImportedPacks } from '#storage/packs.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -25,6 +25,12 @@ import { clipVisionTensors, ipAdapterTensors } from '../../support/tiny-image-pr
 import { tinyCheckpoint, tinyControlNetFile } from '../../support/tiny-checkpoint.ts';
 import { fileOf } from '../../support/tiny-packs.ts';
 import { tinyUpscalerFile } from '../../support/tiny-upscaler.ts';
+import {
+  BERT_TOKENIZER,
+  CLIP_TOKENIZER,
+  tinyGroundingDino,
+  tinyOwlVit,
+} from '../../support/tiny-word-finders.ts';
 
 const CPU: BackendInfo = { provider: 'wasm', build: 'wasm', description: 'CPU', float16: false };
 const FILE = 'thing.safetensors';
@@ -53,7 +59,7 @@ const kinds = Object.keys(KINDS) as Kind[];
 
 type Content = Uint8Array<ArrayBuffer> | string;
 
-/** What comes as a repository of several files, and such a repository. */
+/** What comes as a repository of several files, and such a repository: kinds, and entries of the list that are unlike theirs. */
 const REPOSITORIES: Readonly<Record<string, () => Promise<Readonly<Record<string, Content>>>>> = {
   'clip-vision': async () => ({
     'config.json': '{"hidden_act":"gelu"}',
@@ -73,6 +79,13 @@ const REPOSITORIES: Readonly<Record<string, () => Promise<Readonly<Record<string
       'onnx/vision_encoder.onnx': tinySamEncoder(),
       'onnx/prompt_encoder_mask_decoder.onnx': tinySamDecoder(),
     }),
+  'grounding-dino-tiny': () =>
+    Promise.resolve({
+      'tokenizer.json': BERT_TOKENIZER,
+      'onnx/model_quantized.onnx': tinyGroundingDino(),
+    }),
+  'owlvit-base-patch32': () =>
+    Promise.resolve({ 'tokenizer.json': CLIP_TOKENIZER, 'onnx/model_quantized.onnx': tinyOwlVit() }),
   preprocessor: () =>
     Promise.resolve({
       'preprocessor_config.json': '{"size":{"height":518,"width":518}}',
@@ -102,6 +115,10 @@ async function repositoryFiles(kind: string, file: string): Promise<Record<strin
     ]),
   );
 }
+
+/** What the repository of an entry of the list is like. */
+const likeOf = ({ id, kind }: Pick<CatalogueEntry, 'id' | 'kind'>): string =>
+  Object.hasOwn(REPOSITORIES, id) ? id : kind;
 
 /** A repository of the hub for each kind. */
 const repositoryOf = (kind: Kind) => `someone/${kind.replace(' ', '-')}`;
@@ -133,9 +150,9 @@ beforeAll(async () => {
   contents = new Map(await Promise.all(kinds.map(async (kind) => [kind, await KINDS[kind]()] as const)));
   app = await serveFolder(path.resolve(import.meta.dirname, '../../../public'));
   const ofCatalogue = await Promise.all(
-    catalogue.map(async ({ url, kind }) => {
-      const [, owner, name, , , file = FILE] = new URL(url).pathname.split('/');
-      return [`${owner ?? ''}/${name ?? ''}`, { files: await repositoryFiles(kind, file) }] as const;
+    catalogue.map(async (entry) => {
+      const [, owner, name, , , file = FILE] = new URL(entry.url).pathname.split('/');
+      return [`${owner ?? ''}/${name ?? ''}`, { files: await repositoryFiles(likeOf(entry), file) }] as const;
     }),
   );
   const repositories = Object.fromEntries(
@@ -229,7 +246,7 @@ describe('every kind comes in by every door', () => {
       );
       const found = (await openLibrary().list()).find(({ pack }) => pack.id === id);
       expect(found).toMatchObject({ state: { stage: 'installed' }, pack: { kind: entry.kind } });
-      const given = Object.values(await repositoryFiles(entry.kind, FILE)).map(sha256);
+      const given = Object.values(await repositoryFiles(likeOf(entry), FILE)).map(sha256);
       // A checkpoint's tokenizer is the app's own.
       const places = found?.pack.files.map(({ path: place }) => place) ?? [];
       for (const place of places.filter((each) => !each.startsWith('tokenizer/'))) {

@@ -1,6 +1,7 @@
 import 'fake-indexeddb/auto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { createLibrary } from '#library/library.ts';
 import { packs } from '#library/packs/index.ts';
@@ -63,7 +64,13 @@ function redirect(response: ServerResponse, to: string) {
 beforeAll(async () => {
   lora = await readFile(path.resolve(import.meta.dirname, '../../fixtures/models/lora-kohya.safetensors'));
   server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', origin);
+    const { pathname, searchParams } = new URL(request.url ?? '/', origin);
+    const status = /^\/status\/(\d+)$/.exec(pathname)?.[1];
+    if (status !== undefined) {
+      const code = searchParams.get('code');
+      response.writeHead(Number(status), { ...CORS, ...(code !== null && { 'X-Error-Code': code }) }).end();
+      return;
+    }
     const answer = ANSWERS[isLoggedOut ? '/login' : pathname];
     if (answer) answer(response);
     else response.writeHead(404, CORS).end();
@@ -126,6 +133,39 @@ it.each([
   ['', undefined],
 ])('Content-Disposition %s', (header, name) => {
   expect(dispositionName(header)).toBe(name);
+});
+
+describe('a server that hands out nothing says why', () => {
+  it.each([
+    ['401', 'wants a login'],
+    ['401?code=GatedRepo', 'who accepted its terms'],
+    ['401?code=RepoNotFound', 'or it is private'],
+    ['403', 'its link may have expired'],
+    ['404', '(404). Check the address'],
+    ['404?code=RevisionNotFound', 'not the branch or commit'],
+    ['410', 'no longer has'],
+    ['418', 'answered 418'],
+    ['429', 'Wait some minutes and try again'],
+    ['503', 'has a problem of its own (503)'],
+  ])('%s', async (status, sentence) => {
+    const inspecting = openLibrary().inspect({ from: 'url', url: `${origin}/status/${status}` }, null);
+    await expect(inspecting).rejects.toMatchObject({
+      code: 'download_failed',
+      message: expect.stringContaining(sentence) as string,
+    });
+  });
+
+  it('one that is not running', async () => {
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen(0, 'localhost', resolve));
+    const { port } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
+    const inspecting = openLibrary().inspect({ from: 'url', url: `http://localhost:${port}/x` }, null);
+    await expect(inspecting).rejects.toMatchObject({
+      code: 'download_failed',
+      message: `Nothing answers at localhost:${port}. Start the server and try again.`,
+    });
+  });
 });
 
 describe('a page in place of a file', () => {

@@ -7,8 +7,10 @@ import { openModelFiles } from '#storage/model-files.ts';
 import { openImportedPacks } from '#storage/packs.ts';
 import { expect, it } from 'vitest';
 import { exportedOnnx } from '../../support/onnx-file.ts';
+import { tinyFlorence } from '../../support/tiny-describers.ts';
 import { pseudoRandom } from '../../support/random-weights.ts';
 import { tinyTextGenerator } from '../../support/tiny-text-generator.ts';
+import { tinyGroundingDino } from '../../support/tiny-word-finders.ts';
 
 const library = createLibrary({
   packs: [packs['emoji-mini']],
@@ -17,6 +19,8 @@ const library = createLibrary({
   base: 'http://localhost/',
   estimate: () => Promise.resolve({}),
 });
+
+const FLORENCE = tinyFlorence();
 
 /** Whole numbers from 0 to below `limit`, the same each time. */
 function dice(seed: number): (limit: number) => number {
@@ -130,13 +134,18 @@ it('ONNX files with bytes changed, cut or repeated are refused or told', { timeo
   }
 });
 
-it('damaged text generators are refused or told', async () => {
+it.each<[string, string, () => Uint8Array<ArrayBuffer>, Readonly<Record<string, Uint8Array<ArrayBuffer>>>]>([
+  ['text generators', 'decoder_model_merged', tinyTextGenerator, {}],
+  ['finders by words', 'model', tinyGroundingDino, {}],
+  ['Florence-2', 'vision_encoder', () => FLORENCE['vision_encoder.onnx'] ?? new Uint8Array(), FLORENCE],
+])('damaged %s are refused or told', async (_, name, graphOf, others) => {
   const roll = dice(4);
-  const whole = tinyTextGenerator();
+  const whole = graphOf();
   for (let i = 0; i < 40; i++) {
     const graph = whole.slice(0, roll(4) === 0 ? roll(whole.length) : whole.length);
     for (let change = 0; change < 1 + roll(6); change++) graph[roll(graph.length)] = roll(256);
-    const named = { 'config.json': '{', 'tokenizer.json': '\u0000', 'onnx/decoder_model_merged.onnx': graph };
+    const beside = Object.fromEntries(Object.entries(others).map(([path, other]) => [`onnx/${path}`, other]));
+    const named = { ...beside, 'config.json': '{', 'tokenizer.json': '\u0000', [`onnx/${name}.onnx`]: graph };
     await expectAnswer({
       from: 'files',
       files: Object.entries(named).map(([path, part]) => ({ path, file: new File([part], path) })),

@@ -618,6 +618,58 @@ describe('importing add-ons', () => {
   });
 });
 
+describe('importing the inpaint patch of Fooocus', () => {
+  const fixture = (name: string) =>
+    readFile(path.resolve(import.meta.dirname, '../../fixtures/fooocus-inpaint', name));
+  const [HEAD, PATCH] = ['fooocus_inpaint_head.pth', 'inpaint_v26.fooocus.patch'];
+
+  it.each([
+    [HEAD, HEAD, 'head', 'sdxl', 'Head of Fooocus’ inpaint patch, 720 parameters', []],
+    [PATCH, PATCH, 'v2.6', null, 'Fooocus’ inpaint patch v2.6, 14 thousand parameters', []],
+    [PATCH, 'inpaint.fooocus.patch', 'v1', null, 'Fooocus’ inpaint patch v1, 14 thousand parameters', []],
+    [
+      PATCH,
+      'mine.patch',
+      'v2.6',
+      null,
+      'Fooocus’ inpaint patch, 14 thousand parameters',
+      [expect.any(String)],
+    ],
+  ])('keeps %s, called %s, as it is', async (from, name, network, family, summary, warnings) => {
+    const content = new Uint8Array(await fixture(from));
+    const library = openLibrary();
+    const source = drop(name, content);
+    const offer = await library.inspect(source, CPU);
+    expect(offer).toMatchObject({
+      kind: 'inpaint-patch',
+      format: 'torch',
+      problem: null,
+      summary,
+      warnings,
+    });
+    const id = await library.importPack(source, { storage: 'exact' }, CPU, tell);
+    const pack = (await listed(id))?.pack;
+    expect(pack).toMatchObject({ kind: 'inpaint-patch', network, family });
+    const [file] = pack?.files ?? [];
+    expect(file?.sha256).toBe(sha256(content));
+    expect(sha256(await bytesOf(await files.open(id, file?.path ?? '')))).toBe(sha256(content));
+  });
+
+  it('refuses other files of PyTorch, and damaged ones', async () => {
+    const zipped = new Uint8Array(await fixture(HEAD));
+    await expect(openLibrary().inspect(drop('a.pth', zipped.slice(0, 3000)), CPU)).rejects.toMatchObject({
+      code: 'integrity_failed',
+    });
+    const pickled = Uint8Array.of(0x80, 2, 0x4e, 0x2e);
+    expect(await openLibrary().inspect(drop('a.pth', pickled), CPU)).toMatchObject({
+      problem: expect.stringContaining('pickle') as string,
+    });
+    expect(await openLibrary().inspect(drop('a.patch', pickled), CPU)).toMatchObject({
+      problem: expect.stringContaining('not a patch') as string,
+    });
+  });
+});
+
 describe('importing image prompts', () => {
   it.each([
     ['plain', 'SD 1 IP-Adapter', 'ip-adapter', { embedding: 1024 }],

@@ -8,6 +8,12 @@ import { openModelFiles } from '#storage/model-files.ts';
 import { openImportedPacks } from '#storage/packs.ts';
 import { exportedOnnx } from '../../support/onnx-file.ts';
 import { tinyDepth, tinySamDecoder, tinySamEncoder, tinyU2net } from '../../support/tiny-finders.ts';
+import {
+  BERT_TOKENIZER,
+  CLIP_TOKENIZER,
+  tinyGroundingDino,
+  tinyOwlVit,
+} from '../../support/tiny-word-finders.ts';
 
 let databases = 0;
 
@@ -104,4 +110,32 @@ describe('a folder in the layout of transformers.js', () => {
     expect(offer).toMatchObject({ kind: 'preprocessor', problem: null });
     expect(offer.files.map(({ path }) => path)).toEqual(['model.onnx', 'preprocessor_config.json']);
   });
+
+  it.each([
+    ['grounding-dino', tinyGroundingDino(), BERT_TOKENIZER],
+    ['owlvit', tinyOwlVit(), CLIP_TOKENIZER],
+  ])(
+    'is a finder by words with its tokenizer, in int8 where that is there: %s',
+    async (network, graph, tokenizer) => {
+      const { library } = openLibrary();
+      const source = dropped({
+        'detector/config.json': text('{}'),
+        'detector/tokenizer.json': text(tokenizer),
+        'detector/preprocessor_config.json': text('{}'),
+        'detector/onnx/model.onnx': new Uint8Array(10),
+        'detector/onnx/model_quantized.onnx': graph,
+      });
+      const told: AnyPack[] = [];
+      await library.importPack(source, { storage: 'exact' }, null, (pack) => void told.push(pack));
+      expect(told.at(-1)).toMatchObject({ kind: 'finder', network });
+      expect(
+        told
+          .at(-1)
+          ?.files.map(({ path }) => path)
+          .sort(),
+      ).toEqual(['model.onnx', 'preprocessor_config.json', 'tokenizer.json']);
+      const without = await library.inspect(dropped({ 'detector/onnx/model.onnx': graph }), null);
+      expect(without.problem).not.toBeNull();
+    },
+  );
 });

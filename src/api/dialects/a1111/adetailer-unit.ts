@@ -10,7 +10,7 @@ import {
 } from '#api/parameters.ts';
 import { isRecord } from '#codecs/json.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Finder } from '#protocol/finder.ts';
+import { textFinderModels, type Finder } from '#protocol/finder.ts';
 import type { ControlSpec } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
 import { readControlUnits } from './controlnet-unit.ts';
@@ -29,8 +29,8 @@ const share = () => f.number({ min: 0, max: 1 });
 const natural = () => f.integer({ min: 0 });
 
 const unitBody = parameters({
-  ad_model: param(f.string(), 'None', honoured, 'What is looked for: faces or persons'),
-  ad_model_classes: param(f.string(), '', noEffect('only for models of open vocabulary'), 'Classes to find'),
+  ad_model: param(f.string(), 'None', honoured, 'What is looked for: faces, persons or what words name'),
+  ad_model_classes: param(f.string(), '', honoured, 'What `yolov8x-world*` looks for, with commas between'),
   ad_tab_enable: param(f.boolean(), true, honoured, 'Whether the unit takes part'),
   ad_prompt: param(f.string(), '', honoured, "Prompt; empty is the image's, [PROMPT] stands for it"),
   ad_negative_prompt: param(f.string(), '', honoured, 'Negative prompt, likewise'),
@@ -145,8 +145,11 @@ const FINDERS: readonly (readonly [name: RegExp, finder: Finder])[] = [
   [/^person_yolov\w+-seg\.pt$/, { kind: 'person' }],
 ];
 
+/** Its models that find what words name. */
+const WORLD_MODELS = /^yolov8x-world/;
+
 /** Its models that find what nothing here does. */
-const OTHER_MODELS = /^(?:hand_|deepfashion2_|yolov8x-world|mediapipe_face_mesh_eyes_only$)/;
+const OTHER_MODELS = /^(?:hand_|deepfashion2_|mediapipe_face_mesh_eyes_only$)/;
 
 /** Models to name where another one is asked for. */
 const NAMED_MODELS = ['face_yolov8n.pt', 'face_yolov8s.pt', 'mediapipe_face_full', 'person_yolov8n-seg.pt'];
@@ -157,7 +160,7 @@ const NAMED_MODELS = ['face_yolov8n.pt', 'face_yolov8s.pt', 'mediapipe_face_full
  * @param ignore called with the names of fields without effect
  * @returns null where none takes part
  * @throws AppError for fields that cannot be read, and in the extension's words for models that are not there;
- *   `unsupported_feature` for models that find what nothing here does
+ *   `unsupported_feature` for models that find what nothing here does, `model_not_found` where nothing is installed that does
  */
 export async function readDetailer(
   script: unknown,
@@ -170,7 +173,8 @@ export async function readDetailer(
   const units: DetailerUnit[] = [];
   for (const [index, sent] of args.entries()) {
     const body = isRecord(sent) ? readUnit(sent, index, ignore) : null;
-    if (body) units.push({ body, finder: finderOf(body), ...(await readControls(body, addOns, ignore)) });
+    if (body)
+      units.push({ body, finder: finderOf(body, addOns), ...(await readControls(body, addOns, ignore)) });
   }
   return units.length > 0 ? { units, skipsImg2img: skipsImg2img === true } : null;
 }
@@ -190,10 +194,13 @@ function readUnit(
   const { value: body } = unit;
   if (body.ad_model === 'None' || !body.ad_tab_enable) return null;
   ignore(...screenParameters(unitBody, sent, body).map((name) => `${where}.${name}`));
+  if (body.ad_model_classes !== '' && !WORLD_MODELS.test(body.ad_model)) ignore(`${where}.ad_model_classes`);
   return body;
 }
 
-function finderOf({ ad_model: name }: DetailerBody): Finder {
+function finderOf(body: DetailerBody, addOns: readonly AddOnInfo[]): Finder {
+  const { ad_model: name } = body;
+  if (WORLD_MODELS.test(name)) return worldFinder(body, addOns);
   const found = FINDERS.find(([pattern]) => pattern.test(name));
   if (found) return found[1];
   if (!OTHER_MODELS.test(name)) {
@@ -206,6 +213,30 @@ function finderOf({ ad_model: name }: DetailerBody): Finder {
   throw new AppError(
     'unsupported_feature',
     `'ad_model' cannot be “${name}”: only faces and persons are found here. Choose ${NAMED_MODELS.join(', ')}.`,
+    { detail: { parameter: 'ad_model' } },
+  );
+}
+
+/** Rectangles around what words name, as YOLO-World has them; by what is installed here for that. */
+function worldFinder(
+  { ad_model: name, ad_model_classes: classes, ad_confidence: threshold }: DetailerBody,
+  addOns: readonly AddOnInfo[],
+): Finder {
+  const words = classes
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+  if (words.length === 0) {
+    throw httpException(
+      422,
+      `'ad_model' is “${name}”, and 'ad_model_classes' is empty. Say there what to look for, such as 'cat, red hat'.`,
+    );
+  }
+  const models = textFinderModels(addOns);
+  if (models) return { kind: 'text', model: models.model, text: words.join('. '), threshold };
+  throw new AppError(
+    'model_not_found',
+    `'ad_model' is “${name}”, and nothing is installed that finds what words name. Import a Grounding DINO or an OWL-ViT in Models (ONNX), or choose ${NAMED_MODELS.join(', ')}.`,
     { detail: { parameter: 'ad_model' } },
   );
 }

@@ -2,7 +2,6 @@ import { validate } from '#api/fields.ts';
 import { findAddOn } from '#api/models.ts';
 import {
   honoured,
-  missingCapability,
   needs,
   noEffect,
   param,
@@ -158,14 +157,15 @@ export async function readControlUnits(
     if (sent === null) continue;
     const unit = readUnit(sent, index, ignore);
     if (!unit) continue;
-    if (/^ip-adapter/i.test(unit.module.trim())) requireNoParts(unit);
     const { passes } = passesOf(unit, { isHires: true });
     if (passes && !context.isHires) ignore(`${unitName(index)}.hr_option`);
     const adapter = findIpAdapter(unit, addOns);
     if (adapter) {
+      requireWeights(unit, adapter);
       const { image } = await sourceOf(unit, context);
       const { imagePrompt, pair } = toImagePrompt(unit, adapter, image, { addOns, index: units.length });
-      units.push({ imagePrompt: { ...imagePrompt, ...passesOf(unit, context) }, pair });
+      const parts = { ...(await partsOf(unit)), ...passesOf(unit, context) };
+      units.push({ imagePrompt: { ...imagePrompt, ...parts }, pair });
       continue;
     }
     const addOn = findModelOf(unit, addOns);
@@ -214,12 +214,25 @@ function findModelOf({ model }: UnitBody, addOns: readonly AddOnInfo[]): AddOnIn
   throw httpException(422, `model(${model}) not found in supported models.`);
 }
 
-/** Of ControlNets only. @throws AppError `unsupported_feature` */
-function requireNoParts({ effective_region_mask: region, advanced_weighting: weights }: UnitBody): void {
-  if (region !== null)
-    throw missingCapability("'effective_region_mask' of an IP-Adapter", 'image-prompt-parts');
-  if (weights !== null)
-    throw missingCapability("'advanced_weighting' of an IP-Adapter", 'image-prompt-parts');
+/** Where a unit has an effect, and how much by layer or, of an IP-Adapter, by block. */
+async function partsOf({
+  effective_region_mask: region,
+  advanced_weighting: layerWeights,
+}: UnitBody): Promise<Pick<ControlSpec, 'region' | 'layerWeights'>> {
+  return {
+    ...(region !== null && { region: await readImageFile(region) }),
+    ...(layerWeights && { layerWeights }),
+  };
+}
+
+/** Blocks of a UNet that attend to prompts. Source: the extension, scripts/enums.py, `transformer_block_num`. */
+const ATTENDING_BLOCKS = { sdxl: 11, other: 16 };
+
+/** An IP-Adapter has one weight for each block that it has keys and values for. */
+function requireWeights({ advanced_weighting: weights }: UnitBody, { pack }: AddOnInfo): void {
+  const count = pack.family === 'sdxl' ? ATTENDING_BLOCKS.sdxl : ATTENDING_BLOCKS.other;
+  if (weights === null || weights.length === count) return;
+  throw pythonException('AssertionError', `advanced_weighting of '${pack.id}' must have ${count} numbers`);
 }
 
 /** Without hires fix the option means nothing, as in the extension. */
@@ -264,8 +277,7 @@ async function toSpec(
     start: unit.guidance_start,
     end: unit.guidance_end,
     balance: pick(CONTROL_MODES, unit.control_mode, 'control_mode'),
-    ...(unit.effective_region_mask !== null && { region: await readImageFile(unit.effective_region_mask) }),
-    ...(unit.advanced_weighting && { layerWeights: unit.advanced_weighting }),
+    ...(await partsOf(unit)),
     ...passesOf(unit, context),
   };
 }

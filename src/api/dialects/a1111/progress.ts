@@ -1,6 +1,7 @@
 import { route } from '#api/route.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { ApiHost } from '#api/connection.ts';
+import { arrivalOf, awaitedOf, describeArrival } from '#protocol/arrivals.ts';
 import type { JobRecord } from '#protocol/job.ts';
 import { countArtifacts, factsOf } from '#protocol/tasks.ts';
 import { timestamp } from './describe-run.ts';
@@ -121,9 +122,9 @@ export const progress = route({
       const script = scriptNow(call.session, record);
       const interrupted = script?.stop.signal.aborted ?? false;
       if (!record) {
-        if (!script) return describe(null, '', null, interrupted);
+        if (!script) return describe(null, '', null, interrupted, null);
         const state = stateBetweenRuns(script);
-        return describe(state, nameOf(script.job, state), null, interrupted);
+        return describe(state, nameOf(script.job, state), null, interrupted, null);
       }
       const { live_previews_enable: previews } = effectiveOptions(await host.settings());
       const preview = previews && !call.query.skip_current_image ? await host.preview(record.id) : undefined;
@@ -133,6 +134,7 @@ export const progress = route({
         nameOf(record.origin.reply?.['job'], state),
         preview ? await blobToBase64(preview) : null,
         interrupted,
+        await arrivalText(host, record),
       );
     }),
 });
@@ -142,7 +144,19 @@ function stateBetweenRuns(script: ScriptUnderWay): JobState {
   return stateOf({ ...script, pass: 0, step: 0 });
 }
 
-function describe(state: JobState | null, job: string, image: string | null, interrupted: boolean) {
+/** What a job waits for, such as `Downloading Faces: 43 %`; null once all of it is here. */
+async function arrivalText(host: ApiHost, record: JobRecord): Promise<string | null> {
+  const [awaited] = awaitedOf(record, [...(await host.models()), ...(await host.addOns())]);
+  return awaited ? describeArrival(arrivalOf(awaited)) : null;
+}
+
+function describe(
+  state: JobState | null,
+  job: string,
+  image: string | null,
+  interrupted: boolean,
+  textinfo: string | null,
+) {
   return {
     progress: state?.progress ?? 0,
     eta_relative: state?.secondsLeft ?? 0,
@@ -158,7 +172,7 @@ function describe(state: JobState | null, job: string, image: string | null, int
       sampling_steps: state?.steps ?? 0,
     },
     current_image: image,
-    textinfo: null,
+    textinfo,
   };
 }
 
@@ -192,7 +206,7 @@ export const taskProgress = route({
         eta: state?.secondsLeft ?? null,
         live_preview: isNew ? `data:${previewType(preview)};base64,${await blobToBase64(preview)}` : null,
         id_live_preview: isNew ? previewId : call.body.id_live_preview,
-        textinfo: record && !queued ? null : 'Waiting...',
+        textinfo: record && !queued ? (runs ? await arrivalText(host, record) : null) : 'Waiting...',
       };
     }),
 });

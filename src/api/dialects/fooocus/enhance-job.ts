@@ -1,3 +1,4 @@
+import { findModel, selectedModel } from '#api/models.ts';
 import { planUpscale, planVary } from '#imaging/fooocus/upscale-or-vary.ts';
 import type {
   DetailPrompt,
@@ -10,6 +11,7 @@ import type {
 } from '#protocol/job.ts';
 import type { EnhanceInput, InputImages } from './input-images.ts';
 import { chooseSeed, toGenerateJob, type Installed, type JobPlan } from './map.ts';
+import { chooseInpaintPatch } from './inpaint-patch.ts';
 import { chooseFinder } from './mask-finder.ts';
 import { encodingOf } from './output.ts';
 import { splitPromptLines } from './prompt.ts';
@@ -53,7 +55,15 @@ export function toEnhanceJob(
     toDetail(enhancement, index, { request, enhance, installed, sent }),
   );
   const last = isAfter ? stepsAfter(request, enhance, installed, sent) : [];
-  const withoutEffect = [...plain.withoutEffect, ...enhance.withoutEffect];
+  const withoutEffect = [
+    ...plain.withoutEffect,
+    ...enhance.withoutEffect,
+    ...enhance.enhancements.flatMap(({ enhance_inpaint_engine: engine }, index) =>
+      patchOf(engine, request, installed) === 'missing'
+        ? [`enhance_ctrlnets.${index}.enhance_inpaint_engine`]
+        : [],
+    ),
+  ];
 
   if (isBefore && (method.kind === 'vary' || planOf(request, enhance)?.diffusion)) {
     const started = { ...NO_IMAGES, upscaleOrVary: { image, method } };
@@ -93,22 +103,25 @@ function toDetail(enhancement: Enhancement, index: number, context: EnhanceConte
   const {
     enhance_mask_model: model,
     enhance_mask_dino_prompt: text,
+    enhance_inpaint_engine: engine,
     enhance_inpaint_strength: strength,
     enhance_inpaint_disable_initial_latent: isEmpty,
   } = enhancement;
-  const finder = chooseFinder(
+  const patch = patchOf(engine, request, installed);
+  const where = `enhance_ctrlnets.${index}`;
+  const { finder, grow } = chooseFinder(
     {
       model,
       text,
       boxThreshold: enhancement.enhance_mask_box_threshold,
       maxDetections: enhancement.enhance_mask_sam_max_detections,
       boxes,
+      grow: grownBoxes,
     },
     installed.addOns,
-    `enhance_ctrlnets.${index}.enhance_mask_model`,
+    { model: `${where}.enhance_mask_model`, text: `${where}.enhance_mask_dino_prompt` },
   );
-  const grown =
-    Math.trunc(enhancement.enhance_inpaint_erode_or_dilate) + (model === 'sam' ? Math.trunc(grownBoxes) : 0);
+  const grown = Math.trunc(enhancement.enhance_inpaint_erode_or_dilate) + grow;
   return {
     ...detailOf(filledPrompts(enhancement, request), context),
     finder,
@@ -125,10 +138,17 @@ function toDetail(enhancement: Enhancement, index: number, context: EnhanceConte
       round: true,
       area: { field: enhancement.enhance_inpaint_respective_field },
       overlay: true,
+      ...(patch !== null && patch !== 'missing' && { patch }),
     },
     pass: { ...passOf(context), size: INPAINT_SIZE, strength },
     infotext: [[`Enhance ${index + 1}`, model === 'sam' ? text : model]],
   };
+}
+
+/** The inpaint patch of an enhancement. */
+function patchOf(engine: string, { base_model_name: name }: CommonRequest, { models, addOns }: Installed) {
+  const model = findModel(models, name) ?? selectedModel(models);
+  return model ? chooseInpaintPatch(engine, model, addOns) : null;
 }
 
 /** Upscaling or varying an image at the end. */

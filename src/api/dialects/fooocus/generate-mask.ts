@@ -23,21 +23,24 @@ export const generateMaskRoute = route({
       throw refusalOf('image', thrown);
     });
     const addOns = await call.ask((host) => host.addOns());
-    const finder = chooseFinder(
+    const { finder, grow } = chooseFinder(
       {
         model: body.mask_model,
         text: body.dino_prompt_text,
         boxThreshold: body.box_threshold,
         maxDetections: body.sam_max_detections,
         boxes: body.dino_debug,
+        grow: body.dino_erode_or_dilate,
       },
       addOns,
-      'mask_model',
+      { model: 'mask_model', text: 'dino_prompt_text' },
     );
-    const isByText = body.mask_model === 'sam';
-    const erodeOrDilate = isByText ? Math.trunc(body.dino_erode_or_dilate) : 0;
     return blobToBase64(
-      await makeMap(call, { task: 'find-mask', image, finder, erodeOrDilate }, toToolReply('Generate Mask')),
+      await makeMap(
+        call,
+        { task: 'find-mask', image, finder, erodeOrDilate: grow },
+        toToolReply('Generate Mask'),
+      ),
     );
   },
 });

@@ -7,6 +7,7 @@ import type { GenerateJob, Job, Pass, Size, UpscaleJob } from '#protocol/job.ts'
 import { usableAddOns, type AddOnInfo, type ModelInfo } from '#protocol/model.ts';
 import { expansionOf } from '#protocol/prompt-expansion.ts';
 import { planImagePrompts } from './image-prompts.ts';
+import { chooseInpaintPatch, planUnpatchedRefiner } from './inpaint-patch.ts';
 import type { InputImage, InputImages } from './input-images.ts';
 import type { Reply } from './jobs.ts';
 import { describeLoras, readLoras } from './loras.ts';
@@ -84,25 +85,32 @@ function toUpscaleJob(
 
 /** The job of images that are generated. @throws AppError as {@link toJob} */
 export function toGenerateJob(
-  asked: CommonRequest,
+  sentRequest: CommonRequest,
   images: InputImages,
   { models, addOns }: Installed,
   sent: ReadonlySet<string>,
 ): { job: GenerateJob; withoutEffect: string[] } {
-  const request = { ...asked, prompt: promptOf(asked, images) };
+  const request = { ...sentRequest, prompt: promptOf(sentRequest, images) };
   const withoutEffect: string[] = [];
   const named = findModel(models, request.base_model_name);
   if (!named && sent.has('base_model_name')) withoutEffect.push('base_model_name');
   const model = named ?? selectedModel(models);
   if (!model) throw new AppError('model_not_found', 'No model is installed. Install one in the app.');
 
-  const settings = readSettings(request);
-  withoutEffect.push(...settings.withoutEffect, ...admWithoutEffect(request, model.pack.family));
-  const numbers = readNumbers(request, settings, readUpscale(images, request) !== null);
+  const asked = readSettings(request);
+  withoutEffect.push(...asked.withoutEffect, ...admWithoutEffect(request, model.pack.family));
+  const numbers = readNumbers(request, asked, readUpscale(images, request) !== null);
   const start = planStart(images, request, numbers.size, chooseUpscaler(addOns));
   const { controls, imagePrompts } = planImagePrompts(images.prompts, request, model, addOns);
-  const refiner = readRefiner(request, { ...settings, ...numbers }, model, models);
+  const refiner = readRefiner(request, { ...asked, ...numbers }, model, models);
   withoutEffect.push(...refiner.withoutEffect);
+  const { inpaint_engine: engine } = request.advanced_params;
+  const patch = images.inpaint ? chooseInpaintPatch(engine, model, addOns) : null;
+  if (patch === 'missing') withoutEffect.push('advanced_params.inpaint_engine');
+  const isPatched = patch !== null && patch !== 'missing';
+  const unpatched = isPatched && !refiner.model ? planUnpatchedRefiner(request, model) : null;
+  const settings = { ...asked, ...(unpatched && { refinerSwitch: unpatched.refinerSwitch }) };
+  const takesOver = refiner.refiner ?? unpatched?.refiner;
 
   const { vae_name: vaeName } = request.advanced_params;
   const vae = findAddOn(addOns, 'vae', vaeName) ?? null;
@@ -153,7 +161,7 @@ export function toGenerateJob(
   const pass: Pass = {
     model: model.pack.id,
     ...(vae && { vae: vae.pack.id }),
-    ...(refiner.refiner && { refiner: refiner.refiner }),
+    ...(takesOver && { refiner: takesOver }),
     ...start.pass,
     steps: numbers.steps,
     sampler: chooseSampler(settings.sampler, settings.schedule),
@@ -186,7 +194,7 @@ export function toGenerateJob(
       })),
       // Fooocus generates its images one after another, each with a seed of its own.
       batchSize: 1,
-      init: start.init,
+      init: start.init.from === 'masked' && isPatched ? { ...start.init, patch } : start.init,
       passes: [pass],
       // Fooocus generates the SDE samplers' noise on the GPU, whatever the sampler's name says.
       noise: { ...TORCH_NOISE, brownianSource: 'philox' },
@@ -213,7 +221,7 @@ function promptOf(
 ): string {
   if (!inpaint) return prompt;
   const { additionalPrompt } = inpaint;
-  // Fooocus' patch of the model and the refiner that belongs to it are not used here.
+  // Whether the patch is used says nothing about the prompt.
   return planInpaintTask({ prompt, additionalPrompt, refinerSwitch, hasRefiner: false, usesPatch: false })
     .prompt;
 }

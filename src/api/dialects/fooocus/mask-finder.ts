@@ -1,20 +1,36 @@
 import { findAddOn } from '#api/models.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Finder } from '#protocol/finder.ts';
+import { textFinderModels, type Finder } from '#protocol/finder.ts';
 import { usableAddOns, type AddOnInfo } from '#protocol/model.ts';
 import type { MaskModel } from './tool-bodies.ts';
+import { wrongValue } from './wrong-value.ts';
 
 /** What a request says of what is to be found. */
 export interface MaskRequest {
   model: MaskModel;
-  /** What to look for, in words; of `sam` only. */
+  /** What to look for, in words; of `sam` only. Several things have full stops between them. */
   text: string;
-  /** 0 … 1: how certain a face has to be. */
+  /** 0 … 1: how certain a face, or what the words name, has to be. */
   boxThreshold: number;
   /** 0 for all. */
   maxDetections: number;
   /** Whether rectangles are wanted in place of outlines. */
   boxes: boolean;
+  /** Pixels that what `sam` finds is to grow by, or below 0 to shrink. */
+  grow: number;
+}
+
+/** Where a request says it, for its refusal. */
+export interface MaskFields {
+  model: string;
+  text: string;
+}
+
+/** What finds the mask, and what is left to be done with it. */
+export interface ChosenFinder {
+  finder: Finder;
+  /** Pixels that the mask is to grow by; rectangles that words name grow before they are outlined, as in Fooocus. */
+  grow: number;
 }
 
 /** Which networks do the work of Fooocus' salient object models, besides one of the same name. */
@@ -32,42 +48,68 @@ const PERSON_WORDS =
 
 /**
  * What finds the mask of a request: the networks included with the app, or installed ones.
- * @param field the parameter that names the model
- * @throws AppError `model_not_found` for a model that is not installed, `unsupported_feature` for clothes and for words that
- *   stand for neither faces nor people
+ * @throws AppError `model_not_found` for a model that is not installed, `invalid_request` for `sam` without words,
+ *   `unsupported_feature` for clothes
  */
-export function chooseFinder(request: MaskRequest, addOns: readonly AddOnInfo[], field: string): Finder {
+export function chooseFinder(
+  request: MaskRequest,
+  addOns: readonly AddOnInfo[],
+  fields: MaskFields,
+): ChosenFinder {
   const { model, maxDetections, boxes } = request;
   const limit = maxDetections > 0 ? { max: maxDetections } : {};
-  if (model === 'sam') return { ...finderOfText(request), ...limit };
+  if (model === 'sam') {
+    const finder = { ...finderOfText(request, addOns, fields.text), ...limit };
+    return { finder, grow: finder.kind === 'text' ? 0 : Math.trunc(request.grow) };
+  }
   const installed = installedFinder(model, addOns);
-  if (installed) return { kind: 'salient', model: installed.pack.id };
-  if (model === 'u2net_human_seg') return { kind: 'person', shape: boxes ? 'box' : 'outline' };
+  if (installed) return { finder: { kind: 'salient', model: installed.pack.id }, grow: 0 };
+  if (model === 'u2net_human_seg')
+    return { finder: { kind: 'person', shape: boxes ? 'box' : 'outline' }, grow: 0 };
   if (model === 'u2net_cloth_seg') {
     throw new AppError(
       'unsupported_feature',
-      `'${field}' is 'u2net_cloth_seg', and nothing here finds clothes. Use 'u2net_human_seg' for people.`,
-      { detail: { parameter: field } },
+      `'${fields.model}' is 'u2net_cloth_seg', and nothing here finds clothes. Use 'u2net_human_seg' for people.`,
+      { detail: { parameter: fields.model } },
     );
   }
   throw new AppError(
     'model_not_found',
     `The model '${model}' is not installed. Import its .onnx file in Models; or use 'u2net_human_seg' for people, or 'sam' with the words 'face' or 'person'.`,
-    { detail: { parameter: field } },
+    { detail: { parameter: fields.model } },
   );
 }
 
-function finderOfText({ text, boxThreshold, boxes }: MaskRequest): Finder {
+/** Faces and people are found by networks that come with the app; all else takes an imported one. */
+function finderOfText(
+  { text, boxThreshold, boxes, grow }: MaskRequest,
+  addOns: readonly AddOnInfo[],
+  field: string,
+): Finder {
   const words = text
     .trim()
     .toLowerCase()
-    .replace(/[.,]+$/, '');
+    .replace(/[.,\s]+$/, '');
+  if (words === '') throw wrongValue(field, "It is empty. Say what to find, such as 'face' or 'person'.");
   if (FACE_WORDS.test(words))
     return { kind: 'faces', threshold: boxThreshold, shape: boxes ? 'box' : 'ellipse' };
   if (PERSON_WORDS.test(words)) return { kind: 'person', shape: boxes ? 'box' : 'outline' };
+  const models = textFinderModels(addOns);
+  if (models) {
+    const { model, segmenter } = models;
+    return {
+      kind: 'text',
+      model,
+      ...(!boxes && segmenter !== undefined && { segmenter }),
+      text: words,
+      threshold: boxThreshold,
+      ...(grow !== 0 && { grow }),
+    };
+  }
   throw new AppError(
-    'unsupported_feature',
-    `Nothing here finds “${text}” by its name: only faces and people are found by words. Use 'face' or 'person', or install a salient object network and choose it as the mask model.`,
+    'model_not_found',
+    `Nothing that is installed finds “${text}”: without more, only 'face' and 'person' are found by words. Import a Grounding DINO or an OWL-ViT in Models (ONNX), and a Segment Anything for outlines; or choose another mask model.`,
+    { detail: { parameter: field } },
   );
 }
 

@@ -30,10 +30,12 @@ const lora = model({
 
 const ofImage = partOf('input_image');
 const noDebugging = noEffect('with it the original never answers');
-const noPatch = noEffect("Fooocus's patch for its own SDXL models", (value) => value !== 'None');
 const anyMask = noEffect('a mask is used whenever one is sent');
 const ofImagePrompts = partOf('image_prompts');
 const ofEnhance = partOf('enhance_input_image');
+
+/** ADM guidance as Fooocus has it where nothing is asked for. */
+export const ADM_DEFAULTS = { adm_scaler_positive: 1.5, adm_scaler_negative: 0.8, adm_scaler_end: 0.3 };
 
 /** What each generation takes as `advanced_params`. */
 const advancedParams = parameters({
@@ -47,17 +49,22 @@ const advancedParams = parameters({
   disable_seed_increment: param(boolean(), false, honoured, 'The same seed for each image'),
   adm_scaler_positive: param(
     number({ min: 0.1, max: 3 }),
-    1.5,
+    ADM_DEFAULTS.adm_scaler_positive,
     honoured,
     'ADM guidance of SDXL models, positive scale',
   ),
   adm_scaler_negative: param(
     number({ min: 0.1, max: 3 }),
-    0.8,
+    ADM_DEFAULTS.adm_scaler_negative,
     honoured,
     'ADM guidance of SDXL models, negative scale',
   ),
-  adm_scaler_end: param(number({ min: 0, max: 1 }), 0.3, honoured, 'Share of the run with ADM guidance'),
+  adm_scaler_end: param(
+    number({ min: 0, max: 1 }),
+    ADM_DEFAULTS.adm_scaler_end,
+    honoured,
+    'Share of the run with ADM guidance',
+  ),
   adaptive_cfg: param(number({ min: 1, max: 30 }), 7, honoured, 'CFG scale that a higher one begins as'),
   clip_skip: param(integer({ min: 1, max: 12 }), 2, honoured, 'Clip skip'),
   sampler_name: param(string(), 'dpmpp_2m_sde_gpu', honoured, 'Sampler'),
@@ -119,7 +126,7 @@ const advancedParams = parameters({
   freeu_s2: param(number(), 0.95, honoured, 'FreeU s2'),
   debugging_inpaint_preprocessor: param(boolean(), false, noDebugging, 'Answer with the preprocessed image'),
   inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from pure noise'),
-  inpaint_engine: param(string(), 'v2.6', noPatch, 'Inpaint model'),
+  inpaint_engine: param(string(), 'v2.6', ofImage, 'Inpaint patch, where it is installed'),
   inpaint_strength: param(number({ min: 0, max: 1 }), 1, ofImage, 'Denoising strength of inpainting'),
   inpaint_respective_field: param(
     number({ min: 0, max: 1 }),

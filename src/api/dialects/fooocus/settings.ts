@@ -4,7 +4,7 @@ import type { FooocusGuidance, GraphOptions, Size } from '#protocol/job.ts';
 import type { ModelFamily } from '#protocol/model.ts';
 import { distilledModes } from './performance.ts';
 import { isSampler, isSchedule } from './samplers.ts';
-import type { CommonRequest } from './schema.ts';
+import { ADM_DEFAULTS, type CommonRequest } from './schema.ts';
 
 export type Settings = ReturnType<typeof readSettings>;
 
@@ -57,16 +57,14 @@ export function readGuidance({
   return { adaptiveScale: adaptiveCfg, sharpness, sizes: { positive, negative, end } };
 }
 
-const ADM_PARAMETERS = { adm_scaler_positive: 1.5, adm_scaler_negative: 0.8, adm_scaler_end: 0.3 };
-
 /** The parameters of ADM guidance that ask for something other models than SDXL's are not given. */
 export function admWithoutEffect(
   { advanced_params: advanced }: CommonRequest,
   family: ModelFamily,
 ): string[] {
   if (family === 'sdxl') return [];
-  return Object.entries(ADM_PARAMETERS).flatMap(([name, initial]) =>
-    advanced[name as keyof typeof ADM_PARAMETERS] === initial ? [] : `advanced_params.${name}`,
+  return Object.entries(ADM_DEFAULTS).flatMap(([name, initial]) =>
+    advanced[name as keyof typeof ADM_DEFAULTS] === initial ? [] : `advanced_params.${name}`,
   );
 }
 

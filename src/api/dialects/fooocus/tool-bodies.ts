@@ -33,10 +33,9 @@ export type MaskModel = (typeof maskModels)[number];
 const processingOrders = ['Before First Enhancement', 'After Last Enhancement'] as const;
 const promptTypes = ['Original Prompts', 'Last Filled Enhancement Prompts'] as const;
 
-const noSam = noEffect('faces and people are found by networks of their own');
-const noWords = noEffect('words only choose what is looked for');
+const noSam = noEffect('what is installed outlines what is found');
+const noWords = noEffect('it only chooses the words that finds are labelled with');
 const noClothes = noEffect('nothing here finds clothes');
-const noPatch = noEffect("Fooocus's patch for its own SDXL models", (value) => value !== 'None');
 
 const share = () => number({ min: 0, max: 1 });
 
@@ -82,7 +81,7 @@ const enhancement = (maskPrompt: string) => ({
     'Most things to find; 0 all',
   ),
   enhance_inpaint_disable_initial_latent: param(boolean(), false, ofImage, 'Start from pure noise'),
-  enhance_inpaint_engine: param(string(), 'v2.6', noPatch, 'Inpaint model'),
+  enhance_inpaint_engine: param(string(), 'v2.6', ofImage, 'Inpaint patch, where it is installed'),
   enhance_inpaint_strength: param(share(), 1, ofImage, 'Denoising strength'),
   enhance_inpaint_respective_field: param(share(), 0.618, ofImage, 'How much around it is looked at'),
   enhance_inpaint_erode_or_dilate: param(

@@ -24,7 +24,7 @@ export interface Control {
   isPooled: boolean;
   spec: Pick<ControlSpec, 'strength' | 'start' | 'end' | 'balance' | 'softness' | 'layerWeights'>;
   rules: ControlRules;
-  /** Has no part in the pass. */
+  /** Has no part in the pass, and no image. */
   isOff?: boolean;
   /** One plane over the image: 1 where it has all of its effect … 0 where it has none. */
   region?: Planes | undefined;
@@ -90,12 +90,15 @@ export async function prepareControls(
       isPooled,
       spec: isSoftened(spec, passIndex) ? { ...spec, balance: 'prompt' } : spec,
       rules,
-      isOff: !isInPass(spec.passes, passIndex),
-      images: await prepareImages(spec, target, inits),
-      region: spec.region && (await readRegion(spec.region)),
-      restoration: restores
-        ? await prepareRestoration(model, await maskedImage(spec, target), spec.strength, encode)
-        : undefined,
+      ...(isInPass(spec.passes, passIndex)
+        ? {
+            images: await prepareImages(spec, target, inits),
+            region: spec.region && (await readRegion(spec.region)),
+            restoration: restores
+              ? await prepareRestoration(model, await maskedImage(spec, target), spec.strength, encode)
+              : undefined,
+          }
+        : { isOff: true, images: [] }),
     });
   }
   return controls;
@@ -126,7 +129,7 @@ function isSoftened({ preprocessor, balance }: ControlSpec, passIndex: number): 
 }
 
 /** The first channel of a region's image, 0 … 1. */
-async function readRegion(file: Blob): Promise<Planes> {
+export async function readRegion(file: Blob): Promise<Planes> {
   const { width, height, data } = channelOf(await readPixels(file), 0);
   return { channels: 1, height, width, data: Float32Array.from(data, (sample) => sample / 255) };
 }

@@ -5,16 +5,18 @@ import { AppError, toAppError } from '#protocol/error.ts';
 import { restoreOutput } from '#engine/stages/control/restoration.ts';
 import { createResidualSum } from './control-residuals.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
-import { imagePromptInputs } from './image-prompt-inputs.ts';
+import { isSharpened } from './fooocus-guider.ts';
+import { imagePromptInputs, regionInputs } from './image-prompt-inputs.ts';
 import { degradeRows, type GuidedRow } from './self-attention.ts';
 import {
   conditioningInputs,
+  featureInput,
   latentLength,
   outputName,
   rowsPerRun,
-  type ExtraChannels,
   type GuidedUnet,
   type LatentShape,
+  type PlaneBatch,
 } from './unet.ts';
 
 /**
@@ -31,6 +33,7 @@ export type CpuDenoiser = (
 /** All passes of all images go in one run where memory allows, and one by one where it turns out not to. */
 export function createCpuDenoiser(network: GuidedUnet): CpuDenoiser {
   const { prompts, guidanceScale, selfAttention, fooocus, shape } = network;
+  const sharpener = isSharpened(network) ? fooocus : undefined;
   const length = latentLength(shape);
   const runRows = createRowRunner(network);
 
@@ -38,7 +41,6 @@ export function createCpuDenoiser(network: GuidedUnet): CpuDenoiser {
     const wants = { skipUnconditional, unconditional: unconditionalTo !== undefined };
     const scale = fooocus?.scaleAt(guidanceScale, timestep) ?? guidanceScale;
     const rows = planGuidance(prompts, call, scale, wants);
-    const isSharpened = fooocus?.sharpens === true && guidanceScale !== 1;
     const guided = new Float32Array(input.length);
     const unconditional = wants.unconditional ? new Float32Array(input.length) : undefined;
     const latentsOf = ({ image }: GuidanceRow) => input.subarray(image * length, (image + 1) * length);
@@ -51,7 +53,7 @@ export function createCpuDenoiser(network: GuidedUnet): CpuDenoiser {
     const results = await runRows(rows, latentsOf, timestep, call);
     for (const { row, output } of results) {
       const counted =
-        isSharpened && !row.unconditional ? fooocus.sharpen(latentsOf(row), output, shape, timestep) : output;
+        sharpener && !row.unconditional ? sharpener.sharpen(latentsOf(row), output, shape, timestep) : output;
       add(row.image, row.weight, counted);
       if (row.unconditional) unconditional?.set(output, row.image * length);
     }
@@ -81,6 +83,7 @@ function createRowRunner(network: GuidedUnet): RowRunner {
   const { unet, shape, extra, imagePrompts = [], evaluations } = network;
   const output = outputName(unet);
   const addResiduals = createResidualSum(network);
+  const regions = regionInputs(unet, imagePrompts, shape);
   const restorations = network.controls.flatMap(({ restoration }) => restoration ?? []);
   const length = latentLength(shape);
   let limit = network.rowsPerRun ?? rowsPerRun(shape);
@@ -93,7 +96,9 @@ function createRowRunner(network: GuidedUnet): RowRunner {
     const outputs = await unet.run({
       sample: { type: 'float32', data: sample, dims: [rows.length, channels, shape.height, shape.width] },
       ...conditioningInputs(unet, timestep, rows),
-      ...imagePromptInputs(imagePrompts, rows, call, evaluations),
+      ...imagePromptInputs(unet, imagePrompts, rows, call, evaluations),
+      ...regions,
+      ...featureInput(network, rows),
       ...(await addResiduals(latents, rows, timestep, call)),
     });
     const result = outputs[output]?.data;
@@ -138,7 +143,7 @@ function partOf({ data }: FloatTensor, index: number, count: number): Float32Arr
 /** The rows' latents, each followed by the channels that are the same in every step. */
 function withExtraChannels(
   latents: Float32Array,
-  { channels, data }: ExtraChannels,
+  { channels, data }: PlaneBatch,
   { height, width, ...shape }: LatentShape,
   rows: readonly GuidanceRow[],
 ): Float32Array {

@@ -13,9 +13,10 @@ import { isStopped, type RunContext, type Stage } from '#engine/stages/run/conte
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
 import { toPng } from '#engine/stages/write/encode-image.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
+import { toAppError } from '#protocol/error.ts';
 import type { ModelPack } from '#protocol/model.ts';
-import { createFooocusGuider } from './fooocus-guider.ts';
-import { tilesOf, windowsOf } from './panorama.ts';
+import { createFooocusGuider, isSharpened } from './fooocus-guider.ts';
+import { takesAnySize, tilesOf, windowsOf } from './panorama.ts';
 import { previewOf } from './preview.ts';
 import { openSamplingRun, type NextNetwork, type SamplingRun, type SamplingSetup } from './sampling-run.ts';
 import { selfAttentionGuidance } from './self-attention.ts';
@@ -44,17 +45,55 @@ export interface DenoiseInput extends ControlInput {
  *   cannot guide, and what the runtime throws
  */
 export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
+  const { pass, model, latents } = input;
+  const device = runsOnDevice(input) ? run.runtime.device : null;
+  const windows = windowsOf(pass.spec, model.pack, pass.shape);
+  const fallback = fallbackOf(run, model.pack, pass.shape);
+  const nextNoise = () => latents.noise.next();
+  if (!device || !fallback || !takesAnySize(model.unet)) {
+    return sample(run, input, { device, windows, fallback, nextNoise });
+  }
+  const noise = createReplay(nextNoise);
+  const seen = { refiner: false };
+  const onRefiner = () => (seen.refiner = true);
+  try {
+    return await sample(run, input, { device, windows, fallback, nextNoise: noise.next, onRefiner });
+  } catch (thrown) {
+    // What was loaded for the refiner may have taken the place of the model.
+    if (toAppError(thrown).code !== 'out_of_memory' || seen.refiner) throw thrown;
+  }
+  // Buffers hold the latents as a whole. In arrays the run begins again, with the same noise, and goes on in tiles where it must.
+  noise.rewind();
+  return sample(run, input, { device: null, windows, fallback, nextNoise: noise.next });
+};
+
+/** How a batch is sampled. */
+type Ways = Pick<SamplingSetup, 'windows' | 'fallback' | 'nextNoise'> & {
+  /** Where latents are kept; null for arrays. */
+  device: GPUDevice | null;
+  /** The refiner has been loaded. */
+  onRefiner?: () => void;
+};
+
+async function sample(
+  run: RunContext,
+  input: DenoiseInput,
+  { device, windows, fallback, nextNoise, onRefiner }: Ways,
+): Promise<Denoised> {
   const { job, batch, pass, plan, latents } = input;
   let { model } = input;
   run.progress.sampling(pass.index, plan.steps);
-  const next = refinerOf(run, input, (loaded) => (model = loaded));
-  const sampling = openSamplingRun(runsOnDevice(input) ? run.runtime.device : null, {
+  const next = refinerOf(run, input, (loaded) => {
+    model = loaded;
+    onRefiner?.();
+  });
+  const sampling = openSamplingRun(device, {
     network: networkOf(input),
     next,
-    windows: windowsOf(pass.spec, model.pack, pass.shape),
-    fallback: fallbackOf(run, model.pack, pass.shape),
+    windows,
+    fallback,
     start: latents.start,
-    nextNoise: () => latents.noise.next(),
+    nextNoise,
     ...(plan.brownianRange && {
       brownian: createBrownianBatch(
         batch.images.map(({ seed }) => seed),
@@ -91,7 +130,21 @@ export const denoise: Stage<DenoiseInput, Denoised> = async (run, input) => {
     sampling.close();
     throw thrown;
   }
-};
+}
+
+/** Draws that can be had again from the first one on. */
+function createReplay(draw: () => Float32Array): { next: () => Float32Array; rewind: () => void } {
+  const drawn: Float32Array[] = [];
+  let at = 0;
+  return {
+    next() {
+      const noise = drawn[at] ?? draw();
+      drawn[at++] = noise;
+      return noise;
+    },
+    rewind: () => (at = 0),
+  };
+}
 
 /** The tiles that a pass goes on in where the memory for all of its latents is not there. */
 function fallbackOf(run: RunContext, pack: ModelPack, shape: LatentShape): SamplingSetup['fallback'] {
@@ -106,12 +159,19 @@ function fallbackOf(run: RunContext, pack: ModelPack, shape: LatentShape): Sampl
 }
 
 /** Windows, attention maps, regions of ControlNets and what Fooocus sharpens are worked on in arrays, and so is what a network does not take as a buffer. */
-function runsOnDevice({ pass: { spec, refiner, shape }, model, controls }: DenoiseInput): boolean {
-  const isSharpened = (spec.fooocusGuidance?.sharpness ?? 0) > 0 && spec.guidanceScale !== 1;
+function runsOnDevice(input: DenoiseInput): boolean {
+  const {
+    pass: { spec, refiner, shape },
+    model,
+    controls,
+  } = input;
   const windows = windowsOf(spec, model.pack, shape);
   const isPartial = controls.some(({ region, restoration }) => region ?? restoration);
   const inArrays =
-    windows !== undefined || spec.selfAttentionGuidance !== undefined || isSharpened || isPartial;
+    windows !== undefined ||
+    spec.selfAttentionGuidance !== undefined ||
+    isSharpened(networkOf(input)) ||
+    isPartial;
   return model.takesBuffers && refiner?.model.pack.weights !== 'onnx' && !inArrays;
 }
 

@@ -3,7 +3,7 @@ import { anisotropicFilter } from '#imaging/fooocus/anisotropic-filter.ts';
 import { adaptiveScale, smoothedShare } from '#imaging/fooocus/guidance.ts';
 import type { FooocusGuidance } from '#protocol/job.ts';
 import { outputReader } from './prediction.ts';
-import type { LatentShape } from './unet.ts';
+import type { GuidedUnet, LatentShape } from './unet.ts';
 
 /** Guidance the way Fooocus changes it. */
 export interface FooocusGuider {
@@ -17,6 +17,14 @@ export interface FooocusGuider {
    * @param sample what the network was given, without channels beside the latents
    */
   sharpen(sample: Float32Array, output: Float32Array, shape: LatentShape, timestep: number): Float32Array;
+}
+
+/** Whether a network's outputs are sharpened: Fooocus does it where they are guided. */
+export function isSharpened({
+  fooocus,
+  guidanceScale,
+}: Pick<GuidedUnet, 'fooocus' | 'guidanceScale'>): boolean {
+  return fooocus?.sharpens === true && guidanceScale !== 1;
 }
 
 /** @see FooocusGuidance */

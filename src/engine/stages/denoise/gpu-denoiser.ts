@@ -9,10 +9,11 @@ import {
   takesPart,
 } from '#engine/stages/control/control.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
-import { scalesInput, tokensInput } from './image-prompt-inputs.ts';
+import { regionInputs, scalesInput, tokensInput } from './image-prompt-inputs.ts';
 import {
   conditioningInputs,
   contextInput,
+  featureInput,
   latentLength,
   outputName,
   rowsPerRun,
@@ -35,6 +36,7 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
   const rowLength = latentLength({ ...shape, channels });
   const limit = network.rowsPerRun ?? rowsPerRun(shape);
   const output = outputName(unet);
+  const regions = regionInputs(unet, imagePrompts, shape);
   const buffers = new Map<string, GPUBuffer>();
   const contextIds = new Map<unknown, number>();
 
@@ -69,9 +71,20 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
         const buffer = bufferOf(`images ${index} ${pattern}`, data.length, () => data);
         return [
           [`ip_hidden_states_${index}`, { type: 'float32', buffer, dims }],
-          [`ip_scale_${index}`, scalesInput(group, step, evaluations)],
+          [`ip_scale_${index}`, scalesInput(group, unet.inputDims(`ip_scale_${index}`), step, evaluations)],
         ];
       }),
+    );
+  }
+
+  /** What an inpaint patch adds to the first layer's output, uploaded once. */
+  function featureInputs(rows: readonly GuidanceRow[]): Record<string, TensorValue> {
+    const key = `feature ${rows.map(({ image }) => image).join()}`;
+    return Object.fromEntries(
+      Object.entries(featureInput(network, rows)).map(([name, { data, dims }]): [string, TensorValue] => [
+        name,
+        { type: 'float32', buffer: bufferOf(key, data.length, () => data), dims },
+      ]),
     );
   }
 
@@ -168,6 +181,8 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
           {
             ...inputs,
             ...imageInputs(group, step),
+            ...regions,
+            ...featureInputs(group),
             ...(await residualInputs(key, group, inputs, latents, step)),
             sample: { type: 'float32', buffer: sample, dims: dimsOf(channels) },
           },

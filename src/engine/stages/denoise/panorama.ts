@@ -164,11 +164,24 @@ const SMOOTH = { mode: 'bilinear', antialias: false } as const;
 
 /** The network with all that belongs to places cut to the window. */
 function networkOf(network: GuidedUnet, view: View): GuidedUnet {
-  const { shape, extra, controls } = network;
+  const { shape, extra, inpaintFeature, controls, imagePrompts = [] } = network;
+  const pixels = { width: shape.width * DOWNSCALE, height: shape.height * DOWNSCALE };
+  const cutRegion = (region: Planes) => cutImage(interpolate(region, pixels, SMOOTH), shape, view);
   return {
     ...network,
     shape: { ...shape, height: view.rows.length, width: view.columns.length },
     extra: extra && { ...extra, data: cut(extra.data, shape, view) },
+    inpaintFeature: inpaintFeature && {
+      ...inpaintFeature,
+      data: cut(inpaintFeature.data, shape, view),
+    },
+    imagePrompts: imagePrompts.map(({ images: [first, ...others], ...group }) => {
+      const cutShown = ({ region, ...image }: typeof first) => ({
+        ...image,
+        ...(region && { region: cutRegion(region) }),
+      });
+      return { ...group, images: [cutShown(first), ...others.map(cutShown)] };
+    }),
     controls: controls.map(({ images, region, restoration, ...control }) => {
       const [whole] = images;
       return {

@@ -14,10 +14,13 @@ import { createSoftBlend } from './soft-blend.ts';
 import {
   latentLength,
   summedGuidanceScale,
-  type ExtraChannels,
   type GuidedUnet,
   type LatentShape,
+  type PlaneBatch,
 } from './unet.ts';
+
+/** A network without what a batch starts with. */
+type OpenNetwork = Omit<GuidedUnet, 'extra' | 'inpaintFeature'>;
 
 /** What the latents of a batch begin as, image after image. */
 export interface BatchStart {
@@ -29,19 +32,21 @@ export interface BatchStart {
   mask?: Float32Array;
   /** Blend by A1111's soft inpainting, and keep the result unchanged. */
   soft?: SoftInpainting;
-  extraChannels?: ExtraChannels;
+  extraChannels?: PlaneBatch;
+  /** Of an inpaint patch. */
+  inpaintFeature?: PlaneBatch;
 }
 
 /** A network that takes over in the course of a run. */
 export interface NextNetwork {
   /** The first call of the network that is its own, counted from 0. */
   fromCall: number;
-  open(): Promise<Omit<GuidedUnet, 'extra'>>;
+  open(): Promise<OpenNetwork>;
 }
 
 /** What a batch is sampled with. */
 export interface SamplingSetup {
-  network: Omit<GuidedUnet, 'extra'>;
+  network: OpenNetwork;
   next?: NextNetwork | null;
   /** Generate in windows, see {@link createPanoramaDenoiser}. Only on arrays. */
   windows?: Panorama | undefined;
@@ -78,13 +83,14 @@ export function openSamplingRun(device: GPUDevice | null, setup: SamplingSetup):
 }
 
 /** A network as the run gives it what it takes. */
-function complete(network: Omit<GuidedUnet, 'extra'>, { extraChannels }: BatchStart): GuidedUnet {
+function complete(network: OpenNetwork, { extraChannels, inpaintFeature }: BatchStart): GuidedUnet {
   const { unet, shape, guidanceScale } = network;
   return {
     ...network,
     guidanceScale: summedGuidanceScale(unet, guidanceScale),
     // A refiner of the ordinary kind may take over from an inpainting model.
     extra: unet.inputDims('sample')[1] === shape.channels ? undefined : extraChannels,
+    inpaintFeature: unet.inputNames.includes('inpaint_feature') ? inpaintFeature : undefined,
   };
 }
 

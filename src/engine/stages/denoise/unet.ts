@@ -14,8 +14,8 @@ export interface LatentShape {
   width: number;
 }
 
-/** Channels that inpainting models take besides the latents, the same in each step: the mask and the masked image's. */
-export interface ExtraChannels {
+/** Planes as large as the latents, the same in each step. */
+export interface PlaneBatch {
   channels: number;
   /** Image after image. */
   data: Float32Array;
@@ -29,7 +29,10 @@ export interface GuidedUnet {
   /** One for each image of the batch. */
   prompts: readonly EncodedPrompt[];
   guidanceScale: number;
-  extra?: ExtraChannels | undefined;
+  /** Channels that inpainting models take besides the latents: the mask and the masked image's. */
+  extra?: PlaneBatch | undefined;
+  /** What is added to the first layer's output, see {@link inpaintFeature}. */
+  inpaintFeature?: PlaneBatch | undefined;
   controls: readonly Control[];
   imagePrompts?: readonly ShownImages[];
   /** Of the network in the whole run, or about so many. */
@@ -112,6 +115,23 @@ function addedAt({ added, addedLate }: Context, timestep: number): Context['adde
 /** The scale that guidance is summed up with: 1, no guidance, where the UNet takes the scale itself. */
 export function summedGuidanceScale(unet: Session, guidanceScale: number): number {
   return unet.inputNames.includes('timestep_cond') ? 1 : guidanceScale;
+}
+
+/** The inputs of a UNet with an inpaint patch; none for others. @param data of these rows, one after the other */
+export function featureInput(
+  { inpaintFeature, shape }: GuidedUnet,
+  rows: readonly GuidanceRow[],
+): Record<string, Extract<TensorValue, { data: Float32Array }>> {
+  if (!inpaintFeature) return {};
+  const { channels, data: all } = inpaintFeature;
+  const length = latentLength({ ...shape, channels });
+  const data = new Float32Array(rows.length * length);
+  rows.forEach(({ image }, row) =>
+    data.set(all.subarray(image * length, (image + 1) * length), row * length),
+  );
+  return {
+    inpaint_feature: { type: 'float32', data, dims: [rows.length, channels, shape.height, shape.width] },
+  };
 }
 
 /** The UNet's one output. */

@@ -1,72 +1,62 @@
 import type { Tokenizer } from '@huggingface/tokenizers';
 import type { PackFiles } from '#engine/models/pack-files.ts';
 import { readHubTokenizer } from '#engine/tokenizers/hub.ts';
-import type { Normalisation } from '#engine/vision/image-network.ts';
+import { readImageProcessor, type ImageProcessor } from '#engine/vision/image-processor.ts';
 import { isRecord } from '#codecs/json.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Size } from '#protocol/job.ts';
-import type { AddOnPack, ConfigFile } from '#protocol/model.ts';
+import type { AddOnPack } from '#protocol/model.ts';
 
 /** How a caption model sees images and writes. */
 export interface CaptionConfig {
-  size: Size;
-  filter: 'bilinear' | 'bicubic' | 'lanczos';
-  normalisation: Normalisation;
+  image: ImageProcessor;
   startId: number;
+  /** What comes after that whatever the network says, where there is something. */
+  secondId: number | null;
   endId: number;
+  /** How many tokens may not come twice in the same order; 0 for any. */
+  noRepeat: number;
   tokenizer: Tokenizer;
 }
 
-/** Pillow's numbers of its filters. */
-const FILTERS: Readonly<Record<number, CaptionConfig['filter']>> = {
-  1: 'lanczos',
-  2: 'bilinear',
-  3: 'bicubic',
-};
-
 /** Of transformers' ViTImageProcessor. */
-const DEFAULT_SIDE = 224;
-const HALF = [0.5, 0.5, 0.5];
+export const VIT: ImageProcessor = {
+  mean: [0.5, 0.5, 0.5],
+  std: [0.5, 0.5, 0.5],
+  size: { width: 224, height: 224 },
+  filter: 'bilinear',
+};
 
 /**
  * Reads the configurations of a repository of transformers: `config.json`, `generation_config.json`,
  * `preprocessor_config.json` and `tokenizer.json`.
+ * @param image what counts where the configurations say nothing of images
  * @throws AppError `integrity_failed` where they do not say how captions begin and end, `model_not_found` where one is missing
  */
-export async function readCaptionConfig(pack: AddOnPack, files: PackFiles): Promise<CaptionConfig> {
+export async function readCaptionConfig(
+  pack: AddOnPack,
+  files: PackFiles,
+  image: ImageProcessor,
+): Promise<CaptionConfig> {
   const config = await files.readJson('config.json');
   const generation = (await files.findJson('generation_config.json')) ?? {};
-  const processor = (await files.findJson('preprocessor_config.json')) ?? {};
-  const decoder = isRecord(config['decoder']) ? config['decoder'] : {};
+  const parts = [config['decoder'], config['text_config']].filter(isRecord);
+  const find = (...names: readonly string[]): number | undefined =>
+    names
+      .flatMap((name) => [generation, config, ...parts].map((source) => source[name]))
+      .find((value) => typeof value === 'number');
   const idOf = (...names: readonly string[]): number => {
-    for (const name of names) {
-      for (const source of [generation, config, decoder]) {
-        const value = source[name];
-        if (typeof value === 'number') return value;
-      }
-    }
+    const id = find(...names);
+    if (id !== undefined) return id;
     throw new AppError('integrity_failed', `${pack.title} does not say how its captions begin and end.`, {
       detail: { model: pack.id },
     });
   };
   return {
-    size: sizeOf(processor['size']),
-    filter: FILTERS[Number(processor['resample'])] ?? 'bilinear',
-    normalisation: { mean: numbersOf(processor['image_mean']), std: numbersOf(processor['image_std']) },
+    image: readImageProcessor(await files.findJson('preprocessor_config.json'), image),
     startId: idOf('decoder_start_token_id', 'bos_token_id'),
+    secondId: find('forced_bos_token_id') ?? null,
     endId: idOf('eos_token_id'),
+    noRepeat: find('no_repeat_ngram_size') ?? 0,
     tokenizer: await readHubTokenizer(pack, files),
   };
-}
-
-function sizeOf(size: unknown): Size {
-  if (typeof size === 'number') return { width: size, height: size };
-  const { width, height }: ConfigFile = isRecord(size) ? size : {};
-  return typeof width === 'number' && typeof height === 'number'
-    ? { width, height }
-    : { width: DEFAULT_SIDE, height: DEFAULT_SIDE };
-}
-
-function numbersOf(value: unknown): readonly number[] {
-  return Array.isArray(value) && value.every((each) => typeof each === 'number') ? value : HALF;
 }

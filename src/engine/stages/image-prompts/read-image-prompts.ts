@@ -1,11 +1,12 @@
 import type { ImageTokens } from '#engine/models/image-prompts.ts';
-import { isInPass } from '#engine/stages/control/control.ts';
+import { isInPass, readRegion } from '#engine/stages/control/control.ts';
 import { readImage } from '#engine/stages/pixels/read-image.ts';
 import type { RunContext, Stage } from '#engine/stages/run/context.ts';
 import { findFaces } from '#engine/vision/find-faces.ts';
 import { clipImage } from '#imaging/clip-image.ts';
 import { alignFace } from '#imaging/faces/align-face.ts';
 import type { Pixels } from '#imaging/pixels.ts';
+import type { Planes } from '#imaging/planes.ts';
 import type { ImagePromptSpec } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 
@@ -17,8 +18,10 @@ export interface PlannedImagePrompt {
 }
 
 /** An image as a UNet is shown it. */
-export interface ShownImage extends Pick<ImagePromptSpec, 'weight' | 'start' | 'end'> {
+export interface ShownImage extends Pick<ImagePromptSpec, 'weight' | 'layerWeights' | 'start' | 'end'> {
   tokens: ImageTokens;
+  /** One plane over the image: 1 where it is shown in full … 0 where it is not. */
+  region?: Planes;
 }
 
 /** The images that go through one IP-Adapter, as many tokens each. */
@@ -43,7 +46,8 @@ const WHITE = 255;
 export const readImagePrompts: Stage<PromptsOfPass, ShownImages[]> = async (run, { prompts, passIndex }) => {
   const groups: { adapter: AddOnPack; images: [ShownImage, ...ShownImage[]] }[] = [];
   for (const { spec, adapter, clipVision } of prompts) {
-    const { image, fit, weight, start, end } = spec;
+    const { image, fit, weight, layerWeights, region, start, end } = spec;
+    const isOn = isInPass(spec.passes, passIndex);
     const tokens = await run.imagePrompts.look(
       {
         adapter,
@@ -58,7 +62,14 @@ export const readImagePrompts: Stage<PromptsOfPass, ShownImages[]> = async (run,
       },
       run.addOns,
     );
-    const shown = { tokens, weight: isInPass(spec.passes, passIndex) ? weight : 0, start, end };
+    const shown: ShownImage = {
+      tokens,
+      weight: isOn ? weight : 0,
+      ...(isOn && layerWeights && { layerWeights }),
+      ...(region && { region: await readRegion(region) }),
+      start,
+      end,
+    };
     const group = groups.find(
       (each) => each.adapter === adapter && each.images[0].tokens.count === tokens.count,
     );

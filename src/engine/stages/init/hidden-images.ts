@@ -34,7 +34,7 @@ export async function encodeHidden(run: RunContext, input: InitInput): Promise<H
 }
 
 /** Without a mask all of the image is hidden, as A1111 has inpainting models generate. */
-function hide(
+export function hide(
   { job: { init }, pass: { runSize, shape } }: InitInput,
   source: PassSource | undefined,
 ): InpaintConditioning {

@@ -8,6 +8,7 @@ import { maskedLatents } from '#imaging/a1111/inpaint-latents.ts';
 import type { GenerateJob } from '#protocol/job.ts';
 import { encodeSources, sampleLatents, type Posterior } from './encode-sources.ts';
 import { encodeHidden, type Hidden } from './hidden-images.ts';
+import { inpaintFeatures } from './inpaint-features.ts';
 import type { PassSource } from './pass-source.ts';
 import { MASKED_CONTENTS } from './prepare-a1111.ts';
 
@@ -15,6 +16,8 @@ import { MASKED_CONTENTS } from './prepare-a1111.ts';
 export interface EncodedImages {
   clean: WeakMap<object, Posterior>;
   hidden: WeakMap<object, Hidden>;
+  /** What an inpaint patch makes of them. */
+  features: WeakMap<object, Float32Array>;
 }
 
 /** What a batch begins with, and the generators that its sampler continues with. */
@@ -46,6 +49,7 @@ export const initLatents: Stage<InitInput, StartLatents> = async (run, input) =>
 
   const clean = isFromInit ? await encodeSources(run, input, sources) : null;
   const hidden = await encodeHidden(run, input);
+  const feature = await inpaintFeatures(run, input);
   const init = clean && sampleLatents(clean, draws ? noise.next() : null, model.scalingFactor);
   const first = scaleNoise(noise.first(), input);
   // diffusers draws this one also for models that are shown nothing.
@@ -67,6 +71,7 @@ export const initLatents: Stage<InitInput, StartLatents> = async (run, input) =>
       ...(init && { init: mask ? fillMasked(init, mask, input) : init }),
       ...(start.from === 'init' && start.masked === true && mask && { mask }),
       ...(job.init.from === 'masked' && job.init.soft && { soft: job.init.soft }),
+      ...(feature && { inpaintFeature: feature }),
       ...(hidden &&
         seen && {
           extraChannels: {

@@ -33,7 +33,8 @@ export interface LoadedBatch extends PlannedBatch {
  */
 export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) => {
   const { job, batch, pass } = planned;
-  const { spec, index, vae, controlNets, shape } = pass;
+  const { spec, index, vae, controlNets, inpaintPatch: patch, shape } = pass;
+  const loras = pass.loras[batch.from]?.loras ?? [];
   const windows = windowsOf(spec, pass.model.pack, shape);
   run.progress.loading(index);
   const imagePrompts = await lookAtImages(run, pass);
@@ -47,9 +48,14 @@ export const loadPass: Stage<PlannedBatch, LoadedBatch> = async (run, planned) =
         pack: adapter,
         images: images.length,
         tokens: images[0].tokens.count,
+        ...(images.some(({ region, layerWeights }) => region ?? layerWeights) && { parts: true }),
       })),
-      unet: unetOptions(spec, windows ? windowOf(shape, windows) : shape),
-      loras: pass.loras[batch.from]?.loras ?? [],
+      unet: {
+        ...unetOptions(spec, windows ? windowOf(shape, windows) : shape),
+        ...(patch && { inpaintFeature: true }),
+      },
+      deepCache: deepCacheOf(run, pass),
+      loras: patch ? [...loras, patch.lora] : loras,
     },
     run.addOns,
   );
@@ -76,6 +82,15 @@ async function lookAtImages(
     await model.release();
     return readImagePrompts(run, input);
   }
+}
+
+/** DeepCache's interval, where the deep layers are all that looks at the whole image. */
+function deepCacheOf(run: RunContext, { spec, imagePrompts }: PlannedPass): number | undefined {
+  const interval = spec.graph?.deepCache;
+  if (interval === undefined) return undefined;
+  if (imagePrompts.length === 0 && spec.selfAttentionGuidance === undefined) return interval;
+  run.note('DeepCache has no effect with image prompts and with self-attention guidance.');
+  return undefined;
 }
 
 /** How a pass wants the UNet written; FreeU and token merging need it for one size only. */

@@ -17,6 +17,7 @@ const WORDS: Readonly<Record<PackKind, readonly [name: string, otherwise: string
   'prompt-expansion': ['prompt expansion model', 'leave the prompt expansion out'],
   'ip-adapter': ['IP-Adapter', 'remove its image prompt'],
   'clip-vision': ['CLIP vision model', 'remove the image prompt'],
+  'inpaint-patch': ['inpaint patch', 'inpaint without it'],
   lora: ['LoRA', 'leave it out'],
   embedding: ['embedding', 'leave it out'],
 };

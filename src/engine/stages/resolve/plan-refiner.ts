@@ -37,6 +37,7 @@ export async function planRefiner(
     controlNets: pass.controlNets.every(fits) ? pass.controlNets : [],
     imagePrompts: pass.imagePrompts.filter(({ adapter }) => fits(adapter)),
     loras,
+    inpaintPatch: undefined,
     prompts: await readPrompts(model, run.addOns, job, pass.plan, loras, unnoted),
   };
 }

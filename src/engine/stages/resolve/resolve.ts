@@ -13,6 +13,7 @@ import { AppError } from '#protocol/error.ts';
 import type { GenerateJob, ImageSpec, Pass, Size } from '#protocol/job.ts';
 import type { AddOnPack } from '#protocol/model.ts';
 import { splitBatches } from './batches.ts';
+import { chooseInpaintPatch, type InpaintPatch } from './choose-inpaint-patch.ts';
 import { chooseLoras, type LoraChoice } from './choose-loras.ts';
 import { checkPasses, completePass, promptsOf } from './complete-pass.ts';
 import { findAddOn, findModel } from './find-pack.ts';
@@ -35,6 +36,7 @@ export interface PlannedPass {
   /** Of each image of the job. */
   loras: readonly LoraChoice[];
   prompts: readonly ReadPrompts[];
+  inpaintPatch: InpaintPatch | undefined;
   /** Filled as the pass meets them. */
   encoded: EncodedImages;
   preparedInits: PreparedInits;
@@ -102,7 +104,8 @@ export const resolve: Stage<GenerateJob, GeneratePlan> = async (run, job) => {
       plan,
       loras,
       prompts: await readPrompts(model, run.addOns, own, plan, loras, run.note),
-      encoded: { clean: new WeakMap(), hidden: new WeakMap() },
+      inpaintPatch: same ? same.inpaintPatch : await chooseInpaintPatch(run, model, job.init),
+      encoded: { clean: new WeakMap(), hidden: new WeakMap(), features: new WeakMap() },
       preparedInits: new Map(),
     };
     const second = refiner && models.get(refiner);

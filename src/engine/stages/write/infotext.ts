@@ -58,6 +58,12 @@ export function writeGenerationText(
       tiling: spec.graph?.tiling ?? false,
       extra: [
         ...(output.metadata?.extra ?? []),
+        ...(spec.tiles
+          ? ([
+              ['Denoised in tiles', String(spec.tiles.size)],
+              ['Tile overlap', String(spec.tiles.overlap)],
+            ] as const)
+          : []),
         ...hashPair(
           'Lora hashes',
           (first.loras[index]?.loras ?? []).map(({ pack }) => pack),

@@ -226,6 +226,10 @@ function checkJob(job: GenerateJob, findings: Findings): void {
     passes.some(({ graph }) => (graph?.tokenMerging ?? 0) > 0),
   );
   findings.loses(
+    'DeepCache',
+    passes.some(({ graph }) => graph?.deepCache !== undefined),
+  );
+  findings.loses(
     'the size conditioning of SDXL',
     passes.some(({ sizeConditioning }) => !!sizeConditioning),
   );
@@ -260,12 +264,13 @@ function checkJob(job: GenerateJob, findings: Findings): void {
   findings.loses('the upscaler of the init image', init.resizeBy !== undefined);
   findings.loses('color correction', init.colorCorrection === true);
   if (init.from !== 'masked') return;
-  const { mask, expand, area, soft } = init;
+  const { mask, expand, area, soft, patch } = init;
   findings.cannot(
     'outpainting',
     mask.kind === 'none' || Object.values(expand ?? {}).some((side) => side > 0),
   );
   findings.loses('soft inpainting', soft !== undefined);
+  findings.loses('the inpaint patch', patch !== undefined);
   findings.loses('the blur of the mask', init.blur.x > 0 || init.blur.y > 0);
   findings.loses('the fill of the masked area', init.fill !== 'original');
   findings.loses('inpainting only the masked area', area !== 'whole');

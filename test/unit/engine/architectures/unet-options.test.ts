@@ -207,6 +207,70 @@ test('an IP-Adapter of scale 0 changes nothing, of scale 1 it does', async () =>
   expect(relativeError(two, await run(feeds(1), options, weights))).toBeLessThan(1e-5);
 });
 
+test('an IP-Adapter counts by block and place as it is told', async () => {
+  const modules = ipAdapterModules(unet.config);
+  const widthOf = (module: string) => unet.weights.info(`${module}.to_q.weight`)?.shape[0] ?? 0;
+  const shapes = Object.fromEntries(
+    modules.flatMap((module) =>
+      ['to_k_ip', 'to_v_ip'].map((part) => [`${module}.processor.${part}.0.weight`, [widthOf(module), 32]]),
+    ),
+  );
+  const adapter = tensorsOf(randomTensors(shapes));
+  const weights = joinSources(unet.weights, adapter);
+  const tokens = { data: pseudoRandom(4 * 32, 3), shape: [1, 4, 32] };
+  const [whole, inParts] = [
+    { images: 1, tokens: 4 },
+    { images: 1, tokens: 4, parts: true },
+  ];
+  const blocks = new Set(modules.map((module) => module.replace(/\.transformer_blocks.*/, ''))).size;
+  const graph = buildUnet2dCondition(unet.config, { weights, ipAdapters: [inParts] });
+  const regionNames = graph.inputs.map(({ name }) => name).filter((name) => name.startsWith('ip_region_0_'));
+  expect(regionNames.length).toBeGreaterThan(0);
+  const sideOf = (name: string) => size.height / 2 ** Number(name.split('_').at(-1));
+  const partly = (scales: readonly number[], region: number) =>
+    run(
+      {
+        ...inputs(),
+        ip_hidden_states_0: tokens,
+        ip_scale_0: { data: Float32Array.from(scales), shape: [blocks, 1] },
+        ...Object.fromEntries(
+          regionNames.map((name) => {
+            const side = sideOf(name);
+            return [name, { data: new Float32Array(side * side).fill(region), shape: [1, 1, side, side] }];
+          }),
+        ),
+      },
+      { ipAdapters: [inParts] },
+      weights,
+    );
+  const wholly = (scale: number, own = weights) => {
+    const feeds = { ip_hidden_states_0: tokens, ip_scale_0: { data: Float32Array.of(scale), shape: [1] } };
+    return run({ ...inputs(), ...feeds }, { ipAdapters: [whole] }, own);
+  };
+  const all = (scale: number) => Array.from({ length: blocks }, () => scale);
+  expect(relativeError(await partly(all(0.7), 1), await wholly(0.7))).toBeLessThan(1e-5);
+  expect(relativeError(await partly(all(1), 0.3), await wholly(0.3))).toBeLessThan(1e-5);
+  // The mid block runs after the down blocks. Values of zero show nothing.
+  const downs = new Set(
+    modules
+      .filter((name) => name.startsWith('down'))
+      .map((name) => name.replace(/\.transformer_blocks.*/, '')),
+  );
+  const silent = modules.filter((module) => !module.startsWith('mid_block'));
+  const zeros = tensorsOf(
+    Object.fromEntries(
+      silent.map((module) => [
+        `${module}.processor.to_v_ip.0.weight`,
+        { shape: [widthOf(module), 32], data: new Float32Array(widthOf(module) * 32) },
+      ]),
+    ),
+  );
+  const onlyMid = all(0).map((_, block) => (block === downs.size ? 1 : 0));
+  expect(relativeError(await partly(onlyMid, 1), await wholly(1, joinSources(zeros, weights)))).toBeLessThan(
+    1e-5,
+  );
+});
+
 test.each([
   ['down_block_types', ['CrossAttnDownBlock2D', 'KDownBlock2D']],
   ['class_embeddings_concat', true],
@@ -216,4 +280,19 @@ test.each([
 ])('refuses %s %j by name', (key, value) => {
   const build = () => buildUnet2dCondition({ ...unet.config, [key]: value }, { weights: unet.weights });
   expect(build).toThrow(expect.objectContaining({ code: 'unsupported_feature', detail: { key } }));
+});
+
+test('what an inpaint patch adds to the first layer counts as its bias would', async () => {
+  const added = Float32Array.from({ length: 16 }, (_, channel) => Math.sin(channel) / 2);
+  const data = Float32Array.from({ length: 16 * 16 * 16 }, (_, i) => added[Math.floor(i / 256)] ?? NaN);
+  const feature = { data, shape: [1, 16, 16, 16] };
+  const told = await run({ ...inputs(), inpaint_feature: feature }, { inpaintFeature: true });
+  const bias = 'conv_in.bias';
+  const own = new Float32Array((await unet.weights.read(bias)).buffer);
+  const moved = tensorsOf({
+    [bias]: { shape: [16], data: own.map((value, i) => value + (added[i] ?? NaN)) },
+  });
+  const biased = await run(inputs(), {}, joinSources(moved, unet.weights));
+  expect(relativeError(told, biased)).toBeLessThan(1e-5);
+  expect(relativeError(told, await run(inputs()))).toBeGreaterThan(0.01);
 });

@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildClipText } from '#engine/architectures/clip-text.ts';
-import type { ConfigFile, ModelPack } from '#protocol/model.ts';
+import { decodePng } from '#codecs/png.ts';
+import type { AddOnPack, ConfigFile, ModelPack } from '#protocol/model.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
-import type { FooocusGuidance, GenerateJob, SizeConditioning } from '#protocol/job.ts';
+import type { FooocusGuidance, GenerateJob, MaskedInit, Pass, SizeConditioning } from '#protocol/job.ts';
 import { openSafetensors } from '#weights/safetensors-source.ts';
 import { loadClipTokenizer } from '../../../support/clip-tokenizer.ts';
 import { textToImage, withPass } from '../../../support/jobs.ts';
 import { openGraph } from '../../../support/onnx-session.ts';
-import { compareImages } from '../../../support/images.ts';
+import { compareImages, pngOf } from '../../../support/images.ts';
+import { differenceWhere, photo, pixelsOf } from '../../../support/init-engine.ts';
+import { maskedInit } from '../../../support/inits.ts';
 import { joinSources, randomTensors, tensorsOf } from '../../../support/random-weights.ts';
 import { relativeError } from '../../../support/relative-error.ts';
 import { clipConfig, tinyClip } from '../../../support/tiny-clip.ts';
@@ -239,6 +242,70 @@ describe('SDXL', () => {
     const refused = generate(engine, half, jobOf('a cat'));
     await expect(refused).rejects.toThrow('the first text encoder is missing');
     await expect(refused).rejects.toMatchObject({ code: 'unsupported_feature' });
+  });
+});
+
+describe('an inpaint patch of Fooocus', () => {
+  const torchFile = (name: string) =>
+    new Blob([new Uint8Array(readFileSync(`test/fixtures/fooocus-inpaint/${name}`))]);
+  const isMasked = (x: number) => x < 32;
+  const mask = pngOf(64, 64, (x) => (isMasked(x) ? [255, 255, 255] : [0, 0, 0]));
+  const patch = { head: 'head', weights: 'weights' };
+  let addOns: FilledPack<AddOnPack>[];
+
+  beforeAll(async () => {
+    addOns = await Promise.all([
+      addOnPack('inpaint-patch', 'head', torchFile('fooocus_inpaint_head.pth'), { family: 'sdxl' }),
+      addOnPack('inpaint-patch', 'weights', torchFile('inpaint_v26.fooocus.patch'), { family: 'sdxl' }),
+      addOnPack('inpaint-patch', 'other', torchFile('inpaint_v26.fooocus.patch'), { family: 'sd1' }),
+    ]);
+    packs.push(...addOns);
+  });
+
+  async function inpaint(changes: Partial<MaskedInit>, pass: Partial<Pass> = {}) {
+    const init = maskedInit([photo()], mask, {
+      rules: 'fooocus',
+      area: { field: 1 },
+      fill: 'fill',
+      overlay: true,
+      ...changes,
+    });
+    const job = withPass(
+      { ...jobOf('a cat', 'fooocus'), init },
+      { size: { width: 64, height: 64 }, ...pass },
+    );
+    const { pngs, notes } = await generate(engine, model, job, addOns);
+    const [png] = pngs;
+    if (!png) throw new Error('There is no image.');
+    return { image: decodePng(png), notes };
+  }
+
+  test('changes what is inpainted and nothing else, until the refiner goes on without it', async () => {
+    const without = await inpaint({});
+    const patched = await inpaint({ patch });
+    expect(patched.notes).toEqual([]);
+    expect(differenceWhere(patched.image, without.image, isMasked)).toBeGreaterThan(1);
+    const sent = await pixelsOf(photo());
+    expect(differenceWhere(patched.image, sent, (x) => x === 63)).toBe(0);
+    const refiner = { model: model.pack.id, switchAt: 0, counts: 'step' } as const;
+    const refined = await inpaint({ patch }, { refiner });
+    expect(differenceWhere(refined.image, without.image, () => true)).toBe(0);
+    const half = await inpaint({ patch }, { refiner: { ...refiner, switchAt: 0.5 } });
+    expect(differenceWhere(half.image, without.image, isMasked)).toBeGreaterThan(0);
+    expect(differenceWhere(half.image, patched.image, isMasked)).toBeGreaterThan(0);
+  });
+
+  test('that is for another family has no effect, which is noted; a head is no patch', async () => {
+    const without = await inpaint({});
+    const other = await inpaint({ patch: { ...patch, weights: 'other' } });
+    expect(differenceWhere(other.image, without.image, () => true)).toBe(0);
+    expect(other.notes).toEqual([expect.stringContaining('The inpaint patch “other” had no effect: ')]);
+    await expect(inpaint({ patch: { head: 'weights', weights: 'weights' } })).rejects.toThrow(
+      'weights is not the head of an inpaint patch.',
+    );
+    await expect(inpaint({ patch: { head: 'head', weights: 'head' } })).rejects.toThrow(
+      'head is not a patch',
+    );
   });
 });
 

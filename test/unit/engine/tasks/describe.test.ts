@@ -3,10 +3,15 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { encodePng } from '#codecs/png.ts';
 import type { Describer, TagRules } from '#protocol/describer.ts';
 import type { TextArtifact } from '#protocol/job.ts';
-import { captionerPack, deepDanbooruPack, wdTaggerPack } from '../../../support/tiny-describers.ts';
+import {
+  captionerPack,
+  deepDanbooruPack,
+  florencePack,
+  wdTaggerPack,
+} from '../../../support/tiny-describers.ts';
 import { includedPacks, visionEngine } from '../../../support/vision-engine.ts';
 
-const PACKS = [wdTaggerPack(), deepDanbooruPack(), captionerPack()];
+const PACKS = [wdTaggerPack(), deepDanbooruPack(), captionerPack(), florencePack()];
 const engine = visionEngine(PACKS);
 afterAll(() => engine.unload());
 
@@ -133,6 +138,28 @@ describe('a caption model', () => {
 
   it('ends after so many tokens', async () => {
     expect((await describeBy({ ...captioner, maxTokens: 2 }, flat(255, 0, 0))).text).toBe('a red');
+  });
+
+  it('of four graphs is asked for a sentence or a paragraph', async () => {
+    const florence = { kind: 'captioner', model: 'tiny-florence', maxTokens: 20 } as const;
+    const extents = [undefined, 'sentence', 'details', 'paragraph'] as const;
+    const texts: string[] = [];
+    for (const extent of extents)
+      texts.push((await describeBy({ ...florence, ...(extent && { extent }) }, flat(0, 200, 90))).text);
+    expect(texts).toEqual([...Array<string>(3).fill('a green image'), 'a green image detail']);
+    expect((await describeBy({ ...florence, maxTokens: 2 }, flat(255, 0, 0))).text).toBe('a red');
+  });
+
+  it('of four graphs is refused where one is another’s', async () => {
+    const { pack, files } = florencePack();
+    const { 'vision_encoder.onnx': other = new Blob() } = files;
+    const own = visionEngine([{ pack, files: { ...files, 'encoder_model.onnx': other } }]);
+    const describer = { kind: 'captioner', model: pack.id, maxTokens: 5 } as const;
+    const job = { task: 'describe', image: flat(255, 0, 0), describer } as const;
+    await expect(own.run([pack], job, () => undefined)).rejects.toMatchObject({
+      code: expect.stringMatching(/integrity_failed|internal/) as string,
+    });
+    await own.unload();
   });
 
   it('of an unknown make is refused', async () => {

@@ -4,10 +4,30 @@ import type { Pixels } from '#codecs/png.ts';
 import type { Finder } from '#protocol/finder.ts';
 import type { FindMaskJob, NetworkPreprocessor } from '#protocol/job.ts';
 import { pngOf } from '../../../support/images.ts';
-import { depthPack, networkPack, samPack, tinyDepth, u2netPack } from '../../../support/tiny-finders.ts';
+import {
+  depthPack,
+  networkPack,
+  samPack,
+  tinyDepth,
+  tinySamEncoder,
+  u2netPack,
+} from '../../../support/tiny-finders.ts';
+import { groundingDinoPack, owlVitPack, tinyBoxSamDecoder } from '../../../support/tiny-word-finders.ts';
 import { includedPacks, runForMap, visionEngine } from '../../../support/vision-engine.ts';
 
-const imported = [u2netPack(), samPack(), depthPack()];
+const boxSam = networkPack('finder', 'box-sam', 'sam', {
+  'vision_encoder.onnx': tinySamEncoder(),
+  'prompt_encoder_mask_decoder.onnx': tinyBoxSamDecoder(),
+});
+const imported = [
+  u2netPack(),
+  samPack(),
+  boxSam,
+  depthPack(),
+  groundingDinoPack(),
+  owlVitPack(),
+  owlVitPack('tiny-owl-2', { image_processor_type: 'Owlv2ImageProcessor' }),
+];
 const engine = visionEngine(imported);
 const installed = [...includedPacks, ...imported.map(({ pack }) => pack)];
 
@@ -140,6 +160,77 @@ describe('a mask of what is found', () => {
     });
     await expect(find(new Blob(['text']), { kind: 'person' })).rejects.toMatchObject({
       code: 'invalid_request',
+    });
+  });
+});
+
+describe('what words name', () => {
+  const dino = { kind: 'text', model: 'tiny-dino', threshold: 0.3 } as const;
+  const owl = { ...dino, model: 'tiny-owl' } as const;
+  const quarterOf = (map: Pixels) => [
+    whiteIn(map, (x, y) => x < 0.5 && y < 0.5),
+    whiteIn(map, (x, y) => x >= 0.5 && y < 0.5),
+    whiteIn(map, (_, y) => y >= 0.5),
+  ];
+  const found = async (finder: Finder, image = quarters) => quarterOf((await find(image, finder)).map);
+
+  it.each<[string, Finder, [red: number, green: number, below: number]]>([
+    ['a Grounding DINO', { ...dino, text: ' Red' }, [1, 0, 0]],
+    ['a Grounding DINO, several of them', { ...dino, text: 'green . red.' }, [1, 1, 0]],
+    ['a Grounding DINO, the most certain of them', { ...dino, text: 'green. red', max: 1 }, [1, 0, 0]],
+    ['a Grounding DINO that has to be certain', { ...dino, text: 'green. red', threshold: 0.7 }, [1, 0, 0]],
+    ['an OWL-ViT', { ...owl, text: 'Red' }, [1, 0, 0]],
+    ['an OWL-ViT, several of them', { ...owl, text: 'a green. red' }, [1, 1, 0]],
+    ['an OWL-ViT, whose numbers are lower for the same certainty', { ...owl, text: 'colors' }, [1, 1, 0]],
+    ['an OWL-ViT that has to be certain', { ...owl, text: 'colors', threshold: 0.7 }, [0, 0, 0]],
+    ['an OWL-ViT, of words that are cut', { ...owl, text: 'red and much more than it reads' }, [1, 0, 0]],
+  ])('is found by %s', async (_, finder, expected) => {
+    expect(await found(finder)).toEqual(expected);
+  });
+
+  it('is nothing where the words name nothing that is there', async () => {
+    const { map, notes } = await find(quarters, { ...dino, text: 'a hat' });
+    expect([quarterOf(map), notes]).toEqual([[0, 0, 0], [expect.stringContaining('Nothing was found')]]);
+    expect(await found({ ...owl, text: '. .' })).toEqual([0, 0, 0]);
+  });
+
+  it('is in a rectangle that grows before anything else', async () => {
+    const { map } = await find(quarters, { ...dino, text: 'red', grow: 4 });
+    expect(whiteIn(map, (x, y) => x < 36 / 64 && y < 36 / 64)).toBe(1);
+    expect(whiteIn(map, (x) => x >= 36 / 64)).toBe(0);
+  });
+
+  it('is seen by an OWLv2 in the corner of a square', async () => {
+    const wide = pngOf(64, 32, () => [255, 255, 255]);
+    const owl2 = { ...owl, model: 'tiny-owl-2', text: 'red' };
+    // A quarter of a square of 64 pixels is all of the left half.
+    const { map } = await find(wide, owl2);
+    expect([whiteIn(map, (x) => x < 0.5), whiteIn(map, (x) => x >= 0.5)]).toEqual([1, 0]);
+  });
+
+  it('is outlined by a Segment Anything: of its answers the one that is most like the rectangle', async () => {
+    // It likes blue best, of which there is nothing; in the middle of the rectangle it finds red, green and nothing.
+    expect(await found({ ...dino, segmenter: 'slimsam', text: 'red' })).toEqual([expect.closeTo(1, 1), 0, 0]);
+    expect(await found({ ...dino, segmenter: 'slimsam', text: 'green' })).toEqual([
+      0,
+      expect.closeTo(1, 1),
+      0,
+    ]);
+  });
+
+  it('is outlined by one that reads rectangles', async () => {
+    const { map } = await find(quarters, { ...dino, segmenter: 'box-sam', text: 'red' });
+    // 16 pixels of 1024 are one of the image's 64.
+    expect(whiteIn(map, (x, y) => x > 2 / 64 && x < 30 / 64 && y > 2 / 64 && y < 30 / 64)).toBe(1);
+    expect(whiteIn(map, (x, y) => x > 31 / 64 || y > 31 / 64)).toBe(0);
+  });
+
+  it('needs its networks, and such that find by words', async () => {
+    await expect(find(quarters, { ...dino, text: 'red', segmenter: 'none' })).rejects.toMatchObject({
+      code: 'model_not_found',
+    });
+    await expect(find(quarters, { ...dino, text: 'red', model: 'u2net' })).rejects.toMatchObject({
+      code: 'unsupported_feature',
     });
   });
 });

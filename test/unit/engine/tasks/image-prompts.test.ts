@@ -141,6 +141,32 @@ describe('image prompts', () => {
     expect(beginning).not.toEqual(plain);
   });
 
+  it('count where their region is white, and in the blocks that have weights', async () => {
+    const region = (isWhite: (x: number) => boolean) =>
+      pngOf(16, 16, (x) => (isWhite(x) ? [255, 255, 255] : [0, 0, 0]));
+    const all = await shown(imagePrompt(red));
+    const white = { region: region(() => true) };
+    expect(difference(await shown(imagePrompt(red, white)), all)).toBeLessThanOrEqual(1);
+    expect(await shown(imagePrompt(red, { region: region(() => false) }))).toEqual(plain);
+    const [left, right] = [
+      await shown(imagePrompt(red, { region: region((x) => x < 8) })),
+      await shown(imagePrompt(red, { region: region((x) => x >= 8) })),
+    ];
+    for (const half of [left, right])
+      for (const other of [plain, all]) expect(difference(half, other)).toBeGreaterThan(0);
+    expect(left).not.toEqual(right);
+    const blocks = (weight: number) => ({ layerWeights: Array.from({ length: 16 }, () => weight) });
+    expect(difference(await shown(imagePrompt(red, { weight: 0.2, ...blocks(1) })), all)).toBeLessThanOrEqual(
+      1,
+    );
+    expect(await shown(imagePrompt(red, blocks(-1)))).toEqual(plain);
+    expect(await shown(imagePrompt(red, { layerWeights: [] }))).toEqual(plain);
+    const passes = [{ ...base.passes[0], tiles: { size: 32, overlap: 16 } }] as const;
+    const [tiled] = await samplesOf({ passes, imagePrompts: [imagePrompt(red)] });
+    const [tiledWhite] = await samplesOf({ passes, imagePrompts: [imagePrompt(red, white)] });
+    expect(difference(tiledWhite, tiled)).toBeLessThanOrEqual(1);
+  });
+
   it('see another part of the image where it is stretched', async () => {
     expect(await shown(imagePrompt(red, { fit: 'stretch' }))).not.toEqual(await shown(imagePrompt(red)));
   });

@@ -19,6 +19,7 @@ import { effectiveOptions } from '#api/dialects/a1111/options.ts';
 import { ScriptArguments, type ScriptControl } from '#api/dialects/a1111/script-controls.ts';
 import { encodePixels, pngOf, readPixels } from '#api/dialects/a1111/pixel-files.ts';
 import type { ScriptContext, Variation } from './script.ts';
+import { keptWith, type SeedDraws } from './seed-draws.ts';
 import type { ScriptUnderWay } from './under-way.ts';
 
 /** A post step that changes nothing. */
@@ -33,6 +34,7 @@ export function openContext<Body extends GenerationBody>(
   controls: readonly ScriptControl[],
   own: Generation<Body>,
   place: ScriptUnderWay,
+  draws: SeedDraws,
   onRun: (run: Generated, isPart: boolean) => void,
 ): ScriptContext<Body> {
   const { signal } = place.stop;
@@ -42,6 +44,7 @@ export function openContext<Body extends GenerationBody>(
     ...reply,
     script: place.id,
     batches: { ...place.batches },
+    ...keptWith(draws),
   });
   const generation: Generation<Body> = {
     ...own,
@@ -69,6 +72,7 @@ export function openContext<Body extends GenerationBody>(
     isImg2img: own.kind.isImg2img,
     options,
     installed,
+    fixSeed: (seed) => draws.fix(seed),
     expect: (all) => {
       place.batches.all = all;
     },

@@ -5,7 +5,6 @@ import { f } from '#api/dialects/a1111/fields.ts';
 import { composeGrid } from '#api/dialects/a1111/grid.ts';
 import { strengthOf } from '#api/dialects/a1111/hires.ts';
 import type { Img2imgBody } from '#api/dialects/a1111/img2img-body.ts';
-import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { dropdown, slider } from '#api/dialects/a1111/script-controls.ts';
 import { planLoopback } from '#imaging/a1111/scripts/loopback.ts';
 import { pngOf, readPixels } from '#api/dialects/a1111/pixel-files.ts';
@@ -40,7 +39,7 @@ export const loopback: RunnableScript<Img2imgBody> = {
       const text = await context.describe(image, kind);
       return { prompt: prompt === '' ? text : `${prompt}, ${text}` };
     };
-    const seed = fixedSeed(body.seed);
+    const seed = context.fixSeed(body.seed);
     const runs = planLoopback({
       loops,
       batches: body.n_iter,

@@ -2,7 +2,6 @@ import type { FinishedImage } from '#api/run-job.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
 import { gridBackground } from '#api/dialects/a1111/grid.ts';
 import type { Img2imgBody } from '#api/dialects/a1111/img2img-body.ts';
-import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { slider, textbox } from '#api/dialects/a1111/script-controls.ts';
 import { gridShape, imageGrid } from '#imaging/a1111/grid.ts';
 import {
@@ -45,7 +44,7 @@ export const outpaintMk2: RunnableScript<Img2imgBody> = {
       process: { width: body.width, height: body.height },
     });
     context.expect(plan.steps.length * body.n_iter);
-    const seed = fixedSeed(body.seed);
+    const seed = context.fixSeed(body.seed);
     const made: Outpainted[] = [];
     for (let batch = 0; batch < body.n_iter && !context.isStopped(); batch++) {
       made.push(...(await outpaintBatch(context, image, plan, seed)));

@@ -1,7 +1,6 @@
 import type { FinishedImage } from '#api/run-job.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
 import type { Img2imgBody } from '#api/dialects/a1111/img2img-body.ts';
-import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { dropdown, slider } from '#api/dialects/a1111/script-controls.ts';
 import { combineOutpaintPoor, planOutpaintPoor } from '#imaging/a1111/scripts/outpaint-poor.ts';
 import { directionControl, pixelsControl, readDirections } from './outpaint-controls.ts';
@@ -20,7 +19,7 @@ export const outpaintPoor: RunnableScript<Img2imgBody> = {
   async run(context) {
     const { args, body } = context;
     const [init = ''] = body.init_images ?? [];
-    const seed = fixedSeed(body.seed);
+    const seed = context.fixSeed(body.seed);
     const plan = planOutpaintPoor({
       image: await context.readImage(init, 'init_images'),
       pixels: args.get(0, f.integer({ min: 1 })),

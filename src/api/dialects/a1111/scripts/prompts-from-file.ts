@@ -1,7 +1,6 @@
 import type { FinishedImage } from '#api/run-job.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
 import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
-import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { SAMPLERS } from '#api/dialects/a1111/samplers.ts';
 import { checkbox, dropdown, textbox } from '#api/dialects/a1111/script-controls.ts';
 import { readOptions, type OptionKind } from './command-line.ts';
@@ -66,7 +65,7 @@ export const promptsFromFile: RunnableScript<GenerationBody> = {
     const variations = lines.map((line) => variationOf(line, body, atEnd));
     const batches = variations.map(({ changes }) => changes?.n_iter ?? body.n_iter);
     context.expect(batches.reduce((sum, count) => sum + count, 0));
-    const seed = iterates || isSame ? fixedSeed(body.seed) : body.seed;
+    const seed = iterates || isSame ? context.fixSeed(body.seed) : body.seed;
     const images: FinishedImage[] = [];
     for (const [i, variation] of variations.entries()) {
       const shift = iterates ? BigInt(i * body.batch_size * body.n_iter) : 0n;

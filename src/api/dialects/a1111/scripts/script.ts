@@ -13,6 +13,7 @@ import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
 import type { Options } from '#api/dialects/a1111/options.ts';
 import type { ScriptArguments, ScriptControl } from '#api/dialects/a1111/script-controls.ts';
 import { openContext } from './context.ts';
+import { openSeedDraws } from './seed-draws.ts';
 import { beginScript, endScript } from './under-way.ts';
 
 /** A script that is run by `script_name`: one request makes several runs. */
@@ -69,6 +70,8 @@ export interface ScriptContext<Body extends GenerationBody> {
   readonly isImg2img: boolean;
   readonly options: Options;
   readonly installed: Installed;
+  /** The seed, or a random one for −1: the same one where the request had to be sent again. */
+  fixSeed(seed: bigint): bigint;
   /** Says how many batches all runs will have, for `/progress`. */
   expect(batches: number): void;
   /** Runs the request with changes. @throws AppError as a request with them would */
@@ -116,7 +119,8 @@ export async function runScript<Body extends GenerationBody>(
   const parts: JobId[] = [];
   const place = beginScript(call.session, { job: kind.jobName, taskId: request.body.force_task_id });
   try {
-    const context = openContext(script.controls, generation, place, (run, isPart) => {
+    const draws = await openSeedDraws(call);
+    const context = openContext(script.controls, generation, place, draws, (run, isPart) => {
       runs.push(run);
       if (isPart) parts.push(run.record.id);
     });

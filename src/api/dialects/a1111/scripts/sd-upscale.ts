@@ -1,7 +1,6 @@
 import { f } from '#api/dialects/a1111/fields.ts';
 import { httpException } from '#api/dialects/a1111/errors.ts';
 import type { Img2imgBody } from '#api/dialects/a1111/img2img-body.ts';
-import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { dropdown, slider, textbox } from '#api/dialects/a1111/script-controls.ts';
 import type { FinishedImage } from '#api/run-job.ts';
 import { combineGrid } from '#imaging/a1111/grid.ts';
@@ -32,7 +31,7 @@ export const sdUpscale: RunnableScript<Img2imgBody> = {
     if (factor <= 0) throw httpException(422, "script_args: 'Scale Factor' must be above 0");
     const [init = ''] = body.init_images ?? [];
     const image = await context.readImage(init, 'init_images');
-    const seed = fixedSeed(body.seed);
+    const seed = context.fixSeed(body.seed);
     const { grid, images } = planSdUpscale({
       image: upscaler === 'None' ? image : await upscale(context, image, upscaler, factor),
       tile: { width: body.width, height: body.height },

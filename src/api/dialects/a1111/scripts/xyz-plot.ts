@@ -2,7 +2,6 @@ import type { FinishedImage } from '#api/run-job.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
 import { pythonException } from '#api/dialects/a1111/errors.ts';
 import type { GenerationBody } from '#api/dialects/a1111/generation-rows.ts';
-import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import type { Options } from '#api/dialects/a1111/options.ts';
 import {
   checkbox,
@@ -72,7 +71,13 @@ async function run(context: ScriptContext<GenerationBody>): Promise<ScriptResult
   const { args, body, isImg2img, installed, options } = context;
   const isOn = (place: number) => args.get(place, f.boolean());
   const keepsRandom = isOn(PLACES.random);
-  const how = { isImg2img, isText: isOn(PLACES.text), keepsRandom, models: installed.models };
+  const how = {
+    isImg2img,
+    isText: isOn(PLACES.text),
+    keepsRandom,
+    models: installed.models,
+    fixSeed: (seed: bigint) => context.fixSeed(seed),
+  };
   const [x, y, z] = [readAxis(args, 0, how), readAxis(args, 3, how), readAxis(args, 6, how)];
   checkSize(body, options, [x, y, z]);
   const plot = planXyzPlot({
@@ -148,7 +153,7 @@ async function runCells(
   { keepsRandom, setsSeed }: SeedRules,
 ): Promise<Map<number, FinishedImage>> {
   const { body } = context;
-  const fix = (seed: bigint) => (keepsRandom ? seed : fixedSeed(seed));
+  const fix = (seed: bigint) => (keepsRandom ? seed : context.fixSeed(seed));
   const subseed = fix(body.subseed);
   const own = requestOf(body);
   const base = setsSeed ? 0n : fix(body.seed);

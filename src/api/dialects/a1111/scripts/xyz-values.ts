@@ -1,13 +1,12 @@
 import { findModel } from '#api/models.ts';
 import { httpException } from '#api/dialects/a1111/errors.ts';
 import { f } from '#api/dialects/a1111/fields.ts';
-import { fixedSeed } from '#api/dialects/a1111/map.ts';
 import { resolveSampler } from '#api/dialects/a1111/samplers.ts';
 import type { ScriptArguments } from '#api/dialects/a1111/script-controls.ts';
 import { isSeedAxis, NO_XYZ_AXIS, xyzAxesOf, type XyzAxis } from '#imaging/a1111/scripts/xyz-axes.ts';
 import type { WrittenXyzAxis } from '#imaging/a1111/scripts/xyz-infotext.ts';
 import { checkXyzValues } from '#imaging/a1111/scripts/xyz-plot.ts';
-import { convertXyzValues, readXyzValues, type XyzValue } from '#imaging/a1111/scripts/xyz-values.ts';
+import { convertXyzValues, readXyzValues } from '#imaging/a1111/scripts/xyz-values.ts';
 import type { ModelInfo } from '#protocol/model.ts';
 
 interface ReadOptions {
@@ -17,6 +16,8 @@ interface ReadOptions {
   /** Seeds of -1 are random for each image. */
   keepsRandom: boolean;
   models: readonly ModelInfo[];
+  /** A random seed for −1. */
+  fixSeed: (seed: bigint) => bigint;
 }
 
 /**
@@ -41,15 +42,14 @@ export function readAxis(args: ScriptArguments, place: number, options: ReadOpti
   if (values.length === 0) throw httpException(422, `script_args: the axis '${axis.label}' has no values`);
   const read = {
     axis,
-    values: isSeedAxis(axis) && !options.keepsRandom ? values.map(fixed) : values,
+    values:
+      isSeedAxis(axis) && !options.keepsRandom
+        ? values.map((value) => (value === -1 ? Number(options.fixSeed(-1n)) : value))
+        : values,
     written: isChosen ? chosen.join(', ') : text,
   };
   checkXyzValues(read, (name) => isKnown(axis, name, options.models));
   return read;
-}
-
-function fixed(value: XyzValue): XyzValue {
-  return value === -1 ? Number(fixedSeed(-1n)) : value;
 }
 
 function isKnown({ choices }: XyzAxis, name: string, models: readonly ModelInfo[]): boolean {

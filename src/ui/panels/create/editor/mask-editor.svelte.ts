@@ -30,6 +30,8 @@ export class MaskEditor {
   #undone = $state.raw<readonly EditOperation[]>([]);
   #stroke: Stroke | null = null;
   #color: MarkedColor | null = null;
+  /** The pixels as the layers last lay. */
+  #flat: { places: string; pixels: Promise<ImageData> } | null = null;
   readonly #canvas: MaskCanvas;
   /** While the mask is being made again. */
   #repeating: Promise<void> | null = null;
@@ -229,11 +231,24 @@ export class MaskEditor {
 
   async #colorMask(index: number): Promise<Blob> {
     const { width, height } = this.source;
-    const flat = await flatten(this.source, this.layers);
-    const image = flat.getContext('2d')?.getImageData(0, 0, width, height);
+    const pixels = await this.#flatPixels();
     const canvas = new OffscreenCanvas(width, height);
-    if (image) canvas.getContext('2d')?.putImageData(maskOfColor(image, index, this.#tolerance), 0, 0);
+    canvas.getContext('2d')?.putImageData(maskOfColor(pixels, index, this.#tolerance), 0, 0);
     return canvas.convertToBlob();
+  }
+
+  /** The pixels of the image with its layers, which are decoded once for all movements of the slider. */
+  #flatPixels(): Promise<ImageData> {
+    const { layers, source } = this;
+    const places = JSON.stringify(layers.map(({ id, x, y, width, height }) => [id, x, y, width, height]));
+    if (this.#flat?.places !== places) {
+      const pixels = flatten(source, layers).then((flat) => {
+        const image = flat.getContext('2d')?.getImageData(0, 0, source.width, source.height);
+        return image ?? new ImageData(source.width, source.height);
+      });
+      this.#flat = { places, pixels };
+    }
+    return this.#flat.pixels;
   }
 
   /** Makes the mask again from its operations. */

@@ -17,5 +17,9 @@ export function describeJob(
   if (!source) throw new AppError('invalid_request', 'Add an image to describe.');
   const chosen = describers.find(({ pack }) => pack.id === describe.describer) ?? describers[0];
   if (!chosen) throw new AppError('internal', 'The engine is still starting. Try again in a moment.');
-  return { task: 'describe', image: source.blob, describer: describerOf(chosen.pack) };
+  return {
+    task: 'describe',
+    image: source.blob,
+    describer: describerOf(chosen.pack, { extent: describe.extent }),
+  };
 }

@@ -1,3 +1,4 @@
+import type { CaptionExtent } from '#protocol/describer.ts';
 import type {
   ControlSpec,
   Fit,
@@ -107,6 +108,8 @@ export const PLAIN_FIELDS = [
   'scheduleId',
   'vae',
   'tiling',
+  'tileSize',
+  'deepCache',
   'seed',
   'count',
   'batchSize',
@@ -121,6 +124,14 @@ export const PLAIN_FIELDS = [
   'plot',
   'filledFor',
 ] as const satisfies readonly (keyof GenerateForm)[];
+
+/** How an image is described. */
+interface DescribeSettings {
+  /** Empty leaves the choice to the app. */
+  describer: ModelId;
+  /** Of caption models that have a choice. */
+  extent: CaptionExtent;
+}
 
 /** What the reader has set. generate-job.ts and upscale-job.ts make jobs of it. */
 export class GenerateForm {
@@ -145,6 +156,10 @@ export class GenerateForm {
   lorasOff = $state<LoraOff[]>([]);
   /** Whether the image is seamless: opposite borders fit each other. */
   tiling = $state(false);
+  /** Pixels of the tiles that images are generated in; 0 generates them in one piece. */
+  tileSize = $state(0);
+  /** DeepCache's interval: the whole UNet runs once in so many steps. */
+  deepCache = $state(1);
   /** Decimal digits; empty or −1 for a random one. */
   seed = $state('');
   /** Images of one job; for each init image, where there are several. */
@@ -159,8 +174,7 @@ export class GenerateForm {
   edit = $state<EditSettings>(freshEdit());
   /** An empty upscaler leaves the choice to the app. */
   upscale = $state({ factor: 2, upscaler: '' });
-  /** An empty describer leaves the choice to the app. */
-  describe = $state({ describer: '' });
+  describe = $state<DescribeSettings>({ describer: '', extent: 'sentence' });
   plot = $state<PlotDraft>(freshPlot());
   /** The job that describes an image, and which one it is. */
   describing = $state.raw<{ job: JobId; source: string } | null>(null);
@@ -238,6 +252,8 @@ export class GenerateForm {
     this.scheduleId = schedule;
     this.vae = '';
     this.tiling = false;
+    this.tileSize = 0;
+    this.deepCache = 1;
     this.batchSize = 1;
   }
 
@@ -336,7 +352,7 @@ export class GenerateForm {
     const image = job.images[index];
     if (!image) return;
     const [first, second] = job.passes;
-    const { vae, size, steps, strength, sampler, guidanceScale, graph, refiner } = first;
+    const { vae, size, steps, strength, sampler, guidanceScale, graph, tiles, refiner } = first;
     this.filledFor = model;
     this.prompt = image.prompt.join('\n');
     this.negativePrompt = image.negativePrompt.join('\n');
@@ -352,6 +368,8 @@ export class GenerateForm {
     this.controls = (job.controls ?? []).map(plainControl);
     this.imagePrompts = (job.imagePrompts ?? []).map((prompt) => ({ ...prompt }));
     this.tiling = graph?.tiling ?? false;
+    this.tileSize = tiles?.size ?? 0;
+    this.deepCache = graph?.deepCache ?? 1;
     this.refiner = refiner ? { model: refiner.model, switchAt: refiner.switchAt } : null;
     this.hires = second
       ? {

@@ -95,6 +95,9 @@ export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
             `ControlNet ${controls.length + index}`,
             describeImagePrompt(prompt, 'ip-adapter-auto', hashOf('ip-adapter', prompt.id)),
           ]),
+          ...(first.graph?.deepCache === undefined
+            ? []
+            : [['DeepCache interval', String(first.graph.deepCache)] satisfies InfotextPair]),
           ...maskPairs(init),
           ...(second ? hiresPairs(form, second) : []),
           ...(refiner ? refinerPairs(refiner) : []),
@@ -104,6 +107,9 @@ export function generateJob(form: GenerateForm, parts: JobParts): GenerateJob {
   };
 }
 
+/** Of a tile's side: what it shares with its neighbor, as where memory decides on tiles. */
+const TILE_OVERLAP = 0.25;
+
 /** The runs of denoising that a form asks for: one, or two with hires fix. */
 export function passesOf(
   form: GenerateForm,
@@ -111,6 +117,9 @@ export function passesOf(
 ): readonly [Pass, ...Pass[]] {
   const refiner = activeOf(form.refiner);
   const hasVae = addOns.some(({ pack }) => pack.kind === 'vae' && pack.id === form.vae);
+  const isSeamless = hasOwnGraph(model) && form.tiling;
+  const reuses = hasOwnGraph(model) && form.deepCache > 1;
+  const graph = { ...(isSeamless && { tiling: true }), ...(reuses && { deepCache: form.deepCache }) };
   const first: Pass = {
     model: model.pack.id,
     ...(hasVae && { vae: form.vae }),
@@ -120,7 +129,10 @@ export function passesOf(
     strength: form.mode === 'text' ? 1 : form.strength,
     sampler: form.samplerChoice(),
     guidanceScale: form.guidanceScale,
-    ...(hasOwnGraph(model) && form.tiling && { graph: { tiling: true } }),
+    ...(Object.keys(graph).length > 0 && { graph }),
+    // Tiles of a seamless image have no opposite borders.
+    ...(form.tileSize > 0 &&
+      !isSeamless && { tiles: { size: form.tileSize, overlap: form.tileSize * TILE_OVERLAP } }),
   };
   const second = form.mode === 'edit' ? null : hiresPass(form, first);
   return second ? [first, second] : [first];

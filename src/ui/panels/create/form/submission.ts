@@ -60,10 +60,18 @@ export class Submission {
     return true;
   }
 
-  /** The description will be of this image, whatever is in the form by then. */
+  /**
+   * The description will be of this image, whatever is in the form by then. Once there is one, nothing of its job is kept: it
+   * would be another copy of the image.
+   */
   async #expect(queued: Promise<JobId | undefined>, source: string): Promise<void> {
     const job = await queued;
-    if (job !== undefined) this.#form.describing = { job, source };
+    if (job === undefined) return;
+    this.#form.describing = { job, source };
+    await this.#engine.ask(async (host) => {
+      const { stage } = await host.wait(job);
+      if (stage === 'done') await host.removeJob(job);
+    });
   }
 
   /**

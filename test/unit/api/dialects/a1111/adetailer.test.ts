@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import type { DetailStep } from '#protocol/job.ts';
+import type { AddOnInfo } from '#protocol/model.ts';
 import { img2img, SMALL, txt2img } from '../../../../support/a1111.ts';
 import { createFakeHost, OWN_GRAPHS_MODEL, testAddOn } from '../../../../support/fake-host.ts';
 import { jsonOf } from '../../../../support/http.ts';
@@ -25,8 +26,9 @@ const mask = await blobToBase64(pngOf(16, 16, (x) => (x < 8 ? [255, 255, 255] : 
 
 const script = (...args: unknown[]) => ({ alwayson_scripts: { ADetailer: { args } } });
 
-async function detail(unit: object, body: object = {}) {
-  const run = await txt2img({ ...SMALL, ...body, ...script(true, false, unit) }, OPTIONS);
+async function detail(unit: object, body: object = {}, more: readonly AddOnInfo[] = []) {
+  const options = { ...OPTIONS, addOns: [...OPTIONS.addOns, ...more] };
+  const run = await txt2img({ ...SMALL, ...body, ...script(true, false, unit) }, options);
   const step = run.job?.post.find((each): each is DetailStep => each.kind === 'detail');
   return { ...run, step };
 }
@@ -224,6 +226,15 @@ describe('ADetailer', () => {
     expect(only.job?.post).not.toHaveProperty('0.regions.touching');
   });
 
+  it('finds what words name by an installed network, as YOLO-World does', async () => {
+    const detector = testAddOn('finder', 'dino');
+    const installed = { ...detector, pack: { ...detector.pack, network: 'owlvit' } };
+    const unit = { ad_model: 'yolov8x-worldv2.pt', ad_model_classes: 'cat, red hat,', ad_confidence: 0.2 };
+    const { step, ignored } = await detail(unit, {}, [installed]);
+    expect(step?.finder).toEqual({ kind: 'text', model: 'dino', text: 'cat. red hat', threshold: 0.2 });
+    expect(ignored).toEqual([]);
+  });
+
   it('names what has no effect', async () => {
     const { ignored } = await detail({
       ...FACES,
@@ -242,6 +253,8 @@ describe('ADetailer', () => {
   it.each([
     [{ ad_model: 'hand_yolov8n.pt' }, 422, 'only faces and persons are found here'],
     [{ ad_model: 'mediapipe_face_mesh_eyes_only' }, 422, 'only faces and persons are found here'],
+    [{ ad_model: 'yolov8x-world.pt' }, 422, "'ad_model_classes' is empty"],
+    [{ ad_model: 'yolov8x-world.pt', ad_model_classes: 'cat' }, 404, 'Import a Grounding DINO'],
     [{ ad_model: 'cat.pt' }, 500, "Model 'cat.pt' not found"],
     [{ ...FACES, ad_confidence: 2 }, 422, 'ad_confidence (max)'],
     [{ ...FACES, ad_mask_merge_invert: 'Both' }, 422, 'ad_mask_merge_invert (one_of)'],

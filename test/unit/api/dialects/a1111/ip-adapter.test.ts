@@ -66,6 +66,16 @@ describe('ControlNet units with an IP-Adapter', () => {
     );
   });
 
+  it('are limited to a region, and weighed by block', async () => {
+    const weights = Array.from({ length: 16 }, (_, block) => block / 8);
+    const { status, job } = await generate([
+      { ...unit, effective_region_mask: image, advanced_weighting: weights },
+    ]);
+    expect(status).toBe(200);
+    expect(job?.imagePrompts).toMatchObject([{ layerWeights: weights }]);
+    expect(await blobToBase64(job?.imagePrompts?.[0]?.region ?? new Blob())).toBe(image);
+  });
+
   it('show the init image where they have none', async () => {
     const without = Object.fromEntries(Object.entries(unit).filter(([name]) => name !== 'image'));
     const { status, job } = await generate([without], { path: 'img2img', more: { init_images: [image] } });
@@ -82,6 +92,8 @@ describe('ControlNet units with an IP-Adapter', () => {
     [{ ...unit, module: 'ip-adapter_face_id' }, 422, 'needs a network that recognises faces'],
     [{ module: unit.module, model: unit.model }, 500, 'no input image'],
     [{ ...unit, image: '!' }, 500, 'Invalid encoded image'],
+    [{ ...unit, effective_region_mask: '!' }, 500, 'Invalid encoded image'],
+    [{ ...unit, advanced_weighting: [1, 0.5] }, 500, 'must have 16 numbers'],
     [{ ...unit, ipadapter_input: ['gAIu'] }, 422, 'ipadapter_input'],
     [{ ...unit, model: 'ip-adapter_sdxl' }, 404, 'needs CLIP ViT-bigG/14'],
   ])('%j is refused with %i', async (sent, status, words) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { pixelsOf, progressOf, SMALL, type Progress, type Txt2imgAnswer } from '../../../../support/a1111.ts';
-import { createFakeHost } from '../../../../support/fake-host.ts';
+import { createFakeHost, testAddOn } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
 
 describe('while a job runs', () => {
@@ -34,6 +34,23 @@ describe('while a job runs', () => {
     expect(answer.images.length).toBeGreaterThan(0);
     expect(answer.images.length).toBeLessThan(4);
     expect((await progressOf(api)).state.job_count).toBe(0);
+  });
+
+  it('says what it waits for while that arrives', async () => {
+    const faces = testAddOn('finder', 'faces', { installed: false });
+    const included = { ...faces, pack: { ...faces.pack, url: 'models/faces' } };
+    const api = createApi(createFakeHost({ stepMs: 5, downloadMs: 100, addOns: [included] }));
+    const ADetailer = { args: [{ ad_model: 'face_yolov8n.pt' }] };
+    const body = { ...SMALL, steps: 100, force_task_id: 'mine', alwayson_scripts: { ADetailer } };
+    const answering = post(api, '/sdapi/v1/txt2img', body);
+    const text = /^Downloading faces: \d0 %$/;
+    await expect.poll(async () => (await progressOf(api)).textinfo).toMatch(text);
+    const task = await jsonOf<{ textinfo: string }>(post(api, '/internal/progress', { id_task: 'mine' }));
+    expect(task).toMatchObject({ active: true, textinfo: expect.stringContaining('faces') as string });
+    await expect.poll(async () => (await progressOf(api)).state.sampling_step).toBeGreaterThan(1);
+    expect((await progressOf(api)).textinfo).toBeNull();
+    await post(api, '/sdapi/v1/interrupt');
+    await answering;
   });
 
   it('skips a batch', async () => {

@@ -7,6 +7,7 @@ import { pixelsOf, progressOf, SMALL, type Txt2imgAnswer } from '../../../../sup
 import { createFakeHost, testAddOn } from '../../../../support/fake-host.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
 import { pngOf } from '../../../../support/images.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 /* Scripts by the jobs that they run and by what they answer. Legends are written where there is a canvas. */
 
@@ -650,4 +651,41 @@ describe('results that no run has made are in the gallery', () => {
     });
     expect([answered.length, stored.length]).toEqual([1, 2]);
   });
+});
+
+it('a script whose request is sent again goes on with the random seed that it had', async () => {
+  const fake = createFakeHost();
+  let begun = 0;
+  const stopped = createApi({
+    connect: async () => {
+      const connection = await fake.connect();
+      // Its service worker is stopped while the first run is under way: nothing comes after it.
+      const host: ApiHost = Object.assign(Object.create(connection.host) as ApiHost, {
+        wait: () => {
+          begun++;
+          return new Promise<never>(() => undefined);
+        },
+      });
+      return { ...connection, host };
+    },
+  });
+  const body = {
+    ...SMALL,
+    seed: -1,
+    script_name: 'Loopback',
+    script_args: [3, 0.5, 'Linear', 'None'],
+    init_images: [init],
+  };
+  void post(stopped, '/sdapi/v1/img2img', body);
+  await waitFor(() => {
+    expect(begun).toBe(1);
+  });
+  const response = await post(createApi(fake), '/sdapi/v1/img2img', body);
+  expect(response.status).toBe(200);
+  expect(fake.jobs).toHaveLength(3);
+  const [first = NaN, ...others] = seedsOf(fake.jobs);
+  expect(others).toEqual([first + 1, first + 2]);
+  // A request of its own has a seed of its own.
+  await post(createApi(fake), '/sdapi/v1/img2img', body);
+  expect(seedsOf(fake.jobs)[3]).not.toBe(first);
 });

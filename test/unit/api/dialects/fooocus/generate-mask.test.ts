@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromBase64, toBase64 } from '#codecs/base64.ts';
 import { decodePng, type Pixels } from '#codecs/png.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
-import { u2netPack } from '../../../../support/tiny-finders.ts';
+import { samPack, u2netPack } from '../../../../support/tiny-finders.ts';
+import { groundingDinoPack } from '../../../../support/tiny-word-finders.ts';
+import { pngOf } from '../../../../support/images.ts';
 import { openVisionApi, type VisionApi } from '../../../../support/vision-api.ts';
 
 let vision: VisionApi;
@@ -48,10 +50,31 @@ describe('generate_mask', () => {
     expect(whitePixels(light)).toBeGreaterThan(0);
   });
 
+  it('finds what words name with an installed Grounding DINO, outlined by an installed SAM', async () => {
+    const own = await openVisionApi([groundingDinoPack(), samPack()]);
+    // Red is a disc in its quarter.
+    const disc = pngOf(64, 64, (x, y) => ((x - 16) ** 2 + (y - 16) ** 2 < 144 ? [255, 0, 0] : [0, 0, 0]));
+    const image = toBase64(new Uint8Array(await disc.arrayBuffer()));
+    const whiteOf = async (more: object) => {
+      const body = { image, mask_model: 'sam', dino_prompt_text: 'Red', ...more };
+      return whitePixels(decodePng(fromBase64(await jsonOf<string>(post(own.api, MASK, body)))));
+    };
+    const area = Math.PI * 144;
+    expect(Math.abs((await whiteOf({})) - area)).toBeLessThan(area / 10);
+    expect(await whiteOf({ dino_debug: true })).toBe(32 * 32);
+    expect(await whiteOf({ dino_debug: true, dino_erode_or_dilate: 4 })).toBe(36 * 36);
+    expect(await whiteOf({ dino_debug: true, box_threshold: 0.95 })).toBe(0);
+    const both = { dino_debug: true, dino_prompt_text: 'green. red' };
+    expect(await whiteOf(both)).toBe(2 * 32 * 32);
+    expect(await whiteOf({ ...both, sam_max_detections: 1 })).toBe(32 * 32);
+    await own.close();
+  });
+
   it.each([
     [{ mask_model: 'isnet-general-use' }, 404, "'isnet-general-use' is not installed"],
     [{ mask_model: 'u2net_cloth_seg' }, 501, 'nothing here finds clothes'],
-    [{ mask_model: 'sam', dino_prompt_text: 'a red hat' }, 501, '“a red hat”'],
+    [{ mask_model: 'sam', dino_prompt_text: 'a red hat' }, 404, 'finds “a red hat”: without more, only'],
+    [{ mask_model: 'sam', dino_prompt_text: ' . ' }, 422, 'dino_prompt_text'],
     [{ image: '' }, 422, 'There is no image'],
     [{ image: 'AAAA' }, 422, 'is not a PNG, JPEG, WebP or GIF file'],
     [{ mask_model: 'yolo' }, 422, 'mask_model'],

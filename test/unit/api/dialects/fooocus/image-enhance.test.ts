@@ -3,7 +3,7 @@ import { createApi } from '#api/index.ts';
 import { toBase64 } from '#codecs/base64.ts';
 import type { DetailStep, Job, PostStep } from '#protocol/job.ts';
 import type { AddOnInfo } from '#protocol/model.ts';
-import { createFakeHost, testAddOn } from '../../../../support/fake-host.ts';
+import { createFakeHost, OWN_GRAPHS_MODEL, testAddOn } from '../../../../support/fake-host.ts';
 import { ignoredBy, postForm, type ImageResult, type Json } from '../../../../support/fooocus.ts';
 import { post } from '../../../../support/http.ts';
 import { pngOf } from '../../../../support/images.ts';
@@ -58,6 +58,25 @@ const details = (job: { post: readonly PostStep[] }) =>
   job.post.filter((step): step is DetailStep => step.kind === 'detail');
 
 describe('image-enhance', () => {
+  it('inpaints with the patch of each enhancement’s engine, where it is installed', async () => {
+    const patches = [
+      withNetwork(testAddOn('inpaint-patch', 'the-head', { family: 'sdxl' }), 'head'),
+      withNetwork(testAddOn('inpaint-patch', 'the-v1', { family: 'sdxl' }), 'v1'),
+    ];
+    const pack = { ...OWN_GRAPHS_MODEL.pack, family: 'sdxl' as const };
+    const fake = createFakeHost({ models: [{ ...OWN_GRAPHS_MODEL, pack }], addOns: [...addOns, ...patches] });
+    const enhance_ctrlnets = ['v1', 'v2.6', 'None'].map((engine) => ({
+      ...face,
+      enhance_inpaint_engine: engine,
+    }));
+    const response = await post(createApi(fake), PATH, { ...request, enhance_ctrlnets });
+    const [job] = fake.upscalings;
+    const inits = details(job ?? { post: [] }).map(({ inpaint }) => inpaint.patch);
+    expect(inits).toEqual([{ head: 'the-head', weights: 'the-v1' }, undefined, undefined]);
+    expect(ignoredBy(response)).toContain('enhance_ctrlnets.1.enhance_inpaint_engine');
+    expect(ignoredBy(response)).not.toContain('enhance_ctrlnets.0.enhance_inpaint_engine');
+  });
+
   it('inpaints what is found in the image, with the prompts of the request or its own', async () => {
     const job = await jobOf({
       enhance_ctrlnets: [
@@ -159,6 +178,29 @@ describe('image-enhance', () => {
     expect(step?.finder).toEqual({ kind: 'salient', model: 'isnet-general-use' });
   });
 
+  it('finds what words name by an installed network, in rectangles that grow before they are outlined', async () => {
+    const detector = withNetwork(testAddOn('finder', 'dino'), 'grounding-dino');
+    const segmenter = withNetwork(testAddOn('finder', 'slimsam'), 'sam');
+    const own = { ...face, enhance_mask_dino_prompt: 'red hat', enhance_mask_box_threshold: 0.4 };
+    const body = {
+      enhance_ctrlnets: [{ ...own, enhance_inpaint_erode_or_dilate: 2, enhance_mask_sam_max_detections: 1 }],
+      advanced_params: { dino_erode_or_dilate: 8 },
+    };
+    const [step] = details(await jobOf(body, [detector, segmenter]));
+    expect(step).toMatchObject({
+      finder: {
+        kind: 'text',
+        model: 'dino',
+        segmenter: 'slimsam',
+        text: 'red hat',
+        threshold: 0.4,
+        grow: 8,
+        max: 1,
+      },
+      regions: { grow: 5 },
+    });
+  });
+
   it('takes a form with numbered fields', async () => {
     const fake = createFakeHost({ addOns });
     const response = await postForm(createApi(fake), '/v1/generation/image-enhance', {
@@ -198,7 +240,7 @@ describe('image-enhance', () => {
 
   it.each([
     [{ enhance_ctrlnets: [] }, 422, 'There is nothing to do'],
-    [{ enhance_ctrlnets: [{ ...face, enhance_mask_dino_prompt: 'shoes' }] }, 501, '“shoes”'],
+    [{ enhance_ctrlnets: [{ ...face, enhance_mask_dino_prompt: 'shoes' }] }, 404, '“shoes”'],
     [{ enhance_ctrlnets: [{ enhance_enabled: true, enhance_mask_model: 'u2net' }] }, 404, "'u2net'"],
     [{ enhance_input_image: '', enhance_ctrlnets: [face] }, 422, 'There is no image'],
     [{}, 422, 'enhance_ctrlnets'],

@@ -2,10 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { createApi } from '#api/index.ts';
 import { decodePng } from '#codecs/png.ts';
 import type { GenerateJob, MaskedInit } from '#protocol/job.ts';
-import { createFakeHost, testAddOn } from '../../../../support/fake-host.ts';
+import type { ModelInfo } from '#protocol/model.ts';
+import { createFakeHost, OWN_GRAPHS_MODEL, testAddOn } from '../../../../support/fake-host.ts';
 import { bytesOf, ignoredBy, type ImageResult, type Json, postForm } from '../../../../support/fooocus.ts';
 import { jsonOf, post } from '../../../../support/http.ts';
 import { base64Of, fileOf, imagePng, maskPng } from './images.ts';
+
+const XL: ModelInfo = { ...OWN_GRAPHS_MODEL, pack: { ...OWN_GRAPHS_MODEL.pack, family: 'sdxl' } };
 
 const FORM = '/v1/generation/image-inpaint-outpaint';
 const JSON_ROUTE = '/v2/generation/image-inpaint-outpaint';
@@ -103,6 +106,34 @@ describe('inpainting', () => {
       resolution: expect.not.stringContaining('1216') as string,
       denoising_strength: 0.5,
     });
+  });
+
+  it('with the patch of the engine installed uses it, and ends without it', async () => {
+    const patches = [
+      ['the-head', 'head'],
+      ['the-v2.5', 'v2.5'],
+    ].map(([id = '', network = '']) => {
+      const info = testAddOn('inpaint-patch', id, { family: 'sdxl' });
+      return { ...info, pack: { ...info.pack, network } };
+    });
+    const jobWith = async (changes: Json) => {
+      const host = createFakeHost({ models: [XL], addOns: patches });
+      const body = { input_image, input_mask, prompt: 'a cat', ...changes };
+      const response = await post(createApi(host), JSON_ROUTE, body);
+      const [job] = host.jobs;
+      return { init: initOf(job), pass: job?.passes[0], texts: job?.output.texts, response };
+    };
+    const engine = (inpaint_engine: string) => ({ advanced_params: { inpaint_engine } });
+    const { init, pass, texts, response } = await jobWith({ ...engine('v2.5'), save_meta: true });
+    expect(init.patch).toEqual({ head: 'the-head', weights: 'the-v2.5' });
+    expect(pass?.refiner).toEqual({ model: XL.pack.id, switchAt: 0.8, counts: 'step' });
+    expect(JSON.parse(texts?.[0]?.['parameters'] ?? '{}')).toMatchObject({ refiner_switch: 0.8 });
+    expect(ignoredBy(response)).not.toContain('advanced_params.inpaint_engine');
+    const without = await jobWith(engine('v2.6'));
+    expect(without.init).not.toHaveProperty('patch');
+    expect(without.pass).not.toHaveProperty('refiner');
+    expect(ignoredBy(without.response)).toContain('advanced_params.inpaint_engine');
+    expect((await jobWith(engine('None'))).init).not.toHaveProperty('patch');
   });
 
   it('a chosen inpaint engine is named as without effect, None is not', async () => {
