@@ -52,7 +52,7 @@ export const emojiMini: ModelPack = {
   defaults: {
     width: 256,
     height: 256,
-    steps: 20,
+    steps: 10,
     guidanceScale: 4,
     sampler: 'dpmpp_2m',
     schedule: 'automatic',
