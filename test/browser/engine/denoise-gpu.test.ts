@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Graph } from '#engine/graph/graph.ts';
 import { conv2d } from '#engine/graph/layers.ts';
 import { add, scale } from '#engine/graph/operators.ts';
@@ -11,6 +11,7 @@ import { denoise, type DenoiseInput } from '#engine/stages/denoise/denoise.ts';
 import type { BatchStart } from '#engine/stages/denoise/sampling-run.ts';
 import { createRunContext } from '#engine/stages/run/context.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
+import type { EngineEvent } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
 import type { Pass, SoftInpainting } from '#protocol/job.ts';
 import { openBrowserRuntime, openGraph } from '../../support/browser-engine.ts';
@@ -73,7 +74,13 @@ async function run(
     device = gpu.device,
     session = unet,
     start = {},
-  }: { device?: GPUDevice | null; session?: Session; start?: Partial<BatchStart> } = {},
+    emit = () => undefined,
+  }: {
+    device?: GPUDevice | null;
+    session?: Session;
+    start?: Partial<BatchStart>;
+    emit?: (event: EngineEvent) => void;
+  } = {},
 ) {
   const job = textToImage({
     prompt: 'hills',
@@ -92,7 +99,7 @@ async function run(
     [],
     () => () => Promise.resolve(undefined),
     { cancelled: false, skipped: false },
-    () => undefined,
+    emit,
   );
   context.progress.expect([{ steps: spec.steps, size: spec.size }]);
   const noise = createNoiseStream(job.noise, job.images, [SHAPE.channels, SHAPE.height, SHAPE.width], 8);
@@ -145,6 +152,26 @@ describe('a batch in buffers of the GPU', () => {
     expect(data).toHaveLength(LENGTH);
     expect(relativeError(data, (await run({}, { device: null })).data)).toBeLessThan(1e-4);
     expect(notes).toEqual([]);
+  });
+
+  test('is read back for previews alone, once for each', async () => {
+    const read = vi.spyOn(GPUBuffer.prototype, 'mapAsync');
+    let previews = 0;
+    const countPreviews = ({ type }: EngineEvent) => {
+      if (type === 'preview') previews++;
+    };
+    try {
+      // Previews are made by the clock, a few in a second.
+      for (let steps = 6; previews === 0; steps *= 2) {
+        previews = 0;
+        read.mockClear();
+        await run({ steps }, { emit: countPreviews });
+      }
+      // The last one is for the result.
+      expect(read).toHaveBeenCalledTimes(previews + 1);
+    } finally {
+      read.mockRestore();
+    }
   });
 
   test('is blended by soft inpainting as in arrays', async () => {
