@@ -18,14 +18,18 @@ export interface RealAnswer extends Txt2imgAnswer {
   infotexts: string[];
 }
 
-/** The same weights, with a text encoder that ends a layer earlier. */
+/** The same weights, with a text encoder that ends a layer earlier and norms that flatten what they are given. */
 function otherModel({ files, pack }: FilledPack<ModelPack>): FilledPack<ModelPack> {
-  const configs = { ...pack.configs, 'text_encoder/config.json': clipConfig({ width: 32, layers: 1 }) };
+  const configs = {
+    ...pack.configs,
+    'text_encoder/config.json': clipConfig({ width: 32, layers: 1 }),
+    'unet/config.json': { ...pack.configs?.['unet/config.json'], norm_eps: 0.5 },
+  };
   return { files, pack: { ...pack, id: 'other', configs } };
 }
 
 /**
- * A1111's API around the real engine, with two tiny checkpoints, `tiny` and `other`, which reads prompts otherwise; an
+ * A1111's API around the real engine, with two tiny checkpoints, `tiny` and `other`, which reads prompts and denoises otherwise; an
  * upscaler, `tiny-2x`; and a ControlNet, `edges`.
  * @param others packs besides these
  */

@@ -1,6 +1,7 @@
 import { afterAll, expect, test, vi } from 'vitest';
 import { buildControlNet } from '#engine/architectures/controlnet.ts';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
+import { freeFeatures, withDeepCache, type DeepFeatures } from '#engine/models/deep-cache.ts';
 import type { Control } from '#engine/stages/control/control.ts';
 import { openSamplingRun, type BatchStart } from '#engine/stages/denoise/sampling-run.ts';
 import { latentLength, type LatentShape } from '#engine/stages/denoise/unet.ts';
@@ -259,6 +260,36 @@ test('ControlNets steer alike on wasm and on WebGPU, and nothing of theirs is re
   for (const [index, latents] of expected.entries()) {
     expect(relativeError(actual[index] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
     expect(relativeError(plain[index] ?? new Float32Array(), latents)).toBeGreaterThan(1e-3);
+  }
+});
+
+test('deep layers that run every other time give the same on both', async () => {
+  const network = await openFixture('unet-sd1');
+  const drawOn = async <T>(runtime: Runtime, take: (latents: TensorValue) => T | Promise<T>) => {
+    const open = (deepFeature: 'kept' | 'given') =>
+      openGraph(
+        runtime,
+        buildUnet2dCondition(network.config, { weights: network.weights, deepFeature }),
+        network,
+        {},
+      );
+    const features: DeepFeatures = new Map();
+    const networks = { whole: await open('kept'), outer: await open('given') };
+    const latents = await draw(
+      { runtime, unet: withDeepCache(networks, 2, runtime.device, features) },
+      kDiffusion('euler'),
+      take,
+    );
+    expect(features.size).toBe(1);
+    freeFeatures(features);
+    return latents;
+  };
+  const expected = await drawOn(runtimes.wasm, inMemory);
+  const actual = await drawOn(runtimes.gpu, download);
+  const exact = await draw(wasm, kDiffusion('euler'), inMemory);
+  for (const [image, latents] of expected.entries()) {
+    expect(relativeError(actual[image] ?? new Float32Array(), latents)).toBeLessThan(1e-3);
+    expect(relativeError(exact[image] ?? new Float32Array(), latents)).toBeGreaterThan(1e-3);
   }
 });
 

@@ -87,7 +87,7 @@ test('the running job shows its steps and can be stopped; the next one follows',
   await open({ stepMs: 60 });
   await generate('slow image');
   await generate('waiting image');
-  await expect.element(page.getByText(/^Step \d+ of 20/)).toBeVisible();
+  await expect.element(page.getByText(/^Step \d+ of 10/)).toBeVisible();
   await expect
     .element(page.getByRole('button', { name: 'Remove from the queue: waiting image' }))
     .toBeVisible();
@@ -160,11 +160,11 @@ test('a seed beyond 64 bits is refused before anything is queued', async () => {
 test('the sampler picker explains the choice', async () => {
   await open();
   await page.getByText('Advanced').click();
-  await expect.element(page.getByText('20 model evaluations · adds no noise on the way')).toBeVisible();
+  await expect.element(page.getByText('10 model evaluations · adds no noise on the way')).toBeVisible();
   await page.getByRole('combobox', { name: 'Sampler' }).selectOptions('Euler a');
-  await expect.element(page.getByText('20 model evaluations · adds fresh noise on the way')).toBeVisible();
+  await expect.element(page.getByText('10 model evaluations · adds fresh noise on the way')).toBeVisible();
   await expect
-    .element(page.getByRole('img', { name: 'Noise level from 14.6 down to 0.030 in 20 steps' }))
+    .element(page.getByRole('img', { name: 'Noise level from 14.6 down to 0.030 in 10 steps' }))
     .toBeVisible();
 });
 

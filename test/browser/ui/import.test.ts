@@ -220,7 +220,7 @@ test('an image used again comes with its own model and values', async () => {
   const image = page.getByRole('button', { name: /^View large: a harbour, seed/ });
   await expect.element(image).toBeInTheDocument();
   await page.getByRole('combobox', { name: 'Model' }).selectOptions('Emoji Mini');
-  await expect.element(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue(20);
+  await expect.element(page.getByRole('spinbutton', { name: 'Steps' })).toHaveValue(10);
   await image.click();
   await page.getByRole('dialog').getByRole('button', { name: 'Use settings' }).click();
   await expect.element(page.getByRole('combobox', { name: 'Model' })).toHaveValue('watercolours-v2');
