@@ -128,14 +128,14 @@ await vitestSuite('unit', '--maxWorkers=2 --shard=1/2');
 await check('npm run --silent parity -- test/fixtures');
 await check('npm run --silent build');
 await check('npm run --silent size');
-// A software GPU compiles shaders on one core, and a person's path waits much of its time: the other core has something to do.
-await Promise.all([vitestSuite('browser'), checkSources()]);
+// A software GPU compiles shaders on one core: the other one has the sources to check, and half of the unit tests.
 await Promise.all([
-  suite('npm run --silent test:e2e', readPlaywright, 'e2e.json', {
-    PLAYWRIGHT_JSON_OUTPUT_NAME: path.join(reports, 'e2e.json'),
-  }),
-  vitestSuite('unit', '--maxWorkers=1 --shard=2/2'),
+  vitestSuite('browser'),
+  checkSources().then(() => vitestSuite('unit', '--maxWorkers=2 --shard=2/2')),
 ]);
+await suite('npm run --silent test:e2e', readPlaywright, 'e2e.json', {
+  PLAYWRIGHT_JSON_OUTPUT_NAME: path.join(reports, 'e2e.json'),
+});
 rmSync(reports, { recursive: true });
 
 const { passed, failed, skipped, retried } = counts;
