@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium, type BrowserContext, type Page } from '@playwright/test';
 import { TRACE_PREFIX } from '#protocol/trace.ts';
-import { call, openApp } from '../e2e/app.ts';
+import { call, openApp, setSteps } from '../e2e/app.ts';
 import { LAUNCH_ARGUMENTS, findChromium } from '../support/chromium.ts';
 import { cpuSeconds, peakWhile, residentBytesOf } from '../support/processes.ts';
 import { serveFolder, type StaticServer } from '../support/server.ts';
@@ -92,6 +92,7 @@ async function measureFurtherImages(app: Page, floor: Page) {
   await fetchImage(app);
   await app.bringToFront();
   await app.getByLabel('Prompt', { exact: true }).first().fill(REQUEST.prompt);
+  await setSteps(app, STEPS);
   for (let turn = 0; turn < ROUNDS; turn++) {
     await app.bringToFront();
     add('click', await clickImage(app));
@@ -224,6 +225,7 @@ async function measureQuiet(server: StaticServer) {
     }).observe({ type: 'longtask' });
   });
   await page.getByLabel('Prompt', { exact: true }).first().fill(REQUEST.prompt);
+  await setSteps(page, STEPS);
   const gpuBefore = cpuSeconds(profile, 'gpu-process');
   const renderers = () => residentBytesOf(profile, 'renderer');
   const { result, peak } = await peakWhile(renderers, () => clickImage(page));
