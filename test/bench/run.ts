@@ -39,7 +39,8 @@ const [build] = process.argv.slice(2);
 const DIST = path.resolve(build ?? path.join(import.meta.dirname, '../../dist'));
 const pack = packs['emoji-mini'];
 /** The image all is measured on: what the model is made for. */
-const { width, height, steps } = pack.defaults;
+const { width, height } = pack.defaults;
+const steps = 20;
 const REQUEST = { prompt: 'red apple', steps, width, height, seed: 1 };
 /** The same image from the dialect whose job history tells when the engine began and ended. */
 const FOOOCUS_REQUEST = {
