@@ -1,4 +1,4 @@
-import type { ImageInit, MaskedInit, MaskSource } from '#protocol/job.ts';
+import type { ImageInit, MaskedInit, MaskSource, SoftInpainting } from '#protocol/job.ts';
 
 /** Init images by A1111's rules, stretched to their pass. */
 export function imageInit(images: readonly Blob[], changes: Partial<ImageInit> = {}): ImageInit {
@@ -23,3 +23,13 @@ export function maskedInit(
     ...changes,
   };
 }
+
+/** Soft inpainting as A1111's script has it at first. */
+export const SOFT: SoftInpainting = {
+  scheduleBias: 1,
+  preservationStrength: 0.5,
+  transitionContrastBoost: 4,
+  maskInfluence: 0,
+  differenceThreshold: 0.5,
+  differenceContrast: 2,
+};

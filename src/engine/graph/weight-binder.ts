@@ -1,3 +1,4 @@
+import type { DeferredBytes } from '#engine/runtime/lazy-bytes.ts';
 import { deferFloat32, storageOf, type Storage } from '#weights/quantise.ts';
 import {
   byteLength,
@@ -155,15 +156,12 @@ export async function* readGeneratedFile(
   }
 }
 
-/** A {@link GeneratedFile} whose weights have been read, as they are stored; its bytes are made when they are asked for. */
-export interface DeferredFile {
-  sizeBytes: number;
-  /** The bytes of the tensor that begins here. @throws AppError `internal` where none does */
-  read(start: number): Uint8Array<ArrayBuffer>;
-}
-
-/** Reads what a generated file is made of: of quantised weights a fraction of its size. */
-export async function deferGeneratedFile(file: GeneratedFile, source: TensorSource): Promise<DeferredFile> {
+/**
+ * Reads what a generated file is made of, as it is stored: of quantised weights a fraction of its size. Its bytes are made when they
+ * are asked for.
+ * @returns bytes that are read tensor by tensor: `internal` where none begins
+ */
+export async function deferGeneratedFile(file: GeneratedFile, source: TensorSource): Promise<DeferredBytes> {
   const tensors = new Map<number, () => Uint8Array<ArrayBuffer>>();
   for (const tensor of file.tensors) tensors.set(tensor.offset, await readGenerated(tensor, source));
   return {

@@ -13,8 +13,9 @@ import { createRunContext } from '#engine/stages/run/context.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import type { EngineEvent } from '#protocol/engine-worker.ts';
 import { AppError } from '#protocol/error.ts';
-import type { Pass, SoftInpainting } from '#protocol/job.ts';
+import type { Pass } from '#protocol/job.ts';
 import { openBrowserRuntime, openGraph } from '../../support/browser-engine.ts';
+import { SOFT } from '../../support/inits.ts';
 import { textToImage } from '../../support/jobs.ts';
 import { pseudoRandom, randomTensors, tensorsOf } from '../../support/random-weights.ts';
 import { relativeError } from '../../support/relative-error.ts';
@@ -32,14 +33,6 @@ const PACK = {
 };
 const NOISE_MODEL = {
   schedulerConfig: { beta_start: 0.00085, beta_end: 0.012, beta_schedule: 'scaled_linear' },
-};
-const SOFT: SoftInpainting = {
-  scheduleBias: 1,
-  preservationStrength: 0.5,
-  transitionContrastBoost: 4,
-  maskInfluence: 0,
-  differenceThreshold: 0.5,
-  differenceContrast: 2,
 };
 
 let gpu: Runtime;

@@ -93,12 +93,15 @@ function createRowRunner(network: GuidedUnet): RowRunner {
     rows.forEach((row, index) => latents.set(latentsOf(row), index * length));
     const sample = extra ? withExtraChannels(latents, extra, shape, rows) : latents;
     const channels = shape.channels + (extra?.channels ?? 0);
+    const feature = featureInput(network, rows);
     const outputs = await unet.run({
       sample: { type: 'float32', data: sample, dims: [rows.length, channels, shape.height, shape.width] },
       ...conditioningInputs(unet, timestep, rows),
       ...imagePromptInputs(unet, imagePrompts, rows, call, evaluations),
       ...regions,
-      ...featureInput(network, rows),
+      ...(feature && {
+        inpaint_feature: { type: 'float32', data: feature.gather(), dims: feature.dims } as const,
+      }),
       ...(await addResiduals(latents, rows, timestep, call)),
     });
     const result = outputs[output]?.data;

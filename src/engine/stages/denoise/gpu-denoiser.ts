@@ -8,6 +8,7 @@ import {
   residualWeight,
   takesPart,
 } from '#engine/stages/control/control.ts';
+import { elementCount } from '#weights/tensor-source.ts';
 import { groupRows, planGuidance, type GuidanceRow } from './guidance.ts';
 import { regionInputs, scalesInput, tokensInput } from './image-prompt-inputs.ts';
 import {
@@ -79,13 +80,11 @@ export function createGpuDenoiser(arithmetic: GpuArithmetic, network: GuidedUnet
 
   /** What an inpaint patch adds to the first layer's output, uploaded once. */
   function featureInputs(rows: readonly GuidanceRow[]): Record<string, TensorValue> {
+    const feature = featureInput(network, rows);
+    if (!feature) return {};
+    const { dims, gather } = feature;
     const key = `feature ${rows.map(({ image }) => image).join()}`;
-    return Object.fromEntries(
-      Object.entries(featureInput(network, rows)).map(([name, { data, dims }]): [string, TensorValue] => [
-        name,
-        { type: 'float32', buffer: bufferOf(key, data.length, () => data), dims },
-      ]),
-    );
+    return { inpaint_feature: { type: 'float32', buffer: bufferOf(key, elementCount(dims), gather), dims } };
   }
 
   /** The latents of these rows, each followed by `rest` unset values. */

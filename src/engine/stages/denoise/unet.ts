@@ -117,20 +117,23 @@ export function summedGuidanceScale(unet: Session, guidanceScale: number): numbe
   return unet.inputNames.includes('timestep_cond') ? 1 : guidanceScale;
 }
 
-/** The inputs of a UNet with an inpaint patch; none for others. @param data of these rows, one after the other */
+/** What a UNet with an inpaint patch is given for these rows, one after the other; null for others. */
 export function featureInput(
   { inpaintFeature, shape }: GuidedUnet,
   rows: readonly GuidanceRow[],
-): Record<string, Extract<TensorValue, { data: Float32Array }>> {
-  if (!inpaintFeature) return {};
+): { dims: readonly [number, number, number, number]; gather: () => Float32Array<ArrayBuffer> } | null {
+  if (!inpaintFeature) return null;
   const { channels, data: all } = inpaintFeature;
   const length = latentLength({ ...shape, channels });
-  const data = new Float32Array(rows.length * length);
-  rows.forEach(({ image }, row) =>
-    data.set(all.subarray(image * length, (image + 1) * length), row * length),
-  );
   return {
-    inpaint_feature: { type: 'float32', data, dims: [rows.length, channels, shape.height, shape.width] },
+    dims: [rows.length, channels, shape.height, shape.width],
+    gather() {
+      const data = new Float32Array(rows.length * length);
+      rows.forEach(({ image }, row) =>
+        data.set(all.subarray(image * length, (image + 1) * length), row * length),
+      );
+      return data;
+    },
   };
 }
 

@@ -84,7 +84,7 @@ async function lookAtImages(
   }
 }
 
-/** DeepCache's interval, where the deep layers are all that looks at the whole image. */
+/** DeepCache's interval; none where image prompts or attention maps need all layers in each step. */
 function deepCacheOf(run: RunContext, { spec, imagePrompts }: PlannedPass): number | undefined {
   const interval = spec.graph?.deepCache;
   if (interval === undefined) return undefined;

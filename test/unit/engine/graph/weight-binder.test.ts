@@ -55,12 +55,12 @@ describe('WeightBinder', () => {
     if (!generated) throw new Error('no file');
     const file = await deferGeneratedFile(generated, computed);
     expect(file.sizeBytes).toBe(80);
-    const numbersAt = (start: number) => [...new Float32Array(file.read(start).buffer)];
+    const numbersAt = (start: number) => [...new Float32Array(file.read(start, file.sizeBytes).buffer)];
     expect([0, 64].map(numbersAt)).toEqual([
       [1, 2, 3],
       [4, 5, 4, 5],
     ]);
-    expect(() => file.read(12)).toThrow('No tensor of unet.weights begins at 12.');
+    expect(() => file.read(12, 24)).toThrow('No tensor of unet.weights begins at 12.');
   });
 
   test('counts what was taken and what is left', () => {

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import type { GenerateJob, MaskedInit, Pass } from '#protocol/job.ts';
-import { imageInit, maskedInit } from '../../../support/inits.ts';
+import { imageInit, maskedInit, SOFT } from '../../../support/inits.ts';
 import { pngOf } from '../../../support/images.ts';
 import {
   difference,
@@ -161,14 +161,6 @@ test('what is masked begins as the image, filled from around, as noise or as not
 });
 
 describe('soft inpainting', () => {
-  const SOFT = {
-    scheduleBias: 1,
-    preservationStrength: 0.5,
-    transitionContrastBoost: 4,
-    maskInfluence: 0,
-    differenceThreshold: 0.5,
-    differenceContrast: 2,
-  };
   const init = { blur: { x: 6, y: 6 }, round: false } as const;
   const soft = (changes: Partial<typeof SOFT> = {}) => inpaint({ ...init, soft: { ...SOFT, ...changes } });
   const plain = one(soft());
