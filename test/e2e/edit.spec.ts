@@ -126,9 +126,11 @@ test('by keyboard alone: a file is imported, and an image is deleted and comes b
     await expect(page).toHaveTitle(`${panel} · Vitrine`);
   };
 
+  await call(page, 'sdapi/v1/txt2img', { prompt: 'green frog', steps: 1, width: 256, height: 256 });
   await open('Models');
-  await reach(page.getByRole('button', { name: 'Choose files' }));
+  // Asked for ahead: the browser hears of it on another way than of the key.
   const choosing = page.waitForEvent('filechooser');
+  await reach(page.getByRole('button', { name: 'Choose files' }));
   await page.keyboard.press('Enter');
   await (await choosing).setFiles('test/fixtures/models/lora-kohya.safetensors');
   const sheet = page.getByRole('dialog', { name: 'lora-kohya' });
