@@ -195,3 +195,29 @@ test('by touch: results are swiped through, and two fingers zoom and move the ed
   await expect(page.getByRole('button', { name: 'Undo (Ctrl+Z)' })).toBeDisabled();
   await page.setViewportSize(before ?? { width: 1280, height: 720 });
 });
+
+test('an X/Y/Z plot goes on after a reload, and its grid has the images of before and after', async ({
+  studio: page,
+}) => {
+  await page.goto(page.url().replace(/#.*/, '#/create'));
+  await page.getByRole('radio', { name: 'Text' }).check();
+  await page.getByLabel('Prompt', { exact: true }).fill('red heart');
+  await page.getByRole('button', { name: 'Run options' }).click();
+  await page.getByRole('button', { name: 'X/Y/Z plot…' }).click();
+  const dialog = page.getByRole('dialog', { name: 'X/Y/Z plot' });
+  await dialog.getByRole('combobox', { name: 'X axis' }).selectOption('Steps');
+  await dialog.getByRole('textbox', { name: 'X values' }).fill('2, 40, 3');
+  await dialog.getByRole('button', { name: 'Generate the plot' }).click();
+  const running = page.getByRole('group', { name: 'X/Y/Z plot' });
+  await expect(running).toContainText('1 of 3 images', { timeout: 60_000 });
+
+  await page.reload();
+  await expect(running).toContainText('of 3 images');
+  await expect(running).toHaveCount(0, { timeout: 120_000 });
+  const images = page.getByRole('button', { name: /^View large: red heart, seed/ });
+  await expect(images).toHaveCount(4);
+  await images.first().click();
+  const infotext = page.getByRole('dialog').locator('.infotext');
+  await expect(infotext).toContainText('Script: X/Y/Z plot, X Type: Steps, X Values: "2, 40, 3"');
+  await page.keyboard.press('Escape');
+});

@@ -20,7 +20,7 @@ test('an upscaler is dropped into the app and upscales an image four times, ther
   await expect(page.getByRole('article', { name: '4x-tiny' })).toContainText('Choose Upscale');
 
   await page.getByRole('link', { name: 'Create', exact: true }).click();
-  await page.getByText('Text', { exact: true }).click();
+  await page.getByRole('radio', { name: 'Text' }).check();
   await page.getByLabel('Prompt', { exact: true }).fill('orange star');
   await setSteps(page, 1);
   await page.getByRole('button', { name: /generate/i }).click();

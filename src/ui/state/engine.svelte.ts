@@ -58,6 +58,10 @@ export class Engine {
   #pages: readonly ImagePages[] = [];
   /** Asked for before there was a host. */
   #whenConnected: ((host: Remote<EngineHost>) => void)[] = [];
+  #tellListed: () => void = () => undefined;
+
+  /** Settled once it is known which models there are. */
+  readonly listed = new Promise<void>((resolve) => (this.#tellListed = resolve));
 
   readonly running = $derived(
     [...this.#unfinished.values()].find((record) => record.stage === 'running') ?? null,
@@ -222,6 +226,7 @@ export class Engine {
       this.#models = models;
       this.#addOns = addOns;
       this.#catalogue = catalogue;
+      this.#tellListed();
       const running = this.running;
       const blob = running && (await host.preview(running.id));
       if (running && blob && !this.preview) this.#preview = { id: running.id, blob };

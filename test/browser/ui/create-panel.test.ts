@@ -75,6 +75,23 @@ test('an example is a prompt with its seed; the model button says how long an im
   await expect.element(page.getByText('Speed here: not measured yet')).toBeVisible();
 });
 
+test('what is asked for before the engine is there waits for it; a model that is not here is said first', async () => {
+  for (const installed of [true, false]) {
+    const host = await openDemoHost({ stepMs: 2, installed });
+    const status = new AppStatus();
+    document.body.replaceChildren();
+    await render(App, { status });
+    await prompt.fill('a harbour at noon');
+    await userEvent.keyboard('{Control>}{Enter}{/Control}');
+    status.host = connectDemoHost(host);
+    if (installed) await expect.poll(async () => (await host.jobs()).length, PATIENCE).toBe(1);
+    else {
+      await expect.element(page.getByText('Emoji Mini has to be downloaded first.')).toBeVisible();
+      expect(await host.jobs()).toEqual([]);
+    }
+  }
+});
+
 test('the arrow keys bring back prompts at the edges of the text, also after a reload', async () => {
   const host = await open();
   for (const text of ['first harbour', 'second harbour']) {

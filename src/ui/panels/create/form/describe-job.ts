@@ -16,7 +16,7 @@ export function describeJob(
   const [source] = sources;
   if (!source) throw new AppError('invalid_request', 'Add an image to describe.');
   const chosen = describers.find(({ pack }) => pack.id === describe.describer) ?? describers[0];
-  if (!chosen) throw new AppError('internal', 'The engine is still starting. Try again in a moment.');
+  if (!chosen) throw new AppError('not_found', 'No describer is listed yet. Try again in a moment.');
   return {
     task: 'describe',
     image: source.blob,

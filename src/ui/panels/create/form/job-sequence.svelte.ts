@@ -7,6 +7,8 @@ import type { Notices } from '#ui/state/notices.svelte.ts';
 export interface Sequence {
   /** The next job; null when there is none. @throws AppError for what is missing */
   next: () => Promise<Job | null>;
+  /** Hears of each job that is queued, and which are finished by then. */
+  onQueued?: (job: JobId, done: readonly JobId[]) => void;
   /** Hears once that nothing more is queued, of whatever reason. `done` are the finished jobs in order. */
   onEnd?: (done: readonly JobId[]) => void;
 }
@@ -55,6 +57,14 @@ export class JobSequence {
     }
   }
 
+  /** Goes on with a sequence of an earlier visit, of which these were finished and this one was queued. */
+  resume(sequence: Sequence, job: JobId, done: readonly JobId[]): void {
+    if (this.#current) return;
+    this.#current = sequence;
+    this.#done = done;
+    this.#job = job;
+  }
+
   /** Nothing more is queued. The job that runs is finished. */
   stop(): void {
     const ended = this.#current;
@@ -93,7 +103,11 @@ export class JobSequence {
     if (this.#current !== sequence) return;
     const id = job ? await this.#engine.submit(job) : undefined;
     if (this.#current !== sequence) return;
-    if (id === undefined) this.stop();
-    else this.#job = id;
+    if (id === undefined) {
+      this.stop();
+      return;
+    }
+    this.#job = id;
+    sequence.onQueued?.(id, this.#done);
   }
 }

@@ -93,7 +93,7 @@ export class Submission {
       const { upscaler } = form.upscale;
       return upscaleJob(form, engine.canUpscaleWith(upscaler) ? upscaler : engine.bestUpscaler);
     }
-    if (!model) throw new AppError('internal', 'The engine is still starting. Try again in a moment.');
+    if (!model) throw new AppError('not_found', 'No model is listed yet. Try again in a moment.');
     const editor = form.mode === 'edit' ? form.editor : null;
     const mask = (await editor?.toFile()) ?? null;
     const edited = await editor?.toImage();

@@ -3,11 +3,12 @@ import type { LegendStyle } from '#imaging/a1111/legends.ts';
 import { flatten } from '#imaging/a1111/resize.ts';
 import { drawPlot } from '#imaging/a1111/scripts/xyz-grid.ts';
 import { xyzInfotext } from '#imaging/a1111/scripts/xyz-infotext.ts';
+import type { XyzPlot } from '#imaging/a1111/scripts/xyz-plot.ts';
 import { toRgba } from '#imaging/pillow/convert.ts';
 import type { Pixels } from '#imaging/pixels.ts';
 import { AppError } from '#protocol/error.ts';
 import type { StoredImage, UpscaleJob } from '#protocol/job.ts';
-import type { PlannedPlot } from './plan-plot.ts';
+import type { PlotAxes } from './plan-plot.ts';
 
 /** A1111's: black on white, without margins. */
 const LEGEND: LegendStyle = {
@@ -17,13 +18,21 @@ const LEGEND: LegendStyle = {
   inactive: '#999999',
 };
 
+/** What the grid is of. */
+interface Plotted {
+  plot: XyzPlot;
+  axes: PlotAxes;
+  /** The places of the images. */
+  cells: readonly { index: number }[];
+}
+
 /**
  * The grid of a plot with its legends, in a job that changes nothing of it, so that it becomes an image of the gallery.
  * @param images of the first cells, in their order; one that is missing stays black
  * @throws AppError `not_found` where all are missing
  */
 export async function gridJob(
-  { plot, axes, cells }: PlannedPlot,
+  { plot, axes, cells }: Plotted,
   images: readonly (StoredImage | undefined)[],
 ): Promise<UpscaleJob> {
   const pixels = new Map<number, Pixels>();
