@@ -1,4 +1,4 @@
-import type { Box } from '#imaging/masks/box.ts';
+import { overlap, type Box } from '#imaging/masks/box.ts';
 import type { Point } from './square-view.ts';
 
 /** A face that was found. */
@@ -112,17 +112,4 @@ function meanOf(faces: readonly Face[]): Omit<Face, 'score'> {
       y: mean(({ points }) => points[index]?.y ?? 0),
     })),
   };
-}
-
-/** Area that two boxes share, of the area that they cover together: 0 … 1. */
-export function overlap(a: Box, b: Box): number {
-  const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-  const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-  if (!(width > 0 && height > 0)) return 0;
-  const shared = width * height;
-  return shared / (areaOf(a) + areaOf(b) - shared);
-}
-
-function areaOf({ left, top, right, bottom }: Box): number {
-  return (right - left) * (bottom - top);
 }

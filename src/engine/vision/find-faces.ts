@@ -1,14 +1,13 @@
 import type { Session } from '#engine/runtime/runtime.ts';
 import { findAddOn } from '#engine/stages/resolve/find-pack.ts';
 import type { RunContext } from '#engine/stages/run/context.ts';
-import type { Box } from '#imaging/masks/box.ts';
+import { overlap, type Box } from '#imaging/masks/box.ts';
 import { toRgbOnWhite, type Pixels } from '#imaging/pixels.ts';
 import { INCLUDED } from '#protocol/included.ts';
 import {
   decodeFaces,
   FULL_RANGE,
   joinFaces,
-  overlap,
   SAME_FACE,
   SHORT_RANGE,
   type Face,

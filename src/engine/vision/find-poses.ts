@@ -1,10 +1,9 @@
 import type { Session } from '#engine/runtime/runtime.ts';
 import { findAddOn } from '#engine/stages/resolve/find-pack.ts';
 import type { RunContext } from '#engine/stages/run/context.ts';
-import type { Box } from '#imaging/masks/box.ts';
+import { overlap, type Box } from '#imaging/masks/box.ts';
 import { toRgbOnWhite, type Pixels } from '#imaging/pixels.ts';
 import { INCLUDED } from '#protocol/included.ts';
-import { overlap } from './decode-faces.ts';
 import { closerView, decodePose, poseBox, poseScore, type Keypoint } from './decode-pose.ts';
 import { findFaces } from './find-faces.ts';
 import { openVisionNetwork } from './open-network.ts';

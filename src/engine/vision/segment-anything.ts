@@ -1,7 +1,7 @@
 import { packKey } from '#engine/models/add-ons.ts';
 import type { FloatTensor, TensorValue } from '#engine/runtime/runtime.ts';
 import type { RunContext } from '#engine/stages/run/context.ts';
-import { boxMask, growBox, type Box } from '#imaging/masks/box.ts';
+import { boxMask, growBox, overlap, type Box } from '#imaging/masks/box.ts';
 import { resize } from '#imaging/pillow/resize.ts';
 import { createPixels, type Pixels } from '#imaging/pixels.ts';
 import { createPlanes, type Planes } from '#imaging/planes.ts';
@@ -9,7 +9,6 @@ import { interpolate } from '#imaging/torch/interpolate.ts';
 import { AppError } from '#protocol/error.ts';
 import type { FinderPoint } from '#protocol/finder.ts';
 import type { AddOnPack } from '#protocol/model.ts';
-import { overlap } from './decode-faces.ts';
 import { IMAGENET, toInput } from './image-network.ts';
 import { openVisionNetwork } from './open-network.ts';
 

@@ -32,6 +32,19 @@ export function clipBox({ left, top, right, bottom }: Box, { width, height }: Si
   };
 }
 
+/** Area that two boxes share, of the area that they cover together: 0 … 1. */
+export function overlap(a: Box, b: Box): number {
+  const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+  const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+  if (!(width > 0 && height > 0)) return 0;
+  const shared = width * height;
+  return shared / (areaOf(a) + areaOf(b) - shared);
+}
+
+function areaOf({ left, top, right, bottom }: Box): number {
+  return (right - left) * (bottom - top);
+}
+
 /** The smallest box around what is above 127 in a grey image; null where nothing is. */
 export function boundsOf({ width, height, data }: Pixels): Box | null {
   const box = { left: width, top: height, right: 0, bottom: 0 };

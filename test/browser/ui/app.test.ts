@@ -258,6 +258,37 @@ for (const theme of ['light', 'dark']) {
   }
 }
 
+test('several waiting jobs are one line, which opens', async () => {
+  await open({ stepMs: 200 });
+  for (const text of ['running', 'first in line', `second in line ${'with many words '.repeat(12)}`])
+    await generate(text);
+  const queue = page.getByRole('region', { name: 'Next 2' });
+  await expect.element(queue).toHaveTextContent('first in line');
+  const remove = queue.getByRole('button', { name: /^Remove from the queue: second/ });
+  await expect.element(remove).not.toBeInTheDocument();
+  await queue.getByRole('heading').click();
+  await expect.element(remove).toBeVisible();
+  await page.viewport(360, 640);
+  expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(360);
+});
+
+test('on a wide window the gallery is a filmstrip beside the stage, which stays while the strip is scrolled', async () => {
+  await page.viewport(1440, 900);
+  await open({ stepMs: 1 });
+  await page.getByRole('radio', { name: '8 images' }).click({ force: true });
+  await generate('a strip');
+  await expect.poll(() => images.elements(), PATIENCE).toHaveLength(8);
+  const stage = page.getByRole('region', { name: 'Stage' }).element();
+  const top = stage.getBoundingClientRect().top;
+  const strip = images.elements().map((image) => image.getBoundingClientRect());
+  expect(new Set(strip.map(({ left }) => left)).size).toBe(1);
+  expect(strip[0]?.left).toBeGreaterThan(stage.getBoundingClientRect().right);
+  scrollTo(0, 500);
+  await expect.poll(() => images.first().element().getBoundingClientRect().top).toBeLessThan(0);
+  expect(stage.getBoundingClientRect().top).toBe(top);
+  scrollTo(0, 0);
+});
+
 test('nothing reaches beyond the edge of a small phone', async () => {
   await page.viewport(360, 640);
   await open();

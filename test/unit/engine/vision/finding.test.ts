@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { overlap } from '#engine/vision/decode-faces.ts';
+import { overlap } from '#imaging/masks/box.ts';
 import { findFaces } from '#engine/vision/find-faces.ts';
 import { findPerson } from '#engine/vision/find-person.ts';
 import { findPose, findPoses } from '#engine/vision/find-poses.ts';
