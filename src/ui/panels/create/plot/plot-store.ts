@@ -69,7 +69,10 @@ export class PlotStore {
     const names = (await keys<string>(this.#store)).filter((key) => key.startsWith(PROGRESS));
     return Promise.all(
       names.map(async (name) => {
-        const [plot, progress] = await getMany([PLOT + name.slice(PROGRESS.length), name], this.#store);
+        const [plot, progress] = await getMany<unknown>(
+          [PLOT + name.slice(PROGRESS.length), name],
+          this.#store,
+        );
         return { plot: plot as StartedPlot, progress: progress as PlotProgress };
       }),
     );
