@@ -1,11 +1,13 @@
 /** Milliseconds between two updates: four a second are read as motion and cost the model little. */
 const PACE_MS = 250;
 
-/** Hands on the newest of quickly changing values, at most four a second, and none while the page is hidden. */
+/**
+ * Hands on the newest of quickly changing values, at most four a second, and none while the page is hidden. All that are paced
+ * change on the same beat, so that one frame shows them: a frame costs the model more than what is drawn in it.
+ */
 export class Paced<T> {
   readonly #apply: (value: T) => void;
   #waiting: { value: T } | null = null;
-  #appliedAt = -Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(apply: (value: T) => void) {
@@ -13,7 +15,7 @@ export class Paced<T> {
     document.addEventListener('visibilitychange', () => this.#schedule());
   }
 
-  /** Applies a value now or a little later, unless a newer one comes. */
+  /** Applies a value on the next beat, unless a newer one comes. */
   push(value: T): void {
     this.#waiting = { value };
     this.#schedule();
@@ -28,8 +30,7 @@ export class Paced<T> {
 
   #schedule(): void {
     if (!this.#waiting || this.#timer !== undefined || document.hidden) return;
-    const delay = Math.max(0, this.#appliedAt + PACE_MS - performance.now());
-    this.#timer = setTimeout(() => this.#flush(), delay);
+    this.#timer = setTimeout(() => this.#flush(), PACE_MS - (performance.now() % PACE_MS));
   }
 
   #flush(): void {
@@ -37,7 +38,6 @@ export class Paced<T> {
     const waiting = this.#waiting;
     if (!waiting || document.hidden) return;
     this.#waiting = null;
-    this.#appliedAt = performance.now();
     this.#apply(waiting.value);
   }
 }
