@@ -112,8 +112,8 @@ beforeEach(async () => {
 
 afterEach(() => localStorage.clear());
 
-/** Opens a gallery and scrolls to its end. @returns milliseconds of the longest task */
-async function scrollThrough(count: number): Promise<number> {
+/** Opens a gallery and scrolls to its end. @returns milliseconds of the longest task, and of the longest while it scrolled */
+async function scrollThrough(count: number): Promise<{ longest: number; scrolling: number }> {
   const database = await storeImages(count);
   const tasks = watchLongTasks();
   const status = new AppStatus();
@@ -122,6 +122,7 @@ async function scrollThrough(count: number): Promise<number> {
   await expect.element(images.first()).toHaveAccessibleName('View large: image 0, seed 0');
   await expect.element(page.getByRole('heading', { name: `Gallery ${count}` })).toBeVisible();
   expect(document.querySelectorAll('main ul img').length).toBeLessThan(IMAGES / 10);
+  const whileScrolling = watchLongTasks();
 
   const shown = () => document.querySelectorAll('main ul button[aria-label^="View large"]').length;
   await expect
@@ -147,17 +148,22 @@ async function scrollThrough(count: number): Promise<number> {
   await expect
     .poll(() => document.querySelectorAll('main ul img[src]').length, PATIENCE)
     .toBeLessThan(IMAGES / 10);
-  const longest = Math.max(LONG_TASK, tasks.longest());
-  tasks.stop();
+  const [longest = LONG_TASK, scrolling = LONG_TASK] = [tasks, whileScrolling].map((watched) => {
+    const longest = Math.max(LONG_TASK, watched.longest());
+    watched.stop();
+    return longest;
+  });
   await unmount();
-  return longest;
+  return { longest, scrolling };
 }
 
 test(`a gallery of ${IMAGES} images opens with its newest and scrolls to its oldest`, async () => {
   const ofPage = await scrollThrough(PAGE);
   const ofAll = await scrollThrough(IMAGES);
-  console.log(`Longest task: ${ofPage} ms with ${PAGE} images, ${ofAll} ms with ${IMAGES}.`);
-  expect(ofAll / ofPage).toBeLessThan(LONGEST_TASK_RATIO);
+  console.log(
+    `Longest task: ${ofPage.longest} ms with ${PAGE} images, ${ofAll.longest} ms with ${IMAGES}; while scrolling ${ofAll.scrolling} ms.`,
+  );
+  expect(ofAll.longest / ofPage.longest).toBeLessThan(LONGEST_TASK_RATIO);
 });
 
 test('the viewer turns past the images that have been read', async () => {
