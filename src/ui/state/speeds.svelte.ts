@@ -61,6 +61,17 @@ export class Speeds {
       .sort((a, b) => a - b);
     return seconds[Math.floor(seconds.length / 2)] ?? null;
   }
+
+  /** Seconds for images one after another; null where one of them is not known. */
+  secondsForAll(images: readonly Work[]): number | null {
+    let sum = 0;
+    for (const passes of images) {
+      const seconds = this.secondsFor(passes);
+      if (seconds === null) return null;
+      sum += seconds;
+    }
+    return sum;
+  }
 }
 
 function kindOf(passes: Work): string {

@@ -91,11 +91,7 @@ export function planPlot(form: GenerateForm, model: ModelInfo, axes: PlotAxes, e
 
 /** Seconds that images will take on this device, as far as it is known: null where one of them is not. */
 export function secondsOfCells(cells: readonly PlannedCell[], engine: Engine): number | null {
-  let sum = 0;
-  for (const { form, model } of cells) {
-    const seconds = engine.speeds.secondsFor(passesOf(form, { model, addOns: engine.addOnsFor(model.pack) }));
-    if (seconds === null) return null;
-    sum += seconds;
-  }
-  return sum;
+  return engine.speeds.secondsForAll(
+    cells.map(({ form, model }) => passesOf(form, { model, addOns: engine.addOnsFor(model.pack) })),
+  );
 }

@@ -55,13 +55,10 @@ export class PlotRun {
   /** Null where it is not known. */
   get secondsLeft(): number | null {
     if (!this.#plot) return null;
-    let sum = 0;
-    for (const { job } of this.#plot.cells.slice(this.finished)) {
-      const seconds = this.#engine.speeds.secondsFor(factsOf(job).generation(job)?.passes ?? []);
-      if (seconds === null) return null;
-      sum += seconds;
-    }
-    return sum;
+    const left = this.#plot.cells.slice(this.finished);
+    return this.#engine.speeds.secondsForAll(
+      left.map(({ job }) => factsOf(job).generation(job)?.passes ?? []),
+    );
   }
 
   /** Makes the jobs of all images, and queues the first. @throws AppError for what is missing in the form */
