@@ -28,8 +28,8 @@ export function drawnBlob(blob: Blob): Attachment<HTMLCanvasElement> {
   };
 }
 
-/** @returns what frees the URL */
-function show(blob: Blob, image: HTMLImageElement): () => void {
+/** Shows a Blob in an `<img>`. @returns what frees its URL */
+export function show(blob: Blob, image: HTMLImageElement): () => void {
   const url = URL.createObjectURL(blob);
   image.src = url;
   return () => {
@@ -58,63 +58,6 @@ export function namedSource(
       free();
     };
   };
-}
-
-/** Up to this many pixels a large image is shown scaled without a copy: decoded, each pixel takes four bytes. */
-const SHOWN_AS_IT_IS = 1024 * 1024;
-
-/** Pixels of a thumbnail's shorter side. */
-const THUMBNAIL_SIDE = 384;
-
-interface Large {
-  id: string;
-  blob: Blob;
-  width: number;
-  height: number;
-}
-
-/** Thumbnails of large images by id, and those under way. */
-const thumbnails = new Map<string, Promise<Blob>>();
-
-/** One at a time: each needs the whole image in memory. */
-let making: Promise<unknown> = Promise.resolve();
-
-/** Shows an image small in an `<img>`; large ones are scaled down once, so that a page of them fits into memory. */
-export function thumbnail(image: Large): Attachment<HTMLImageElement> {
-  if (image.width * image.height <= SHOWN_AS_IT_IS) return blobSource(image.blob);
-  return (element) => {
-    const gone = new AbortController();
-    void thumbnailOf(image).then((small) => {
-      if (!gone.signal.aborted) gone.signal.addEventListener('abort', show(small, element));
-    });
-    return () => gone.abort();
-  };
-}
-
-function thumbnailOf({ id, blob, width, height }: Large): Promise<Blob> {
-  const known = thumbnails.get(id);
-  if (known) return known;
-  const made = making.then(() =>
-    scaleDown(blob, THUMBNAIL_SIDE / Math.min(width, height), { width, height }),
-  );
-  // What the browser cannot scale it may still be able to show.
-  const shown = made.catch(() => blob);
-  making = shown;
-  thumbnails.set(id, shown);
-  return shown;
-}
-
-async function scaleDown(blob: Blob, scale: number, size: Pick<Large, 'width' | 'height'>): Promise<Blob> {
-  const [width, height] = [Math.round(size.width * scale), Math.round(size.height * scale)];
-  const bitmap = await createImageBitmap(blob, {
-    resizeWidth: width,
-    resizeHeight: height,
-    resizeQuality: 'medium',
-  });
-  const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext('2d')?.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  return canvas.convertToBlob({ type: 'image/jpeg', quality: 0.9 });
 }
 
 /** Offers a Blob as a download under a file name. */

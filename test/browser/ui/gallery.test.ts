@@ -13,6 +13,8 @@ import { connectDemoHost, openDemoHost } from '../../support/demo-host.ts';
 import { pngOf } from '../../support/images.ts';
 import { textToImage } from '../../support/jobs.ts';
 
+/** Colors of the images. */
+const HUES = 16;
 const PATIENCE = { timeout: 60_000 };
 const IMAGES = 2000;
 /** Images that are read at once. */
@@ -53,7 +55,7 @@ async function storeImages(count: number): Promise<string> {
   const [jobs, stored] = [openJobs(`${database}-jobs`), openImages(`${database}-images`)];
   const type = 'image/png';
   const files = Array.from(
-    { length: 16 },
+    { length: HUES },
     (_, hue) => new Blob([pngOf(64, 64, (x) => [hue * 16, x * 4, 128])], { type }),
   );
   const now = Date.now();
@@ -112,8 +114,12 @@ beforeEach(async () => {
 
 afterEach(() => localStorage.clear());
 
+/** What is in the page of a gallery. */
+const cells = () => [...document.querySelectorAll('main ul li[aria-posinset]')];
+
 /** Opens a gallery and scrolls to its end. @returns milliseconds of the longest task, and of the longest while it scrolled */
-async function scrollThrough(count: number): Promise<{ longest: number; scrolling: number }> {
+async function scrollThrough(count: number, hash: string): Promise<{ longest: number; scrolling: number }> {
+  location.hash = hash;
   const database = await storeImages(count);
   const tasks = watchLongTasks();
   const status = new AppStatus();
@@ -121,33 +127,24 @@ async function scrollThrough(count: number): Promise<{ longest: number; scrollin
   const { unmount } = await render(App, { status });
   await expect.element(images.first()).toHaveAccessibleName('View large: image 0, seed 0');
   await expect.element(page.getByRole('heading', { name: `Gallery ${count}` })).toBeVisible();
-  expect(document.querySelectorAll('main ul img').length).toBeLessThan(IMAGES / 10);
   const whileScrolling = watchLongTasks();
-
-  const shown = () => document.querySelectorAll('main ul button[aria-label^="View large"]').length;
+  let most = 0;
   await expect
     .poll(
       async () => {
         scrollTo(0, document.documentElement.scrollHeight);
         await new Promise((resolve) => requestAnimationFrame(resolve));
-        return shown();
+        most = Math.max(most, cells().length);
+        return cells().at(-1)?.getAttribute('aria-posinset');
       },
       { ...PATIENCE, interval: 20 },
     )
-    .toBe(count);
-  const [last] = images.elements().slice(-1);
-  expect(last?.getAttribute('aria-label')).toBe(`View large: image ${count - 1}, seed ${count - 1}`);
-  // The last page may have come after the last scroll.
-  await expect
-    .poll(() => {
-      last?.scrollIntoView();
-      return last?.querySelector('img')?.naturalWidth;
-    }, PATIENCE)
-    .toBe(64);
-  // What is far from the window takes no memory.
-  await expect
-    .poll(() => document.querySelectorAll('main ul img[src]').length, PATIENCE)
-    .toBeLessThan(IMAGES / 10);
+    .toBe(String(count));
+  // What is far from the window takes neither memory nor layout.
+  expect(most).toBeLessThan(IMAGES / 10);
+  const last = cells().at(-1);
+  expect(last?.querySelector('button')?.ariaLabel).toBe(`View large: image ${count - 1}, seed ${count - 1}`);
+  await expect.poll(() => last && cornerOf(last), PATIENCE).toEqual(cornerOfImage(count - 1));
   const [longest = LONG_TASK, scrolling = LONG_TASK] = [tasks, whileScrolling].map((watched) => {
     const longest = Math.max(LONG_TASK, watched.longest());
     watched.stop();
@@ -157,13 +154,55 @@ async function scrollThrough(count: number): Promise<{ longest: number; scrollin
   return { longest, scrolling };
 }
 
-test(`a gallery of ${IMAGES} images opens with its newest and scrolls to its oldest`, async () => {
-  const ofPage = await scrollThrough(PAGE);
-  const ofAll = await scrollThrough(IMAGES);
-  console.log(
-    `Longest task: ${ofPage.longest} ms with ${PAGE} images, ${ofAll.longest} ms with ${IMAGES}; while scrolling ${ofAll.scrolling} ms.`,
-  );
-  expect(ofAll.longest / ofPage.longest).toBeLessThan(LONGEST_TASK_RATIO);
+/** The color in the corner of an image that a cell shows. */
+function cornerOf(cell: Element): number[] {
+  const canvas = cell.querySelector('canvas');
+  return [...(canvas?.getContext('2d')?.getImageData(0, 0, 1, 1).data ?? [])].slice(0, 3);
+}
+
+/** The same of an image that {@link storeImages} stores. */
+const cornerOfImage = (index: number) => [(index % HUES) * 16, 0, 128];
+
+test.for([
+  ['gallery', '#/gallery'],
+  ['page that creates', '#/create'],
+] as const)(
+  `the %s of ${IMAGES} images opens with its newest and scrolls to its oldest`,
+  async ([name, hash]) => {
+    const ofPage = await scrollThrough(PAGE, hash);
+    const ofAll = await scrollThrough(IMAGES, hash);
+    console.log(
+      `${name}, longest task: ${ofPage.longest} ms with ${PAGE} images, ${ofAll.longest} ms with ${IMAGES}; while scrolling ${ofAll.scrolling} ms.`,
+    );
+    expect(ofAll.longest / ofPage.longest).toBeLessThan(LONGEST_TASK_RATIO);
+  },
+);
+
+test('an image that has the focus keeps it far out of sight, and the arrow keys go on from there', async () => {
+  await openStored(300, '#/gallery');
+  await expect.element(images.first()).toBeVisible();
+  await userEvent.keyboard('{Tab}');
+  images.first().element().focus();
+  await userEvent.keyboard('{ArrowRight}');
+  const focused = () => document.activeElement?.ariaLabel;
+  expect(focused()).toBe('View large: image 1, seed 1');
+  await expect
+    .poll(() => {
+      scrollTo(0, document.documentElement.scrollHeight);
+      return cells().at(-1)?.getAttribute('aria-posinset');
+    }, PATIENCE)
+    .toBe('300');
+  expect(cells().length).toBeLessThan(200);
+  expect(focused()).toBe('View large: image 1, seed 1');
+  await userEvent.keyboard('{ArrowRight}');
+  expect(focused()).toBe('View large: image 2, seed 2');
+  expect(document.activeElement?.getBoundingClientRect().top).toBeLessThan(innerHeight);
+  await userEvent.keyboard('{End}');
+  expect(focused()).toBe('View large: image 299, seed 299');
+  await userEvent.keyboard('{Home}');
+  expect(focused()).toBe('View large: image 0, seed 0');
+  // One stop of the Tab key among all.
+  expect(document.querySelectorAll('main ul button[tabindex="0"]').length).toBe(1);
 });
 
 test('the viewer turns past the images that have been read', async () => {
@@ -171,8 +210,10 @@ test('the viewer turns past the images that have been read', async () => {
   const status = new AppStatus();
   status.host = connectDemoHost(await openDemoHost({ database }));
   await render(App, { status });
-  await images.nth(59).click();
+  await images.first().click();
   const dialog = page.getByRole('dialog');
+  await expect.element(dialog.getByText('1 of 130')).toBeVisible();
+  await userEvent.keyboard(`{ArrowRight>${PAGE - 1}/}`);
   await expect.element(dialog.getByText('60 of 130')).toBeVisible();
   await dialog.getByRole('button', { name: 'Next image' }).click();
   await expect.element(dialog).toHaveAccessibleName('Image: image 60');
