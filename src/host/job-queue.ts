@@ -16,7 +16,15 @@ import type { Jobs } from '#storage/jobs.ts';
 import type { Backend } from './backends/backend.ts';
 import { createEndedJobs } from './ended-jobs.ts';
 import type { FinishedImages } from './finished-images.ts';
-import { endOfAttempts, endOfFailure, endOfRun, toStoredImage, withArtifact } from './job-results.ts';
+import {
+  endOfAttempts,
+  endOfFailure,
+  endOfRun,
+  loadingAfter,
+  toStoredImage,
+  withArtifact,
+  type Loading,
+} from './job-results.ts';
 import { createOpenRequests, isRestarted, takenOver } from './open-requests.ts';
 
 /** Running and waiting jobs together, as Fooocus-API's `--queue-size`. */
@@ -44,6 +52,7 @@ interface Runners {
 interface Live {
   record: JobRecord;
   preview: Blob | undefined;
+  loading: Loading;
   ended: PromiseWithResolvers<JobRecord>;
   stop: AbortController;
   /** Its end is decided and being stored: nothing changes it any more. */
@@ -91,6 +100,7 @@ export function createJobQueue(
     const entry: Live = {
       record,
       preview: undefined,
+      loading: { seconds: 0, since: null },
       ended: Promise.withResolvers(),
       stop: new AbortController(),
       ending: false,
@@ -129,6 +139,7 @@ export function createJobQueue(
       case 'progress':
         // Progress is reported, not stored: it would be lost with the tab anyway.
         entry.record = { ...entry.record, progress: event.progress };
+        entry.loading = loadingAfter(entry.loading, event.progress.phase);
         emit({ type: 'record', record: entry.record });
         break;
       case 'preview':
@@ -173,6 +184,7 @@ export function createJobQueue(
     }
     const [startedAt, stage] = [Date.now(), 'running'] as const;
     const result = remote ? entry.record.result : null;
+    entry.loading = { seconds: 0, since: startedAt };
     let outcome: Partial<JobRecord>;
     try {
       await change(entry, { stage, backend, startedAt, attempts, progress: null, result, error: null });
@@ -180,7 +192,7 @@ export function createJobQueue(
       if (attempts > 1 && !remote) await inOrder(() => images.removeJob(entry.record.id));
       const onEvent = (event: BackendEvent) => apply(entry, backend, event);
       const over = await runner.run(entry.record.job, onEvent, entry.stop.signal, remote?.ids ?? []);
-      outcome = endOfRun(entry.record, over);
+      outcome = endOfRun(entry.record, over, entry.loading);
     } catch (thrown) {
       outcome = endOfFailure(entry.record, thrown);
     }

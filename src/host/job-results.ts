@@ -7,6 +7,7 @@ import {
   type JobRecord,
   type JobResult,
   type StoredImage,
+  type JobProgress,
 } from '#protocol/job.ts';
 
 /** An image of a job as stored. */
@@ -52,12 +53,30 @@ export function withArtifact(
   };
 }
 
+/** How long a run has waited for its models, and since when it waits for them now. */
+export interface Loading {
+  seconds: number;
+  /** Epoch milliseconds. */
+  since: number | null;
+}
+
+/** The same once a run reports what it does. */
+export function loadingAfter(loading: Loading, phase: JobProgress['phase'], now = Date.now()): Loading {
+  const { seconds, since } = loading;
+  if (phase === 'loading') return { seconds, since: since ?? now };
+  return since === null ? loading : { seconds: seconds + (now - since) / 1000, since: null };
+}
+
 /** How a job ends whose run came to its end. */
-export function endOfRun(record: JobRecord, { interrupted, notes }: RunOutcome): Partial<JobRecord> {
+export function endOfRun(
+  record: JobRecord,
+  { interrupted, notes }: RunOutcome,
+  { seconds: loadingSeconds }: Loading,
+): Partial<JobRecord> {
   const artifacts = record.result?.artifacts ?? [];
   return {
     stage: interrupted ? 'cancelled' : 'done',
-    result: { artifacts, interrupted, seconds: secondsSince(record), notes },
+    result: { artifacts, interrupted, seconds: secondsSince(record), loadingSeconds, notes },
   };
 }
 

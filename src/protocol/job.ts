@@ -637,6 +637,8 @@ export interface JobResult {
   interrupted: boolean;
   /** Seconds of engine work. */
   seconds: number;
+  /** Those of them in which models were loaded, which the next job with the same models does not need. */
+  loadingSeconds?: number;
   /** What was requested and had no effect, as sentences: a prompt cut off, a LoRA that does not fit. */
   notes: readonly string[];
 }

@@ -23,7 +23,7 @@ interface Measured {
   seconds: number;
 }
 
-/** How long images took on this device, from the records of jobs that this tab's engine has finished. */
+/** How long images took on this device once their models were loaded, from the records of jobs that this tab's engine has finished. */
 export class Speeds {
   /** The newest first. */
   #measured = $state.raw<readonly Measured[]>([]);
@@ -42,7 +42,7 @@ export class Speeds {
     const images = imagesOf(result).length;
     if (stage !== 'done' || !generation || !result || result.interrupted || images === 0) return;
     if (backend !== 'local') return;
-    const seconds = result.seconds / images;
+    const seconds = (result.seconds - (result.loadingSeconds ?? 0)) / images;
     const measured = { kind: kindOf(generation.passes), steps: stepsOf(generation.passes), seconds };
     this.#measured = [measured, ...this.#measured].slice(0, KEPT);
   }
