@@ -33,3 +33,20 @@ for (const { name, viewport, colorScheme } of VIEWS) {
     }
   });
 }
+
+test.describe('on a touch screen', () => {
+  test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+
+  test('the tabs are large enough, and the bar to generate lies upon them', async ({ app }) => {
+    const tabs = app.getByRole('navigation', { name: 'Panels' });
+    const generate = app.getByRole('button', { name: /generate/i }).last();
+    await expect(generate).toBeVisible();
+    const [bar, foot] = await Promise.all([
+      tabs.boundingBox(),
+      app.locator('form .foot').first().boundingBox(),
+    ]);
+    expect(bar?.height).toBeGreaterThanOrEqual(44);
+    expect((foot?.y ?? 0) + (foot?.height ?? 0)).toBeCloseTo(bar?.y ?? NaN, -1);
+    expect((bar?.y ?? 0) + (bar?.height ?? 0)).toBeCloseTo(844, 0);
+  });
+});
