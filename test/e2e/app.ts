@@ -55,6 +55,25 @@ export async function fetchBytes(page: Page, address: string): Promise<Uint8Arra
   return new Uint8Array(bytes);
 }
 
+/** The files of the images that the app keeps, the newest first. */
+export function storedImages(page: Page, count: number): Promise<number[][]> {
+  return page.evaluate(async (count) => {
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open('vitrine-images');
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(new Error('The images cannot be opened.'));
+    });
+    const stored = await new Promise<{ createdAt: number; blob: Blob }[]>((resolve, reject) => {
+      const request = database.transaction('images').objectStore('images').getAll();
+      request.onsuccess = () => resolve(request.result as { createdAt: number; blob: Blob }[]);
+      request.onerror = () => reject(new Error('The images cannot be read.'));
+    });
+    database.close();
+    const newest = stored.sort((a, b) => b.createdAt - a.createdAt).slice(0, count);
+    return Promise.all(newest.map(async ({ blob }) => [...new Uint8Array(await blob.arrayBuffer())]));
+  }, count);
+}
+
 interface Fixtures {
   server: StaticServer;
   /** The app, open in one tab. */

@@ -1,5 +1,5 @@
 import type { Locator } from '@playwright/test';
-import { call, expect, setSteps, test } from './app.ts';
+import { call, expect, setSteps, storedImages, test } from './app.ts';
 
 test('by keyboard alone: an image is generated, a part of it marked and generated again', async ({
   studio: page,
@@ -33,21 +33,25 @@ test('by keyboard alone: an image is generated, a part of it marked and generate
   await page.keyboard.press('Escape');
 
   // What is not marked is what it was, to the last bit.
-  const differing = await page.evaluate(async () => {
-    const [edited, source] = await Promise.all(
-      [...document.querySelectorAll<HTMLImageElement>('main .rest ul img')].slice(0, 2).map(async (image) => {
-        const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
-        const context = canvas.getContext('2d');
-        context?.drawImage(await createImageBitmap(image), 0, 0);
-        return context?.getImageData(0, 0, canvas.width, canvas.height).data ?? new Uint8ClampedArray();
-      }),
-    );
-    const rows = new Set<number>();
-    edited?.forEach((value, index) => {
-      if (value !== source?.[index]) rows.add(Math.floor(index / 4 / 256));
-    });
-    return [...rows].sort((a, b) => a - b);
-  });
+  const differing = await page.evaluate(
+    async (files) => {
+      const [edited, source] = await Promise.all(
+        files.map(async (bytes) => {
+          const image = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+          const canvas = new OffscreenCanvas(image.width, image.height);
+          const context = canvas.getContext('2d');
+          context?.drawImage(image, 0, 0);
+          return context?.getImageData(0, 0, canvas.width, canvas.height).data ?? new Uint8ClampedArray();
+        }),
+      );
+      const rows = new Set<number>();
+      edited?.forEach((value, index) => {
+        if (value !== source?.[index]) rows.add(Math.floor(index / 4 / 256));
+      });
+      return [...rows].sort((a, b) => a - b);
+    },
+    await storedImages(page, 2),
+  );
   expect(differing.length).toBeGreaterThan(10);
   expect(differing.at(0)).toBeGreaterThan(80);
   expect(differing.at(-1)).toBeLessThan(176);
@@ -64,13 +68,14 @@ test('a generated image that is dropped on the page gives its settings back', as
   });
   await app.getByLabel('Prompt', { exact: true }).fill('something else');
   await app.getByLabel('Seed', { exact: true }).fill('');
-  await app.evaluate(async () => {
-    const image = document.querySelector<HTMLImageElement>('main .rest ul img');
-    const dataTransfer = new DataTransfer();
-    const blob = await (await fetch(image?.src ?? '')).blob();
-    dataTransfer.items.add(new File([blob], 'star.png', { type: 'image/png' }));
-    document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
-  });
+  await app.evaluate(
+    ([bytes = []]) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([new Uint8Array(bytes)], 'star.png', { type: 'image/png' }));
+      document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+    },
+    await storedImages(app, 1),
+  );
   const sheet = app.getByRole('dialog', { name: 'star.png' });
   await expect(sheet).toContainText('256 × 256 · 3 steps');
   await sheet.getByRole('button', { name: 'Use its settings' }).click();

@@ -70,6 +70,8 @@ export function cellThumbnail(image: Image): Attachment<HTMLElement> {
       isWanted = false;
       waiting.delete(draw);
       canvas.remove();
+      // Without its pixels.
+      canvas.width = 0;
       unused.push(canvas);
     };
   };
@@ -95,7 +97,7 @@ function smallBlobOf({ id, blob, width, height }: Image): Promise<Blob> {
   if (width * height <= SHOWN_AS_IT_IS) return Promise.resolve(blob);
   const known = copies.get(id);
   if (known) return known;
-  const scale = COPY_SIDE / Math.min(width, height);
+  const scale = Math.min(1, COPY_SIDE / Math.min(width, height));
   const made = copying.then(() => resize(blob, Math.round(width * scale), Math.round(height * scale)));
   // What the browser cannot scale it may still be able to show.
   const small = made.catch(() => blob);
