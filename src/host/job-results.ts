@@ -4,10 +4,10 @@ import {
   imageIdOf,
   type Artifact,
   type ImageArtifact,
+  type JobProgress,
   type JobRecord,
   type JobResult,
   type StoredImage,
-  type JobProgress,
 } from '#protocol/job.ts';
 
 /** An image of a job as stored. */

@@ -5,7 +5,7 @@ const MARGIN = '100% 0px';
 
 const listeners = new WeakMap<Element, (isNear: boolean) => void>();
 
-/** One for all elements: with thousands of them, an observer each is what takes time. */
+/** One for all elements: with hundreds of them, an observer each is what takes time. */
 const observer = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) listeners.get(target)?.(isIntersecting);
