@@ -1,9 +1,12 @@
 let float16Table: Float32Array | undefined;
 
 /** Widens IEEE 754 binary16 values, exactly. */
-export function widenFloat16(source: Uint16Array): Float32Array<ArrayBuffer> {
+export function widenFloat16(
+  source: Uint16Array,
+  target?: Float32Array<ArrayBuffer>,
+): Float32Array<ArrayBuffer> {
   float16Table ??= makeFloat16Table();
-  return lookUp(float16Table, source);
+  return lookUp(float16Table, source, target);
 }
 
 /**
@@ -55,14 +58,19 @@ export function widenFloat8(source: Uint8Array, format: Float8): Float32Array<Ar
   return lookUp((float8Tables[format] ??= makeFloat8Table(format)), source);
 }
 
-function lookUp(table: Float32Array, source: Uint16Array | Uint8Array): Float32Array<ArrayBuffer> {
-  const target = new Float32Array(source.length);
+function lookUp(
+  table: Float32Array,
+  source: Uint16Array | Uint8Array,
+  target = new Float32Array(source.length),
+): Float32Array<ArrayBuffer> {
   for (let i = 0; i < source.length; i++) target[i] = table[source[i] ?? 0] ?? 0;
   return target;
 }
 
 function makeFloat16Table(): Float32Array {
-  return Float32Array.from({ length: 65536 }, (_, bits) => decode(bits, 5, 10, true));
+  const table = new Float32Array(65536);
+  for (let bits = 0; bits < table.length; bits++) table[bits] = decode(bits, 5, 10, true);
+  return table;
 }
 
 function makeFloat8Table(format: Float8): Float32Array {

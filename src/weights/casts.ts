@@ -22,9 +22,14 @@ export function isFloat(type: TensorType): boolean {
 /**
  * A tensor's elements as float32, without a copy where they are so already.
  *
+ * @param room an array of as many elements, to widen float16 into instead of a new one
  * @throws AppError `unsupported_feature` for integers and booleans
  */
-export function toFloat32(bytes: Uint8Array<ArrayBuffer>, type: TensorType): Float32Array<ArrayBuffer> {
+export function toFloat32(
+  bytes: Uint8Array<ArrayBuffer>,
+  type: TensorType,
+  room?: Float32Array<ArrayBuffer>,
+): Float32Array<ArrayBuffer> {
   const { buffer, byteOffset, byteLength } = bytes;
   switch (type) {
     case 'float64':
@@ -32,7 +37,7 @@ export function toFloat32(bytes: Uint8Array<ArrayBuffer>, type: TensorType): Flo
     case 'float32':
       return new Float32Array(buffer, byteOffset, byteLength / 4);
     case 'float16':
-      return widenFloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
+      return widenFloat16(new Uint16Array(buffer, byteOffset, byteLength / 2), room);
     case 'bfloat16':
       return widenBfloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
     case 'float8_e4m3':

@@ -1,4 +1,3 @@
-import { concatBytes } from '#codecs/bytes.ts';
 import { isRecord } from '#codecs/json.ts';
 import { isSizes } from '#codecs/safetensors.ts';
 import { AppError } from '#protocol/error.ts';
@@ -98,21 +97,21 @@ export async function inflate(
   const writer = writable.getWriter();
   writer.write(bytes).catch(() => undefined);
   writer.close().catch(() => undefined);
-  const parts: Uint8Array[] = [];
+  const content = new Uint8Array(length);
   let position = 0;
   try {
     for (const reader = readable.getReader(); ;) {
       const { done, value } = await reader.read();
       if (done) break;
-      position += value.length;
-      if (position > length) {
+      if (position + value.length > length) {
         await reader.cancel();
         return undefined;
       }
-      parts.push(value);
+      content.set(value, position);
+      position += value.length;
     }
   } catch {
     return undefined;
   }
-  return position === length ? concatBytes(parts) : undefined;
+  return position === length ? content : undefined;
 }

@@ -144,25 +144,26 @@ export function dequantiseTensors(source: TensorSource): TensorSource {
   };
 }
 
+/** Makes the numbers of a weight; in `room`, which has their length, where they are in no array yet. */
+export type MakeFloat32 = (room?: Float32Array<ArrayBuffer>) => Float32Array<ArrayBuffer>;
+
 /**
  * Reads a weight as it is stored. What is returned makes the numbers of it, so that many weights can wait in their small
  * form.
  *
  * @throws AppError as {@link readFloat32}
  */
-export async function deferFloat32(
-  source: TensorSource,
-  name: string,
-): Promise<() => Float32Array<ArrayBuffer>> {
+export async function deferFloat32(source: TensorSource, name: string): Promise<MakeFloat32> {
   const storage = storageOf(source, name);
   const info = source.info(name);
   if (!info) throw new AppError('not_found', `There is no tensor "${name}".`);
   const stored = await source.read(name);
-  if (storage === 'exact') return () => toFloat32(stored, info.type);
+  if (storage === 'exact') return (room) => toFloat32(stored, info.type, room);
   const scales = await readFloat32(source, `${name}.scale`);
-  if (storage === 'int8-channels') return () => fromChannels(new Int8Array(stored.buffer), scales);
+  if (storage === 'int8-channels') return (room) => fromChannels(new Int8Array(stored.buffer), scales, room);
   const zeroPoints = await source.read(`${name}.zero_point`);
-  return () => fromBlocks(stored, scales, zeroPoints, info.shape[1] ?? 1, bitsOf(storage));
+  const form = { blocksPerRow: info.shape[1] ?? 1, bits: bitsOf(storage) };
+  return (room) => fromBlocks(stored, scales, zeroPoints, form, room);
 }
 
 /**
@@ -252,9 +253,12 @@ function toChannels(weight: Float32Array, rows: number): Map<Part, Uint8Array<Ar
   ]);
 }
 
-function fromChannels(stored: Int8Array, scales: Float32Array): Float32Array<ArrayBuffer> {
+function fromChannels(
+  stored: Int8Array,
+  scales: Float32Array,
+  values = new Float32Array(stored.length),
+): Float32Array<ArrayBuffer> {
   const columns = stored.length / scales.length;
-  const values = new Float32Array(stored.length);
   for (let row = 0, i = 0; row < scales.length; row++) {
     const scale = scales[row] ?? 0;
     for (const end = i + columns; i < end; i++) values[i] = (stored[i] ?? 0) * scale;
@@ -306,13 +310,12 @@ function fromBlocks(
   stored: Uint8Array,
   scales: Float32Array,
   zeroPoints: Uint8Array,
-  blocksPerRow: number,
-  bits: 4 | 8,
+  { blocksPerRow, bits }: { blocksPerRow: number; bits: 4 | 8 },
+  values = new Float32Array((stored.length * 8) / bits),
 ): Float32Array<ArrayBuffer> {
   const perByte = 8 / bits;
   const mask = 2 ** bits - 1;
   const zeroBytesPerRow = Math.ceil(blocksPerRow / perByte);
-  const values = new Float32Array(stored.length * perByte);
   for (let block = 0; block < scales.length; block++) {
     const scale = scales[block] ?? 0;
     const place = block % blocksPerRow;

@@ -15,7 +15,8 @@ export interface Derivation {
   suffix: string;
   /** From the weight's shape. */
   shape: (weight: readonly number[]) => readonly number[];
-  make: (weight: Float32Array) => Float32Array<ArrayBuffer>;
+  /** Writes its numbers. */
+  make: (weight: Float32Array, numbers: Float32Array) => void;
 }
 
 /** A tensor of a {@link GeneratedFile}: a weight, or what is made of it. */
@@ -23,7 +24,7 @@ interface GeneratedTensor {
   name: string;
   offset: number;
   length: number;
-  make?: Derivation['make'];
+  derived?: { make: Derivation['make']; weightElements: number };
 }
 
 /** A file that does not exist yet: the tensors whose bytes are in none of the user's files. */
@@ -100,7 +101,10 @@ export class WeightBinder {
     const scale = this.#source.info(`${name}.scale`);
     if (scale && this.storage(name) !== 'exact') this.#taken.set(scale.name, scale);
     const info: TensorInfo = { name: `${name}.${suffix}`, type: 'float32', shape: shapeOf(shape) };
-    return { info, location: this.#generate(name, byteLength(info), make) };
+    return {
+      info,
+      location: this.#generate(name, byteLength(info), { make, weightElements: elementCount(shape) }),
+    };
   }
 
   #check(name: string, shape: readonly number[]): TensorInfo {
@@ -132,9 +136,9 @@ export class WeightBinder {
     return { path: this.#generatedPath, sizeBytes: this.#generatedBytes, tensors: this.#generated };
   }
 
-  #generate(name: string, length: number, make?: Derivation['make']): TensorLocation {
+  #generate(name: string, length: number, derived?: GeneratedTensor['derived']): TensorLocation {
     const offset = Math.ceil(this.#generatedBytes / ALIGNMENT) * ALIGNMENT;
-    this.#generated.push({ name, offset, length, ...(make && { make }) });
+    this.#generated.push({ name, offset, length, ...(derived && { derived }) });
     this.#generatedBytes = offset + length;
     return { file: this.#generatedPath, offset, length };
   }
@@ -151,36 +155,59 @@ export async function* readGeneratedFile(
   let position = 0;
   for (const tensor of file.tensors) {
     if (tensor.offset > position) yield new Uint8Array(tensor.offset - position);
-    yield (await readGenerated(tensor, source))();
+    yield (await readGenerated(tensor, source))(roomFor([tensor]));
     position = tensor.offset + tensor.length;
   }
 }
 
 /**
  * Reads what a generated file is made of, as it is stored: of quantised weights a fraction of its size. Its bytes are made when they
- * are asked for.
+ * are asked for, those of all derived tensors in the same memory: new arrays for each would be garbage of several times the
+ * file's size before anything collects it.
  * @returns bytes that are read tensor by tensor: `internal` where none begins
  */
 export async function deferGeneratedFile(file: GeneratedFile, source: TensorSource): Promise<DeferredBytes> {
-  const tensors = new Map<number, () => Uint8Array<ArrayBuffer>>();
+  const tensors = new Map<number, (room: Room) => Uint8Array<ArrayBuffer>>();
+  const room = roomFor(file.tensors);
   for (const tensor of file.tensors) tensors.set(tensor.offset, await readGenerated(tensor, source));
   return {
     sizeBytes: file.sizeBytes,
     read(start) {
       const make = tensors.get(start);
       if (!make) throw new AppError('internal', `No tensor of ${file.path} begins at ${start}.`);
-      return make();
+      return make(room);
     },
   };
 }
 
+/** Memory to make derived tensors in, of the largest of them. */
+interface Room {
+  weight: Float32Array<ArrayBuffer>;
+  derived: Float32Array<ArrayBuffer>;
+}
+
+function roomFor(tensors: readonly GeneratedTensor[]): Room {
+  const largest = (elementsOf: (tensor: GeneratedTensor) => number) =>
+    Math.max(0, ...tensors.map(elementsOf));
+  return {
+    weight: new Float32Array(largest(({ derived }) => derived?.weightElements ?? 0)),
+    derived: new Float32Array(largest(({ derived, length }) => (derived ? length / 4 : 0))),
+  };
+}
+
+/** @returns what makes the tensor's bytes, of a derived one in the room it is given */
 async function readGenerated(
-  { name, length, make }: GeneratedTensor,
+  { name, length, derived }: GeneratedTensor,
   source: TensorSource,
-): Promise<() => Uint8Array<ArrayBuffer>> {
-  if (make) {
-    const numbers = await deferFloat32(source, name);
-    return () => new Uint8Array(make(numbers()).buffer);
+): Promise<(room: Room) => Uint8Array<ArrayBuffer>> {
+  if (derived) {
+    const { make, weightElements } = derived;
+    const makeWeight = await deferFloat32(source, name);
+    return (room) => {
+      const numbers = room.derived.subarray(0, length / 4);
+      make(makeWeight(room.weight.subarray(0, weightElements)), numbers);
+      return new Uint8Array(numbers.buffer, 0, length);
+    };
   }
   const bytes = await source.read(name);
   if (bytes.length !== length) {

@@ -41,22 +41,26 @@ export function suitsWinograd({ shape }: Value, out: number): boolean {
 export const winogradKernels: Derivation = {
   suffix: 'winograd',
   shape: ([out = 1, channels = 1]) => [16, out, channels],
-  make(kernels) {
+  make(kernels, factors) {
     const count = kernels.length / 9;
-    const factors = new Float32Array(16 * count);
     /** Four rows of three: the kernel after its columns were transformed. */
     const rows = new Float32Array(12);
+    // Without destructuring: its arrays, seven for each kernel, were 400 MB of garbage at a start.
     for (let kernel = 0; kernel < count; kernel++) {
       for (let column = 0; column < 3; column++) {
         const at = 9 * kernel + column;
-        const [a, b, c] = [kernels[at] ?? 0, kernels[at + 3] ?? 0, kernels[at + 6] ?? 0];
+        const a = kernels[at] ?? 0;
+        const b = kernels[at + 3] ?? 0;
+        const c = kernels[at + 6] ?? 0;
         rows[column] = a;
         rows[column + 3] = (a + b + c) / 2;
         rows[column + 6] = (a - b + c) / 2;
         rows[column + 9] = c;
       }
       for (let row = 0; row < 4; row++) {
-        const [a, b, c] = [rows[3 * row] ?? 0, rows[3 * row + 1] ?? 0, rows[3 * row + 2] ?? 0];
+        const a = rows[3 * row] ?? 0;
+        const b = rows[3 * row + 1] ?? 0;
+        const c = rows[3 * row + 2] ?? 0;
         const at = 4 * row * count + kernel;
         factors[at] = a;
         factors[at + count] = (a + b + c) / 2;
@@ -64,7 +68,6 @@ export const winogradKernels: Derivation = {
         factors[at + 3 * count] = c;
       }
     }
-    return factors;
   },
 };
 
@@ -171,7 +174,10 @@ function isKnownEven(side: Dimension): boolean {
   return typeof side === 'number' ? side % 2 === 0 : /^\d*[02468]\*/.test(side);
 }
 
-/** Whether half of a side has a name. */
+/**
+ * Whether half of a side has a name. Quarters of the latents stay as they are: of the built-in UNet's 4 × 4 cells Winograd's way
+ * takes 1.1 to 1.3 of the time, of 8 × 8 two thirds, of 16 × 16 three quarters.
+ */
 function canHalve(side: Dimension): boolean {
   return typeof side === 'number' || /^(?:\w+|ceil\(\w+\/2\)|\d*[02468]\*.+)$/.test(side);
 }

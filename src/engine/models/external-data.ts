@@ -26,7 +26,7 @@ export async function externalDataOf(
   });
   if (!graph.generated) return externalData;
   const { path, sizeBytes, tensors } = graph.generated;
-  if (tensors.some(({ make }) => make)) {
+  if (tensors.some(({ derived }) => derived)) {
     return [...externalData, { path, data: await deferGeneratedFile(graph.generated, weights) }];
   }
   if (sizeBytes <= PART_BYTES) {

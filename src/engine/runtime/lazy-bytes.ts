@@ -1,7 +1,7 @@
 /** Bytes that are read or made when they are asked for. */
 export interface DeferredBytes {
   sizeBytes: number;
-  /** Those from `start`, which begins a tensor, to its end. */
+  /** Those from `start`, which begins a tensor, to its end; they last until the next are read. */
   read(start: number, end: number): Uint8Array<ArrayBuffer>;
 }
 
