@@ -1,4 +1,5 @@
 import type { BackendChoice, EngineEvent, EngineWorker, RunOutcome } from '#protocol/engine-worker.ts';
+import type { EncodedChunks } from '#storage/encoded-chunks.ts';
 import { toAppError, type AppError } from '#protocol/error.ts';
 import type { Job } from '#protocol/job.ts';
 import type { AnyPack } from '#protocol/model.ts';
@@ -22,10 +23,12 @@ const WORTH_REPEATING: readonly AppError['code'][] = ['device_lost', 'not_a_numb
  * The engine: one runtime, what is loaded on it, one job at a time.
  * @param openRuntimeFor opens the runtime of a backend; called again after the device was lost
  * @param filesOf where the files of a pack are read from
+ * @param encodedChunks where encoded texts are kept; nowhere by default
  */
 export function createEngine(
   openRuntimeFor: (choice: BackendChoice) => Promise<Runtime>,
   filesOf: (pack: AnyPack) => ReadFile,
+  encodedChunks?: EncodedChunks,
 ): EngineWorker {
   let choice: BackendChoice = 'auto';
   let device: Promise<Device> | null = null;
@@ -36,7 +39,7 @@ export function createEngine(
 
   async function openDevice(): Promise<Device> {
     const runtime = await openRuntimeFor(choice);
-    return createDevice(runtime, createModels(runtime, filesOf));
+    return createDevice(runtime, createModels(runtime, filesOf, encodedChunks));
   }
 
   /** Gives up everything that lives on the device. */
@@ -63,7 +66,10 @@ export function createEngine(
     async load(pack) {
       const { models } = await open();
       const [model] = await traced('open the model', () => models.open([pack]));
-      if (model) await traced('load the networks', () => models.load(model, {}, openAddOns([], filesOf)));
+      if (!model) return;
+      const loaded = await traced('load the networks', () => models.load(model, {}, openAddOns([], filesOf)));
+      // A job that has come meanwhile opens those that it needs.
+      for (const encoder of loaded.textEncoders) if (!stop) await encoder.open();
     },
     async run(installed, job, onEvent: (event: EngineEvent) => unknown) {
       const stopped: Stop = { cancelled: false, skipped: false };

@@ -1,6 +1,7 @@
 import { expose } from 'comlink';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import { traced } from '#protocol/trace.ts';
+import { openEncodedChunks } from '#storage/encoded-chunks.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 import { createEngine } from './engine.ts';
 import { browserBuild } from './runtime/builds.ts';
@@ -20,5 +21,6 @@ expose(
       );
     },
     (pack) => (path) => files.open(pack.id, path),
+    openEncodedChunks(),
   ),
 );

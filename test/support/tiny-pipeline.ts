@@ -69,7 +69,7 @@ export function openTinyPipeline(
     describePack(folders, id, isRefiner ? 'sdxl-refiner' : 'sd1'),
     runtime,
     readFile,
-    foldedBytes,
+    { foldedBytes },
   );
 }
 

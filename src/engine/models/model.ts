@@ -1,5 +1,6 @@
 import type { AutoencoderPart, AutoencoderSplit } from '#engine/architectures/autoencoder-kl.ts';
 import type { Runtime, Session } from '#engine/runtime/runtime.ts';
+import type { EncodedChunks } from '#storage/encoded-chunks.ts';
 import type { NoiseModel } from '#engine/samplers/noise-model.ts';
 import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { AppError } from '#protocol/error.ts';
@@ -18,7 +19,10 @@ import { openTokenizer } from './tokenizers.ts';
 
 /** A text encoder and its padding after the end of the text. */
 export interface TextEncoder {
-  session: Session;
+  /** The same for what gives the same numbers. */
+  key: string;
+  /** Opens it on first use: texts that are known already need none. @throws what the runtime throws */
+  open: () => Promise<Session>;
   padId: number;
   /** Undefined where no words can be added. */
   tokenTable: TokenTable | undefined;
@@ -41,8 +45,10 @@ export interface VaeParts extends AutoencoderSplit {
 export interface LoadedModel {
   pack: ModelPack;
   tokenizer: ClipTokenizer;
-  /** One, or SDXL's two. The same list for the same sessions. */
+  /** One, or SDXL's two. The same list for the same networks. */
   textEncoders: readonly TextEncoder[];
+  /** Where what they give is kept beyond this visit; undefined if nowhere. */
+  encodedChunks: EncodedChunks | undefined;
   unet: Session;
   /** Those requested, in order. */
   controlNets: readonly LoadedControlNet[];
@@ -103,10 +109,16 @@ export async function readNoiseModel(pack: ModelPack, readFile: ReadFile): Promi
   return { schedulerConfig, alignYourSteps: families[pack.family].alignYourSteps };
 }
 
+export interface ModelOptions {
+  /** See {@link builtNetworks}. */
+  foldedBytes?: number | undefined;
+  /** See {@link LoadedModel}. */
+  encodedChunks?: EncodedChunks | undefined;
+}
+
 /**
  * Opens a pack: tokenizer, scheduler configuration and what its networks are made of. Nothing is on the device yet.
  *
- * @param foldedBytes see {@link builtNetworks}
  * @throws AppError `model_not_found` when a file is missing, `integrity_failed` when one is not what it should be,
  *   `unsupported_feature` for networks the engine cannot run
  */
@@ -114,7 +126,7 @@ export async function openModel(
   pack: ModelPack,
   runtime: Runtime,
   readFile: ReadFile,
-  foldedBytes?: number,
+  { foldedBytes, encodedChunks }: ModelOptions = {},
 ): Promise<Model> {
   const files = openPackFiles(pack, readFile);
   const [networks, { tokenizer, padIds }, noiseModel] = await Promise.all([
@@ -127,6 +139,8 @@ export async function openModel(
   const cache = createSessionCache();
   const encoderNames = (['text_encoder', 'text_encoder_2'] as const).filter((name) => networks.has(name));
   let lastEncoders: readonly TextEncoder[] = [];
+  const { provider, float16 } = runtime.backend;
+  const keyOf = (network?: PreparedNetwork) => `${provider}|${String(float16)}|${network?.key ?? ''}`;
   const features: DeepFeatures = new Map();
 
   const model: Model = {
@@ -173,24 +187,26 @@ export async function openModel(
         networks.prepare('unet', { ...changes, unet: { ...changes.unet, ...options } });
       const outer = deepCache === undefined ? [] : [unetWith({ deepFeature: 'given' })];
       freeFeatures(features);
-      const [opened, vaeDecoder, ...rest] = await cache.open([
-        unetWith(deepCache === undefined ? {} : { deepFeature: 'kept' }),
-        autoencoder.networks.prepare('vae_decoder', changes),
-        ...outer,
-        ...encoderNames.map((name) => networks.prepare(name, changes)),
-        ...controls.map(({ network }) => network),
-      ]);
-      const others = rest.slice(outer.length);
-      const encoders = others.slice(0, encoderNames.length);
+      const encoders = encoderNames.map((name) => networks.prepare(name, changes));
+      const [opened, vaeDecoder, ...rest] = await cache.open(
+        [
+          unetWith(deepCache === undefined ? {} : { deepFeature: 'kept' }),
+          autoencoder.networks.prepare('vae_decoder', changes),
+          ...outer,
+          ...controls.map(({ network }) => network),
+        ],
+        encoders,
+      );
       const [outerUnet] = outer.length > 0 ? rest : [];
       const unet =
         opened && outerUnet && deepCache !== undefined
           ? withDeepCache({ whole: opened, outer: outerUnet }, deepCache, runtime.device, features)
           : opened;
       if (!unet || !vaeDecoder) throw new AppError('internal', 'The model has no UNet or no VAE.');
-      if (lastEncoders.length === 0 || lastEncoders.some(({ session }, i) => session !== encoders[i])) {
-        lastEncoders = encoders.map((session, index) => ({
-          session,
+      if (lastEncoders.length === 0 || lastEncoders.some(({ key }, i) => key !== keyOf(encoders[i]))) {
+        lastEncoders = encoders.map((network, index) => ({
+          key: keyOf(network),
+          open: () => cache.add(network),
           padId: padIds[index] ?? tokenizer.padId,
           tokenTable: networks.tokenTables[index],
         }));
@@ -199,9 +215,10 @@ export async function openModel(
         pack,
         tokenizer,
         textEncoders: lastEncoders,
+        encodedChunks,
         unet,
-        controlNets: others
-          .slice(encoderNames.length)
+        controlNets: rest
+          .slice(outer.length)
           .map((session, i) => ({ session, isPooled: controls[i]?.isPooled ?? false })),
         vaeDecoder,
         async vaeEncoder() {

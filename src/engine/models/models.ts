@@ -1,5 +1,6 @@
 import type { Runtime } from '#engine/runtime/runtime.ts';
 import { sumBytes, type ModelPack } from '#protocol/model.ts';
+import type { EncodedChunks } from '#storage/encoded-chunks.ts';
 import type { AddOns } from './add-ons.ts';
 import { openModel, type LoadedModel, type Model, type ModelChanges } from './model.ts';
 import type { ReadFile } from './pack-files.ts';
@@ -21,8 +22,15 @@ export interface Models {
   release(): Promise<void>;
 }
 
-/** @param filesOf where the files of a pack are read from */
-export function createModels(runtime: Runtime, filesOf: (pack: ModelPack) => ReadFile): Models {
+/**
+ * @param filesOf where the files of a pack are read from
+ * @param encodedChunks where encoded texts are kept
+ */
+export function createModels(
+  runtime: Runtime,
+  filesOf: (pack: ModelPack) => ReadFile,
+  encodedChunks?: EncodedChunks,
+): Models {
   /** By all that a pack says: one imported again may have other configurations around the same files. */
   let open = new Map<string, Promise<Model>>();
 
@@ -46,7 +54,8 @@ export function createModels(runtime: Runtime, filesOf: (pack: ModelPack) => Rea
       open = now;
       const opening = packs.map((pack) => {
         const key = JSON.stringify(pack);
-        const model = now.get(key) ?? before.get(key) ?? openModel(pack, runtime, filesOf(pack));
+        const model =
+          now.get(key) ?? before.get(key) ?? openModel(pack, runtime, filesOf(pack), { encodedChunks });
         now.set(key, model);
         return model;
       });

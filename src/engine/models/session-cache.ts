@@ -11,9 +11,10 @@ export interface SessionCache {
   /**
    * The sessions of these networks, in their order. Those that are not open yet are opened, the largest first while the
    * memory is in one piece; others make room for them, those whose last use is longest ago before the rest.
+   * @param later those that may be added to them: they stay if they are open, and room is made for them
    */
-  open(networks: readonly PreparedNetwork[]): Promise<Session[]>;
-  /** One session more beside those of the last {@link open}. */
+  open(networks: readonly PreparedNetwork[], later?: readonly PreparedNetwork[]): Promise<Session[]>;
+  /** One session more beside those of the last {@link open}; others make room where there is none. */
   add(network: PreparedNetwork): Promise<Session>;
   /** Of the weights of the sessions that are kept. */
   bytes(): number;
@@ -27,6 +28,8 @@ export interface SessionCache {
 export function createSessionCache(keptBytes = KEPT_BYTES): SessionCache {
   /** The one used last is the last. */
   const kept = new Map<string, { session: Session; bytes: number }>();
+  /** Keys of what the last {@link SessionCache.open} was asked for. */
+  let inUse: ReadonlySet<string> = new Set();
   // A job that comes while the model is being loaded for it waits for these sessions, and opens none of its own.
   const queue = createTaskQueue();
 
@@ -49,30 +52,37 @@ export function createSessionCache(keptBytes = KEPT_BYTES): SessionCache {
     return network.adapt ? network.adapt(session) : session;
   }
 
-  async function openAll(wanted: readonly PreparedNetwork[]): Promise<Session[]> {
+  async function openMakingRoom(network: PreparedNetwork): Promise<Session> {
+    try {
+      return await openOne(network);
+    } catch (thrown) {
+      if (!(thrown instanceof AppError) || thrown.code !== 'out_of_memory') throw thrown;
+      await releaseBut(inUse, 0);
+      return openOne(network);
+    }
+  }
+
+  async function openAll(
+    wanted: readonly PreparedNetwork[],
+    later: readonly PreparedNetwork[],
+  ): Promise<Session[]> {
     const networks = wanted.map((network) => {
       const { key, instead } = network;
       return instead && !kept.has(key) && kept.has(instead.key) ? instead : network;
     });
-    const keys = new Set(networks.map(({ key }) => key));
-    const needed = networks.reduce((sum, { bytes }) => sum + bytes, 0);
-    await releaseBut(keys, keptBytes - needed);
+    const all = [...networks, ...later];
+    inUse = new Set(all.map(({ key }) => key));
+    await releaseBut(inUse, keptBytes - all.reduce((sum, { bytes }) => sum + bytes, 0));
     const sessions = new Map<PreparedNetwork, Session>();
     for (const network of networks.toSorted((a, b) => b.bytes - a.bytes)) {
-      try {
-        sessions.set(network, await openOne(network));
-      } catch (thrown) {
-        if (!(thrown instanceof AppError) || thrown.code !== 'out_of_memory') throw thrown;
-        await releaseBut(keys, 0);
-        sessions.set(network, await openOne(network));
-      }
+      sessions.set(network, await openMakingRoom(network));
     }
     return networks.flatMap((network) => sessions.get(network) ?? []);
   }
 
   return {
-    open: (networks) => queue.add(() => openAll(networks)),
-    add: (network) => queue.add(() => openOne(network)),
+    open: (networks, later = []) => queue.add(() => openAll(networks, later)),
+    add: (network) => queue.add(() => openMakingRoom(network)),
     bytes: () => [...kept.values()].reduce((sum, { bytes }) => sum + bytes, 0),
     release: () => queue.add(() => releaseBut(new Set(), -1)),
   };

@@ -1,5 +1,6 @@
+import type { EncodedChunk } from '#storage/encoded-chunks.ts';
 import { AppError } from '#protocol/error.ts';
-import { chunkKey, type PlacedEmbedding, type PromptChunk } from './chunk.ts';
+import { chunkKey, type PromptChunk } from './chunk.ts';
 import {
   interpolateFromEmpty,
   multiplyKeepingMean,
@@ -8,24 +9,8 @@ import {
 } from './emphasis.ts';
 import type { Encoding, PromptPlan, PromptSchedule } from './plan.ts';
 
-/** What the text encoder makes of one chunk. */
-export interface EncodedChunk {
-  /** [77, width] */
-  hidden: Float32Array;
-  /** [projection width], of encoders that have a pooled output. */
-  pooled?: Float32Array;
-}
-
-/**
- * Runs the text encoder.
- *
- * @param ids [77] token ids
- * @param embeddings vectors that replace token embeddings; usually none
- */
-export type EncodeChunk = (
-  ids: Int32Array<ArrayBuffer>,
-  embeddings: readonly PlacedEmbedding[],
-) => Promise<EncodedChunk>;
+/** Runs the text encoder. */
+export type EncodeChunk = (chunk: PromptChunk) => Promise<EncodedChunk>;
 
 /** What the UNet attends to. */
 export interface Context {
@@ -62,16 +47,13 @@ export interface EncodedPrompt {
  * Keeps the text encoder's output per chunk, so that prompts with chunks in common encode them once.
  * One per model and clip skip.
  */
-export function cacheChunks(
-  encodeChunk: EncodeChunk,
-  capacity = 64,
-): (chunk: PromptChunk) => Promise<EncodedChunk> {
+export function cacheChunks(encodeChunk: EncodeChunk, capacity = 64): EncodeChunk {
   const cache = new Map<string, Promise<EncodedChunk>>();
   return (chunk) => {
     const key = chunkKey(chunk);
     const known = cache.get(key);
     if (known) return known;
-    const encoded = encodeChunk(chunk.ids, chunk.embeddings);
+    const encoded = encodeChunk(chunk);
     encoded.catch(() => cache.delete(key));
     cache.set(key, encoded);
     for (const oldest of cache.keys()) {
@@ -87,10 +69,7 @@ export function cacheChunks(
  *
  * @throws what `encodeChunk` throws
  */
-export async function encodePrompt(
-  plan: PromptPlan,
-  encodeChunk: (chunk: PromptChunk) => Promise<EncodedChunk>,
-): Promise<EncodedPrompt> {
+export async function encodePrompt(plan: PromptPlan, encodeChunk: EncodeChunk): Promise<EncodedPrompt> {
   const negative = await encodeSchedule(plan, plan.negative, encodeChunk);
   const positive: { weight: number; contexts: ScheduledContext[] }[] = [];
   for (const { weight, schedule } of plan.positive) {
@@ -139,7 +118,7 @@ interface ScheduledContext {
 async function encodeSchedule(
   plan: PromptPlan,
   schedule: PromptSchedule,
-  encodeChunk: (chunk: PromptChunk) => Promise<EncodedChunk>,
+  encodeChunk: EncodeChunk,
   pooledTexts?: number,
 ): Promise<ScheduledContext[]> {
   const encodings = [...new Set(schedule.map(({ encoding }) => encoding))];
@@ -165,7 +144,7 @@ type WeighedText = readonly WeighedChunk[];
 async function encodeTexts(
   encoding: Encoding,
   count: number,
-  encodeChunk: (chunk: PromptChunk) => Promise<EncodedChunk>,
+  encodeChunk: EncodeChunk,
 ): Promise<WeighedText[]> {
   const texts: WeighedText[] = [];
   for (const chunks of encoding) {
@@ -182,7 +161,7 @@ async function encodeTexts(
 async function applyEmphasis(
   plan: PromptPlan,
   texts: readonly WeighedText[],
-  encodeChunk: (chunk: PromptChunk) => Promise<EncodedChunk>,
+  encodeChunk: EncodeChunk,
 ): Promise<void> {
   switch (plan.emphasis) {
     case 'none':

@@ -1,5 +1,6 @@
 import { createStore, del, keys } from 'idb-keyval';
 import { expect, test } from 'vitest';
+import { openEncodedChunks } from '#storage/encoded-chunks.ts';
 import { openModelFiles } from '#storage/model-files.ts';
 
 const MODEL = 'emoji-mini';
@@ -102,4 +103,19 @@ test('removing leaves nothing of a file, and other models alone', async () => {
   await files.removeModel(MODEL);
   expect(await contents(await files.open('emoji-mini-2', file.path))).toEqual([...bytes]);
   expect(await keys(store)).toHaveLength(2);
+});
+
+test('encoded chunks are there at the next visit; of too many the oldest go', async () => {
+  const database = freshDatabase();
+  const keyOf = (index: number) => Uint8Array.of(index).buffer;
+  const chunk = (value: number) => ({ hidden: Float32Array.of(value), pooled: Float32Array.of(-value) });
+  const store = openEncodedChunks(database, 3);
+  for (let index = 0; index < 5; index++) {
+    await store.put(keyOf(index), chunk(index));
+    // Times are in milliseconds.
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  const later = openEncodedChunks(database, 3);
+  const found = await Promise.all([0, 1, 2, 3, 4].map((index) => later.get(keyOf(index))));
+  expect(found).toEqual([undefined, undefined, chunk(2), chunk(3), chunk(4)]);
 });

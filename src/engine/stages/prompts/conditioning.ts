@@ -1,6 +1,6 @@
 import type { LoadedModel, TextEncoder } from '#engine/models/model.ts';
 import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
-import { repadIds } from '#engine/text/chunk.ts';
+import { chunkKey, repadIds } from '#engine/text/chunk.ts';
 import {
   cacheChunks,
   encodePrompt,
@@ -9,7 +9,6 @@ import {
   type EncodedPrompt,
 } from '#engine/text/encode.ts';
 import { joinEncoders } from '#engine/text/join-encoders.ts';
-import type { ClipTokenizer } from '#engine/tokenizers/clip.ts';
 import { AppError } from '#protocol/error.ts';
 import { roundTo64, scaledSizesUntil } from '#imaging/fooocus/guidance.ts';
 import type { FooocusGuidance, PromptOptions, Size, SizeConditioning } from '#protocol/job.ts';
@@ -38,9 +37,16 @@ export async function encodeConditioning(
   note: (text: string) => void,
 ): Promise<EncodedPrompt> {
   const { promptOptions, guidanceScale } = options;
-  const encoders = chunkEncodersOf(model, promptOptions.clipSkip, note);
   const prompts: EncodedPrompt[] = [];
-  for (const encodeChunk of encoders) prompts.push(await encodePrompt(plan, encodeChunk));
+  for (const encode of chunkEncodersOf(model, promptOptions.clipSkip)) {
+    const encodeNoting: EncodeChunk = async (chunk) => {
+      const encoded = await encode(chunk);
+      if (encoded.ignoresClipSkip)
+        note('Clip skip had no effect: this model’s text encoder only gives its last layer.');
+      return encoded;
+    };
+    prompts.push(await encodePrompt(plan, encodeNoting));
+  }
   const isZeroed = !hasNegative && zeroesNoNegative(model, promptOptions);
   return joinEncoders(prompts, (joined, isNegative) => {
     const context = isNegative && isZeroed ? toZeros(joined) : joined;
@@ -144,40 +150,44 @@ export function embedGuidanceScale(w: number, length: number): Float32Array {
   return embedding;
 }
 
-type CachedEncoder = ReturnType<typeof cacheChunks>;
+/** Equal texts are encoded once as long as the networks are in use. */
+const cached = new WeakMap<LoadedModel['textEncoders'], Map<number, readonly EncodeChunk[]>>();
 
-/** Equal texts are encoded once as long as the sessions live. */
-const cached = new WeakMap<LoadedModel['textEncoders'], Map<number, readonly CachedEncoder[]>>();
-
-function chunkEncodersOf(
-  model: LoadedModel,
-  clipSkip: number,
-  note: (text: string) => void,
-): readonly CachedEncoder[] {
-  const { textEncoders, tokenizer, pack } = model;
-  const takesEarlier = isSdxl(model);
-  const layers = textEncoders.map(({ session }) =>
-    takesEarlier ? earlierLayer(session, Math.max(clipSkip, 2)) : lastLayer(session, clipSkip),
-  );
-  if (!takesEarlier && clipSkip > 1 && layers[0] === 'last_hidden_state') {
-    note('Clip skip had no effect: this model’s text encoder only gives its last layer.');
-  }
-  const ofModel = cached.get(textEncoders) ?? new Map<number, readonly CachedEncoder[]>();
-  cached.set(textEncoders, ofModel);
-  const known = ofModel.get(clipSkip);
-  if (known) return known;
-  const encoders = textEncoders.map((encoder, index) => {
-    const layer = layers[index];
-    if (layer === undefined) {
-      throw new AppError(
-        'unsupported_feature',
-        `A text encoder of ${pack.title} lacks the layer that its UNet reads.`,
-      );
-    }
-    return cacheChunks(createChunkEncoder(encoder, index, tokenizer, layer));
-  });
+function chunkEncodersOf(model: LoadedModel, clipSkip: number): readonly EncodeChunk[] {
+  const ofModel = cached.get(model.textEncoders) ?? new Map<number, readonly EncodeChunk[]>();
+  cached.set(model.textEncoders, ofModel);
+  const encoders =
+    ofModel.get(clipSkip) ??
+    model.textEncoders.map((encoder, index) =>
+      cacheChunks(
+        keptBeyondVisits(model, encoder, clipSkip, createChunkEncoder(model, encoder, index, clipSkip)),
+      ),
+    );
   ofModel.set(clipSkip, encoders);
   return encoders;
+}
+
+/** Raised when the same text and the same weights give other numbers than before. */
+const ENCODING = 1;
+
+/** Looks first whether an earlier visit has encoded a chunk, and keeps what is new for later ones. */
+function keptBeyondVisits(
+  { pack, encodedChunks }: LoadedModel,
+  { key, padId }: TextEncoder,
+  clipSkip: number,
+  encode: EncodeChunk,
+): EncodeChunk {
+  if (!encodedChunks) return encode;
+  return async (chunk) => {
+    const text = JSON.stringify([ENCODING, pack, key, padId, clipSkip, chunkKey(chunk)]);
+    const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+    // Without storage it is slower, nothing else.
+    const known = await encodedChunks.get(digest).catch(() => undefined);
+    if (known) return known;
+    const encoded = await encode(chunk);
+    encodedChunks.put(digest, encoded).catch(() => undefined);
+    return encoded;
+  };
 }
 
 /** Numbers of the layers whose states a text encoder gives. */
@@ -204,15 +214,24 @@ function earlierLayer(session: Session, clipSkip: number): string | undefined {
 }
 
 function createChunkEncoder(
-  { session, padId, tokenTable }: TextEncoder,
+  model: LoadedModel,
+  { open, padId, tokenTable }: TextEncoder,
   index: number,
-  tokenizer: ClipTokenizer,
-  layer: string,
+  clipSkip: number,
 ): EncodeChunk {
-  const [input] = session.inputNames;
-  if (input === undefined) throw new AppError('integrity_failed', 'The text encoder has no input.');
-  return async (chunkIds, embeddings) => {
-    const ids = repadIds(chunkIds, tokenizer, padId);
+  const takesEarlier = isSdxl(model);
+  return async ({ ids: chunkIds, embeddings }) => {
+    const session = await open();
+    const layer = takesEarlier ? earlierLayer(session, Math.max(clipSkip, 2)) : lastLayer(session, clipSkip);
+    if (layer === undefined) {
+      throw new AppError(
+        'unsupported_feature',
+        `A text encoder of ${model.pack.title} lacks the layer that its UNet reads.`,
+      );
+    }
+    const [input] = session.inputNames;
+    if (input === undefined) throw new AppError('integrity_failed', 'The text encoder has no input.');
+    const ids = repadIds(chunkIds, model.tokenizer, padId);
     const inputs: Record<string, TensorValue> = {};
     if (tokenTable) {
       const { width, rows } = tokenTable;
@@ -234,6 +253,7 @@ function createChunkEncoder(
     const hidden = outputs[layer]?.data;
     if (!hidden) throw new AppError('integrity_failed', `The text encoder has no output “${layer}”.`);
     const pooled = outputs['text_embeds']?.data;
-    return pooled ? { hidden, pooled } : { hidden };
+    const ignoresClipSkip = !takesEarlier && clipSkip > 1 && layer === 'last_hidden_state';
+    return { hidden, ...(pooled && { pooled }), ...(ignoresClipSkip && { ignoresClipSkip }) };
   };
 }

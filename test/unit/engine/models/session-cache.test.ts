@@ -88,6 +88,23 @@ test('gives everything else up where memory runs out, and tries once more', asyn
   await cache.release();
 });
 
+test('keeps what may be added later, makes room for it, and opens it only then', async () => {
+  const { network, happened, failOnce } = watchedNetworks();
+  const cache = createSessionCache();
+  await cache.open([network('old', 0.9)]);
+  await cache.open([network('a', 0.9)], [network('later', 0.5)]);
+  expect(happened).toEqual(['open old', 'release old', 'open a']);
+  await cache.add(network('later', 0.5));
+  await cache.open([network('b', 0.9)], [network('later', 0.5)]);
+  expect(happened.slice(3)).toEqual(['open later', 'release a', 'open b']);
+  // One that is added makes room as well, but not of what it is added to.
+  await cache.add(network('other', 0.1));
+  failOnce();
+  await cache.add(network('last', 0.1));
+  expect(happened.slice(6)).toEqual(['open other', 'release other', 'open last']);
+  await cache.release();
+});
+
 test('takes a network that does the same where it is open already', async () => {
   const { network, happened } = watchedNetworks();
   const cache = createSessionCache();

@@ -20,7 +20,7 @@ const DOG = tokenizer.encode('dog')[0];
 function createEncoder(): { encode: EncodeChunk; runs: () => number } {
   let runs = 0;
   return {
-    encode: (ids) => {
+    encode: ({ ids }) => {
       runs++;
       const hidden = Float32Array.from({ length: ids.length * WIDTH }, (_, i) =>
         i % WIDTH === 0 ? (ids[i / WIDTH] ?? 0) : (i - 1) / WIDTH,
@@ -127,9 +127,9 @@ describe('encodePrompt', () => {
   it('forgets what failed', async () => {
     let attempts = 0;
     const { encode: run } = createEncoder();
-    const encodeChunk = cacheChunks((ids, embeddings) => {
+    const encodeChunk = cacheChunks((chunk) => {
       attempts++;
-      return attempts === 1 ? Promise.reject(new Error('device lost')) : run(ids, embeddings);
+      return attempts === 1 ? Promise.reject(new Error('device lost')) : run(chunk);
     });
     await expect(encodePrompt(plan(['cat']), encodeChunk)).rejects.toThrow('device lost');
     await expect(encodePrompt(plan(['cat']), encodeChunk)).resolves.toBeDefined();
