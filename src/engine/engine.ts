@@ -68,8 +68,11 @@ export function createEngine(
       const [model] = await traced('open the model', () => models.open([pack]));
       if (!model) return;
       const loaded = await traced('load the networks', () => models.load(model, {}, openAddOns([], filesOf)));
-      // A job that has come meanwhile opens those that it needs.
-      for (const encoder of loaded.textEncoders) if (!stop) await encoder.open();
+      for (const encoder of loaded.textEncoders) {
+        // A job that has come meanwhile opens those that it needs, and may have put another model in this one's place.
+        if (stop || !models.isOnDevice(model)) return;
+        await encoder.open();
+      }
     },
     async run(installed, job, onEvent: (event: EngineEvent) => unknown) {
       const stopped: Stop = { cancelled: false, skipped: false };

@@ -15,6 +15,8 @@ export interface Models {
   open(packs: readonly ModelPack[]): Promise<Model[]>;
   /** Puts one of the open ones on the device, which the others leave where not all fit. See {@link Model.load} */
   load(model: Model, changes: ModelChanges, addOns: AddOns): Promise<LoadedModel>;
+  /** Whether it is on the device: it may have been taken from there since it was loaded. */
+  isOnDevice(model: Model): boolean;
   /** Of the files of those that are open. */
   bytes(): Promise<number>;
   /** Takes them from the device; they stay open. */
@@ -33,12 +35,15 @@ export function createModels(
 ): Models {
   /** By all that a pack says: one imported again may have other configurations around the same files. */
   let open = new Map<string, Promise<Model>>();
+  const onDevice = new Set<Model>();
 
   async function release(others: Iterable<Promise<Model>>, kept?: Model): Promise<void> {
     for (const opening of others) {
       // A model that failed to open holds nothing.
       const model = await opening.catch(() => kept);
-      if (model !== kept) await model?.release();
+      if (!model || model === kept) continue;
+      onDevice.delete(model);
+      await model.release();
     }
   }
 
@@ -71,8 +76,10 @@ export function createModels(
     },
     async load(model, changes, addOns) {
       if ((await openBytes()) > KEPT_BYTES) await release(open.values(), model);
+      onDevice.add(model);
       return model.load(changes, addOns);
     },
+    isOnDevice: (model) => onDevice.has(model),
     bytes: openBytes,
     leaveDevice: () => release(open.values()),
     async release() {

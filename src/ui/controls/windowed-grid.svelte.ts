@@ -23,8 +23,7 @@ export class WindowedGrid<T extends { id: string }> {
   #columns = $state(1);
   #firstRow = $state(0);
   #endRow = $state(0);
-  /** Pixels of a cell's side; 0 until the grid has been laid out. */
-  cellSize = $state(0);
+  #cellSize = $state(0);
   #current = $state<string | null>(null);
   #hasFocus = $state(false);
   #nextLook: number | null = null;
@@ -56,6 +55,11 @@ export class WindowedGrid<T extends { id: string }> {
   /** @param items in order; read again whenever they change */
   constructor(items: () => readonly T[]) {
     this.#items = items;
+  }
+
+  /** Pixels of a cell's side; 0 until the grid has been laid out. */
+  get cellSize(): number {
+    return this.#cellSize;
   }
 
   /** To be attached to the list, a CSS grid, whose items have `aria-posinset` and one button each. */
@@ -100,7 +104,7 @@ export class WindowedGrid<T extends { id: string }> {
     const pitch = size + parseFloat(style.rowGap);
     const { top } = list.getBoundingClientRect();
     this.#columns = widths.length;
-    this.cellSize = size;
+    this.#cellSize = size;
     const rowAt = (y: number) => Math.max(0, (y - top) / pitch);
     const [first, end] = [Math.floor(rowAt(0)), Math.ceil(rowAt(innerHeight))];
     const [farFirst, farEnd] = [Math.floor(rowAt(-innerHeight)), Math.ceil(rowAt(2 * innerHeight))];
