@@ -23,6 +23,7 @@ export function runOpened(
     open: (packs: readonly ModelPack[]) =>
       Promise.resolve(packs.map(({ id }) => others.find(({ pack }) => pack.id === id) ?? model)),
     load: (wanted: Model, ...how: Parameters<Model['load']>) => wanted.load(...how),
+    isOnDevice: () => true,
     bytes: () => Promise.resolve(0),
     leaveDevice: () => model.release(),
     release: () => model.release(),

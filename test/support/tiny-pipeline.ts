@@ -65,12 +65,9 @@ export function openTinyPipeline(
     const folder = folders.get(name);
     return folder === undefined ? Promise.resolve(undefined) : readFrom(folder)(file);
   };
-  return openModel(
-    describePack(folders, id, isRefiner ? 'sdxl-refiner' : 'sd1'),
-    runtime,
-    readFile,
-    { foldedBytes },
-  );
+  return openModel(describePack(folders, id, isRefiner ? 'sdxl-refiner' : 'sd1'), runtime, readFile, {
+    foldedBytes,
+  });
 }
 
 function describePack(folders: ReadonlyMap<string, string>, id: string, family: ModelFamily): ModelPack {

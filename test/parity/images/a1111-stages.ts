@@ -90,6 +90,7 @@ async function* runStages(runtime: Runtime, model: Model, asked: GenerateJob): A
   const models = {
     open: (packs: readonly unknown[]) => Promise.resolve(packs.map(() => model)),
     load: (_: Model, ...how: Parameters<Model['load']>) => model.load(...how),
+    isOnDevice: () => true,
     bytes: () => Promise.resolve(0),
     leaveDevice: () => Promise.resolve(),
     release: () => Promise.resolve(),
