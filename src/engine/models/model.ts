@@ -140,7 +140,7 @@ export async function openModel(
   const encoderNames = (['text_encoder', 'text_encoder_2'] as const).filter((name) => networks.has(name));
   let lastEncoders: readonly TextEncoder[] = [];
   const { provider, float16 } = runtime.backend;
-  const keyOf = (network?: PreparedNetwork) => `${provider}|${String(float16)}|${network?.key ?? ''}`;
+  const keyOf = ({ key }: PreparedNetwork) => `${provider}|${String(float16)}|${key}`;
   const features: DeepFeatures = new Map();
 
   const model: Model = {
@@ -203,7 +203,7 @@ export async function openModel(
           ? withDeepCache({ whole: opened, outer: outerUnet }, deepCache, runtime.device, features)
           : opened;
       if (!unet || !vaeDecoder) throw new AppError('internal', 'The model has no UNet or no VAE.');
-      if (lastEncoders.length === 0 || lastEncoders.some(({ key }, i) => key !== keyOf(encoders[i]))) {
+      if (encoders.some((network, i) => keyOf(network) !== lastEncoders[i]?.key)) {
         lastEncoders = encoders.map((network, index) => ({
           key: keyOf(network),
           open: () => cache.add(network),

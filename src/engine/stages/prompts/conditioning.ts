@@ -185,7 +185,8 @@ function keptBeyondVisits(
     const known = await encodedChunks.get(digest).catch(() => undefined);
     if (known) return known;
     const encoded = await encode(chunk);
-    encodedChunks.put(digest, encoded).catch(() => undefined);
+    // What a failing device has made of it must not outlive the device.
+    if (encoded.hidden.every(Number.isFinite)) encodedChunks.put(digest, encoded).catch(() => undefined);
     return encoded;
   };
 }

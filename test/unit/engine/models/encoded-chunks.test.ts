@@ -11,17 +11,29 @@ import { runToEnd } from '../../../support/tiny-packs.ts';
 
 const pack = packs['emoji-mini'];
 
-/** An engine as after opening the app, and how many networks it has loaded. */
-function visit() {
+/**
+ * An engine as after opening the app, and how many networks it has loaded.
+ * @param failing whether its device makes no numbers of texts
+ */
+function visit(failing = false) {
   let loaded = 0;
   const engine = createEngine(
     async () => {
       const runtime = await openNodeRuntime();
       return {
         ...runtime,
-        createSession(...given) {
+        async createSession(...given) {
           loaded++;
-          return runtime.createSession(...given);
+          const session = await runtime.createSession(...given);
+          if (!failing || !session.inputNames.includes('input_ids')) return session;
+          return {
+            ...session,
+            async run(inputs) {
+              const outputs = await session.run(inputs);
+              for (const { data } of Object.values(outputs)) data.fill(NaN);
+              return outputs;
+            },
+          };
         },
       };
     },
@@ -63,5 +75,16 @@ test('clip skip is a text of its own', async () => {
   const second = visit();
   expect((await second.generate('pizza', 2)).pngs).toEqual(skipped.pngs);
   expect(second.loaded()).toBe(2);
+  await second.end();
+});
+
+test('what a failing device made of a text is not kept', async () => {
+  const first = visit(true);
+  await expect(first.generate('frog')).rejects.toThrow();
+  await first.end();
+
+  const second = visit();
+  expect((await second.generate('frog')).pngs).toHaveLength(1);
+  expect(second.loaded()).toBe(3);
   await second.end();
 });
