@@ -61,13 +61,25 @@ export async function packState(files: ModelFiles, wanted: Installable): Promise
   if (received === 0 && record === null) return { stage: 'absent' };
   return {
     stage: 'failed',
-    message:
-      wanted.from === 'disk'
-        ? `The import is not complete. Drop ${pack.title} here again to go on.`
-        : 'The download is not complete.',
+    message: await whatIsMissing(files, wanted),
     receivedBytes: received,
     totalBytes: sumBytes(all),
   };
+}
+
+/** Why a pack of which something is stored cannot be used. */
+async function whatIsMissing(files: ModelFiles, { pack, from, record }: Installable): Promise<string> {
+  if (from === 'disk') return `The import is not complete. Drop ${pack.title} here again to go on.`;
+  // Packs that come with the app change with it.
+  const older = await Promise.all(
+    pack.files.map(async (file) => {
+      const whole = (await files.stored(pack.id, file.path))?.verifiedAt != null;
+      return whole && (await storedPart(files, pack, file)) === undefined;
+    }),
+  );
+  return record === null && older.includes(true)
+    ? 'This app comes with a newer version of it than the one stored here.'
+    : 'The download is not complete.';
 }
 
 /** What to do about a file that cannot be fetched by the pack itself. */

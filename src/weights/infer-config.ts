@@ -113,6 +113,9 @@ const resnet = (side: 'down' | 'up') => (block: number) => `${side}_blocks.${blo
 const firstQuery = (path: string, layer = 0) =>
   `${path}.attentions.0.transformer_blocks.${layer}.attn1.to_q.weight`;
 
+/** Of emoji-mini's text, which tells its UNet from those of Stable Diffusion. */
+const EMOJI_WIDTH = 256;
+
 /** What UNets and ControlNets have in common. */
 function inferDownBlocks(sizes: Sizes): Record<string, unknown> {
   const channels = sizes.each(resnet('down'), (block) => sizes.side(resnet('down')(block), 0));
@@ -137,7 +140,7 @@ function inferDownBlocks(sizes: Sizes): Record<string, unknown> {
     use_linear_projection: sizes.find('.proj_in.weight')?.length === 2,
     ...(sizes.has('add_embedding.linear_1.weight') && {
       addition_embed_type: 'text_time',
-      addition_time_embed_dim: 256,
+      addition_time_embed_dim: contextWidth === EMOJI_WIDTH ? 32 : 256,
       projection_class_embeddings_input_dim: sizes.side('add_embedding.linear_1.weight', 1),
     }),
   };
@@ -145,7 +148,7 @@ function inferDownBlocks(sizes: Sizes): Record<string, unknown> {
 
 /** diffusers' `attention_head_dim` is the number of heads: 4 in emoji-mini, 8 in SD 1.x, one for each 64 channels since. */
 function inferHeads(sizes: Sizes, channels: readonly number[], contextWidth: number): number | number[] {
-  if (contextWidth === 256) return 4;
+  if (contextWidth === EMOJI_WIDTH) return 4;
   if (contextWidth === 768) return 8;
   if ([1024, 1280, 2048].includes(contextWidth)) return channels.map((width) => width / 64);
   throw sizes.refuse(`it reads text features of ${contextWidth} numbers`);

@@ -18,14 +18,14 @@ import { lowRankFactors, mergeLoras } from '#weights/merge-loras.ts';
 import { chooseStorage, quantiseTensors } from '#weights/quantise.ts';
 import { sumBytes } from '#protocol/model.ts';
 import { LAUNCH_ARGUMENTS, findChromium } from '../support/chromium.ts';
-import { buildEmoji, readEmoji } from '../support/emoji-weights.ts';
+import { buildEmoji, EMOJI_INPUTS, readEmoji } from '../support/emoji-weights.ts';
 import { pngOf } from '../support/images.ts';
 import { photo } from '../support/init-engine.ts';
 import { imageInit, maskedInit } from '../support/inits.ts';
 import { textToImage } from '../support/jobs.ts';
 import { loraFeeds, randomLora } from '../support/loras.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../support/node-engine.ts';
-import { openGraph, type Session } from '../support/onnx-session.ts';
+import { openGraph, type Numbers, type Session } from '../support/onnx-session.ts';
 import { pseudoRandom } from '../support/random-weights.ts';
 import { relativeError } from '../support/relative-error.ts';
 import { serveFolder } from '../support/server.ts';
@@ -163,11 +163,10 @@ async function measureMemory(page: Page) {
 }
 
 /** One step of two rows, prompt and negative prompt, at the model's own size. */
-const STEP = {
+const STEP: Readonly<Record<string, Numbers>> = {
+  ...EMOJI_INPUTS.unet,
   sample: { data: pseudoRandom(2 * 16 * 16 * 16), shape: [2, 16, 16, 16] },
-  timestep: { data: Float32Array.of(500), shape: [1] },
-  encoder_hidden_states: { data: pseudoRandom(2 * 77 * 256, 2), shape: [2, 77, 256] },
-} as const;
+};
 
 /** Medians of a step's milliseconds, sessions taking turns so that what slows the machine slows all; and the numbers. */
 async function timeSteps<K extends string>(

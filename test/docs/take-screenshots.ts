@@ -13,12 +13,13 @@ import { serveFolder } from '../support/server.ts';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
 /** Generated in this order; the app shows the last one large. */
-const PROMPTS = [
-  'yellow star, flat design',
-  'green frog, cartoon style',
-  'pink flower, gradient style',
-  'purple octopus, 3d render',
-  'a red apple, 3d render',
+const IMAGES = [
+  { prompt: 'cactus, flat design', seed: 5 },
+  { prompt: 'mushroom, 3d render', seed: 1 },
+  { prompt: 'frog, flat design', seed: 4 },
+  { prompt: 'sunflower, 3d render', seed: 5 },
+  { prompt: 'panda, 3d render', seed: 2 },
+  { prompt: 'red apple, 3d render', seed: 2 },
 ];
 
 await build({ logLevel: 'error' });
@@ -26,18 +27,14 @@ const server = await serveFolder(path.join(ROOT, 'dist'));
 const browser = await chromium.launch({ executablePath: findChromium(), args: [...LAUNCH_ARGUMENTS] });
 const page = await browser.newPage({ colorScheme: 'dark', viewport: { width: 1280, height: 880 } });
 await openApp(page, server.origin);
-for (const prompt of PROMPTS) {
-  const request = { prompt, seed: 7, steps: 20, cfg_scale: 4, width: 256, height: 256 };
-  await call(page, 'sdapi/v1/txt2img', {
-    ...request,
-    sampler_name: 'Euler a',
-    override_settings: { randn_source: 'CPU' },
-  });
+for (const image of IMAGES) {
+  const request = { ...image, steps: 10, cfg_scale: 4, width: 256, height: 256, sampler_name: 'DPM++ 2M' };
+  await call(page, 'sdapi/v1/txt2img', request);
 }
 const prompt = page.getByLabel('Prompt', { exact: true });
-await prompt.fill(PROMPTS.at(-1) ?? '');
+await prompt.fill(IMAGES.at(-1)?.prompt ?? '');
 await prompt.blur();
-await page.getByRole('button', { name: 'View large: a red apple' }).first().waitFor();
+await page.getByRole('button', { name: 'View large: red apple' }).first().waitFor();
 const png = await page.screenshot();
 const webp = await page.evaluate(
   async (bytes) => {

@@ -1,14 +1,9 @@
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
-import { readGeneratedFile } from '#engine/graph/weight-binder.ts';
+import { externalDataOf } from '#engine/models/external-data.ts';
 import { browserBuild } from '#engine/runtime/builds.ts';
 import { chooseBackend, chooseBuild } from '#engine/runtime/device.ts';
-import {
-  openRuntime,
-  type ExternalData,
-  type Runtime,
-  type SessionOptions,
-} from '#engine/runtime/runtime.ts';
+import { openRuntime, type Runtime, type SessionOptions } from '#engine/runtime/runtime.ts';
 import { openSafetensors } from '#weights/safetensors-source.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
@@ -33,7 +28,7 @@ export interface Network {
   config: ConfigJson;
   weights: TensorSource;
   /** The files that hold the weights, as graphs call them. */
-  files: readonly ExternalData[];
+  files: ReadonlyMap<string, Blob>;
 }
 
 async function fetchFixture(path: string): Promise<Blob> {
@@ -53,28 +48,19 @@ export async function openFixture(name: string): Promise<Network> {
   return {
     config: JSON.parse(await (await fetchFixture(`${name}/config.json`)).text()) as ConfigJson,
     weights: await openSafetensors(data, file),
-    files: [{ path: file, data }],
+    files: new Map([[file, data]]),
   };
-}
-
-/** All that a session of a built graph needs besides the graph. */
-async function externalDataOf(graph: BuiltGraph, { weights, files }: Network): Promise<ExternalData[]> {
-  const used = files.filter(({ path }) => graph.files.includes(path));
-  if (!graph.generated) return used;
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  for await (const part of readGeneratedFile(graph.generated, weights)) parts.push(part);
-  return [...used, { path: graph.generated.path, data: new Blob(parts) }];
 }
 
 /** Opens a built graph on a runtime. */
 export async function openGraph(
   runtime: Runtime,
   graph: BuiltGraph,
-  network: Network,
+  { weights, files }: Network,
   options: SessionOptions = {},
 ) {
   return runtime.createSession(graph.model, {
     ...options,
-    externalData: await externalDataOf(graph, network),
+    externalData: await externalDataOf(graph, weights, files),
   });
 }

@@ -17,12 +17,17 @@ export type EmojiNetwork = 'unet' | 'text_encoder' | 'vae_decoder' | 'vae_encode
 const tokens = new Int32Array(77).fill(49407);
 tokens.set([49406, 736, 8088], 0);
 
+/** `time_ids` of the model: original size, crop, target size. */
+const NATIVE_SIZE = [256, 256, 0, 0, 256, 256];
+
 /** What the networks were given for the outputs in test/fixtures/emoji-mini/io.safetensors. */
 export const EMOJI_INPUTS: Readonly<Record<EmojiNetwork, Record<string, Numbers>>> = {
   unet: {
     sample: { data: pseudoRandom(2 * 16 * 8 * 12), shape: [2, 16, 8, 12] },
     timestep: { data: Float32Array.of(321), shape: [1] },
     encoder_hidden_states: { data: pseudoRandom(2 * 77 * 256, 2), shape: [2, 77, 256] },
+    text_embeds: { data: pseudoRandom(2 * 256, 3), shape: [2, 256] },
+    time_ids: { data: Float32Array.from([...NATIVE_SIZE, ...NATIVE_SIZE]), shape: [2, 6] },
   },
   text_encoder: { input_ids: { data: tokens, shape: [1, 77] } },
   vae_decoder: { latent_sample: { data: pseudoRandom(16 * 4 * 3), shape: [1, 16, 4, 3] } },

@@ -18,7 +18,7 @@ export async function openGraphFile(
 ): Promise<Session> {
   const model = new Uint8Array(await (await files.read(path)).arrayBuffer());
   return runtime.createSession(model, {
-    externalData: await externalDataOf(model, path, files),
+    externalData: await readFilesBeside(model, path, files),
     foldWeights: foldsWeights(bytes),
   });
 }
@@ -27,7 +27,7 @@ export async function openGraphFile(
  * The files that a graph's weights are in, under the names the graph has for them.
  * @throws AppError `integrity_failed` for a damaged graph, `model_not_found` for a file that is missing
  */
-async function externalDataOf(model: Uint8Array, path: string, files: PackFiles): Promise<ExternalData[]> {
+async function readFilesBeside(model: Uint8Array, path: string, files: PackFiles): Promise<ExternalData[]> {
   const read = (start: number, end: number) => Promise.resolve(model.subarray(start, end));
   const found = await readOnnxHeader(read, model.length, {
     windowBytes: model.length,

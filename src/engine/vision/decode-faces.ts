@@ -1,4 +1,5 @@
 import { overlap, type Box } from '#imaging/masks/box.ts';
+import { sigmoid } from './sigmoid.ts';
 import type { Point } from './square-view.ts';
 
 /** A face that was found. */
@@ -49,7 +50,7 @@ export function decodeFaces(
   let row = 0;
   for (const { cells, faces } of grids) {
     for (let index = 0; index < cells * cells * faces; index++, row++) {
-      const score = 1 / (1 + Math.exp(-(logits[row] ?? 0)));
+      const score = sigmoid(logits[row] ?? 0);
       if (!(score >= leastScore)) continue;
       const cell = Math.floor(index / faces);
       const anchor = { x: ((cell % cells) + 0.5) / cells, y: (Math.floor(cell / cells) + 0.5) / cells };

@@ -12,6 +12,7 @@ import type { AddOnPack, ConfigFile } from '#protocol/model.ts';
 import { IMAGENET, namedSize, toInput } from './image-network.ts';
 import { readImageProcessor, sizeFor, type ImageProcessor } from './image-processor.ts';
 import { openVisionNetwork } from './open-network.ts';
+import { sigmoid } from './sigmoid.ts';
 
 /** A thing that words name. */
 export interface NamedThing {
@@ -163,11 +164,6 @@ function toBox(
     bottom: (y + down / 2) * height,
   };
 }
-
-function sigmoid(value: number): number {
-  return 1 / (1 + Math.exp(-value));
-}
-
 /** A table of whole numbers. */
 function table(rows: number, columns: number, valueOf: (row: number, column: number) => number): TensorValue {
   const data = BigInt64Array.from({ length: rows * columns }, (_, i) =>

@@ -14,6 +14,8 @@ type Sessions = Readonly<Record<(typeof NETWORKS)[number], InferenceSession>>;
 
 const GUIDANCE = 4;
 const CELLS = [16, 16, 16] as const;
+/** `time_ids`: original size, crop, target size. */
+const NATIVE_SIZE = [256, 256, 0, 0, 256, 256];
 const COUNT = CELLS[0] * CELLS[1] * CELLS[2];
 
 const runtime = browserBuild('wasm').load();
@@ -66,6 +68,7 @@ async function makeImage(name: string, steps: number): Promise<void> {
   tokens.set([49406], 77);
   const encoded = await sessions.text_encoder.run({ input_ids: new ort.Tensor('int32', tokens, [2, 77]) });
   const context = await numbersOf(encoded['last_hidden_state']);
+  const pooled = await numbersOf(encoded['text_embeds']);
   const noise = Float32Array.from({ length: COUNT }, (_, i) => Math.sin(i * 12.9898) * 1.4);
   const sigmas = levels(steps);
   const latents = noise.map((value) => value * (sigmas[0] ?? 1));
@@ -79,6 +82,8 @@ async function makeImage(name: string, steps: number): Promise<void> {
       sample: new ort.Tensor('float32', sample, [2, ...CELLS]),
       timestep: new ort.Tensor('float32', Float32Array.of(999 * (1 - step / steps)), [1]),
       encoder_hidden_states: new ort.Tensor('float32', context, [2, 77, 256]),
+      text_embeds: new ort.Tensor('float32', pooled, [2, 256]),
+      time_ids: new ort.Tensor('float32', [...NATIVE_SIZE, ...NATIVE_SIZE], [2, 6]),
     });
     const predicted = await numbersOf(outputs['out_sample']);
     if (!loops) continue;

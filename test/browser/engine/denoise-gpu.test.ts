@@ -51,7 +51,7 @@ beforeAll(async () => {
     1,
   ]);
   graph.output('out_sample', add(graph, add(graph, conv2d(graph, sample, 'conv', { out: 4 }), text), time));
-  unet = await openGraph(gpu, graph.build(), { config: {}, weights, files: [] });
+  unet = await openGraph(gpu, graph.build(), { config: {}, weights, files: new Map() });
 });
 afterAll(() => gpu.close());
 

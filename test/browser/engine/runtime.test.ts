@@ -15,7 +15,7 @@ function multiplication(factor: number) {
   const graph = new Graph({ name: `times_${factor}`, weights });
   const input = graph.input('x', 'float32', [1, 1, SIDE, SIDE]);
   graph.output('y', conv2d(graph, input, 'conv', { out: 1, kernel: 1, bias: false }));
-  return { graph: graph.build(), network: { config: {}, weights, files: [] } };
+  return { graph: graph.build(), network: { config: {}, weights, files: new Map() } };
 }
 
 function image(seed: number): { type: 'float32'; data: Float32Array; dims: number[] } {

@@ -26,7 +26,7 @@ function merge(...parts: readonly Shapes[]): Shapes {
 }
 
 function network(config: ConfigJson, ...shapes: readonly Shapes[]): Network {
-  return { config, weights: tensorsOf(randomTensors(merge(...shapes))), files: [] };
+  return { config, weights: tensorsOf(randomTensors(merge(...shapes))), files: new Map() };
 }
 
 const WIDTH = 16;

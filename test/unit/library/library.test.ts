@@ -121,6 +121,29 @@ describe('an install', () => {
     expect(states.at(-1)).toMatchObject({ stage: 'installed' });
   });
 
+  it('of a newer version, which the app says there is, brings the files that changed', async () => {
+    await openLibrary().install(pack.id, tell);
+    const bytes = Buffer.from('{"sample_size": 32}\n');
+    await writeFile(path.join(folder, 'tiny', CONFIG), bytes);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const newer: ModelPack = {
+      ...pack,
+      files: pack.files.map((file) =>
+        file.path === CONFIG ? { ...file, sizeBytes: bytes.length, sha256 } : file,
+      ),
+    };
+    expect(await stateOf(newer)).toMatchObject({
+      stage: 'failed',
+      message: 'This app comes with a newer version of it than the one stored here.',
+      receivedBytes: WEIGHT_BYTES,
+    });
+    const before = server.requests.length;
+    await openLibrary(newer).install(pack.id, tell);
+    expect(server.requests.slice(before).map(({ path: asked }) => asked)).toEqual([`/tiny/${CONFIG}`]);
+    expect((await storedBytes(CONFIG))?.equals(bytes)).toBe(true);
+    expect(await stateOf(newer)).toMatchObject({ stage: 'installed' });
+  });
+
   it('goes on at the byte where the connection broke', async () => {
     server.cutOnce(servedWeights, 6 * MEBIBYTE + 7);
     await expect(openLibrary().install(pack.id, tell)).rejects.toMatchObject({

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   buildAutoencoderKlDecoder,
@@ -10,6 +12,8 @@ import { type Component, openCheckpoint } from '#weights/checkpoint.ts';
 import { inferConfig } from '#weights/infer-config.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import names from '../../fixtures/checkpoint-names.json' with { type: 'json' };
+import { readEmoji } from '../../support/emoji-weights.ts';
+import { EMOJI_MINI } from '../../support/node-engine.ts';
 import { clipVisionShapes, ipAdapterShapes, projectionShapes } from '../../support/tiny-image-prompt.ts';
 import { headerOf } from './tensors.ts';
 
@@ -55,6 +59,24 @@ describe('what the published config.json says', () => {
       use_linear_projection: false,
       time_cond_proj_dim: null,
     });
+  });
+
+  test('UNet of the built-in model', async () => {
+    const published = JSON.parse(readFileSync(path.join(EMOJI_MINI, 'unet/config.json'), 'utf8')) as Record<
+      string,
+      unknown
+    >;
+    const inferred = inferConfig('unet', await readEmoji('unet', 'int8'));
+    for (const key of [
+      'in_channels',
+      'block_out_channels',
+      'cross_attention_dim',
+      'attention_head_dim',
+      'addition_embed_type',
+      'addition_time_embed_dim',
+      'projection_class_embeddings_input_dim',
+    ])
+      expect(inferred[key], key).toEqual(published[key]);
   });
 
   test('UNet of SDXL', () => {

@@ -69,8 +69,12 @@ function sizesOf(
 ): { sizes: Required<SizeConditioning>; late?: { from: number; sizes: Required<SizeConditioning> } } {
   const crop = { x: 0, y: 0 };
   // Fooocus' patch is one of SDXL's base model.
-  if (!fooocusSizes || pack.family !== 'sdxl')
-    return { sizes: { original: size, crop, target: size, ...sizeConditioning } };
+  if (!fooocusSizes || pack.family !== 'sdxl') {
+    // A model of one trained size was never told another, so it is not told of others that it is run at.
+    const [trained] = pack.sizing === 'trained' ? pack.trainedSizes : [];
+    const told = trained ? { width: trained[0], height: trained[1] } : size;
+    return { sizes: { original: told, crop, target: told, ...sizeConditioning } };
+  }
   const scale = fooocusSizes[isNegative ? 'negative' : 'positive'];
   const original = { width: Math.trunc(size.width * scale), height: Math.trunc(size.height * scale) };
   const target = { width: roundTo64(size.width), height: roundTo64(size.height) };

@@ -26,7 +26,7 @@ export const apiExamples: readonly ApiExample[] = [
     dialect: 'Fooocus',
     path: '/v1/generation/text-to-image',
     body: {
-      prompt: 'a blue whale on a yellow background, flat style',
+      prompt: 'a dog face on a blue background',
       style_selections: [],
       performance_selection: 'Speed',
       aspect_ratios_selection: '704*704',
@@ -43,7 +43,7 @@ export const apiExamples: readonly ApiExample[] = [
     body: {
       key: 'not-needed-here',
       model_id: 'emoji-mini',
-      prompt: 'a purple rocket, gradient style',
+      prompt: 'a tiger face, cartoon style',
       width: '256',
       height: '256',
       samples: '1',
@@ -58,7 +58,7 @@ export const apiExamples: readonly ApiExample[] = [
     path: '/sdapi/txt2img',
     body: {
       model_id: 'emoji-mini',
-      prompt: 'a green dragon, cartoon style',
+      prompt: 'a panda, 3d render',
       width: 256,
       height: 256,
       samples: 1,
@@ -73,7 +73,7 @@ export const apiExamples: readonly ApiExample[] = [
     path: '/txt2img',
     body: {
       model: 'emoji-mini',
-      prompt: 'a smiling pumpkin, blob emoji',
+      prompt: 'a green frog, flat design',
       negative_prompt: '',
       width: 256,
       height: 256,

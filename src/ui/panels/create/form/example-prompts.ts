@@ -7,8 +7,8 @@ export interface Example {
 
 /** Looked at with the model's own values: the best of five seeds each, of the things it gets right. */
 export const examples: readonly Example[] = [
-  { prompt: 'a red heart, 3d render', seed: '4' },
-  { prompt: 'a green heart, gradient style', seed: '1' },
-  { prompt: 'a smiling pumpkin, blob emoji', seed: '3' },
-  { prompt: 'a pink pig face, cartoon style', seed: '1' },
+  { prompt: 'red apple, 3d render', seed: '2' },
+  { prompt: 'sunflower, 3d render', seed: '5' },
+  { prompt: 'panda, 3d render', seed: '2' },
+  { prompt: 'frog, flat design', seed: '4' },
 ];
