@@ -1,7 +1,7 @@
 import { createSHA256 } from 'hash-wasm';
 import { AppError } from '#protocol/error.ts';
 import type { ModelId, PackFile } from '#protocol/model.ts';
-import type { ModelFiles } from '#storage/model-files.ts';
+import { isPartOf, type ModelFiles } from '#storage/model-files.ts';
 import { openPieceWriter } from './piece-writer.ts';
 
 /** The bytes of a file from somewhere in it to its end. */
@@ -34,15 +34,15 @@ export interface FileTransfer {
  */
 export async function bringFile(transfer: FileTransfer): Promise<string> {
   const { files, model, file, open, signal, onProgress, onVerify } = transfer;
-  let stored = await files.stored(model, file.path);
-  const isSame =
-    stored?.sizeBytes === file.sizeBytes && (file.sha256 === null || stored.sha256 === file.sha256);
-  if (isSame && stored?.verifiedAt != null && stored.sha256 !== null) {
+  const left = await files.stored(model, file.path);
+  const part = left && isPartOf(left, file) ? left : undefined;
+  if (part?.verifiedAt != null && part.sha256 !== null) {
     onProgress(file.sizeBytes);
-    return stored.sha256;
+    return part.sha256;
   }
   const hash = await createSHA256();
-  const earlier = isSame ? await files.received(model, file.path) : undefined;
+  const earlier = part && (await files.received(model, file.path));
+  let stored = part;
   if (stored === undefined || earlier === undefined) stored = await files.begin(model, file);
   else for await (const chunk of earlier.stream()) hash.update(chunk);
   let received = earlier?.size ?? 0;

@@ -2,7 +2,7 @@ import type { Component } from '#weights/checkpoint.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import type { OnPackState } from '#protocol/library-worker.ts';
 import { sumBytes, type AnyPack, type ModelState, type PackFile } from '#protocol/model.ts';
-import type { ModelFiles, StoredFile } from '#storage/model-files.ts';
+import { isPartOf, type ModelFiles, type StoredFile } from '#storage/model-files.ts';
 import type { ImportedPack, ImportedPacks } from '#storage/packs.ts';
 import { bringFile, type OpenBytes } from './bring-file.ts';
 import { storedComponents, type Components } from './offers/finding.ts';
@@ -39,9 +39,7 @@ function isMade({ storage }: Pick<Installable, 'storage'>, { path }: PackFile): 
 /** The part of a file that is stored, if it is a part of the file the pack names. */
 async function storedPart(files: ModelFiles, pack: AnyPack, file: PackFile): Promise<StoredFile | undefined> {
   const stored = await files.stored(pack.id, file.path);
-  const isIt =
-    stored?.sizeBytes === file.sizeBytes && (file.sha256 === null || stored.sha256 === file.sha256);
-  return isIt ? stored : undefined;
+  return stored && isPartOf(stored, file) ? stored : undefined;
 }
 
 /** Bytes of these files that are here. */
@@ -70,16 +68,18 @@ export async function packState(files: ModelFiles, wanted: Installable): Promise
 /** Why a pack of which something is stored cannot be used. */
 async function whatIsMissing(files: ModelFiles, { pack, from, record }: Installable): Promise<string> {
   if (from === 'disk') return `The import is not complete. Drop ${pack.title} here again to go on.`;
-  // Packs that come with the app change with it.
-  const older = await Promise.all(
-    pack.files.map(async (file) => {
-      const whole = (await files.stored(pack.id, file.path))?.verifiedAt != null;
-      return whole && (await storedPart(files, pack, file)) === undefined;
-    }),
-  );
-  return record === null && older.includes(true)
-    ? 'This app comes with a newer version of it than the one stored here.'
-    : 'The download is not complete.';
+  if (record === null && (await isOfOlderVersion(files, pack)))
+    return 'This app comes with a newer version of it than the one stored here.';
+  return 'The download is not complete.';
+}
+
+/** Whether another file than the pack's is stored whole in the place of one: packs that come with the app change with it. */
+async function isOfOlderVersion(files: ModelFiles, pack: AnyPack): Promise<boolean> {
+  for (const file of pack.files) {
+    const stored = await files.stored(pack.id, file.path);
+    if (stored?.verifiedAt != null && !isPartOf(stored, file)) return true;
+  }
+  return false;
 }
 
 /** What to do about a file that cannot be fetched by the pack itself. */

@@ -23,6 +23,11 @@ export interface StoredFile {
   verifiedAt: number | null;
 }
 
+/** Whether what is stored is a part, or the whole, of the file that a pack names. */
+export function isPartOf(stored: StoredFile, { sizeBytes, sha256 }: PackFile): boolean {
+  return stored.sizeBytes === sizeBytes && (sha256 === null || stored.sha256 === sha256);
+}
+
 const fileKey = (model: ModelId, path: string) => `${model}/${path}`;
 const pieceKey = (model: ModelId, path: string, index: number) => `${model}/${path}#${String(index)}`;
 

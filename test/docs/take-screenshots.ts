@@ -34,6 +34,8 @@ for (const image of IMAGES) {
 const prompt = page.getByLabel('Prompt', { exact: true });
 await prompt.fill(IMAGES.at(-1)?.prompt ?? '');
 await prompt.blur();
+// The prompt's tokens are counted.
+await page.getByText(/^[1-9]\d*\/75$/).waitFor();
 await page.getByRole('button', { name: 'View large: red apple' }).first().waitFor();
 const png = await page.screenshot();
 const webp = await page.evaluate(

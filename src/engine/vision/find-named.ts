@@ -164,6 +164,7 @@ function toBox(
     bottom: (y + down / 2) * height,
   };
 }
+
 /** A table of whole numbers. */
 function table(rows: number, columns: number, valueOf: (row: number, column: number) => number): TensorValue {
   const data = BigInt64Array.from({ length: rows * columns }, (_, i) =>
