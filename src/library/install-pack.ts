@@ -51,35 +51,35 @@ async function receivedBytes(files: ModelFiles, pack: AnyPack, wanted: readonly 
 /** A pack's status, from what is stored. */
 export async function packState(files: ModelFiles, wanted: Installable): Promise<ModelState> {
   const { pack, record } = wanted;
-  const stored = await Promise.all(pack.files.map((file) => storedPart(files, pack, file)));
-  const sealed = stored.map((file) => file?.verifiedAt ?? null);
+  const whole = await Promise.all(
+    pack.files.map(async (file) => {
+      const stored = await files.stored(pack.id, file.path);
+      return stored?.verifiedAt == null ? null : { at: stored.verifiedAt, isOwn: isPartOf(stored, file) };
+    }),
+  );
+  const sealed = whole.map((file) => (file?.isOwn ? file.at : null));
   if (sealed.every((at) => at !== null)) return { stage: 'installed', installedAt: Math.max(...sealed) };
   const all = [...wanted.sources, ...pack.files];
   const received = await receivedBytes(files, pack, all);
   if (received === 0 && record === null) return { stage: 'absent' };
   return {
     stage: 'failed',
-    message: await whatIsMissing(files, wanted),
+    message: whatIsMissing(
+      wanted,
+      whole.some((file) => file?.isOwn === false),
+    ),
     receivedBytes: received,
     totalBytes: sumBytes(all),
   };
 }
 
-/** Why a pack of which something is stored cannot be used. */
-async function whatIsMissing(files: ModelFiles, { pack, from, record }: Installable): Promise<string> {
+/** Why a pack of which something is stored cannot be used. @param hasOthers whether other files are stored in place of its own */
+function whatIsMissing({ pack, from, record }: Installable, hasOthers: boolean): string {
   if (from === 'disk') return `The import is not complete. Drop ${pack.title} here again to go on.`;
-  if (record === null && (await isOfOlderVersion(files, pack)))
+  // Packs that come with the app change with it.
+  if (record === null && hasOthers)
     return 'This app comes with a newer version of it than the one stored here.';
   return 'The download is not complete.';
-}
-
-/** Whether another file than the pack's is stored whole in the place of one: packs that come with the app change with it. */
-async function isOfOlderVersion(files: ModelFiles, pack: AnyPack): Promise<boolean> {
-  for (const file of pack.files) {
-    const stored = await files.stored(pack.id, file.path);
-    if (stored?.verifiedAt != null && !isPartOf(stored, file)) return true;
-  }
-  return false;
 }
 
 /** What to do about a file that cannot be fetched by the pack itself. */

@@ -1,4 +1,5 @@
 import { AppError } from '#protocol/error.ts';
+import { families } from '#protocol/families.ts';
 import type { Component } from './checkpoint.ts';
 import type { TensorSource } from './tensor-source.ts';
 
@@ -114,7 +115,7 @@ const firstQuery = (path: string, layer = 0) =>
   `${path}.attentions.0.transformer_blocks.${layer}.attn1.to_q.weight`;
 
 /** Of emoji-mini's text, which tells its UNet from those of Stable Diffusion. */
-const EMOJI_WIDTH = 256;
+const { textWidth: EMOJI_WIDTH } = families['emoji-mini'];
 
 /** What UNets and ControlNets have in common. */
 function inferDownBlocks(sizes: Sizes): Record<string, unknown> {

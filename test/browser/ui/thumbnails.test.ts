@@ -1,17 +1,16 @@
 import { expect, test } from 'vitest';
 import { thumbnail } from '#ui/controls/thumbnails.ts';
+import { pngOf } from '../../support/images.ts';
 
-async function imageOf(id: string, width: number, height: number) {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('2d');
-  if (!context) throw new Error('There is no canvas.');
-  context.fillStyle = 'rgb(200 40 60)';
-  context.fillRect(0, 0, width, height);
-  return { id, blob: await canvas.convertToBlob({ type: 'image/png' }), width, height };
-}
+const imageOf = (id: string, width: number, height: number) => ({
+  id,
+  blob: pngOf(width, height, () => [200, 40, 60]),
+  width,
+  height,
+});
 
 /** The pixels of the file that an `<img>` is given. */
-async function shownSize(image: Awaited<ReturnType<typeof imageOf>>): Promise<[number, number]> {
+async function shownSize(image: ReturnType<typeof imageOf>): Promise<[number, number]> {
   const element = document.createElement('img');
   const gone = thumbnail(image)(element);
   await expect.poll(() => element.naturalWidth).toBeGreaterThan(0);
@@ -21,9 +20,9 @@ async function shownSize(image: Awaited<ReturnType<typeof imageOf>>): Promise<[n
 }
 
 test('of a large image a small copy is shown, which is made once; any other as it is', async () => {
-  const large = await imageOf('large', 1600, 1200);
+  const large = imageOf('large', 1600, 1200);
   expect(await shownSize(large)).toEqual([512, 384]);
   // Its file is not decoded again: what stands in its place is not an image.
   expect(await shownSize({ ...large, blob: new Blob(['gone']) })).toEqual([512, 384]);
-  expect(await shownSize(await imageOf('small', 640, 480))).toEqual([640, 480]);
+  expect(await shownSize(imageOf('small', 640, 480))).toEqual([640, 480]);
 });

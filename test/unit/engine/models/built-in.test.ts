@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEngine } from '#engine/engine.ts';
-import type { Runtime, TensorValue } from '#engine/runtime/runtime.ts';
+import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
 import { packs } from '#library/packs/index.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
 import type { GenerateJob } from '#protocol/job.ts';
@@ -24,6 +24,7 @@ import {
   runToEnd,
   type FilledPack,
 } from '../../../support/tiny-packs.ts';
+import { watchRuns } from '../../../support/watch-runs.ts';
 
 /* The built-in model is an ordinary one: what changes others changes it. */
 
@@ -86,23 +87,12 @@ const numbersOf = (tensor: TensorValue | undefined) =>
 
 test('its UNet is given the pooled prompts, and the size it was trained for whatever it runs at', async () => {
   const given: Readonly<Record<string, TensorValue>>[] = [];
-  const watch = (runtime: Runtime): Runtime => ({
-    ...runtime,
-    async createSession(graph, options) {
-      const session = await runtime.createSession(graph, options);
-      if (!session.inputNames.includes('time_ids')) return session;
-      return {
-        ...session,
-        run(inputs) {
-          given.push(inputs);
-          return session.run(inputs);
-        },
-      };
-    },
-  });
+  const keep = (_: Session, inputs: Readonly<Record<string, TensorValue>>) => {
+    if ('time_ids' in inputs) given.push(inputs);
+  };
   const { pack, files } = model;
   const watched = createEngine(
-    async () => watch(await openNodeRuntime()),
+    async () => watchRuns(await openNodeRuntime(), keep),
     () => (file) => Promise.resolve(files[file]),
   );
   const job = { prompt: 'red apple', negativePrompt: 'green', seeds: [5n], steps: 1 };

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodePng } from '#codecs/png.ts';
 import { createEngine } from '#engine/engine.ts';
-import type { Runtime } from '#engine/runtime/runtime.ts';
 import { previewByMap } from '#engine/stages/denoise/preview.ts';
 import { packs } from '#library/packs/index.ts';
 import type { EngineWorker } from '#protocol/engine-worker.ts';
@@ -17,6 +16,7 @@ import { textToImage } from '../../../support/jobs.ts';
 import { EMOJI_MINI, openNodeRuntime, readFrom } from '../../../support/node-engine.ts';
 import { openGraph, type Session } from '../../../support/onnx-session.ts';
 import { includedPacks } from '../../../support/vision-engine.ts';
+import { watchRuns } from '../../../support/watch-runs.ts';
 
 /** Levels of 255 that a preview's mean colours may be off. */
 const TOLERANCE = 8;
@@ -70,28 +70,11 @@ describe('previews of a running job', () => {
   const runs: string[] = [];
   beforeAll(() => {
     engine = createEngine(
-      async () => watched(await openNodeRuntime()),
+      async () => watchRuns(await openNodeRuntime(), ({ inputNames }) => runs.push(inputNames[0] ?? '')),
       ({ id }) => readFrom(path.join(EMOJI_MINI, '..', id)),
     );
   });
   afterAll(() => engine.unload());
-
-  function watched(runtime: Runtime): Runtime {
-    return {
-      ...runtime,
-      runMilliseconds: runtime.runMilliseconds,
-      async createSession(...made) {
-        const session = await runtime.createSession(...made);
-        return {
-          ...session,
-          run(inputs) {
-            runs.push(session.inputNames[0] ?? '');
-            return session.run(inputs);
-          },
-        };
-      },
-    };
-  }
 
   const base = textToImage({ prompt: 'red apple', seeds: [5n], steps: 20 });
 

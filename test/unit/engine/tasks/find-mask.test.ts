@@ -14,6 +14,7 @@ import {
 } from '../../../support/tiny-finders.ts';
 import { groundingDinoPack, owlVitPack, tinyBoxSamDecoder } from '../../../support/tiny-word-finders.ts';
 import { includedPacks, runForMap, visionEngine } from '../../../support/vision-engine.ts';
+import { watchRuns } from '../../../support/watch-runs.ts';
 
 const boxSam = networkPack('finder', 'box-sam', 'sam', {
   'vision_encoder.onnx': tinySamEncoder(),
@@ -118,17 +119,11 @@ describe('a mask of what is found', () => {
 
   it('looks at an image once, however many points of it are asked for', async () => {
     const encoded: string[] = [];
-    const own = visionEngine([samPack()], (runtime) => ({
-      ...runtime,
-      async createSession(...how) {
-        const session = await runtime.createSession(...how);
-        const run: typeof session.run = (inputs) => {
-          if ('pixel_values' in inputs) encoded.push(session.inputNames.join());
-          return session.run(inputs);
-        };
-        return { ...session, run };
-      },
-    }));
+    const own = visionEngine([samPack()], (runtime) =>
+      watchRuns(runtime, (session, inputs) => {
+        if ('pixel_values' in inputs) encoded.push(session.inputNames.join());
+      }),
+    );
     const sam = samPack().pack;
     const click = (image: Blob, x: number) =>
       runForMap(own, [sam], {

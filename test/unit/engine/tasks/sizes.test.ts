@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { createEngine } from '#engine/engine.ts';
-import type { Runtime } from '#engine/runtime/runtime.ts';
+import type { Session, TensorValue } from '#engine/runtime/runtime.ts';
 import type { ConfigFile, ModelPack } from '#protocol/model.ts';
 import { compare } from '../../../parity/images/diffusers-pipelines.ts';
 import { openReferences } from '../../../parity/images/image-kind.ts';
@@ -12,6 +12,7 @@ import { clipConfig, tinyClip } from '../../../support/tiny-clip.ts';
 import { tinyCheckpoint } from '../../../support/tiny-checkpoint.ts';
 import { tinyModel } from '../../../support/tiny-control.ts';
 import { fileOf, modelPack, type FilledPack } from '../../../support/tiny-packs.ts';
+import { watchRuns } from '../../../support/watch-runs.ts';
 import { families } from '#protocol/families.ts';
 
 const FIXTURES = path.resolve(import.meta.dirname, '../../../fixtures');
@@ -61,22 +62,11 @@ async function tinySdxl(): Promise<FilledPack<ModelPack>> {
 /** Runs a step at each size, and says which latents the UNet was given and what came of it. */
 async function runAt({ pack, files }: FilledPack<ModelPack>, sizes: readonly (readonly [number, number])[]) {
   const latents: (readonly number[])[] = [];
-  const watch = (runtime: Runtime): Runtime => ({
-    ...runtime,
-    async createSession(model, options) {
-      const session = await runtime.createSession(model, options);
-      if (!session.inputNames.includes('encoder_hidden_states')) return session;
-      return {
-        ...session,
-        run(inputs) {
-          latents.push(inputs['sample']?.dims.slice(2) ?? []);
-          return session.run(inputs);
-        },
-      };
-    },
-  });
+  const keep = (_: Session, inputs: Readonly<Record<string, TensorValue>>) => {
+    if ('encoder_hidden_states' in inputs) latents.push(inputs['sample']?.dims.slice(2) ?? []);
+  };
   const engine = createEngine(
-    async () => watch(await openNodeRuntime()),
+    async () => watchRuns(await openNodeRuntime(), keep),
     () => (file) => Promise.resolve(files[file]),
   );
   const texts: string[] = [];
