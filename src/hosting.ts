@@ -1,11 +1,10 @@
-import { wrap } from 'comlink';
 import { createEngineHost } from '#host/host.ts';
 import { standForHost, type Candidacy } from '#host/hosting.ts';
+import { createLibraryProcess } from '#host/library-process.ts';
 import type { ClaimPages, JobEnded } from '#protocol/connect.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import type { JobRecord } from '#protocol/job.ts';
-import type { LibraryWorker } from '#protocol/library-worker.ts';
 import { openImageMarks } from '#storage/image-marks.ts';
 import { openImages } from '#storage/images.ts';
 import { openJobs } from '#storage/jobs.ts';
@@ -45,11 +44,12 @@ export function hostEngine(): Candidacy {
   return standForHost(async (hostId) => {
     const jobs = openJobs();
     const images = openImages();
-    const library = wrap<LibraryWorker>(
-      new Worker(new URL('./library/library.worker.ts', import.meta.url), {
-        type: 'module',
-        name: 'library',
-      }),
+    const library = createLibraryProcess(
+      () =>
+        new Worker(new URL('./library/library.worker.ts', import.meta.url), {
+          type: 'module',
+          name: 'library',
+        }),
     );
     await moveOldRecords(openOldRecords(), jobs, images);
     return createEngineHost({

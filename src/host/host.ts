@@ -1,11 +1,10 @@
-import { proxy, type Remote } from 'comlink';
+import { proxy } from 'comlink';
 import type { BackendInfo, EngineHost, HostEvent, StopWatching } from '#protocol/engine-host.ts';
 import { speedSetting } from '#protocol/device-speed.ts';
 import type { BackendChoice } from '#protocol/engine-worker.ts';
 import { AppError, toAppError } from '#protocol/error.ts';
 import { imageIdOf, type JobId, type JobRecord } from '#protocol/job.ts';
 import { BIN_MS } from '#protocol/gallery.ts';
-import type { LibraryWorker } from '#protocol/library-worker.ts';
 import type { ModelId } from '#protocol/model.ts';
 import type { Settings } from '#protocol/settings.ts';
 import { traced } from '#protocol/trace.ts';
@@ -23,6 +22,7 @@ import { createLocalBackend } from './backends/local.ts';
 import { createEngineProcess, type EngineThread } from './engine-process.ts';
 import { createFinishedImages } from './finished-images.ts';
 import { createJobQueue } from './job-queue.ts';
+import type { LibraryCalls } from './library-process.ts';
 import { createPacks } from './packs.ts';
 
 /** Settings of the app itself; everything else under a dialect's own option names. */
@@ -36,7 +36,7 @@ export interface HostParts {
   hostId: string;
   startEngineWorker: () => EngineThread;
   startHordeWorker: () => EngineThread;
-  library: Remote<LibraryWorker>;
+  library: LibraryCalls;
   jobs: Jobs;
   images: Images;
   imageMarks: ImageMarks;

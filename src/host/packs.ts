@@ -1,9 +1,9 @@
-import { proxy, type Remote } from 'comlink';
+import { proxy } from 'comlink';
 import type { BackendInfo, HostEvent } from '#protocol/engine-host.ts';
 import { AppError } from '#protocol/error.ts';
 import { traced } from '#protocol/trace.ts';
 import type { ImportChoice, ImportSource } from '#protocol/import.ts';
-import type { LibraryWorker, OnPackState } from '#protocol/library-worker.ts';
+import type { OnPackState } from '#protocol/library-worker.ts';
 import {
   isIncluded,
   packHash,
@@ -15,6 +15,7 @@ import {
   type ModelPack,
   type ModelState,
 } from '#protocol/model.ts';
+import type { LibraryCalls } from './library-process.ts';
 
 interface Known {
   pack: AnyPack;
@@ -27,7 +28,7 @@ interface Known {
  * @param chosenModel the id the user selected, which may name a model that is gone
  */
 export async function createPacks(
-  library: Remote<LibraryWorker>,
+  library: LibraryCalls,
   chosenModel: () => unknown,
   emit: (event: HostEvent) => void,
 ) {

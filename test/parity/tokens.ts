@@ -41,7 +41,10 @@ export function tokenizerFolder(folder: string): string {
 async function openTokenizer(folder: string): Promise<ClipTokenizer> {
   const files = tokenizerFolder(folder);
   const vocabulary = JSON.parse(await readFile(join(files, 'vocab.json'), 'utf8')) as Record<string, number>;
-  return createClipTokenizer(vocabulary, await readFile(join(files, 'merges.txt'), 'utf8'));
+  return createClipTokenizer(
+    new Map(Object.entries(vocabulary)),
+    await readFile(join(files, 'merges.txt'), 'utf8'),
+  );
 }
 
 function countDifferences(actual: readonly number[], expected: readonly number[]): number {

@@ -5,5 +5,6 @@ import { createClipTokenizer, type ClipTokenizer } from '#engine/tokenizers/clip
 export function loadClipTokenizer(): ClipTokenizer {
   const read = (file: string) =>
     readFileSync(new URL(`../fixtures/clip-tokenizer/${file}`, import.meta.url), 'utf8');
-  return createClipTokenizer(JSON.parse(read('vocab.json')) as Record<string, number>, read('merges.txt'));
+  const vocabulary = JSON.parse(read('vocab.json')) as Record<string, number>;
+  return createClipTokenizer(new Map(Object.entries(vocabulary)), read('merges.txt'));
 }

@@ -1,4 +1,9 @@
-import { clipVocabulary, createClipTokenizer, type ClipTokenizer } from '#engine/tokenizers/clip.ts';
+import {
+  clipVocabulary,
+  createClipTokenizer,
+  type ClipTokenizer,
+  type Vocabulary,
+} from '#engine/tokenizers/clip.ts';
 import { families } from '#protocol/families.ts';
 import type { ConfigFile, ModelFamily } from '#protocol/model.ts';
 import type { PackFiles } from './pack-files.ts';
@@ -27,16 +32,16 @@ export async function openTokenizer(files: PackFiles, family: ModelFamily): Prom
     : buildOnce(merges, padToken);
   return {
     tokenizer,
-    padIds: paddings.map((padding) => vocabulary[padding] ?? tokenizer.padId),
+    padIds: paddings.map((padding) => vocabulary.get(padding) ?? tokenizer.padId),
   };
 }
 
 interface Built {
   tokenizer: ClipTokenizer;
-  vocabulary: Readonly<Record<string, number>>;
+  vocabulary: Vocabulary;
 }
 
-function build(merges: string, padToken: string | undefined, vocabulary: Built['vocabulary']): Built {
+function build(merges: string, padToken: string | undefined, vocabulary: Vocabulary): Built {
   const options = padToken === undefined ? {} : { padToken };
   return { vocabulary, tokenizer: createClipTokenizer(vocabulary, merges, options) };
 }
@@ -44,7 +49,7 @@ function build(merges: string, padToken: string | undefined, vocabulary: Built['
 /** The last one whose vocabulary follows from its merges, and what it was built from. */
 let last: { merges: string; padToken: string | undefined; built: Built } | null = null;
 
-/** Most models have the same words, which are counted while they are typed as well; to build a tokenizer takes half a second. */
+/** Most models have the same words, which are counted while they are typed as well. */
 function buildOnce(merges: string, padToken: string | undefined): Built {
   if (last?.merges !== merges || last.padToken !== padToken)
     last = { merges, padToken, built: build(merges, padToken, clipVocabulary(merges)) };
@@ -52,8 +57,8 @@ function buildOnce(merges: string, padToken: string | undefined): Built {
 }
 
 /** The entries of a `vocab.json` that are token ids. */
-function numbersOf(stored: ConfigFile): Built['vocabulary'] {
-  return Object.fromEntries(
+function numbersOf(stored: ConfigFile): Vocabulary {
+  return new Map(
     Object.entries(stored).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
   );
 }

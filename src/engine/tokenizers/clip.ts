@@ -1,4 +1,3 @@
-import { Tokenizer } from '@huggingface/tokenizers';
 import { AppError } from '#protocol/error.ts';
 
 /** Tokens of one run of a CLIP text encoder: start, {@link CHUNK_CONTENT}, end. */
@@ -8,6 +7,9 @@ export const CHUNK_CONTENT = CHUNK_LENGTH - 2;
 
 const START = '<|startoftext|>';
 const END = '<|endoftext|>';
+
+/** What ends the last token of a word. */
+const WORD_END = '</w>';
 
 /** Text to token ids, and the ids that frame them. */
 export interface ClipTokenizer {
@@ -30,9 +32,18 @@ export interface ClipTokenizerOptions {
 }
 
 /** What Oniguruma, the regular expressions of the reference, calls white space: JavaScript's differs. */
-const WHITE_SPACE = '[\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+';
+const WHITE_SPACE = /[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/gu;
 
-const WORDS = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^ \\p{L}\\p{N}]+";
+/** Special tokens as they are written; the reference looks for them before it does anything else. */
+const SPECIAL = /(<\|startoftext\|>|<\|endoftext\|>)/u;
+
+const WORDS = /'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^ \p{L}\p{N}]+/gu;
+
+/** Special tokens in capitals are plain text, but the reference still cuts around them before it looks for words. */
+const PARTS = new RegExp(`${SPECIAL.source}|${WORDS.source}`, 'gu');
+
+/** Tokens and their ids. */
+export type Vocabulary = ReadonlyMap<string, number>;
 
 /**
  * The CLIP tokenizer of a repository that ships `vocab.json` and `merges.txt`. Ids are those of
@@ -44,79 +55,95 @@ const WORDS = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^ \\p{L}\\p{N}]+";
  * @throws AppError `integrity_failed` when the vocabulary is not CLIP's
  */
 export function createClipTokenizer(
-  vocabulary: Readonly<Record<string, number>>,
+  vocabulary: Vocabulary,
   merges: string,
   options: ClipTokenizerOptions = {},
 ): ClipTokenizer {
   const idOf = (token: string): number => {
-    const id = Object.hasOwn(vocabulary, token) ? vocabulary[token] : undefined;
-    if (id === undefined) {
-      throw new AppError(
-        'integrity_failed',
-        `This is not the vocabulary of a CLIP tokenizer: "${token}" is missing.`,
-        {
-          detail: { token },
-        },
-      );
-    }
-    return id;
+    const id = vocabulary.get(token);
+    if (id !== undefined) return id;
+    throw new AppError(
+      'integrity_failed',
+      `This is not the vocabulary of a CLIP tokenizer: "${token}" is missing.`,
+      { detail: { token } },
+    );
   };
   const startId = idOf(START);
   const endId = idOf(END);
   const padId = options.padToken === undefined ? endId : idOf(options.padToken);
-  const commaId = idOf(',</w>');
-
-  const split = (pattern: string) => ({
-    type: 'Split',
-    pattern: { Regex: pattern },
-    behavior: 'Removed',
-    invert: true,
-  });
-  const special = (content: string, id: number) => ({ id, content, special: true, normalized: false });
-  const tokenizer = new Tokenizer(
-    {
-      added_tokens: [special(START, startId), special(END, endId)],
-      normalizer: {
-        type: 'Sequence',
-        normalizers: [
-          { type: 'NFC' },
-          { type: 'Replace', pattern: { Regex: WHITE_SPACE }, content: ' ' },
-          // The reference lowers letter by letter; JavaScript would write a final sigma at the end of a word.
-          { type: 'Replace', pattern: { String: 'Σ' }, content: 'σ' },
-          { type: 'Lowercase' },
-        ],
-      },
-      pre_tokenizer: {
-        type: 'Sequence',
-        pretokenizers: [
-          // Special tokens in capitals are plain text, but the reference still cuts around them before it splits them.
-          split(`<\\|startoftext\\|>|<\\|endoftext\\|>|${WORDS}`),
-          split(WORDS),
-          { type: 'ByteLevel', add_prefix_space: false, use_regex: false },
-        ],
-      },
-      model: {
-        type: 'BPE',
-        vocab: vocabulary,
-        merges: parseMerges(merges),
-        unk_token: END,
-        end_of_word_suffix: '</w>',
-      },
-      post_processor: null,
-      decoder: { type: 'ByteLevel', add_prefix_space: false },
-    },
-    {},
-  );
+  const commaId = idOf(`,${WORD_END}`);
+  const ranks = new Map(parseMerges(merges).map((pair, rank) => [pair, rank]));
+  /** Made when it is first needed. */
+  let tokens: ReadonlyMap<number, string> | null = null;
 
   return {
     startId,
     endId,
     padId,
     commaId,
-    encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
-    decode: (ids) =>
-      ids.length === 0 ? '' : tokenizer.decode([...ids], { clean_up_tokenization_spaces: false }).trim(),
+    encode: (text) =>
+      text.split(SPECIAL).flatMap((part) => {
+        if (part === START) return startId;
+        if (part === END) return endId;
+        return wordsOf(part).flatMap((word) =>
+          mergePairs(word, ranks).map((token) => vocabulary.get(token) ?? endId),
+        );
+      }),
+    decode(ids) {
+      tokens ??= new Map([...vocabulary].map(([token, id]) => [id, token]));
+      const known = tokens;
+      return textOf(ids.map((id) => known.get(id) ?? ''));
+    },
   };
+}
+
+/** The words of a text without special tokens. */
+function wordsOf(text: string): string[] {
+  const plain = text
+    .normalize('NFC')
+    .replace(WHITE_SPACE, ' ')
+    // The reference lowers letter by letter; JavaScript would write a final sigma at the end of a word.
+    .replaceAll('Σ', 'σ')
+    .toLowerCase();
+  return (plain.match(PARTS) ?? []).flatMap((part) => part.match(WORDS) ?? []);
+}
+
+/**
+ * Byte pair encoding: of all neighbours in a word, those that stand first in the merges become one, until none stands in them.
+ * @param ranks of two tokens with a blank between
+ */
+function mergePairs(word: string, ranks: ReadonlyMap<string, number>): string[] {
+  const pieces = Array.from(new TextEncoder().encode(word), (byte) => SIGNS[byte] ?? '');
+  pieces.push(`${pieces.pop() ?? ''}${WORD_END}`);
+  const rankAt = (index: number) =>
+    ranks.get(`${pieces[index] ?? ''} ${pieces[index + 1] ?? ''}`) ?? Infinity;
+  // A text without blanks, as in Chinese, is one long word: only what a merge changes is looked up again.
+  const found = pieces.map((_, index) => rankAt(index));
+  for (;;) {
+    let best = 0;
+    let lowest = Infinity;
+    for (let index = 0; index < found.length; index++) {
+      const rank = found[index] ?? Infinity;
+      if (rank >= lowest) continue;
+      best = index;
+      lowest = rank;
+    }
+    if (lowest === Infinity) return pieces;
+    pieces.splice(best, 2, `${pieces[best] ?? ''}${pieces[best + 1] ?? ''}`);
+    found.splice(best, 1);
+    found[best] = rankAt(best);
+    if (best > 0) found[best - 1] = rankAt(best - 1);
+  }
+}
+
+/** The text of tokens, with a blank after each word. */
+function textOf(tokens: readonly string[]): string {
+  const spaced = tokens.map((token) => {
+    if (token.endsWith(WORD_END)) return `${token.slice(0, -WORD_END.length)} `;
+    return token === START || token === END ? `${token} ` : token;
+  });
+  const bytes = Array.from(spaced.join(''), (sign) => BYTES.get(sign) ?? 0);
+  return new TextDecoder().decode(new Uint8Array(bytes)).trim();
 }
 
 /**
@@ -125,30 +152,42 @@ export function createClipTokenizer(
  *
  * @param merges text of `merges.txt`
  */
-export function clipVocabulary(merges: string): Readonly<Record<string, number>> {
-  const bytes = Array.from({ length: 256 }, (_, byte) => byte);
-  const isPrintable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
+export function clipVocabulary(merges: string): Vocabulary {
   const signs = [
-    ...bytes.filter(isPrintable).map((byte) => String.fromCharCode(byte)),
-    ...bytes.filter((byte) => !isPrintable(byte)).map((_, index) => String.fromCharCode(256 + index)),
+    ...SIGNS.filter((_, byte) => isPrintable(byte)),
+    ...SIGNS.filter((_, byte) => !isPrintable(byte)),
   ];
   const tokens = [
     ...signs,
-    ...signs.map((sign) => `${sign}</w>`),
-    ...parseMerges(merges).map((pair) => pair.join('')),
+    ...signs.map((sign) => `${sign}${WORD_END}`),
+    ...parseMerges(merges).map((pair) => pair.replace(' ', '')),
     START,
     END,
   ];
-  return Object.fromEntries(tokens.map((token, id) => [token, id]));
+  return new Map(tokens.map((token, id) => [token, id]));
 }
 
-/** The pairs of `merges.txt`, best first, without its version line. */
-function parseMerges(text: string): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (const line of text.split('\n')) {
-    const blank = line.indexOf(' ');
-    if (blank > 0 && !line.startsWith('#version'))
-      pairs.push([line.slice(0, blank), line.slice(blank + 1).trimEnd()]);
-  }
-  return pairs;
+/** Pairs of tokens in `merges.txt` with a blank between, best first, without its version line. */
+function parseMerges(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter((line) => line.indexOf(' ') > 0 && !line.startsWith('#version'));
 }
+
+/** Whether a byte is its own sign. */
+function isPrintable(byte: number): boolean {
+  return (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
+}
+
+/** The signs that stand for bytes in tokens: those that cannot be printed have letters beyond them. */
+const SIGNS: readonly string[] = (() => {
+  let others = 256;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPrintable(byte) ? byte : others++));
+})();
+
+/** And back; blanks between words have no sign. */
+const BYTES: ReadonlyMap<string, number> = new Map([
+  ...SIGNS.map((sign, byte) => [sign, byte] as const),
+  [' ', 32],
+]);

@@ -43,6 +43,17 @@ describe('createClipTokenizer', () => {
     expect(tokenizer.decode([])).toBe('');
   });
 
+  it('gives special tokens back, as written ones', () => {
+    const text = 'a < / w > b <|endoftext|> é 日本';
+    expect(tokenizer.decode(tokenizer.encode(text))).toBe('a < / w > b <|endoftext|> é 日本');
+  });
+
+  it('reads a long word without blanks, as a Chinese text is', () => {
+    const text = '红色苹果在桌子上'.repeat(400);
+    const ids = tokenizer.encode(text);
+    expect(tokenizer.decode(ids)).toBe(text);
+  });
+
   it('takes any text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
@@ -52,12 +63,14 @@ describe('createClipTokenizer', () => {
   });
 
   it('refuses another vocabulary', () => {
-    expect(() => createClipTokenizer({ hello: 0 }, '')).toThrow(/not the vocabulary of a CLIP tokenizer/);
+    expect(() => createClipTokenizer(new Map([['hello', 0]]), '')).toThrow(
+      /not the vocabulary of a CLIP tokenizer/,
+    );
   });
 });
 
 it('the vocabulary that follows from the merges is the one that is published beside them', () => {
   const read = (file: string) =>
     readFileSync(new URL(`../../../fixtures/clip-tokenizer/${file}`, import.meta.url), 'utf8');
-  expect(clipVocabulary(read('merges.txt'))).toEqual(JSON.parse(read('vocab.json')));
+  expect(Object.fromEntries(clipVocabulary(read('merges.txt')))).toEqual(JSON.parse(read('vocab.json')));
 });

@@ -1,0 +1,59 @@
+import { releaseProxy, wrap, type Endpoint, type Remote } from 'comlink';
+import type { LibraryWorker } from '#protocol/library-worker.ts';
+
+/** The parts of Worker that are used. */
+export type LibraryThread = Endpoint & Pick<Worker, 'terminate'>;
+
+/** The library as the host calls it. */
+export type LibraryCalls = {
+  [Name in keyof LibraryWorker]: (
+    ...values: Parameters<LibraryWorker[Name]>
+  ) => Promise<Awaited<ReturnType<LibraryWorker[Name]>>>;
+};
+
+/**
+ * The library's worker, started when something is asked of it and ended when nothing has been for a while: browsers do not
+ * collect what a download leaves in the memory of a worker that does nothing any more (of the built-in model 100 MB).
+ * @param idleMs how long it is kept after its last answer
+ */
+export function createLibraryProcess(startWorker: () => LibraryThread, idleMs = 3000): LibraryCalls {
+  let current: { worker: LibraryThread; library: Remote<LibraryWorker> } | null = null;
+  let running = 0;
+  let idle: ReturnType<typeof setTimeout> | undefined;
+
+  function open(): Remote<LibraryWorker> {
+    if (current) return current.library;
+    const worker = startWorker();
+    current = { worker, library: wrap<LibraryWorker>(worker) };
+    return current.library;
+  }
+
+  function end(): void {
+    current?.library[releaseProxy]();
+    current?.worker.terminate();
+    current = null;
+  }
+
+  async function ask<T>(call: (library: Remote<LibraryWorker>) => Promise<T>): Promise<T> {
+    clearTimeout(idle);
+    running++;
+    try {
+      return await call(open());
+    } finally {
+      running--;
+      if (running === 0) idle = setTimeout(end, idleMs);
+    }
+  }
+
+  return {
+    list: () => ask((library) => library.list()),
+    install: (id, onState) => ask((library) => library.install(id, onState)),
+    // Without a worker there is no install to stop.
+    cancel: async (id) => current?.library.cancel(id),
+    remove: (id) => ask((library) => library.remove(id)),
+    inspect: (source, device) => ask((library) => library.inspect(source, device)),
+    importPack: (source, choice, device, onState) =>
+      ask((library) => library.importPack(source, choice, device, onState)),
+    catalogue: () => ask((library) => library.catalogue()),
+  };
+}
