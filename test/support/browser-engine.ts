@@ -1,6 +1,7 @@
 import type { ConfigJson } from '#engine/architectures/config.ts';
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import { externalDataOf } from '#engine/models/external-data.ts';
+import { HeldFile } from '#engine/models/held-file.ts';
 import { browserBuild } from '#engine/runtime/builds.ts';
 import { chooseBackend, chooseBuild } from '#engine/runtime/device.ts';
 import { openRuntime, type Runtime, type SessionOptions } from '#engine/runtime/runtime.ts';
@@ -28,7 +29,7 @@ export interface Network {
   config: ConfigJson;
   weights: TensorSource;
   /** The files that hold the weights, as graphs call them. */
-  files: ReadonlyMap<string, Blob>;
+  files: ReadonlyMap<string, HeldFile>;
 }
 
 async function fetchFixture(path: string): Promise<Blob> {
@@ -48,7 +49,7 @@ export async function openFixture(name: string): Promise<Network> {
   return {
     config: JSON.parse(await (await fetchFixture(`${name}/config.json`)).text()) as ConfigJson,
     weights: await openSafetensors(data, file),
-    files: new Map([[file, data]]),
+    files: new Map([[file, new HeldFile(data)]]),
   };
 }
 

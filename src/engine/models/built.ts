@@ -118,21 +118,18 @@ function networksOf(pack: AnyPack, weights: WeightFiles, runtime: Runtime, folde
             slicesAttention: runtime.device === null,
             winograd: runtime.device === null && folds,
           });
-          const externalData = await traced(`read the weights of ${name}`, () =>
-            weights.readingAll(() =>
+          return weights.readingAll(async () => {
+            const externalData = await traced(`read the weights of ${name}`, () =>
               externalDataOf(
                 graph,
                 source,
                 new Map([...files, ...adapters.flatMap((adapter) => [...adapter.files])]),
               ),
-            ),
-          );
-          return traced(`create the session of ${name}`, () =>
-            runtime.createSession(graph.model, {
-              externalData,
-              foldWeights: folds,
-            }),
-          );
+            );
+            return traced(`create the session of ${name}`, () =>
+              runtime.createSession(graph.model, { externalData, foldWeights: folds }),
+            );
+          });
         },
       };
     };

@@ -1,6 +1,7 @@
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import { deferGeneratedFile, readGeneratedFile } from '#engine/graph/weight-binder.ts';
 import type { ExternalData } from '#engine/runtime/runtime.ts';
+import type { HeldFile } from './held-file.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
 
@@ -17,13 +18,14 @@ const PART_BYTES = 32e6;
 export async function externalDataOf(
   graph: BuiltGraph,
   weights: TensorSource,
-  files: ReadonlyMap<string, Blob>,
+  files: ReadonlyMap<string, HeldFile>,
 ): Promise<ExternalData[]> {
-  const externalData = graph.files.map((path) => {
-    const data = files.get(path);
-    if (!data) throw new AppError('internal', `The graph reads a file ${path} that it was not given.`);
-    return { path, data };
-  });
+  const externalData: ExternalData[] = [];
+  for (const path of graph.files) {
+    const file = files.get(path);
+    if (!file) throw new AppError('internal', `The graph reads a file ${path} that it was not given.`);
+    externalData.push({ path, data: await file.whole() });
+  }
   if (!graph.generated) return externalData;
   const { path, sizeBytes, tensors } = graph.generated;
   if (tensors.some(({ derived }) => derived)) {

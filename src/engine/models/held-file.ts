@@ -19,10 +19,14 @@ export class HeldFile implements ByteSource {
   }
 
   slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> } {
-    if (this.#holders === 0 || this.size > HELD_BYTES) return this.#blob.slice(start, end);
-    this.#bytes ??= this.#blob.arrayBuffer();
-    const bytes = this.#bytes;
+    if (!this.#isHeld()) return this.#blob.slice(start, end);
+    const bytes = this.#read();
     return { arrayBuffer: async () => (await bytes).slice(start, end) };
+  }
+
+  /** All of it, in memory where it is held. */
+  async whole(): Promise<Blob | Uint8Array<ArrayBuffer>> {
+    return this.#isHeld() ? new Uint8Array(await this.#read()) : this.#blob;
   }
 
   hold(): void {
@@ -32,5 +36,13 @@ export class HeldFile implements ByteSource {
   letGo(): void {
     this.#holders--;
     if (this.#holders === 0) this.#bytes = null;
+  }
+
+  #isHeld(): boolean {
+    return this.#holders > 0 && this.size <= HELD_BYTES;
+  }
+
+  #read(): Promise<ArrayBuffer> {
+    return (this.#bytes ??= this.#blob.arrayBuffer());
   }
 }

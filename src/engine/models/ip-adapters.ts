@@ -7,6 +7,7 @@ import { viewTensors, type TensorView } from '#weights/tensor-views.ts';
 import { AppError } from '#protocol/error.ts';
 import type { AddOnPack, ModelFamily } from '#protocol/model.ts';
 import { packKey } from './add-ons.ts';
+import type { HeldFile } from './held-file.ts';
 import type { PackFiles } from './pack-files.ts';
 import { openWeightFiles } from './weight-files.ts';
 
@@ -22,7 +23,7 @@ export interface OpenIpAdapter {
   key: string;
   source: TensorSource;
   /** As {@link openWeightFiles} names them, with names of their own in one session. */
-  files: ReadonlyMap<string, Blob>;
+  files: ReadonlyMap<string, HeldFile>;
 }
 
 /**
@@ -43,7 +44,7 @@ export async function openIpAdapter(
   return {
     title: pack.title,
     key: packKey(pack),
-    files: new Map([...files].map(([path, blob]) => [renamed(path), blob])),
+    files: new Map([...files].map(([path, file]) => [renamed(path), file])),
     source: {
       ...source,
       location(name) {

@@ -15,8 +15,8 @@ import type { PackFiles } from './pack-files.ts';
 export interface WeightFiles {
   networks: ReadonlyMap<Component, NetworkWeights>;
   /** By the names that the weights' locations call them: their paths in the pack. */
-  files: ReadonlyMap<string, Blob>;
-  /** Does something that reads most of the tensors: small files are in memory meanwhile. */
+  files: ReadonlyMap<string, HeldFile>;
+  /** Does something that reads most of the tensors, or whole files: small ones are in memory meanwhile. */
   readingAll<T>(work: () => Promise<T>): Promise<T>;
 }
 
@@ -47,13 +47,10 @@ export async function openWeightFiles(
   files: PackFiles,
   family: ModelFamily | null,
 ): Promise<WeightFiles> {
-  const blobs = new Map<string, Blob>();
-  const held: HeldFile[] = [];
+  const opened = new Map<string, HeldFile>();
   const open = async (path: string) => {
-    const blob = await files.read(path);
-    blobs.set(path, blob);
-    const file = new HeldFile(blob);
-    held.push(file);
+    const file = new HeldFile(await files.read(path));
+    opened.set(path, file);
     return openSafetensors(file, path);
   };
   const networks = new Map<Component, NetworkWeights>();
@@ -85,13 +82,13 @@ export async function openWeightFiles(
   }
   return {
     networks,
-    files: blobs,
+    files: opened,
     async readingAll(work) {
-      for (const file of held) file.hold();
+      for (const file of opened.values()) file.hold();
       try {
         return await work();
       } finally {
-        for (const file of held) file.letGo();
+        for (const file of opened.values()) file.letGo();
       }
     },
   };

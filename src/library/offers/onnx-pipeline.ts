@@ -134,6 +134,6 @@ function familyOf(config: ConfigFile | undefined, unet: OnnxHeader | undefined):
   const context = unet?.inputs.find(({ name }) => name === 'encoder_hidden_states')?.shape.at(-1);
   const width = config?.['cross_attention_dim'] ?? context;
   const known = typeof width === 'number' ? familyByTextWidth(width) : undefined;
-  if (known !== undefined && isImportedFamily(known)) return known;
+  if (known !== undefined) return isImportedFamily(known) ? known : undefined;
   return unet?.inputs.some(({ name }) => name === 'time_ids') ? 'sdxl' : undefined;
 }

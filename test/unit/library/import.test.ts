@@ -20,6 +20,7 @@ import type { AnyPack, ModelPack, ModelState } from '#protocol/model.ts';
 import { openModelFiles, type ModelFiles } from '#storage/model-files.ts';
 import { openImportedPacks, type ImportedPacks } from '#storage/packs.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { buildEmoji, readEmoji } from '../../support/emoji-weights.ts';
 import { COMMIT, serveHub, type HubServer } from '../../support/hub-server.ts';
 import { serveFolder, type StaticServer } from '../../support/server.ts';
 import { joinSources, randomTensors, tensorsOf } from '../../support/random-weights.ts';
@@ -825,6 +826,21 @@ describe('importing ONNX pipelines', () => {
       })),
     };
     expect((await openLibrary().inspect(source, CPU)).problem).toContain('unet/model.onnx_data');
+  });
+
+  it('does not take the built-in model’s UNet, which reads the size as SDXL’s does, for SDXL', async () => {
+    const unet = buildEmoji('unet', await readEmoji('unet', 'int8'));
+    const graphs = { ...(await onnxPipeline()), 'unet/model.onnx': unet.model };
+    const source: ImportSource = {
+      from: 'files',
+      files: [...Object.entries(graphs), [`unet/${unet.generated?.path ?? ''}`, bytes] as const].map(
+        ([name, content]) => ({ path: name, file: new File([Uint8Array.from(content)], name) }),
+      ),
+    };
+    expect(await openLibrary().inspect(source, CPU)).toMatchObject({
+      family: null,
+      problem: 'It is not known which family of models its UNet belongs to.',
+    });
   });
 });
 

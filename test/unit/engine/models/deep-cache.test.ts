@@ -2,6 +2,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildUnet2dCondition } from '#engine/architectures/unet-2d-condition.ts';
 import { externalDataOf } from '#engine/models/external-data.ts';
+import { HeldFile } from '#engine/models/held-file.ts';
 import { withDeepCache } from '#engine/models/deep-cache.ts';
 import type { FloatTensor, Runtime, Session, TensorValue } from '#engine/runtime/runtime.ts';
 import type { GraphOptions } from '#protocol/job.ts';
@@ -24,13 +25,13 @@ describe('a UNet', () => {
     const { config, weights, files } = await openReference(
       path.resolve(import.meta.dirname, '../../../fixtures/models/unet-sd1'),
     );
-    const blobs = new Map(
-      Object.entries(files).map(([name, bytes]) => [name, new Blob([new Uint8Array(bytes)])]),
+    const held = new Map(
+      Object.entries(files).map(([name, bytes]) => [name, new HeldFile(new Blob([new Uint8Array(bytes)]))]),
     );
     const open = async (deepFeature?: 'kept' | 'given') => {
       const graph = buildUnet2dCondition(config, { weights, ...(deepFeature && { deepFeature }) });
       return runtime.createSession(graph.model, {
-        externalData: await externalDataOf(graph, weights, blobs),
+        externalData: await externalDataOf(graph, weights, held),
       });
     };
     networks = { plain: await open(), whole: await open('kept'), outer: await open('given') };

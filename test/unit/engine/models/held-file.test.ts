@@ -30,6 +30,7 @@ it('reads a file part by part, and at once while it is held', async () => {
   file.hold();
   expect(blob.reads).toBe(1);
   expect(await Promise.all([partOf(file, 4, 9), partOf(file, 15, 19)])).toEqual(['bytes', 'file']);
+  expect(await file.whole()).toEqual(new TextEncoder().encode('the bytes of a file'));
   file.letGo();
   expect(await partOf(file, 0, 3)).toBe('the');
   expect(blob.reads).toBe(2);
@@ -37,4 +38,5 @@ it('reads a file part by part, and at once while it is held', async () => {
   file.letGo();
   expect(await partOf(file, 15, 99)).toBe('file');
   expect(blob.reads).toBe(3);
+  expect(await file.whole()).toBe(blob);
 });
