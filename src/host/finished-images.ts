@@ -39,12 +39,14 @@ const UNKNOWN: MadeBy = { model: null, kind: null };
 
 /**
  * The finished images of all jobs: those in storage, and those that storage has not taken, which last as long as this tab.
- * Watchers are notified of an image once it is stored, or once it is certain that it will not be. Images in the bin are seen
- * by the gallery alone.
+ * Watchers see an image before it is stored, which can take as long as a step: whether storage takes it or not, this tab has it,
+ * and a job that loses its tab before it is stored makes it again. Images in the bin are seen by the gallery alone.
  */
 export function createFinishedImages(images: Images, marks: ImageMarks, emit: (event: HostEvent) => void) {
   /** Not stored, or not yet. */
   const unstored = new Map<ImageId, StoredImage>();
+  /** All images of the job that began last, in this tab's memory: whoever waits for it asks for them the moment it ends. */
+  let fresh: { jobId: JobId; images: Map<ImageId, StoredImage> } | null = null;
   /** By job, so that filters need no look into the records. */
   const madeBy = new Map<JobId, MadeBy>();
   const marked = createBinAndFavourites(marks);
@@ -64,8 +66,9 @@ export function createFinishedImages(images: Images, marks: ImageMarks, emit: (e
   }
 
   async function allOfJob(id: JobId): Promise<StoredImage[]> {
-    const own = new Map([...(await images.ofJob(id)), ...unstoredOf(id)].map((image) => [image.id, image]));
-    return [...own.values()].sort((a, b) => a.index - b.index);
+    const known = fresh?.jobId === id ? [...fresh.images.values()] : undefined;
+    const own = known ?? [...(await images.ofJob(id)), ...unstoredOf(id)];
+    return [...new Map(own.map((image) => [image.id, image])).values()].sort((a, b) => a.index - b.index);
   }
 
   const get = async (id: ImageId) => unstored.get(id) ?? (await images.get(id));
@@ -112,15 +115,18 @@ export function createFinishedImages(images: Images, marks: ImageMarks, emit: (e
       ...new Set([...madeBy.values()].map(({ model }) => model).filter((model) => model !== null)),
     ],
 
+    /** A job begins that has no images yet. */
+    begin(id: JobId): void {
+      fresh = { jobId: id, images: new Map() };
+    },
+
     /** Stores an image; one that storage does not take is kept for {@link settle}. */
     async add(image: StoredImage): Promise<void> {
       unstored.set(image.id, image);
-      try {
-        await store(image);
-        added(image);
-      } catch {
-        // Tried again when the job ends.
-      }
+      if (fresh?.jobId === image.jobId) fresh.images.set(image.id, image);
+      added(image);
+      // Tried again when the job ends.
+      await store(image).catch(() => undefined);
     },
 
     /** Tries to store what a job still has unstored. @returns why that was in vain, or null */
@@ -128,7 +134,6 @@ export function createFinishedImages(images: Images, marks: ImageMarks, emit: (e
       let failure: AppError | null = null;
       for (const image of unstoredOf(id)) {
         await store(image).catch((thrown: unknown) => (failure = toAppError(thrown)));
-        added(image);
       }
       return failure;
     },
@@ -194,6 +199,7 @@ export function createFinishedImages(images: Images, marks: ImageMarks, emit: (e
 
     async remove(id: ImageId): Promise<void> {
       unstored.delete(id);
+      fresh?.images.delete(id);
       await images.remove(id);
       // It left the gallery when it was put into the bin.
       const removed = marked.isDeleted(id) ? [] : [id];
@@ -203,7 +209,10 @@ export function createFinishedImages(images: Images, marks: ImageMarks, emit: (e
 
     async removeJob(id: JobId): Promise<void> {
       const removed = (await allOfJob(id)).map((image) => image.id);
-      for (const image of removed) unstored.delete(image);
+      for (const image of removed) {
+        unstored.delete(image);
+        fresh?.images.delete(image);
+      }
       await images.removeJob(id);
       const shown = removed.filter((image) => !marked.isDeleted(image));
       await marked.forget(removed);

@@ -143,8 +143,8 @@ export function createJobQueue(
         emit({ type: 'record', record: entry.record });
         break;
       case 'preview':
-        entry.preview = event.blob;
-        emit({ type: 'preview', id: entry.record.id, blob: event.blob });
+        entry.preview = new Blob([event.png], { type: 'image/png' });
+        emit({ type: 'preview', id: entry.record.id, blob: entry.preview });
         break;
       case 'artifact': {
         const image = toStoredImage(entry.record, event.artifact, event.file);
@@ -190,6 +190,7 @@ export function createJobQueue(
       await change(entry, { stage, backend, startedAt, attempts, progress: null, result, error: null });
       // Those of an attempt that was cut off.
       if (attempts > 1 && !remote) await inOrder(() => images.removeJob(entry.record.id));
+      if (!remote) images.begin(entry.record.id);
       const onEvent = (event: BackendEvent) => apply(entry, backend, event);
       const over = await runner.run(entry.record.job, onEvent, entry.stop.signal, remote?.ids ?? []);
       outcome = endOfRun(entry.record, over, entry.loading);

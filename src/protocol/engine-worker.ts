@@ -14,7 +14,8 @@ import type { SamplerChoice } from './sampler.ts';
 /** What the engine reports while it works; the last argument of {@link EngineWorker.run}. */
 export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
-  | { type: 'preview'; blob: Blob }
+  /** Bytes: to make a Blob takes milliseconds while the CPU is busy, which the page has and the engine has not. */
+  | { type: 'preview'; png: Uint8Array<ArrayBuffer> }
   | { type: 'artifact'; artifact: ImageArtifact; file: Blob }
   | { type: 'by-product'; artifact: MaskArtifact | TextArtifact | RatingArtifact };
 

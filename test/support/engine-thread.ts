@@ -23,7 +23,7 @@ const engine: EngineWorker = {
   load: () => Promise.resolve(),
   run(installed, job, onEvent) {
     cancelled = Promise.withResolvers<RunOutcome>();
-    onEvent({ type: 'preview', blob: new Blob([`thread ${String(thread)}`]) });
+    onEvent({ type: 'preview', png: new TextEncoder().encode(`thread ${String(thread)}`) });
     const prompt = factsOf(job).prompt(job, 0);
     switch (prompt) {
       case 'finish':

@@ -207,9 +207,8 @@ describe('a running job', () => {
     const run = await tab.run(0);
     run.send({ type: 'progress', progress: progress(1) });
     expect((await tab.queue.find('1'))?.progress).toEqual(progress(1));
-    const preview = new Blob(['preview']);
-    run.send({ type: 'preview', blob: preview });
-    expect(tab.queue.preview('1')).toBe(preview);
+    run.send({ type: 'preview', png: new TextEncoder().encode('preview') });
+    expect(await tab.queue.preview('1')?.text()).toBe('preview');
     run.send(image(0));
     await expect.poll(async () => indices(await jobs.get('1'))).toEqual([0]);
     expect((await jobs.get('1'))?.stage).toBe('running');
@@ -229,6 +228,51 @@ describe('a running job', () => {
       ['1/1', 'a red apple', '7', 'app'],
     ]);
     expect(tab.queue.preview('1')).toBeUndefined();
+  });
+
+  it('shows an image while storage still takes it, and hands over the last job’s without asking storage', async () => {
+    const stores = freshJobs();
+    const taken = Promise.withResolvers<undefined>();
+    let reads = 0;
+    const tab = openTab({
+      ...stores,
+      images: {
+        ...stores.images,
+        put: (stored) => taken.promise.then(() => stores.images.put(stored)),
+        ofJob: (id) => {
+          reads++;
+          return stores.images.ofJob(id);
+        },
+      },
+    });
+    await tab.queue.submit('1', apple, ofApp);
+    const run = await tab.run(0);
+    run.send(image(0));
+    await waitFor(() =>
+      expect(tab.events).toContainEqual(
+        expect.objectContaining({ type: 'gallery', added: [expect.objectContaining({ id: '1/0' })] }),
+      ),
+    );
+    expect(await tab.files('1')).toEqual(['image 0']);
+    expect((await tab.images.page(10)).items.map(({ id }) => id)).toEqual(['1/0']);
+    run.send(image(1));
+    run.finish();
+    taken.resolve(undefined);
+    await tab.queue.wait('1');
+    expect(await tab.files('1')).toEqual(['image 0', 'image 1']);
+    expect(reads).toBe(0);
+
+    await tab.queue.deleteImages(['1/0']);
+    expect(await tab.files('1')).toEqual(['image 1']);
+    await tab.queue.emptyBin(Infinity);
+    await tab.queue.restoreImages(['1/0']);
+    expect(await tab.files('1')).toEqual(['image 1']);
+
+    await tab.queue.submit('2', apple, ofApp);
+    (await tab.run(1)).finish();
+    await tab.queue.wait('2');
+    expect(await tab.files('1')).toEqual(['image 1']);
+    expect(reads).toBe(1);
   });
 
   it('takes back no progress while an image is being written', async () => {
@@ -291,7 +335,7 @@ describe('a running job', () => {
     const told = tab.events.length;
     run.send({ type: 'progress', progress: progress(1) });
     run.send(image(0));
-    run.send({ type: 'preview', blob: new Blob(['late']) });
+    run.send({ type: 'preview', png: new TextEncoder().encode('late') });
     expect(tab.events).toHaveLength(told);
     expect(tab.queue.preview('1')).toBeUndefined();
     expect(indices(await jobs.get('1'))).toEqual([]);

@@ -77,12 +77,24 @@ function timestepInput(unet: Session, timestep: number, rows: number): TensorVal
   }
 }
 
+type ContextInput = Extract<TensorValue, { data: Float32Array }>;
+
+/** By the context of the first row, the contexts of all: steps have the same rows for the most part. */
+const joined = new WeakMap<Context, { contexts: readonly Context[]; input: ContextInput }>();
+
 /** The contexts of rows of one length, row after row. */
-export function contextInput(rows: readonly GuidanceRow[]): Extract<TensorValue, { data: Float32Array }> {
-  const { tokens, width } = rows[0]?.context ?? { tokens: 0, width: 0 };
+export function contextInput(rows: readonly GuidanceRow[]): ContextInput {
+  const contexts = rows.map(({ context }) => context);
+  const [first] = contexts;
+  const known = first && joined.get(first);
+  if (known?.contexts.length === rows.length && known.contexts.every((each, row) => each === contexts[row]))
+    return known.input;
+  const { tokens, width } = first ?? { tokens: 0, width: 0 };
   const data = new Float32Array(rows.length * tokens * width);
-  rows.forEach(({ context }, row) => data.set(context.data, row * tokens * width));
-  return { type: 'float32', data, dims: [rows.length, tokens, width] };
+  contexts.forEach((context, row) => data.set(context.data, row * tokens * width));
+  const input: ContextInput = { type: 'float32', data, dims: [rows.length, tokens, width] };
+  if (first) joined.set(first, { contexts, input });
+  return input;
 }
 
 /**
