@@ -8,6 +8,7 @@ import {
   type JobId,
   type JobOrigin,
   type JobRecord,
+  type Preview,
   type StoredImage,
 } from '#protocol/job.ts';
 import type { ModelId } from '#protocol/model.ts';
@@ -51,7 +52,7 @@ interface Runners {
 
 interface Live {
   record: JobRecord;
-  preview: Blob | undefined;
+  preview: Preview | undefined;
   loading: Loading;
   ended: PromiseWithResolvers<JobRecord>;
   stop: AbortController;
@@ -143,8 +144,8 @@ export function createJobQueue(
         emit({ type: 'record', record: entry.record });
         break;
       case 'preview':
-        entry.preview = new Blob([event.png], { type: 'image/png' });
-        emit({ type: 'preview', id: entry.record.id, blob: entry.preview });
+        entry.preview = event.preview;
+        emit({ type: 'preview', id: entry.record.id, preview: event.preview });
         break;
       case 'artifact': {
         const image = toStoredImage(entry.record, event.artifact, event.file);
@@ -366,7 +367,7 @@ export function createJobQueue(
       return [...live.values()].map(({ record }) => record);
     },
 
-    preview: (id: JobId): Blob | undefined => live.get(id)?.preview,
+    preview: (id: JobId): Preview | undefined => live.get(id)?.preview,
 
     async cancel(id: JobId): Promise<void> {
       await ready;

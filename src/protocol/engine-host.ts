@@ -7,6 +7,7 @@ import type {
   JobId,
   JobOrigin,
   JobRecord,
+  Preview,
   StoredImage,
 } from './job.ts';
 import type { HordeCost, HordeModel } from './horde-worker.ts';
@@ -123,7 +124,7 @@ export interface EngineHost {
   /** The running job and those that wait, oldest first; answered without reading storage. */
   unfinishedJobs(): Promise<JobRecord[]>;
   /** The newest preview of a running job. */
-  preview(id: JobId): Promise<Blob | undefined>;
+  preview(id: JobId): Promise<Preview | undefined>;
   /** Ends a job before its next step; a running one keeps the images it has made. */
   cancel(id: JobId): Promise<void>;
   /** Ends the current batch of the running job and continues with the next. */

@@ -5,6 +5,7 @@ import type {
   JobProgress,
   JobResult,
   MaskArtifact,
+  Preview,
   RatingArtifact,
   TextArtifact,
 } from './job.ts';
@@ -14,8 +15,7 @@ import type { SamplerChoice } from './sampler.ts';
 /** What the engine reports while it works; the last argument of {@link EngineWorker.run}. */
 export type EngineEvent =
   | { type: 'progress'; progress: JobProgress }
-  /** Bytes: to make a Blob takes milliseconds while the CPU is busy, which the page has and the engine has not. */
-  | { type: 'preview'; png: Uint8Array<ArrayBuffer> }
+  | { type: 'preview'; preview: Preview }
   | { type: 'artifact'; artifact: ImageArtifact; file: Blob }
   | { type: 'by-product'; artifact: MaskArtifact | TextArtifact | RatingArtifact };
 

@@ -766,8 +766,16 @@ export interface JobRecord {
   remote?: RemoteRequests;
 }
 
+/**
+ * What an image looks like while it is made: RGB, pixel after pixel, in rows from the top. No file: to make one, and to decode it
+ * again, would take the time of what is seen of it.
+ */
+export interface Preview extends Size {
+  data: Uint8ClampedArray<ArrayBuffer>;
+}
+
 /** What watchers receive. Previews are not part of the record: `preview()` returns the newest. */
 export type JobEvent =
   | { type: 'record'; record: JobRecord }
-  | { type: 'preview'; id: JobId; blob: Blob }
+  | { type: 'preview'; id: JobId; preview: Preview }
   | { type: 'removed'; id: JobId };

@@ -23,7 +23,10 @@ const engine: EngineWorker = {
   load: () => Promise.resolve(),
   run(installed, job, onEvent) {
     cancelled = Promise.withResolvers<RunOutcome>();
-    onEvent({ type: 'preview', png: new TextEncoder().encode(`thread ${String(thread)}`) });
+    onEvent({
+      type: 'preview',
+      preview: { width: thread + 1, height: 1, data: new Uint8ClampedArray(3 * (thread + 1)) },
+    });
     const prompt = factsOf(job).prompt(job, 0);
     switch (prompt) {
       case 'finish':

@@ -12,6 +12,7 @@ import type {
   TextArtifact,
   UpscaleJob,
   UpscaleSize,
+  Preview,
 } from '#protocol/job.ts';
 import { expose } from 'comlink';
 
@@ -150,7 +151,7 @@ export class FakeEngine implements EngineWorker {
           const fraction = (first + (++done / stepsOfAll) * batch.length) / images.length;
           const counts = { image: first, images: images.length, pass, passes: passes.length, step, steps };
           onEvent({ type: 'progress', progress: progressOf('sampling', fraction, counts) });
-          onEvent({ type: 'preview', png: flatPngBytes({ width: 8, height: 8 }, [step, 0, 0]) });
+          onEvent({ type: 'preview', preview: flatPreview(8, [step, 0, 0]) });
         }
       }
       if (this.#hasEnded() && !keepUnfinished) break;
@@ -249,18 +250,20 @@ async function upscaledSize(image: Blob, size: UpscaleSize): Promise<Size> {
   return { width: width * size.factor, height: height * size.factor };
 }
 
-function flatPng(...image: Parameters<typeof flatPngBytes>): Blob {
-  return new Blob([flatPngBytes(...image)], { type: 'image/png' });
+function flatPreview(side: number, colour: readonly [number, number, number]): Preview {
+  const data = new Uint8ClampedArray(3 * side ** 2);
+  for (let at = 0; at < data.length; at += 3) data.set(colour, at);
+  return { width: side, height: side, data };
 }
 
-function flatPngBytes(
+function flatPng(
   { width, height }: Size,
   colour: readonly [number, number, number],
   text: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
+): Blob {
   const row = new Uint8Array(width * 3);
   for (let pixel = 0; pixel < width; pixel++) row.set(colour, pixel * 3);
   const data = new Uint8Array(row.length * height);
   for (let y = 0; y < height; y++) data.set(row, y * row.length);
-  return encodePng({ width, height, channels: 3, data }, text);
+  return new Blob([encodePng({ width, height, channels: 3, data }, text)], { type: 'image/png' });
 }

@@ -7,27 +7,6 @@ export function blobSource(blob: Blob): Attachment<HTMLImageElement> {
   return (image) => show(blob, image);
 }
 
-/**
- * Draws a small Blob that is replaced again and again, such as a preview, on a `<canvas>`. In an `<img>` each would cost a URL, a
- * request and a layout: several milliseconds of what the model would compute with.
- */
-export function drawnBlob(blob: Blob): Attachment<HTMLCanvasElement> {
-  return (canvas) => {
-    let isNewest = true;
-    const draw = (bitmap: ImageBitmap) => {
-      const { width, height } = bitmap;
-      if (isNewest) {
-        if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-        canvas.getContext('2d')?.drawImage(bitmap, 0, 0);
-      }
-      bitmap.close();
-    };
-    // One that cannot be decoded is passed over: the next one may be whole.
-    void createImageBitmap(blob).then(draw, () => undefined);
-    return () => (isNewest = false);
-  };
-}
-
 /** Shows a Blob in an `<img>`. @returns what frees its URL */
 export function show(blob: Blob, image: HTMLImageElement): () => void {
   const url = URL.createObjectURL(blob);

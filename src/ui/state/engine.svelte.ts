@@ -13,6 +13,7 @@ import {
   type JobId,
   type JobRecord,
   type UpscalerName,
+  type Preview,
 } from '#protocol/job.ts';
 import {
   isIncluded,
@@ -44,7 +45,7 @@ export class Engine {
   #settings = $state.raw<Settings>({});
   #backend = $state.raw<BackendInfo | null>(null);
   #storage = $state.raw<StorageInfo | null>(null);
-  #preview = $state.raw<{ id: JobId; blob: Blob } | null>(null);
+  #preview = $state.raw<{ id: JobId; preview: Preview } | null>(null);
   #failure = $state.raw<JobRecord | null>(null);
   #description = $state.raw<{ job: JobId; text: string } | null>(null);
   readonly #unfinished = new SvelteMap<JobId, JobRecord>();
@@ -53,7 +54,7 @@ export class Engine {
   readonly #progress = new Paced<JobRecord>((record) => {
     if (this.#unfinished.has(record.id)) this.#unfinished.set(record.id, record);
   });
-  readonly #previews = new Paced<{ id: JobId; blob: Blob }>((preview) => (this.#preview = preview));
+  readonly #previews = new Paced<{ id: JobId; preview: Preview }>((newest) => (this.#preview = newest));
   /** All that are kept up to date. */
   #pages: readonly ImagePages[] = [];
   /** Asked for before there was a host. */
@@ -177,8 +178,8 @@ export class Engine {
   }
 
   /** The newest preview of the running job. */
-  get preview(): Blob | null {
-    return this.#preview && this.#preview.id === this.running?.id ? this.#preview.blob : null;
+  get preview(): Preview | null {
+    return this.#preview && this.#preview.id === this.running?.id ? this.#preview.preview : null;
   }
 
   /** The newest description of an image, and the job that made it. */
@@ -228,8 +229,8 @@ export class Engine {
       this.#catalogue = catalogue;
       this.#tellListed();
       const running = this.running;
-      const blob = running && (await host.preview(running.id));
-      if (running && blob && !this.preview) this.#preview = { id: running.id, blob };
+      const preview = running && (await host.preview(running.id));
+      if (running && preview && !this.preview) this.#preview = { id: running.id, preview };
     };
     start().catch((thrown: unknown) => this.#report(thrown));
     void this.ask((host) => this.speeds.read(host));
@@ -352,7 +353,7 @@ export class Engine {
         this.#applyRecord(event.record);
         return;
       case 'preview':
-        this.#previews.push({ id: event.id, blob: event.blob });
+        this.#previews.push({ id: event.id, preview: event.preview });
         return;
       case 'removed':
         this.#unfinished.delete(event.id);

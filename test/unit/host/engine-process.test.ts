@@ -32,7 +32,7 @@ function openProcess(choice: () => BackendChoice = () => 'auto', stopWithinMs?: 
         [pack],
         textToImage({ prompt, seeds: [1n] }),
         (event) => {
-          if (event.type === 'preview') begun.resolve(new TextDecoder().decode(event.png));
+          if (event.type === 'preview') begun.resolve(`thread ${event.preview.width - 1}`);
         },
         signal,
       );

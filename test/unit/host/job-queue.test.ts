@@ -207,8 +207,9 @@ describe('a running job', () => {
     const run = await tab.run(0);
     run.send({ type: 'progress', progress: progress(1) });
     expect((await tab.queue.find('1'))?.progress).toEqual(progress(1));
-    run.send({ type: 'preview', png: new TextEncoder().encode('preview') });
-    expect(await tab.queue.preview('1')?.text()).toBe('preview');
+    const preview = { width: 1, height: 1, data: Uint8ClampedArray.of(1, 2, 3) };
+    run.send({ type: 'preview', preview });
+    expect(tab.queue.preview('1')).toBe(preview);
     run.send(image(0));
     await expect.poll(async () => indices(await jobs.get('1'))).toEqual([0]);
     expect((await jobs.get('1'))?.stage).toBe('running');
@@ -335,7 +336,7 @@ describe('a running job', () => {
     const told = tab.events.length;
     run.send({ type: 'progress', progress: progress(1) });
     run.send(image(0));
-    run.send({ type: 'preview', png: new TextEncoder().encode('late') });
+    run.send({ type: 'preview', preview: { width: 1, height: 1, data: new Uint8ClampedArray(3) } });
     expect(tab.events).toHaveLength(told);
     expect(tab.queue.preview('1')).toBeUndefined();
     expect(indices(await jobs.get('1'))).toEqual([]);

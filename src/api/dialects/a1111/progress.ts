@@ -1,5 +1,5 @@
 import { route } from '#api/route.ts';
-import { blobToBase64 } from '#codecs/base64.ts';
+import { encodePreview } from '#api/preview.ts';
 import type { ApiHost } from '#api/connection.ts';
 import { arrivalOf, awaitedOf, describeArrival } from '#protocol/arrivals.ts';
 import type { JobRecord } from '#protocol/job.ts';
@@ -106,10 +106,6 @@ function nameOf(job: unknown, { jobCount, jobNumber }: JobState): string {
   return typeof job === 'string' ? job : TXT2IMG_JOB;
 }
 
-function previewType(blob: Blob): string {
-  return blob.type || 'image/png';
-}
-
 export const progress = route({
   method: 'GET',
   path: '/sdapi/v1/progress',
@@ -132,7 +128,7 @@ export const progress = route({
       return describe(
         state,
         nameOf(record.origin.reply?.['job'], state),
-        preview ? await blobToBase64(preview) : null,
+        preview ? encodePreview(preview) : null,
         interrupted,
         await arrivalText(host, record),
       );
@@ -204,7 +200,7 @@ export const taskProgress = route({
         completed: record !== undefined && !running && !queued,
         progress: state?.progress ?? null,
         eta: state?.secondsLeft ?? null,
-        live_preview: isNew ? `data:${previewType(preview)};base64,${await blobToBase64(preview)}` : null,
+        live_preview: isNew ? `data:image/png;base64,${encodePreview(preview)}` : null,
         id_live_preview: isNew ? previewId : call.body.id_live_preview,
         textinfo: record && !queued ? (runs ? await arrivalText(host, record) : null) : 'Waiting...',
       };

@@ -1,6 +1,7 @@
 import { convertImage, publishImages } from '#api/files.ts';
 import type { Call } from '#api/route.ts';
 import { finishedImages } from '#api/run-job.ts';
+import { encodePreview } from '#api/preview.ts';
 import { blobToBase64 } from '#codecs/base64.ts';
 import { imagesOf, type JobProgress, type JobRecord } from '#protocol/job.ts';
 import * as v from 'valibot';
@@ -99,7 +100,7 @@ export async function toAsyncJob(
     job_type: jobType,
     job_stage: stage,
     ...(finished ? { job_progress: 100, job_status: 'Finished' } : describeProgress(record.progress)),
-    job_step_preview: preview ? await blobToBase64(await toPng(preview)) : null,
+    job_step_preview: preview ? encodePreview(preview) : null,
     job_result: finished ? await toImageResults(call, record) : null,
   };
 }

@@ -11,7 +11,6 @@ import { loadPass } from '#engine/stages/load/load-pass.ts';
 import { encodePrompts } from '#engine/stages/prompts/encode-prompts.ts';
 import { isStopped, type RunContext, type Stage } from '#engine/stages/run/context.ts';
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
-import { toPngBytes } from '#engine/stages/write/encode-image.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
 import { toAppError } from '#protocol/error.ts';
 import type { ModelPack } from '#protocol/model.ts';
@@ -109,8 +108,8 @@ async function sample(
       await yieldToEvents();
       if (isStopped(run)) return;
       await run.previews.offer(async () => {
-        const pixels = await previewOf(run, job, model, sampling);
-        if (pixels) run.emit({ type: 'preview', png: toPngBytes(pixels) });
+        const preview = await previewOf(run, job, model, sampling);
+        if (preview) run.emit({ type: 'preview', preview });
       });
     },
   });

@@ -7,17 +7,11 @@ import { AppError } from '#protocol/error.ts';
 
 /** A PNG file of pixels with its text chunks. Grey becomes RGB. */
 export function toPng(pixels: Pixels, texts: Readonly<Record<string, string>> = {}): Blob {
-  return new Blob([toPngBytes(pixels, texts)], { type: 'image/png' });
-}
-
-/** The bytes of {@link toPng}. */
-export function toPngBytes(
-  pixels: Pixels,
-  texts: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
   const { width, height, channels } = pixels;
   const { data } = channels === 4 ? pixels : toRgb(pixels);
-  return encodePng({ width, height, channels: channels === 4 ? 4 : 3, data }, texts);
+  return new Blob([encodePng({ width, height, channels: channels === 4 ? 4 : 3, data }, texts)], {
+    type: 'image/png',
+  });
 }
 
 /**

@@ -82,7 +82,7 @@ describe('previews of a running job', () => {
     const sides = new Set<number>();
     runs.length = 0;
     await engine.run([packs['emoji-mini'], ...includedPacks], { ...base, ...changes }, (event) => {
-      if (event.type === 'preview') sides.add(decodePng(event.png).width);
+      if (event.type === 'preview') sides.add(event.preview.width);
     });
     return { sides: [...sides], decoded: runs.filter((input) => input === 'latent_sample').length };
   }
