@@ -123,8 +123,6 @@ async function checkSources(): Promise<void> {
 
 process.env['CHROME_PATH'] = ensureChromium();
 Object.assign(process.env, KEEP_MEMORY);
-// By itself Vitest leaves one of two cores idle.
-await vitestSuite('unit', '--maxWorkers=2 --shard=1/2');
 await check('npm run --silent parity -- test/fixtures');
 await check('npm run --silent build');
 await check('npm run --silent size');
@@ -133,9 +131,13 @@ await Promise.all([
   vitestSuite('browser'),
   checkSources().then(() => vitestSuite('unit', '--maxWorkers=2 --shard=2/2')),
 ]);
-await suite('npm run --silent test:e2e', readPlaywright, 'e2e.json', {
-  PLAYWRIGHT_JSON_OUTPUT_NAME: path.join(reports, 'e2e.json'),
-});
+// An app that is waited for leaves a core to the other half.
+await Promise.all([
+  suite('npm run --silent test:e2e', readPlaywright, 'e2e.json', {
+    PLAYWRIGHT_JSON_OUTPUT_NAME: path.join(reports, 'e2e.json'),
+  }),
+  vitestSuite('unit', '--maxWorkers=1 --shard=1/2'),
+]);
 rmSync(reports, { recursive: true });
 
 const { passed, failed, skipped, retried } = counts;
