@@ -13,7 +13,7 @@ export type LibraryCalls = {
 
 /**
  * The library's worker, started when something is asked of it and ended when nothing has been for a while: browsers do not
- * collect what a download leaves in the memory of a worker that does nothing any more (of the built-in model 100 MB).
+ * collect what a download leaves in the memory of a worker that does nothing any more.
  * @param idleMs how long it is kept after its last answer
  */
 export function createLibraryProcess(startWorker: () => LibraryThread, idleMs = 3000): LibraryCalls {
