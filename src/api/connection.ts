@@ -1,5 +1,6 @@
 import { AppError } from '#protocol/error.ts';
 import type { EngineHost } from '#protocol/engine-host.ts';
+import type { Promised } from '#protocol/promised.ts';
 
 type HostQuestion =
   | 'submit'
@@ -29,11 +30,7 @@ type HostQuestion =
   | 'keepFile';
 
 /** What the API asks of the engine host, in the same thread or over a port (comlink's `Remote<EngineHost>`). */
-export type ApiHost = {
-  [Name in HostQuestion]: (
-    ...values: Parameters<EngineHost[Name]>
-  ) => Promise<Awaited<ReturnType<EngineHost[Name]>>>;
-};
+export type ApiHost = Promised<Pick<EngineHost, HostQuestion>>;
 
 /** A line to the tab that hosts the engine. */
 interface HostConnection {

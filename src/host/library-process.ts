@@ -1,23 +1,18 @@
-import { releaseProxy, wrap, type Endpoint, type Remote } from 'comlink';
+import { releaseProxy, wrap, type Remote } from 'comlink';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
-
-/** The parts of Worker that are used. */
-export type LibraryThread = Endpoint & Pick<Worker, 'terminate'>;
+import type { Promised } from '#protocol/promised.ts';
+import type { EngineThread } from './engine-process.ts';
 
 /** The library as the host calls it. */
-export type LibraryCalls = {
-  [Name in keyof LibraryWorker]: (
-    ...values: Parameters<LibraryWorker[Name]>
-  ) => Promise<Awaited<ReturnType<LibraryWorker[Name]>>>;
-};
+export type LibraryCalls = Promised<LibraryWorker>;
 
 /**
  * The library's worker, started when something is asked of it and ended when nothing has been for a while: browsers do not
  * collect what a download leaves in the memory of a worker that does nothing any more.
  * @param idleMs how long it is kept after its last answer
  */
-export function createLibraryProcess(startWorker: () => LibraryThread, idleMs = 3000): LibraryCalls {
-  let current: { worker: LibraryThread; library: Remote<LibraryWorker> } | null = null;
+export function createLibraryProcess(startWorker: () => EngineThread, idleMs = 3000): LibraryCalls {
+  let current: { worker: EngineThread; library: Remote<LibraryWorker> } | null = null;
   let running = 0;
   let idle: ReturnType<typeof setTimeout> | undefined;
 

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { chunkPlainText } from '#engine/text/chunk.ts';
-import { createClipTokenizer, type ClipTokenizer } from '#engine/tokenizers/clip.ts';
+import { loadClipTokenizer, OWN_TOKENIZER } from '../support/clip-tokenizer.ts';
 import type { ParityCase } from './case.ts';
 
 /** A prompt and the ids transformers gives it. */
@@ -13,14 +12,12 @@ interface TokenCase {
   padded77: number[];
 }
 
-const OWN_TOKENIZER = fileURLToPath(new URL('../fixtures/clip-tokenizer', import.meta.url));
-
 /**
  * Compares the tokenizer with the cases of `tokens*.json` in a folder, both the ids of the whole text and the 77 a text
  * encoder is given. The error is the number of ids that differ.
  */
 export async function* cases(folder: string): AsyncGenerator<ParityCase> {
-  const tokenizer = await openTokenizer(folder);
+  const tokenizer = loadClipTokenizer(tokenizerFolder(folder));
   for (const file of (await readdir(folder)).filter((name) => /^tokens.*\.json$/.test(name))) {
     const tokenCases = JSON.parse(await readFile(join(folder, file), 'utf8')) as TokenCase[];
     for (const { prompt, raw, padded77 } of tokenCases) {
@@ -36,15 +33,6 @@ export async function* cases(folder: string): AsyncGenerator<ParityCase> {
 export function tokenizerFolder(folder: string): string {
   const theirs = join(folder, 'clip-tokenizer');
   return existsSync(theirs) ? theirs : OWN_TOKENIZER;
-}
-
-async function openTokenizer(folder: string): Promise<ClipTokenizer> {
-  const files = tokenizerFolder(folder);
-  const vocabulary = JSON.parse(await readFile(join(files, 'vocab.json'), 'utf8')) as Record<string, number>;
-  return createClipTokenizer(
-    new Map(Object.entries(vocabulary)),
-    await readFile(join(files, 'merges.txt'), 'utf8'),
-  );
 }
 
 function countDifferences(actual: readonly number[], expected: readonly number[]): number {

@@ -8,11 +8,11 @@ import type {
   GenerateJob,
   JobProgress,
   MaskArtifact,
+  Preview,
   Size,
   TextArtifact,
   UpscaleJob,
   UpscaleSize,
-  Preview,
 } from '#protocol/job.ts';
 import { expose } from 'comlink';
 

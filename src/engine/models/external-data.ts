@@ -1,9 +1,9 @@
 import type { BuiltGraph } from '#engine/graph/graph.ts';
 import { deferGeneratedFile, readGeneratedFile } from '#engine/graph/weight-binder.ts';
 import type { ExternalData } from '#engine/runtime/runtime.ts';
-import type { HeldFile } from './held-file.ts';
 import type { TensorSource } from '#weights/tensor-source.ts';
 import { AppError } from '#protocol/error.ts';
+import type { HeldFile } from './held-file.ts';
 
 /** Generated weights leave JavaScript's memory in parts of this size; fewer than that stay there until they are copied. */
 const PART_BYTES = 32e6;

@@ -90,8 +90,7 @@ export function createClipTokenizer(
         );
       }),
     decode(ids) {
-      tokens ??= new Map([...vocabulary].map(([token, id]) => [id, token]));
-      const known = tokens;
+      const known = (tokens ??= new Map([...vocabulary].map(([token, id]) => [id, token])));
       return textOf(ids.map((id) => known.get(id) ?? ''));
     },
   };

@@ -12,8 +12,8 @@ import {
   type Job,
   type JobId,
   type JobRecord,
-  type UpscalerName,
   type Preview,
+  type UpscalerName,
 } from '#protocol/job.ts';
 import {
   isIncluded,

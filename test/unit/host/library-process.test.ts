@@ -1,6 +1,7 @@
 import { expose, proxy } from 'comlink';
 import { afterEach, expect, it } from 'vitest';
-import { createLibraryProcess, type LibraryThread } from '#host/library-process.ts';
+import type { EngineThread } from '#host/engine-process.ts';
+import { createLibraryProcess } from '#host/library-process.ts';
 import { carryErrorCodes } from '#protocol/error-transfer.ts';
 import { AppError } from '#protocol/error.ts';
 import type { LibraryWorker } from '#protocol/library-worker.ts';
@@ -15,7 +16,7 @@ let ended = 0;
 let cancelled = 0;
 
 /** A library whose only install ends when the test says so. */
-function startWorker(): LibraryThread {
+function startWorker(): EngineThread {
   const library: Partial<LibraryWorker> = {
     list: () => Promise.resolve([]),
     install: () => install.promise,

@@ -12,6 +12,7 @@ import { encodePrompts } from '#engine/stages/prompts/encode-prompts.ts';
 import { isStopped, type RunContext, type Stage } from '#engine/stages/run/context.ts';
 import { yieldToEvents } from '#engine/stages/run/yield-to-events.ts';
 import type { EncodedPrompt } from '#engine/text/encode.ts';
+import { toRgb } from '#imaging/pillow/convert.ts';
 import { toAppError } from '#protocol/error.ts';
 import type { ModelPack } from '#protocol/model.ts';
 import { createFooocusGuider, isSharpened } from './fooocus-guider.ts';
@@ -109,7 +110,7 @@ async function sample(
       if (isStopped(run)) return;
       await run.previews.offer(async () => {
         const preview = await previewOf(run, job, model, sampling);
-        if (preview) run.emit({ type: 'preview', preview });
+        if (preview) run.emit({ type: 'preview', preview: toRgb(preview) });
       });
     },
   });
